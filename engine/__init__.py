@@ -1,0 +1,1 @@
+"""The exchange's engine: sequencer, shards with their books, publisher."""

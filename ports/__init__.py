@@ -1,0 +1,1 @@
+"""Ports: where clients meet the exchange."""

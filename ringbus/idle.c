@@ -1,0 +1,279 @@
+#include "ringbus/idle.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ringbus/atomics.h"
+#include "ringbus/messages.h"
+#include "ringbus/status.h"
+
+/* 2,000 rounds of a few agents are 20-50 us: about what a sleep and a wake-up cost on a virtual CPU. */
+enum { SPINS_DEFAULT = 2000, TIMEOUT_DEFAULT_US = 1000, BELL_DRAIN_MAX = 64 };
+
+size_t rb_bells_bytes(void)
+{
+    return sizeof(rb_bells_shared);
+}
+
+int32_t rb_bells_init(void *memory, size_t bytes, const char *name)
+{
+    if (bytes < sizeof(rb_bells_shared)) {
+        return RB_SIZE;
+    }
+    return rb_layout_init(memory, sizeof(rb_bells_shared), RB_KIND_BELLS, RB_BELLS_MAX, name);
+}
+
+/* The address is abstract (first byte zero): it needs no file and ends with its process. */
+static socklen_t bell_address(const rb_bells_shared *shared, uint32_t bell, struct sockaddr_un *address)
+{
+    memset(address, 0, sizeof *address);
+    address->sun_family = AF_UNIX;
+    int length = snprintf(address->sun_path + 1, sizeof address->sun_path - 1, "ringbus.%s.bell.%u",
+                          shared->layout.name, (unsigned)bell);
+    return (socklen_t)(sizeof address->sun_family + 1 + (size_t)length);
+}
+
+int64_t rb_bells_find(const void *bells, const char *name)
+{
+    const rb_bells_shared *shared = bells;
+    for (uint32_t i = 0; i < RB_BELLS_MAX; i++) {
+        if (rb_load_acquire_u32(&shared->bells[i].kind) != RB_BELL_FREE &&
+            strncmp(shared->bells[i].name, name, sizeof shared->bells[i].name) == 0) {
+            return i;
+        }
+    }
+    return RB_UNKNOWN;
+}
+
+static int32_t open_socket(rb_idle *idle)
+{
+    struct sockaddr_un address;
+    socklen_t length = bell_address(idle->shared, idle->bell, &address);
+    idle->socket_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (idle->socket_fd < 0) {
+        return RB_SYSTEM;
+    }
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = UINT64_MAX};
+    if (bind(idle->socket_fd, (struct sockaddr *)&address, length) != 0 ||
+        epoll_ctl(idle->epoll_fd, EPOLL_CTL_ADD, idle->socket_fd, &event) != 0) {
+        int saved = errno;
+        (void)close(idle->socket_fd);
+        idle->socket_fd = -1;
+        errno = saved;
+        return RB_SYSTEM;
+    }
+    return RB_OK;
+}
+
+int32_t rb_idle_attach(rb_idle *idle, void *bells, size_t bytes, const char *name, uint32_t strategy,
+                       int32_t epoll_fd, uint32_t stream_reader)
+{
+    int32_t status = rb_layout_verify(bells, bytes, RB_KIND_BELLS);
+    if (status != RB_OK) {
+        return status;
+    }
+    rb_bells_shared *shared = bells;
+    if (name == NULL || name[0] == '\0' || strlen(name) >= sizeof shared->bells[0].name ||
+        strategy > RB_IDLE_PARK) {
+        return RB_USAGE;
+    }
+    memset(idle, 0, sizeof *idle);
+    idle->shared = shared;
+    idle->strategy = strategy;
+    idle->spins = SPINS_DEFAULT;
+    idle->timeout_us = TIMEOUT_DEFAULT_US;
+    idle->epoll_fd = epoll_fd;
+    idle->socket_fd = -1;
+    idle->sender_fd = -1;
+    uint32_t kind = epoll_fd < 0 ? RB_BELL_FUTEX : RB_BELL_SOCKET;
+    int64_t found = rb_bells_find(bells, name);
+    for (uint32_t i = 0; found < 0 && i < RB_BELLS_MAX; i++) {
+        if (rb_compare_exchange_u32(&shared->bells[i].kind, RB_BELL_FREE, kind)) {
+            found = i;
+        }
+    }
+    if (found < 0) {
+        return RB_FULL;
+    }
+    rb_bell *bell = &shared->bells[found];
+    memset(bell->name, 0, sizeof bell->name);
+    memcpy(bell->name, name, strlen(name));
+    bell->pid = (uint32_t)getpid();
+    rb_store_release_u32(&bell->kind, kind);
+    idle->bell = (uint32_t)found;
+    uint64_t bit = UINT64_C(1) << idle->bell;
+    (void)rb_fetch_and(&shared->sleeping, ~bit);
+    if (stream_reader) {
+        (void)rb_fetch_or(&shared->stream_readers, bit);
+    } else {
+        (void)rb_fetch_and(&shared->stream_readers, ~bit);
+    }
+    return epoll_fd < 0 ? RB_OK : open_socket(idle);
+}
+
+void rb_idle_close(rb_idle *idle)
+{
+    uint64_t bit = UINT64_C(1) << idle->bell;
+    (void)rb_fetch_and(&idle->shared->sleeping, ~bit);
+    (void)rb_fetch_and(&idle->shared->stream_readers, ~bit);
+    memset(idle->shared->bells[idle->bell].name, 0, sizeof idle->shared->bells[idle->bell].name);
+    rb_store_release_u32(&idle->shared->bells[idle->bell].kind, RB_BELL_FREE);
+    if (idle->socket_fd >= 0) {
+        (void)close(idle->socket_fd);
+        idle->socket_fd = -1;
+    }
+    if (idle->sender_fd >= 0) {
+        (void)close(idle->sender_fd);
+        idle->sender_fd = -1;
+    }
+}
+
+static void sleep_futex(rb_idle *idle, rb_bell *bell)
+{
+    struct timespec timeout = {.tv_sec = idle->timeout_us / 1000000u,
+                               .tv_nsec = (long)(idle->timeout_us % 1000000u) * 1000};
+    (void)syscall(SYS_futex, &bell->rings, FUTEX_WAIT, idle->key, &timeout, NULL, 0);
+}
+
+static void sleep_epoll(rb_idle *idle)
+{
+    struct epoll_event event;
+    int timeout_ms = (int)((idle->timeout_us + 999u) / 1000u);
+    (void)epoll_wait(idle->epoll_fd, &event, 1, timeout_ms);
+}
+
+/* Level-triggered: what rang must be read, or the next sleep returns at once. */
+static void drain_socket(rb_idle *idle)
+{
+    char byte[8];
+    for (int i = 0; i < BELL_DRAIN_MAX; i++) {
+        if (recv(idle->socket_fd, byte, sizeof byte, MSG_DONTWAIT) < 0) {
+            break;
+        }
+    }
+}
+
+static int32_t announce(rb_idle *idle, rb_bell *bell, uint64_t bit)
+{
+    idle->key = rb_load_acquire_u32(&bell->rings);
+    /* I1 sequentially consistent; pairs with I2 in rb_idle_ring. */
+    (void)rb_fetch_or(&idle->shared->sleeping, bit);
+    idle->announced = 1;
+    return 1;
+}
+
+static void withdraw(rb_idle *idle, uint64_t bit)
+{
+    if (idle->announced) {
+        (void)rb_fetch_and(&idle->shared->sleeping, ~bit);
+        idle->announced = 0;
+        if (idle->socket_fd >= 0) {
+            drain_socket(idle);
+        }
+    }
+}
+
+int32_t rb_idle_step(rb_idle *idle, int64_t work)
+{
+    uint64_t bit = UINT64_C(1) << idle->bell;
+    rb_bell *bell = &idle->shared->bells[idle->bell];
+    if (work > 0) {
+        idle->idle_rounds = 0;
+        withdraw(idle, bit);
+        return 0;
+    }
+    if (idle->idle_rounds < idle->spins || idle->strategy == RB_IDLE_SPIN) {
+        idle->idle_rounds++;
+        rb_pause();
+        return 0;
+    }
+    if (idle->strategy == RB_IDLE_YIELD) {
+        (void)sched_yield();
+        return 0;
+    }
+    if (!idle->announced) {
+        return announce(idle, bell, bit);
+    }
+    idle->parks++;
+    if (idle->epoll_fd < 0) {
+        sleep_futex(idle, bell);
+    } else {
+        sleep_epoll(idle);
+    }
+    withdraw(idle, bit);
+    /* Woken or timed out: look a few times before sleeping again. */
+    idle->idle_rounds = idle->spins - idle->spins / 16;
+    return 0;
+}
+
+static void ring_one(rb_idle *idle, uint32_t index)
+{
+    rb_bell *bell = &idle->shared->bells[index];
+    uint32_t kind = rb_load_acquire_u32(&bell->kind);
+    (void)rb_fetch_add_u32(&bell->rings, 1);
+    idle->wakes++;
+    if (kind == RB_BELL_FUTEX) {
+        (void)syscall(SYS_futex, &bell->rings, FUTEX_WAKE, 1, NULL, NULL, 0);
+        return;
+    }
+    if (kind != RB_BELL_SOCKET) {
+        return;
+    }
+    if (idle->sender_fd < 0) {
+        idle->sender_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    }
+    struct sockaddr_un address;
+    socklen_t length = bell_address(idle->shared, index, &address);
+    /* A full socket has a wake-up in it already; a missing one has no sleeper. */
+    (void)sendto(idle->sender_fd, "", 1, MSG_DONTWAIT, (struct sockaddr *)&address, length);
+}
+
+void rb_idle_ring(rb_idle *idle, uint64_t mask, uint32_t stream)
+{
+    /* I2 full fence; pairs with I1 in announce: our messages are visible before we look for sleepers. */
+    rb_fence_seq_cst();
+    if (stream) {
+        /* relaxed: a reader sets its bit once, before it first looks at the stream. */
+        mask |= rb_load_relaxed(&idle->shared->stream_readers);
+    }
+    uint64_t asleep = rb_load_relaxed(&idle->shared->sleeping) & mask;
+    asleep &= ~(UINT64_C(1) << idle->bell);
+    while (asleep != 0) {
+        ring_one(idle, (uint32_t)__builtin_ctzll(asleep));
+        asleep &= asleep - 1;
+    }
+}
+
+uint32_t rb_idle_bell(const rb_idle *idle)
+{
+    return idle->bell;
+}
+
+uint64_t rb_idle_parks(const rb_idle *idle)
+{
+    return idle->parks;
+}
+
+uint64_t rb_idle_wakes(const rb_idle *idle)
+{
+    return idle->wakes;
+}
+
+void rb_idle_set_timeout(rb_idle *idle, uint32_t timeout_us)
+{
+    idle->timeout_us = timeout_us;
+}
+
+void rb_idle_set_spins(rb_idle *idle, uint32_t spins)
+{
+    idle->spins = spins;
+}

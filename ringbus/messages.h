@@ -1,0 +1,438 @@
+/* Generated from messages.xml by `python -m tools.schema`; do not edit. */
+#ifndef RINGBUS_MESSAGES_H
+#define RINGBUS_MESSAGES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define RB_SCHEMA_ID 1u
+#define RB_SCHEMA_VERSION 1u
+#define RB_SCHEMA_HASH UINT64_C(0x3bb1ea2f4f0785df)
+#define RB_MESSAGE_BYTES 64u
+#define RB_INSTRUMENT_NONE UINT32_C(4294967295)
+#define RB_TEMPLATE_CONTRIBUTED_MAX 63u
+
+enum rb_template {
+    RB_TEMPLATE_NEW_ORDER = 1,
+    RB_TEMPLATE_CANCEL = 2,
+    RB_TEMPLATE_REPLACE = 3,
+    RB_TEMPLATE_ORDER_TAG = 4,
+    RB_TEMPLATE_REJECT = 5,
+    RB_TEMPLATE_SESSION_EVENT = 7,
+    RB_TEMPLATE_END_OF_DAY = 12,
+    RB_TEMPLATE_INSTRUMENT_DEFINITION = 13,
+    RB_TEMPLATE_PARTICIPANT_DEFINITION = 14,
+    RB_TEMPLATE_BUILD_RECORD = 15,
+    RB_TEMPLATE_EXECUTED = 64,
+    RB_TEMPLATE_CANCELED = 65,
+    RB_TEMPLATE_REJECTED = 66,
+    RB_TEMPLATE_SKIP = 127,
+};
+
+enum rb_flag {
+    RB_FLAG_LAST_OF_GROUP = 1, /* No more lines belong to this input. */
+    RB_FLAG_CONTINUED = 2, /* The next line belongs to this message. */
+    RB_FLAG_GENERATED = 4, /* Made by the engine from the contributed line before it. */
+    RB_FLAG_REPLAYED = 8, /* Input of a replay: topic locks are taken as recorded. */
+    RB_FLAG_REFUSED = 16, /* The sequencer refused the proposal; the body is that of Rejected. */
+};
+
+enum rb_side {
+    RB_SIDE_BUY = 1,
+    RB_SIDE_SELL = 2,
+};
+
+enum rb_time_in_force {
+    RB_TIME_IN_FORCE_DAY = 0,
+    RB_TIME_IN_FORCE_IMMEDIATE_OR_CANCEL = 3,
+};
+
+enum rb_liquidity {
+    RB_LIQUIDITY_ADDED = 1, /* The resting side. */
+    RB_LIQUIDITY_REMOVED = 2, /* The incoming side. */
+};
+
+enum rb_cancel_reason {
+    RB_CANCEL_REASON_USER = 1,
+    RB_CANCEL_REASON_IMMEDIATE_OR_CANCEL = 2,
+};
+
+enum rb_session_event_kind {
+    RB_SESSION_EVENT_KIND_LOGIN = 1,
+    RB_SESSION_EVENT_KIND_LOGOUT = 2, /* The client asked. */
+    RB_SESSION_EVENT_KIND_DISCONNECT = 3, /* The connection broke, was silent, or was cut off. */
+};
+
+enum rb_reject_reason {
+    RB_REJECT_REASON_UNKNOWN_INSTRUMENT = 1,
+    RB_REJECT_REASON_INVALID_SIDE = 2,
+    RB_REJECT_REASON_INVALID_QUANTITY = 3,
+    RB_REJECT_REASON_INVALID_PRICE = 4, /* Zero, outside the collar, or not representable. */
+    RB_REJECT_REASON_OFF_TICK = 5,
+    RB_REJECT_REASON_OFF_LOT = 6,
+    RB_REJECT_REASON_INVALID_TIME_IN_FORCE = 7,
+    RB_REJECT_REASON_INVALID_DISPLAY = 8,
+    RB_REJECT_REASON_UNKNOWN_ORDER = 9, /* Never seen, or already gone. */
+    RB_REJECT_REASON_NOT_SUPPORTED = 10,
+    RB_REJECT_REASON_ORDER_CAPACITY = 11, /* No room for another open order. */
+    RB_REJECT_REASON_PRICE_CAPACITY = 12, /* No room for another price level. */
+    RB_REJECT_REASON_INVALID_PROPOSAL = 13, /* A contributor broke the format. */
+    RB_REJECT_REASON_INVALID_CLIENT_ORDER_ID = 14, /* Not above the last one used. */
+};
+
+typedef struct rb_header {
+    uint64_t sequence; /* Place in the total order, first is 1. On a lane: the lane's own position + 1. */
+    uint64_t time_ns; /* Nanoseconds since the epoch, written by the sequencer. On a contributor's lane: 0, or when the client's bytes were read. */
+    uint32_t topic_sequence; /* Number of this message on its topic, in its shard, first is 1. Both lines of a message carry the same one. */
+    uint16_t topic; /* The independent lock that the message takes; 0 is the operator's. */
+    uint16_t publisher; /* Who contributed it, stamped by the sequencer from the lane; 0 is the engine. */
+    uint8_t template_id; /* Which body follows. */
+    uint8_t flags; /* Set of Flag. */
+    uint8_t shard; /* The shard that answered. */
+    uint8_t reserved; /* Zero. */
+    uint32_t checksum; /* CRC-32C of the other 60 bytes. Between sequencer and publisher: the low 32 bits of the input number, since nothing there reads a checksum. */
+} rb_header;
+
+typedef struct rb_new_order {
+    rb_header header;
+    uint32_t instrument;
+    int32_t price_ticks; /* Limit, in ticks of the instrument. */
+    uint32_t quantity;
+    uint32_t locate; /* Index in the shard's pool of orders; 0 in a proposal. */
+    uint32_t client_order_id; /* The client's number, rising within its session. */
+    uint16_t account;
+    uint16_t firm;
+    uint8_t side;
+    uint8_t time_in_force;
+    char display; /* As the client sent it; 'Y' and 'A' are displayed. */
+    char capacity; /* A agency, P principal, R riskless, O other; echoed. */
+    char sweep; /* Intermarket sweep eligibility, echoed. */
+    char cross_type; /* Echoed; 'N' is continuous trading. */
+    char original_side; /* The client's own letter (B, S, T, E), echoed. */
+    uint8_t spare;
+} rb_new_order;
+
+typedef struct rb_cancel {
+    rb_header header;
+    uint32_t instrument;
+    int32_t price_ticks; /* Zero in a proposal; the order's price on the stream. */
+    uint32_t quantity; /* To take off: 1..remaining. */
+    uint32_t locate;
+    uint32_t client_order_id;
+    uint16_t account;
+    uint16_t firm;
+    uint8_t side; /* Zero in a proposal. */
+    uint8_t reason;
+    uint16_t spare;
+    uint32_t remaining; /* Open after it; zero in a proposal. */
+} rb_cancel;
+
+typedef struct rb_replace {
+    rb_header header;
+    uint32_t instrument;
+    int32_t price_ticks; /* New limit. */
+    uint32_t quantity; /* New open quantity. */
+    uint32_t locate;
+    uint32_t client_order_id; /* Of the new order. */
+    uint16_t account;
+    uint16_t firm;
+    uint8_t side; /* Zero in a proposal. */
+    uint8_t time_in_force;
+    char display;
+    char sweep;
+    uint32_t original_client_order_id; /* Of the order that goes. */
+} rb_replace;
+
+typedef struct rb_order_tag {
+    rb_header header;
+    char text[32];
+} rb_order_tag;
+
+typedef struct rb_reject {
+    rb_header header;
+    uint32_t instrument; /* 4294967295 where the client named none that exists. */
+    int32_t price_ticks;
+    uint32_t quantity;
+    uint32_t locate;
+    uint32_t client_order_id;
+    uint16_t account;
+    uint16_t firm;
+    uint8_t side;
+    uint8_t refused_template; /* Template of what was refused. */
+    uint16_t reason;
+    uint32_t spare;
+} rb_reject;
+
+typedef struct rb_session_event {
+    rb_header header;
+    uint32_t instrument; /* 4294967295. */
+    uint32_t connection; /* The port's own number of the connection. */
+    uint64_t next_message; /* Number of the next sequenced message that the client asked for. */
+    uint32_t spare;
+    uint16_t account;
+    uint16_t firm;
+    uint8_t kind;
+    uint8_t spare2;
+    uint16_t spare3;
+    uint32_t spare4;
+} rb_session_event;
+
+typedef struct rb_end_of_day {
+    rb_header header;
+    uint32_t instrument; /* 4294967295. */
+    uint32_t spare;
+    uint64_t spare2;
+    uint64_t spare3;
+    uint64_t spare4;
+} rb_end_of_day;
+
+typedef struct rb_instrument_definition {
+    rb_header header;
+    uint32_t instrument; /* First is 0, dense. */
+    int32_t price_ticks_min; /* Lower collar. */
+    int32_t price_ticks_max; /* Upper collar. */
+    uint32_t lot; /* Quantities are multiples of it. */
+    uint32_t tick_1e4; /* Size of a tick in 1/10,000 of the currency. */
+    uint32_t quantity_max;
+    char symbol[8];
+} rb_instrument_definition;
+
+typedef struct rb_participant_definition {
+    rb_header header;
+    uint32_t instrument; /* 4294967295. */
+    uint16_t session; /* The session's topic. */
+    uint16_t account;
+    uint16_t firm;
+    uint16_t spare;
+    uint32_t spare2;
+    char user[8];
+    char firm_name[8];
+} rb_participant_definition;
+
+typedef struct rb_build_record {
+    rb_header header;
+    uint32_t instrument; /* 4294967295. */
+    uint32_t shards;
+    uint64_t schema_hash;
+    uint64_t configuration_hash;
+    uint64_t build_hash;
+} rb_build_record;
+
+typedef struct rb_executed {
+    rb_header header;
+    uint32_t instrument;
+    int32_t price_ticks; /* Price of the trade: the resting order's. */
+    uint32_t quantity; /* Of the trade. */
+    uint32_t locate;
+    uint32_t client_order_id;
+    uint16_t account;
+    uint16_t firm;
+    uint8_t side;
+    uint8_t liquidity;
+    uint16_t spare;
+    uint32_t remaining; /* Open quantity of this side's order after it. */
+} rb_executed;
+
+typedef struct rb_canceled {
+    rb_header header;
+    uint32_t instrument;
+    int32_t price_ticks;
+    uint32_t quantity; /* Taken off. */
+    uint32_t locate;
+    uint32_t client_order_id;
+    uint16_t account;
+    uint16_t firm;
+    uint8_t side;
+    uint8_t reason;
+    uint16_t spare;
+    uint32_t remaining;
+} rb_canceled;
+
+typedef struct rb_rejected {
+    rb_header header;
+    uint32_t instrument;
+    int32_t price_ticks;
+    uint32_t quantity;
+    uint32_t locate;
+    uint32_t client_order_id;
+    uint16_t account;
+    uint16_t firm;
+    uint8_t side;
+    uint8_t refused_template;
+    uint16_t reason;
+    uint32_t spare;
+} rb_rejected;
+
+typedef struct rb_skip {
+    rb_header header;
+    uint32_t instrument;
+    uint32_t spare;
+    uint64_t spare2;
+    uint64_t spare3;
+    uint64_t spare4;
+} rb_skip;
+
+/* What every template but OrderTag begins with. */
+typedef struct rb_any {
+    rb_header header;
+    uint32_t instrument;
+    uint32_t rest[7];
+} rb_any;
+
+/* One message: one cache line. */
+typedef union rb_message {
+    rb_header header;
+    rb_any any;
+    uint64_t words[8];
+    rb_new_order new_order;
+    rb_cancel cancel;
+    rb_replace replace;
+    rb_order_tag order_tag;
+    rb_reject reject;
+    rb_session_event session_event;
+    rb_end_of_day end_of_day;
+    rb_instrument_definition instrument_definition;
+    rb_participant_definition participant_definition;
+    rb_build_record build_record;
+    rb_executed executed;
+    rb_canceled canceled;
+    rb_rejected rejected;
+    rb_skip skip;
+} rb_message;
+
+_Static_assert(sizeof(rb_message) == RB_MESSAGE_BYTES, "one cache line");
+_Static_assert(offsetof(rb_header, sequence) == 0, "layout");
+_Static_assert(offsetof(rb_header, time_ns) == 8, "layout");
+_Static_assert(offsetof(rb_header, topic_sequence) == 16, "layout");
+_Static_assert(offsetof(rb_header, topic) == 20, "layout");
+_Static_assert(offsetof(rb_header, publisher) == 22, "layout");
+_Static_assert(offsetof(rb_header, template_id) == 24, "layout");
+_Static_assert(offsetof(rb_header, flags) == 25, "layout");
+_Static_assert(offsetof(rb_header, shard) == 26, "layout");
+_Static_assert(offsetof(rb_header, reserved) == 27, "layout");
+_Static_assert(offsetof(rb_header, checksum) == 28, "layout");
+_Static_assert(offsetof(rb_new_order, instrument) == 32, "layout");
+_Static_assert(offsetof(rb_new_order, price_ticks) == 36, "layout");
+_Static_assert(offsetof(rb_new_order, quantity) == 40, "layout");
+_Static_assert(offsetof(rb_new_order, locate) == 44, "layout");
+_Static_assert(offsetof(rb_new_order, client_order_id) == 48, "layout");
+_Static_assert(offsetof(rb_new_order, account) == 52, "layout");
+_Static_assert(offsetof(rb_new_order, firm) == 54, "layout");
+_Static_assert(offsetof(rb_new_order, side) == 56, "layout");
+_Static_assert(offsetof(rb_new_order, time_in_force) == 57, "layout");
+_Static_assert(offsetof(rb_new_order, display) == 58, "layout");
+_Static_assert(offsetof(rb_new_order, capacity) == 59, "layout");
+_Static_assert(offsetof(rb_new_order, sweep) == 60, "layout");
+_Static_assert(offsetof(rb_new_order, cross_type) == 61, "layout");
+_Static_assert(offsetof(rb_new_order, original_side) == 62, "layout");
+_Static_assert(offsetof(rb_new_order, spare) == 63, "layout");
+_Static_assert(offsetof(rb_cancel, instrument) == 32, "layout");
+_Static_assert(offsetof(rb_cancel, price_ticks) == 36, "layout");
+_Static_assert(offsetof(rb_cancel, quantity) == 40, "layout");
+_Static_assert(offsetof(rb_cancel, locate) == 44, "layout");
+_Static_assert(offsetof(rb_cancel, client_order_id) == 48, "layout");
+_Static_assert(offsetof(rb_cancel, account) == 52, "layout");
+_Static_assert(offsetof(rb_cancel, firm) == 54, "layout");
+_Static_assert(offsetof(rb_cancel, side) == 56, "layout");
+_Static_assert(offsetof(rb_cancel, reason) == 57, "layout");
+_Static_assert(offsetof(rb_cancel, spare) == 58, "layout");
+_Static_assert(offsetof(rb_cancel, remaining) == 60, "layout");
+_Static_assert(offsetof(rb_replace, instrument) == 32, "layout");
+_Static_assert(offsetof(rb_replace, price_ticks) == 36, "layout");
+_Static_assert(offsetof(rb_replace, quantity) == 40, "layout");
+_Static_assert(offsetof(rb_replace, locate) == 44, "layout");
+_Static_assert(offsetof(rb_replace, client_order_id) == 48, "layout");
+_Static_assert(offsetof(rb_replace, account) == 52, "layout");
+_Static_assert(offsetof(rb_replace, firm) == 54, "layout");
+_Static_assert(offsetof(rb_replace, side) == 56, "layout");
+_Static_assert(offsetof(rb_replace, time_in_force) == 57, "layout");
+_Static_assert(offsetof(rb_replace, display) == 58, "layout");
+_Static_assert(offsetof(rb_replace, sweep) == 59, "layout");
+_Static_assert(offsetof(rb_replace, original_client_order_id) == 60, "layout");
+_Static_assert(offsetof(rb_order_tag, text) == 32, "layout");
+_Static_assert(offsetof(rb_reject, instrument) == 32, "layout");
+_Static_assert(offsetof(rb_reject, price_ticks) == 36, "layout");
+_Static_assert(offsetof(rb_reject, quantity) == 40, "layout");
+_Static_assert(offsetof(rb_reject, locate) == 44, "layout");
+_Static_assert(offsetof(rb_reject, client_order_id) == 48, "layout");
+_Static_assert(offsetof(rb_reject, account) == 52, "layout");
+_Static_assert(offsetof(rb_reject, firm) == 54, "layout");
+_Static_assert(offsetof(rb_reject, side) == 56, "layout");
+_Static_assert(offsetof(rb_reject, refused_template) == 57, "layout");
+_Static_assert(offsetof(rb_reject, reason) == 58, "layout");
+_Static_assert(offsetof(rb_reject, spare) == 60, "layout");
+_Static_assert(offsetof(rb_session_event, instrument) == 32, "layout");
+_Static_assert(offsetof(rb_session_event, connection) == 36, "layout");
+_Static_assert(offsetof(rb_session_event, next_message) == 40, "layout");
+_Static_assert(offsetof(rb_session_event, spare) == 48, "layout");
+_Static_assert(offsetof(rb_session_event, account) == 52, "layout");
+_Static_assert(offsetof(rb_session_event, firm) == 54, "layout");
+_Static_assert(offsetof(rb_session_event, kind) == 56, "layout");
+_Static_assert(offsetof(rb_session_event, spare2) == 57, "layout");
+_Static_assert(offsetof(rb_session_event, spare3) == 58, "layout");
+_Static_assert(offsetof(rb_session_event, spare4) == 60, "layout");
+_Static_assert(offsetof(rb_end_of_day, instrument) == 32, "layout");
+_Static_assert(offsetof(rb_end_of_day, spare) == 36, "layout");
+_Static_assert(offsetof(rb_end_of_day, spare2) == 40, "layout");
+_Static_assert(offsetof(rb_end_of_day, spare3) == 48, "layout");
+_Static_assert(offsetof(rb_end_of_day, spare4) == 56, "layout");
+_Static_assert(offsetof(rb_instrument_definition, instrument) == 32, "layout");
+_Static_assert(offsetof(rb_instrument_definition, price_ticks_min) == 36, "layout");
+_Static_assert(offsetof(rb_instrument_definition, price_ticks_max) == 40, "layout");
+_Static_assert(offsetof(rb_instrument_definition, lot) == 44, "layout");
+_Static_assert(offsetof(rb_instrument_definition, tick_1e4) == 48, "layout");
+_Static_assert(offsetof(rb_instrument_definition, quantity_max) == 52, "layout");
+_Static_assert(offsetof(rb_instrument_definition, symbol) == 56, "layout");
+_Static_assert(offsetof(rb_participant_definition, instrument) == 32, "layout");
+_Static_assert(offsetof(rb_participant_definition, session) == 36, "layout");
+_Static_assert(offsetof(rb_participant_definition, account) == 38, "layout");
+_Static_assert(offsetof(rb_participant_definition, firm) == 40, "layout");
+_Static_assert(offsetof(rb_participant_definition, spare) == 42, "layout");
+_Static_assert(offsetof(rb_participant_definition, spare2) == 44, "layout");
+_Static_assert(offsetof(rb_participant_definition, user) == 48, "layout");
+_Static_assert(offsetof(rb_participant_definition, firm_name) == 56, "layout");
+_Static_assert(offsetof(rb_build_record, instrument) == 32, "layout");
+_Static_assert(offsetof(rb_build_record, shards) == 36, "layout");
+_Static_assert(offsetof(rb_build_record, schema_hash) == 40, "layout");
+_Static_assert(offsetof(rb_build_record, configuration_hash) == 48, "layout");
+_Static_assert(offsetof(rb_build_record, build_hash) == 56, "layout");
+_Static_assert(offsetof(rb_executed, instrument) == 32, "layout");
+_Static_assert(offsetof(rb_executed, price_ticks) == 36, "layout");
+_Static_assert(offsetof(rb_executed, quantity) == 40, "layout");
+_Static_assert(offsetof(rb_executed, locate) == 44, "layout");
+_Static_assert(offsetof(rb_executed, client_order_id) == 48, "layout");
+_Static_assert(offsetof(rb_executed, account) == 52, "layout");
+_Static_assert(offsetof(rb_executed, firm) == 54, "layout");
+_Static_assert(offsetof(rb_executed, side) == 56, "layout");
+_Static_assert(offsetof(rb_executed, liquidity) == 57, "layout");
+_Static_assert(offsetof(rb_executed, spare) == 58, "layout");
+_Static_assert(offsetof(rb_executed, remaining) == 60, "layout");
+_Static_assert(offsetof(rb_canceled, instrument) == 32, "layout");
+_Static_assert(offsetof(rb_canceled, price_ticks) == 36, "layout");
+_Static_assert(offsetof(rb_canceled, quantity) == 40, "layout");
+_Static_assert(offsetof(rb_canceled, locate) == 44, "layout");
+_Static_assert(offsetof(rb_canceled, client_order_id) == 48, "layout");
+_Static_assert(offsetof(rb_canceled, account) == 52, "layout");
+_Static_assert(offsetof(rb_canceled, firm) == 54, "layout");
+_Static_assert(offsetof(rb_canceled, side) == 56, "layout");
+_Static_assert(offsetof(rb_canceled, reason) == 57, "layout");
+_Static_assert(offsetof(rb_canceled, spare) == 58, "layout");
+_Static_assert(offsetof(rb_canceled, remaining) == 60, "layout");
+_Static_assert(offsetof(rb_rejected, instrument) == 32, "layout");
+_Static_assert(offsetof(rb_rejected, price_ticks) == 36, "layout");
+_Static_assert(offsetof(rb_rejected, quantity) == 40, "layout");
+_Static_assert(offsetof(rb_rejected, locate) == 44, "layout");
+_Static_assert(offsetof(rb_rejected, client_order_id) == 48, "layout");
+_Static_assert(offsetof(rb_rejected, account) == 52, "layout");
+_Static_assert(offsetof(rb_rejected, firm) == 54, "layout");
+_Static_assert(offsetof(rb_rejected, side) == 56, "layout");
+_Static_assert(offsetof(rb_rejected, refused_template) == 57, "layout");
+_Static_assert(offsetof(rb_rejected, reason) == 58, "layout");
+_Static_assert(offsetof(rb_rejected, spare) == 60, "layout");
+_Static_assert(offsetof(rb_skip, instrument) == 32, "layout");
+_Static_assert(offsetof(rb_skip, spare) == 36, "layout");
+_Static_assert(offsetof(rb_skip, spare2) == 40, "layout");
+_Static_assert(offsetof(rb_skip, spare3) == 48, "layout");
+_Static_assert(offsetof(rb_skip, spare4) == 56, "layout");
+
+#endif

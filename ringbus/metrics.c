@@ -1,0 +1,86 @@
+#include "ringbus/metrics.h"
+
+#include <string.h>
+
+#include "ringbus/status.h"
+
+size_t rb_metrics_bytes(void)
+{
+    return sizeof(rb_metrics_shared);
+}
+
+int32_t rb_metrics_init(void *memory, size_t bytes, const char *name)
+{
+    if (bytes < sizeof(rb_metrics_shared)) {
+        return RB_SIZE;
+    }
+    return rb_layout_init(memory, sizeof(rb_metrics_shared), RB_KIND_METRICS,
+                          RB_METRICS_HISTOGRAMS_MAX, name);
+}
+
+int32_t rb_metrics_verify(const void *memory, size_t bytes)
+{
+    return rb_layout_verify(memory, bytes, RB_KIND_METRICS);
+}
+
+/* Index of `name` in a table of names, added if there is room; `limit` if there is none. */
+static uint32_t find_or_add(char (*names)[RB_METRICS_NAME_BYTES], uint32_t *count, uint32_t limit,
+                            const char *name)
+{
+    if (name == NULL || name[0] == '\0' || strlen(name) >= RB_METRICS_NAME_BYTES) {
+        return limit;
+    }
+    uint32_t used = rb_load_acquire_u32(count);
+    for (uint32_t i = 0; i < used; i++) {
+        if (strcmp(names[i], name) == 0) {
+            return i;
+        }
+    }
+    if (used >= limit) {
+        return limit;
+    }
+    memcpy(names[used], name, strlen(name) + 1);
+    /* N1 release; pairs with N2: a counted entry has its name. */
+    rb_store_release_u32(count, used + 1);
+    return used;
+}
+
+uint64_t *rb_metrics_counter(void *metrics, const char *name)
+{
+    rb_metrics_shared *shared = metrics;
+    uint32_t index = find_or_add(shared->counter_names, &shared->counter_count,
+                                 RB_METRICS_COUNTERS_MAX, name);
+    return index < RB_METRICS_COUNTERS_MAX ? &shared->counters[index] : NULL;
+}
+
+void *rb_metrics_histogram(void *metrics, const char *name)
+{
+    rb_metrics_shared *shared = metrics;
+    uint32_t index = find_or_add(shared->histogram_names, &shared->histogram_count,
+                                 RB_METRICS_HISTOGRAMS_MAX, name);
+    return index < RB_METRICS_HISTOGRAMS_MAX ? &shared->histograms[index] : NULL;
+}
+
+const char *rb_metrics_counter_name(const void *metrics, uint32_t n)
+{
+    const rb_metrics_shared *shared = metrics;
+    /* N2 acquire; pairs with N1. */
+    return n < rb_load_acquire_u32(&shared->counter_count) ? shared->counter_names[n] : NULL;
+}
+
+const char *rb_metrics_histogram_name(const void *metrics, uint32_t n)
+{
+    const rb_metrics_shared *shared = metrics;
+    /* N2 acquire; pairs with N1. */
+    return n < rb_load_acquire_u32(&shared->histogram_count) ? shared->histogram_names[n] : NULL;
+}
+
+size_t rb_metrics_counters_at(void)
+{
+    return offsetof(rb_metrics_shared, counters);
+}
+
+size_t rb_metrics_histograms_at(void)
+{
+    return offsetof(rb_metrics_shared, histograms);
+}

@@ -1,0 +1,50 @@
+/*
+ * Metrics page: the counters and histograms of one process, in shared memory, readable by anybody
+ * permitted without stopping or slowing the owner.
+ *
+ * Names are written before the entry is counted, entries are only added. One page per core.
+ * Who: entries are made by the owning process before its loop runs; each is written by one thread.
+ * Crash: the page stays; a successor with the same names goes on counting where it stopped.
+ */
+#ifndef RINGBUS_METRICS_H
+#define RINGBUS_METRICS_H
+
+#include "ringbus/histogram.h"
+#include "ringbus/layout.h"
+
+#define RB_METRICS_COUNTERS_MAX 128u
+#define RB_METRICS_HISTOGRAMS_MAX 16u
+#define RB_METRICS_NAME_BYTES 48u
+
+typedef struct rb_metrics_shared {
+    rb_layout layout;
+    uint32_t counter_count; /* owner: the process; released after the entry is named */
+    uint32_t histogram_count;
+    char counter_names[RB_METRICS_COUNTERS_MAX][RB_METRICS_NAME_BYTES];
+    char histogram_names[RB_METRICS_HISTOGRAMS_MAX][RB_METRICS_NAME_BYTES];
+    RB_ALIGNED uint64_t counters[RB_METRICS_COUNTERS_MAX];
+    RB_ALIGNED rb_histogram histograms[RB_METRICS_HISTOGRAMS_MAX];
+} rb_metrics_shared;
+
+/* cffi: begin */
+size_t rb_metrics_bytes(void);
+int32_t rb_metrics_init(void *memory, size_t bytes, const char *name);
+int32_t rb_metrics_verify(const void *memory, size_t bytes);
+/* The counter or histogram called `name`, made if it is not there; NULL if there is no room. */
+uint64_t *rb_metrics_counter(void *metrics, const char *name);
+void *rb_metrics_histogram(void *metrics, const char *name);
+/* Entry n: its name, or NULL behind the last. */
+const char *rb_metrics_counter_name(const void *metrics, uint32_t n);
+const char *rb_metrics_histogram_name(const void *metrics, uint32_t n);
+/* Offsets into the page, for views from Python. */
+size_t rb_metrics_counters_at(void);
+size_t rb_metrics_histograms_at(void);
+/* cffi: end */
+
+/* The process's counter: one writer, so no atomic add. */
+static inline void rb_count(uint64_t *counter, uint64_t more)
+{
+    rb_store_relaxed(counter, *counter + more);
+}
+
+#endif

@@ -1,0 +1,158 @@
+/*
+ * Multicast: one writer, any number of readers, every reader sees every message in the same order.
+ *
+ * A ring of 64-byte messages. Each slot is a seqlock whose word is the message's own `sequence`: the
+ * writer marks the slot busy, writes the payload, then the sequence; a reader copies between two looks
+ * at it. The writer never waits for a lossy reader; one that is overtaken gets RB_LAPPED and the range it
+ * missed, never a torn or stale message. A gating reader owns a line in a second structure (`readers`),
+ * and the writer does not overwrite what that reader has not released.
+ *
+ * Two structures, so that a reader maps the stream read-only and can write its own cursor only.
+ *
+ * Who: writer functions from one thread of one process; a reader handle from one thread; any number of
+ * handles. Progress: the writer is wait-free but for gating readers, whose room is a return value;
+ * readers are wait-free per poll. Crash: a dead writer leaves at most one slot marked busy, which
+ * `rb_multicast_writer_attach` of its successor takes back; a dead lossy reader leaves nothing; a dead
+ * gating reader stops the writer until its slot is attached again or closed.
+ * Source: the seqlock (Boehm 2012) per slot, after Aeron's broadcast buffer.
+ */
+#ifndef RINGBUS_MULTICAST_H
+#define RINGBUS_MULTICAST_H
+
+#include "ringbus/atomics.h"
+#include "ringbus/layout.h"
+#include "ringbus/messages.h"
+#include "ringbus/status.h"
+
+#define RB_MULTICAST_CAPACITY_MIN 8u
+#define RB_MULTICAST_CAPACITY_MAX (1u << 28)
+#define RB_READERS_MAX 64u
+/* A slot that is being written holds its new sequence with this bit set. */
+#define RB_SEQUENCE_BUSY (UINT64_C(1) << 63)
+
+enum rb_reader_state {
+    RB_READER_FREE = 0,
+    RB_READER_OPENING = 1, /* claimed, cursor not yet valid */
+    RB_READER_GATING = 2,
+};
+
+/* In shared memory: this, then `capacity` slots, then `capacity` stamps. */
+typedef struct rb_multicast_shared {
+    rb_layout layout;
+    RB_ALIGNED uint64_t tail; /* owner: writer; last sequence published, at least; read by anybody */
+} rb_multicast_shared;
+
+typedef struct rb_reader_slot {
+    RB_ALIGNED uint64_t cursor; /* owner: the reader; last sequence it is done with; read by the writer */
+    uint32_t state;             /* enum rb_reader_state */
+    uint32_t pid;
+    char name[32];
+} rb_reader_slot;
+
+typedef struct rb_readers_shared {
+    rb_layout layout;
+    rb_reader_slot slots[RB_READERS_MAX];
+} rb_readers_shared;
+
+/* cffi: struct rb_writer */
+typedef struct rb_writer {
+    rb_message *slots;
+    uint64_t mask;
+    uint64_t next;        /* sequence of the next message */
+    uint64_t gate_cached; /* lowest cursor of the gating readers, as last seen */
+    uint64_t *stamps;
+    rb_multicast_shared *shared;
+    rb_readers_shared *readers;
+} rb_writer;
+
+/* cffi: struct rb_reader */
+typedef struct rb_reader {
+    const rb_message *slots;
+    uint64_t mask;
+    uint64_t next; /* sequence that it wants next */
+    const uint64_t *stamps;
+    const rb_multicast_shared *shared;
+    rb_reader_slot *gate; /* NULL: lossy */
+    uint64_t laps;        /* times that it was overtaken */
+} rb_reader;
+
+/* cffi: begin */
+/* Bytes of a ring of `capacity` slots (a power of two, 8..2^28); 0 if it is not. */
+size_t rb_multicast_bytes(uint64_t capacity);
+size_t rb_readers_bytes(void);
+int32_t rb_multicast_init(void *memory, size_t bytes, uint64_t capacity, const char *name);
+int32_t rb_readers_init(void *memory, size_t bytes, const char *name);
+
+/* The one writer, or its successor: goes on behind the last whole message. */
+int32_t rb_multicast_writer_attach(rb_writer *writer, void *ring, size_t ring_bytes, void *readers,
+                                   size_t readers_bytes);
+/* Messages that may be written now without overtaking a gating reader; looks again if below `wanted`. */
+uint64_t rb_multicast_room(rb_writer *writer, uint64_t wanted);
+/* Copies `count` messages onto the stream with fresh sequences and checksums. Returns how many fitted. */
+int64_t rb_multicast_offer(rb_writer *writer, const rb_message *messages, int64_t count);
+uint64_t rb_multicast_next(const rb_writer *writer);
+
+/* A lossy reader that wants `next` (>= 1) first. The memory may be mapped read-only. */
+int32_t rb_multicast_reader_attach(rb_reader *reader, const void *ring, size_t ring_bytes,
+                                   uint64_t next);
+/* A gating reader: claims the slot called `name` or takes it over from a dead process, whose place it
+ * keeps. A new one starts at the oldest message that is still there. RB_FULL, RB_LAPPED. */
+int32_t rb_multicast_gate_attach(rb_reader *reader, const void *ring, size_t ring_bytes, void *readers,
+                                 size_t readers_bytes, const char *name);
+/* Gives the gate up: the writer no longer waits for it. */
+void rb_multicast_gate_close(rb_reader *reader);
+/* Lossy: copies up to `limit` messages out, oldest first. 0: nothing new. RB_LAPPED: `next` is no longer
+ * there; the reader stays where it is until rb_multicast_seek. */
+int64_t rb_multicast_poll(rb_reader *reader, rb_message *out, int64_t limit);
+/* Copies the one message `sequence`. 1; 0 if it is not there yet; RB_LAPPED if no longer. */
+int64_t rb_multicast_get(const rb_reader *reader, uint64_t sequence, rb_message *out);
+/* Sets the sequence that is wanted next. */
+void rb_multicast_seek(rb_reader *reader, uint64_t next);
+uint64_t rb_multicast_wanted(const rb_reader *reader);
+/* Last published sequence, at least. */
+uint64_t rb_multicast_tail(const rb_reader *reader);
+/* Oldest sequence that a reader can still hope to get. */
+uint64_t rb_multicast_oldest(const rb_reader *reader);
+uint64_t rb_multicast_capacity(const rb_reader *reader);
+uint64_t rb_multicast_laps(const rb_reader *reader);
+/* When `sequence` was published, ns, as far as known (see rb_lane_commit_stamped). */
+uint64_t rb_multicast_stamp(const rb_reader *reader, uint64_t sequence);
+/* Gating: done with everything up to and including `sequence`. */
+void rb_multicast_release(rb_reader *reader, uint64_t sequence);
+/* Gate n of RB_READERS_MAX as a watcher sees it: 1 and its name, cursor and pid, or 0 if it is free. */
+int32_t rb_readers_get(const void *readers, uint32_t n, char *name, uint64_t *cursor, uint32_t *pid);
+/* cffi: end */
+
+/* Gating reader: message `sequence` in place, NULL while it is not there. Valid until released. */
+static inline const rb_message *rb_multicast_peek(const rb_reader *reader, uint64_t sequence)
+{
+    const rb_message *slot = &reader->slots[(sequence - 1) & reader->mask];
+    /* M1 acquire; pairs with M2 in rb_multicast_publish. */
+    return rb_load_acquire(&slot->header.sequence) == sequence ? slot : NULL;
+}
+
+/* Writer: puts one message onto the stream; there must be room. Its sequence must be `next`. */
+static inline void rb_multicast_publish(rb_writer *writer, const rb_message *message)
+{
+    rb_message *slot = &writer->slots[(writer->next - 1) & writer->mask];
+    /* relaxed: M3 below orders it before the payload. */
+    rb_store_relaxed(&slot->header.sequence, writer->next | RB_SEQUENCE_BUSY);
+    /* M3 release fence; pairs with M4 in rb_multicast_poll: who sees new payload sees the busy mark. */
+    rb_fence_release();
+    for (uint32_t i = 1; i < 8; i++) {
+        /* relaxed: ordered by M3 before and M2 behind. */
+        rb_store_relaxed(&slot->words[i], message->words[i]);
+    }
+    /* M2 release; pairs with M1 and M5: the payload is visible before its sequence. */
+    rb_store_release(&slot->header.sequence, writer->next);
+    writer->next++;
+}
+
+/* Writer: tells watchers and late joiners how far it is; once a batch. */
+static inline void rb_multicast_announce(rb_writer *writer)
+{
+    /* M6 release; pairs with M7 in rb_multicast_tail: all up to tail is there. */
+    rb_store_release(&writer->shared->tail, writer->next - 1);
+}
+
+#endif

@@ -1,0 +1,1 @@
+"""Command line tools: schema, launcher, load, histograms, replay, benchmarks."""

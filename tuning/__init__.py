@@ -1,0 +1,1 @@
+"""Host settings that cost latency."""
