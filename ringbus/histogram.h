@@ -2,10 +2,11 @@
  * Histogram: counts of values from 1 to 2^36 - 1 (68 s in ns) with three significant digits.
  *
  * The counts array is laid out as HdrHistogram's (2,048 sub-buckets, unit 1), so that its tools and
- * files take it as it is. Recording is one add in memory that nobody else writes; anybody may read at
- * any time and sees counts that are at most a few records apart.
+ * files take it as it is. Recording is one add in memory that nobody else writes; anybody may read
+ * at any time and sees counts that are at most a few records apart.
  *
- * Who: one thread records, anybody reads. Progress: wait-free. Crash: counts stay.
+ * Who: one thread records, anybody reads. Progress: wait-free. Crash: the counts are the truth;
+ * what is kept beside them (total, max) can be one record behind until `rb_histogram_repair`.
  * Source: Gil Tene's HdrHistogram.
  */
 #ifndef RINGBUS_HISTOGRAM_H
@@ -31,6 +32,10 @@ typedef struct rb_histogram {
     uint64_t counts[RB_HISTOGRAM_COUNTS];
 } rb_histogram;
 
+_Static_assert(offsetof(rb_histogram, counts) == 4 * sizeof(uint64_t), "Python reads it as words");
+_Static_assert(sizeof(rb_histogram) == (4 + RB_HISTOGRAM_COUNTS) * sizeof(uint64_t), "no padding");
+
+/* Where `value` is counted; it must not be above RB_HISTOGRAM_VALUE_MAX. */
 static inline uint32_t rb_histogram_index(uint64_t value)
 {
     uint64_t high = value | (2u * RB_HISTOGRAM_SUB_HALF - 1);
@@ -57,8 +62,15 @@ static inline void rb_histogram_record(rb_histogram *histogram, uint64_t value)
 /* cffi: begin */
 /* Records one value; the inline function of the data plane, for Python and tests. */
 void rb_histogram_add(void *histogram, uint64_t value);
-/* Lowest value that is counted in counts[index]. */
+/* Records `count` values. Returns count, or RB_USAGE. */
+int64_t rb_histogram_add_many(void *histogram, const uint64_t *values, uint32_t count);
+/* Lowest value that is counted in counts[index]; one index behind the last gives the end. */
 uint64_t rb_histogram_value(uint32_t index);
+/* Whether total and max agree with the counts. RB_OK, RB_CORRUPT. Only at rest. */
+int32_t rb_histogram_valid(const void *histogram);
+/* Makes total and max agree with the counts, for who takes over from a dead recorder. Returns by
+ * how many records total was wrong. */
+int64_t rb_histogram_repair(void *histogram);
 size_t rb_histogram_bytes(void);
 /* cffi: end */
 

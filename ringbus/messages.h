@@ -7,7 +7,7 @@
 
 #define RB_SCHEMA_ID 1u
 #define RB_SCHEMA_VERSION 1u
-#define RB_SCHEMA_HASH UINT64_C(0x3bb1ea2f4f0785df)
+#define RB_SCHEMA_HASH UINT64_C(0x5b7e22400788c336)
 #define RB_MESSAGE_BYTES 64u
 #define RB_INSTRUMENT_NONE UINT32_C(4294967295)
 #define RB_TEMPLATE_CONTRIBUTED_MAX 63u
@@ -145,7 +145,12 @@ typedef struct rb_replace {
 
 typedef struct rb_order_tag {
     rb_header header;
-    char text[32];
+    char text[24];
+    uint32_t total_quantity; /* Behind a Replace: the whole quantity as the client sees it, executed shares included. */
+    char capacity; /* Behind a Replace, echoed of the first order. */
+    char cross_type; /* Likewise. */
+    char original_side; /* Likewise: the client's own letter. */
+    uint8_t spare;
 } rb_order_tag;
 
 typedef struct rb_reject {
@@ -350,6 +355,11 @@ _Static_assert(offsetof(rb_replace, display) == 58, "layout");
 _Static_assert(offsetof(rb_replace, sweep) == 59, "layout");
 _Static_assert(offsetof(rb_replace, original_client_order_id) == 60, "layout");
 _Static_assert(offsetof(rb_order_tag, text) == 32, "layout");
+_Static_assert(offsetof(rb_order_tag, total_quantity) == 56, "layout");
+_Static_assert(offsetof(rb_order_tag, capacity) == 60, "layout");
+_Static_assert(offsetof(rb_order_tag, cross_type) == 61, "layout");
+_Static_assert(offsetof(rb_order_tag, original_side) == 62, "layout");
+_Static_assert(offsetof(rb_order_tag, spare) == 63, "layout");
 _Static_assert(offsetof(rb_reject, instrument) == 32, "layout");
 _Static_assert(offsetof(rb_reject, price_ticks) == 36, "layout");
 _Static_assert(offsetof(rb_reject, quantity) == 40, "layout");

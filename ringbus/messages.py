@@ -9,7 +9,7 @@ import numpy as np
 
 SCHEMA_ID: Final = 1
 SCHEMA_VERSION: Final = 1
-SCHEMA_HASH: Final = 0x3bb1ea2f4f0785df
+SCHEMA_HASH: Final = 0x5b7e22400788c336
 MESSAGE_BYTES: Final = 64
 INSTRUMENT_NONE: Final = 4294967295
 TEMPLATE_CONTRIBUTED_MAX: Final = 63
@@ -394,6 +394,11 @@ ORDER_TAG: Final[np.dtype[np.void]] = np.dtype(
             "reserved",
             "checksum",
             "text",
+            "total_quantity",
+            "capacity",
+            "cross_type",
+            "original_side",
+            "spare",
         ],
         "formats": [
             "<u8",
@@ -406,7 +411,12 @@ ORDER_TAG: Final[np.dtype[np.void]] = np.dtype(
             "u1",
             "u1",
             "<u4",
-            "S32",
+            "S24",
+            "<u4",
+            "S1",
+            "S1",
+            "S1",
+            "u1",
         ],
         "offsets": [
             0,
@@ -420,6 +430,11 @@ ORDER_TAG: Final[np.dtype[np.void]] = np.dtype(
             27,
             28,
             32,
+            56,
+            60,
+            61,
+            62,
+            63,
         ],
         "itemsize": 64,
     }

@@ -29,13 +29,23 @@ typedef struct rb_metrics_shared {
 /* cffi: begin */
 size_t rb_metrics_bytes(void);
 int32_t rb_metrics_init(void *memory, size_t bytes, const char *name);
+/* Whether the memory holds a metrics page whose tables can be walked. As rb_layout_verify; RB_SIZE,
+ * RB_CORRUPT. Any time, any process. */
 int32_t rb_metrics_verify(const void *memory, size_t bytes);
+/* Whether every entry is as it must be. RB_OK, RB_CORRUPT. Only at rest. */
+int32_t rb_metrics_valid(const void *metrics);
+/* Mends the histograms that a dead owner left one record apart; for its successor, before it
+ * records. Returns by how many records totals were wrong. */
+int64_t rb_metrics_repair(void *metrics);
 /* The counter or histogram called `name`, made if it is not there; NULL if there is no room. */
 uint64_t *rb_metrics_counter(void *metrics, const char *name);
 void *rb_metrics_histogram(void *metrics, const char *name);
 /* Entry n: its name, or NULL behind the last. */
 const char *rb_metrics_counter_name(const void *metrics, uint32_t n);
 const char *rb_metrics_histogram_name(const void *metrics, uint32_t n);
+/* Adds to and reads a counter; rb_count of the data plane, for Python. */
+void rb_metrics_add(uint64_t *counter, uint64_t more);
+uint64_t rb_metrics_value(const uint64_t *counter);
 /* Offsets into the page, for views from Python. */
 size_t rb_metrics_counters_at(void);
 size_t rb_metrics_histograms_at(void);

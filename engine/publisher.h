@@ -1,0 +1,39 @@
+/*
+ * Publisher: merges the shards' answers strictly in input order and puts them onto the stream.
+ *
+ * Every line from a shard carries the low 32 bits of its input number; the group of the next input is at
+ * the head of exactly one lane. Lines get the next sequence and their checksum and are published as they
+ * come; Skip lines end here. So the stream does not depend on how fast which shard is.
+ *
+ * Who: one thread. Progress: wait-free; it waits for gating readers (the journal) by doing nothing.
+ * Crash: a line is on the stream or not; the successor goes on behind the last whole one.
+ */
+#ifndef ENGINE_PUBLISHER_H
+#define ENGINE_PUBLISHER_H
+
+#include "engine/sequencer.h"
+#include "ringbus/multicast.h"
+
+/* cffi: struct eng_publisher */
+typedef struct eng_publisher {
+    rb_writer writer;
+    uint64_t input;   /* number of the input whose group is awaited */
+    uint32_t current; /* shard whose group is being published, shard_count if none */
+    uint32_t shard_count;
+    rb_clock *clock;
+    rb_wake *wake;
+    rb_histogram *hop; /* shard to publisher; may be NULL */
+    rb_lane shards[ENG_SHARDS_MAX];
+} eng_publisher;
+
+/* cffi: begin */
+int32_t eng_publisher_init(eng_publisher *publisher, void *ring, size_t ring_bytes, void *readers,
+                           size_t readers_bytes, void *clock, void *wake);
+int32_t eng_publisher_add_shard(eng_publisher *publisher, void *memory, size_t bytes);
+void eng_publisher_measure(eng_publisher *publisher, void *hop);
+int64_t eng_publisher_work(void *publisher, int64_t limit);
+void *eng_publisher_work_function(void);
+uint64_t eng_publisher_next(const eng_publisher *publisher);
+/* cffi: end */
+
+#endif

@@ -1,0 +1,218 @@
+#include "ringbus/core.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ringbus/atomics.h"
+#include "ringbus/status.h"
+
+size_t rb_core_page_bytes(void)
+{
+    return sizeof(rb_core_page);
+}
+
+int32_t rb_core_page_init(void *memory, size_t bytes, const char *name)
+{
+    if (bytes < sizeof(rb_core_page)) {
+        return RB_SIZE;
+    }
+    return rb_layout_init(memory, sizeof(rb_core_page), RB_KIND_CORE, RB_CORE_AGENTS_MAX, name);
+}
+
+void rb_core_page_reset(void *memory)
+{
+    rb_core_page *page = memory;
+    memset((char *)page + sizeof page->layout, 0, sizeof *page - sizeof page->layout);
+}
+
+int32_t rb_core_attach(rb_core *core, void *memory, size_t bytes, void *idle, uint32_t clock_mode,
+                       int32_t cpu)
+{
+    int32_t status = rb_layout_verify(memory, bytes, RB_KIND_CORE);
+    if (status != RB_OK) {
+        return status;
+    }
+    if (idle == NULL || clock_mode > RB_CLOCK_COUNTED) {
+        return RB_USAGE;
+    }
+    memset(core, 0, sizeof *core);
+    core->page = memory;
+    core->idle = idle;
+    core->clock.mode = clock_mode;
+    core->limit = RB_CORE_LIMIT;
+    rb_core_page_reset(memory);
+    core->page->pid = (uint32_t)getpid();
+    core->page->cpu = cpu;
+    rb_store_release_u32(&core->page->state, RB_CORE_STARTING);
+    return RB_OK;
+}
+
+void *rb_core_clock(rb_core *core)
+{
+    return &core->clock;
+}
+
+void *rb_core_wake(rb_core *core)
+{
+    return &core->wake;
+}
+
+int32_t rb_core_add(rb_core *core, const char *name, void *work, void *state, void *check_text)
+{
+    if (work == NULL || name == NULL || strlen(name) >= sizeof core->page->agents[0]) {
+        return RB_USAGE;
+    }
+    if (core->agent_count >= RB_CORE_AGENTS_MAX) {
+        return RB_FULL;
+    }
+    rb_agent *agent = &core->agents[core->agent_count];
+    /* ISO C has no cast between object and function pointers; POSIX promises that copying works. */
+    memcpy(&agent->work, &work, sizeof work);
+    memcpy(&agent->check_text, &check_text, sizeof check_text);
+    agent->state = state;
+    memcpy(core->page->agents[core->agent_count], name, strlen(name) + 1);
+    core->agent_count++;
+    rb_store_release_u32(&core->page->agent_count, core->agent_count);
+    return RB_OK;
+}
+
+static int64_t fail(rb_core *core, uint32_t index, int64_t status)
+{
+    rb_core_page *page = core->page;
+    const rb_agent *agent = &core->agents[index];
+    const char *where = status == RB_CORRUPT && agent->check_text ? agent->check_text() : "";
+    (void)snprintf(page->failed_text, sizeof page->failed_text, "%s: %s %s", page->agents[index],
+                   rb_status_text(status), where);
+    page->failed_status = (int32_t)status;
+    page->failed_agent = index;
+    rb_store_release_u32(&page->state, RB_CORE_FAILED);
+    return status;
+}
+
+int64_t rb_core_round(rb_core *core)
+{
+    int64_t total = 0;
+    for (uint32_t i = 0; i < core->agent_count; i++) {
+        const rb_agent *agent = &core->agents[i];
+        int64_t count = agent->work(agent->state, core->limit);
+        if (__builtin_expect(count < 0, 0)) {
+            return fail(core, i, count);
+        }
+        if (count > 0) {
+            rb_store_relaxed(&core->page->work[i], core->page->work[i] + (uint64_t)count);
+            total += count;
+        }
+    }
+    if (core->wake.mask != 0 || core->wake.stream != 0) {
+        rb_idle_ring(core->idle, core->wake.mask, core->wake.stream);
+        core->wake.mask = 0;
+        core->wake.stream = 0;
+    }
+    core->rounds++;
+    return total;
+}
+
+/* The clock costs more than an empty round: a busy core beats once in 1,024 rounds, a parked one each. */
+static void beat(rb_core *core)
+{
+    rb_core_page *page = core->page;
+    if ((core->rounds & 1023u) != 0 && core->idle->parks == page->parks) {
+        return;
+    }
+    rb_clock real = {.mode = RB_CLOCK_REAL};
+    rb_store_relaxed(&page->beat_ns, rb_clock_read(&real));
+    rb_store_relaxed(&page->rounds, core->rounds);
+    rb_store_relaxed(&page->parks, core->idle->parks);
+    rb_store_relaxed(&page->wakes, core->idle->wakes);
+}
+
+int32_t rb_core_run(rb_core *core)
+{
+    rb_store_release_u32(&core->page->state, RB_CORE_RUNNING);
+    while (rb_load_acquire_u32(&core->page->stop) == 0) {
+        int64_t work = rb_core_round(core);
+        if (__builtin_expect(work < 0, 0)) {
+            return (int32_t)work;
+        }
+        (void)rb_idle_step(core->idle, work);
+        beat(core);
+    }
+    rb_store_release_u32(&core->page->state, RB_CORE_STOPPED);
+    return RB_OK;
+}
+
+void rb_core_page_stop(void *memory)
+{
+    rb_core_page *page = memory;
+    rb_store_release_u32(&page->stop, 1);
+}
+
+static rb_core_page *signal_page;
+
+static void on_signal(int number)
+{
+    (void)number;
+    rb_core_page_stop(signal_page);
+}
+
+int32_t rb_core_stop_on_signals(rb_core *core)
+{
+    struct sigaction action = {.sa_handler = on_signal};
+    signal_page = core->page;
+    if (sigaction(SIGTERM, &action, NULL) != 0 || sigaction(SIGINT, &action, NULL) != 0) {
+        return RB_SYSTEM;
+    }
+    return RB_OK;
+}
+
+uint32_t rb_core_page_state(const void *page)
+{
+    return rb_load_acquire_u32(&((const rb_core_page *)page)->state);
+}
+
+uint32_t rb_core_page_pid(const void *page)
+{
+    return ((const rb_core_page *)page)->pid;
+}
+
+uint64_t rb_core_page_beat(const void *page)
+{
+    return rb_load_relaxed(&((const rb_core_page *)page)->beat_ns);
+}
+
+uint64_t rb_core_page_rounds(const void *page)
+{
+    return rb_load_relaxed(&((const rb_core_page *)page)->rounds);
+}
+
+uint64_t rb_core_page_parks(const void *page)
+{
+    return rb_load_relaxed(&((const rb_core_page *)page)->parks);
+}
+
+int32_t rb_core_page_cpu(const void *page)
+{
+    return ((const rb_core_page *)page)->cpu;
+}
+
+uint32_t rb_core_page_agents(const void *page)
+{
+    return rb_load_acquire_u32(&((const rb_core_page *)page)->agent_count);
+}
+
+const char *rb_core_page_agent(const void *page, uint32_t n)
+{
+    return n < RB_CORE_AGENTS_MAX ? ((const rb_core_page *)page)->agents[n] : "";
+}
+
+uint64_t rb_core_page_work(const void *page, uint32_t n)
+{
+    return n < RB_CORE_AGENTS_MAX ? rb_load_relaxed(&((const rb_core_page *)page)->work[n]) : 0;
+}
+
+const char *rb_core_page_failure(const void *page)
+{
+    return ((const rb_core_page *)page)->failed_text;
+}

@@ -1,0 +1,106 @@
+/*
+ * Core: a process that is pinned to one CPU and runs a list of agents round robin.
+ *
+ * An agent is state and a function `work(state, limit) -> count`: it does at most about `limit` pieces of
+ * work and returns how many it did, never blocks, sleeps or asks the time but through its clock. Who
+ * calls it is not its business: this loop, a test, or a simulation.
+ *
+ * The page of a core is in shared memory: it beats, counts, says what failed, and can be told to stop.
+ *
+ * Who: rb_core_round and rb_core_run from the core's one thread; the page is read by anybody, and its
+ * `stop` is written by the launcher. Crash: the page keeps the last beat; a successor claims it.
+ */
+#ifndef RINGBUS_CORE_H
+#define RINGBUS_CORE_H
+
+#include "ringbus/clock.h"
+#include "ringbus/idle.h"
+#include "ringbus/layout.h"
+
+#define RB_CORE_AGENTS_MAX 32u
+#define RB_CORE_LIMIT 256
+
+enum rb_core_state {
+    RB_CORE_EMPTY = 0,
+    RB_CORE_STARTING = 1,
+    RB_CORE_RUNNING = 2,
+    RB_CORE_STOPPED = 3,
+    RB_CORE_FAILED = 4,
+};
+
+typedef struct rb_core_page {
+    rb_layout layout;
+    RB_ALIGNED uint64_t beat_ns; /* owner: the core; clock of the last round that looked */
+    uint64_t rounds;
+    uint64_t parks;
+    uint64_t wakes;
+    uint64_t work[RB_CORE_AGENTS_MAX]; /* pieces of work by agent */
+    uint32_t state;                    /* enum rb_core_state */
+    uint32_t pid;
+    uint32_t agent_count;
+    int32_t cpu; /* < 0: not pinned */
+    int32_t failed_status;
+    uint32_t failed_agent;
+    char failed_text[192];
+    char agents[RB_CORE_AGENTS_MAX][32];
+    RB_ALIGNED uint32_t stop; /* owner: the launcher; read by the core */
+} rb_core_page;
+
+/* Returns pieces of work done, or a status < 0: the agent has failed and is never called again. */
+typedef int64_t (*rb_work)(void *state, int64_t limit);
+/* Text of the last broken invariant, of the library that the agent lives in. */
+typedef const char *(*rb_check_text_function)(void);
+
+typedef struct rb_agent {
+    rb_work work;
+    void *state;
+    rb_check_text_function check_text;
+} rb_agent;
+
+/* cffi: struct rb_core */
+typedef struct rb_core {
+    rb_agent agents[RB_CORE_AGENTS_MAX];
+    uint32_t agent_count;
+    int64_t limit;
+    rb_clock clock; /* the clock of all agents of this core */
+    rb_wake wake;   /* what the agents want rung at the end of the round */
+    rb_idle *idle;
+    rb_core_page *page;
+    uint64_t rounds;
+} rb_core;
+
+/* cffi: begin */
+size_t rb_core_page_bytes(void);
+int32_t rb_core_page_init(void *memory, size_t bytes, const char *name);
+/* Claims the page. `idle` is an attached rb_idle; `clock_mode` one of rb_clock_mode. */
+int32_t rb_core_attach(rb_core *core, void *page, size_t bytes, void *idle, uint32_t clock_mode,
+                       int32_t cpu);
+/* The core's clock and wake set, to be given to its agents. */
+void *rb_core_clock(rb_core *core);
+void *rb_core_wake(rb_core *core);
+/* Adds an agent; `work` is an rb_work, `check_text` an rb_check_text_function. RB_FULL, RB_USAGE. */
+int32_t rb_core_add(rb_core *core, const char *name, void *work, void *state, void *check_text);
+/* One round over all agents, then rings. Returns the work done, or the status of a failed agent. */
+int64_t rb_core_round(rb_core *core);
+/* Rounds until told to stop: RB_OK, or the status of a failed agent. Releases nothing. */
+int32_t rb_core_run(rb_core *core);
+/* Tells the core to stop; by the launcher, or a signal handler of the core itself. */
+void rb_core_page_stop(void *page);
+/* Ends rb_core_run of this process when SIGTERM or SIGINT comes. */
+int32_t rb_core_stop_on_signals(rb_core *core);
+/* What a watcher sees. Strings point into the page. */
+uint32_t rb_core_page_state(const void *page);
+uint32_t rb_core_page_pid(const void *page);
+uint64_t rb_core_page_beat(const void *page);
+uint64_t rb_core_page_rounds(const void *page);
+uint64_t rb_core_page_parks(const void *page);
+int32_t rb_core_page_cpu(const void *page);
+uint32_t rb_core_page_agents(const void *page);
+const char *rb_core_page_agent(const void *page, uint32_t n);
+uint64_t rb_core_page_work(const void *page, uint32_t n);
+const char *rb_core_page_failure(const void *page);
+/* Back to empty, for a restart. */
+void rb_core_page_reset(void *page);
+/* cffi: end */
+
+#endif
