@@ -1,0 +1,239 @@
+"""The day's instruments and participants, as CSV files.
+
+Numbers are exact: a price is a decimal text and becomes an integer, never a float. A mistake is an
+error that names the file, the line, the field, what was found and the cure.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tools.topology import ConfigurationError
+
+INSTRUMENTS_MAX: Final = 1 << 20
+PRICE_TICKS_MAX: Final = (1 << 30) - 1
+# The largest price that an OUCH message may carry is 199,999.9900; the field itself holds this.
+PRICE_1E4_MAX: Final = (1 << 31) - 1
+QUANTITY_MAX: Final = (1 << 32) - 1
+SESSION_MAX: Final = 65534
+INSTRUMENT_FIELDS: Final = (
+    "symbol", "tick", "lot", "price_min", "price_max", "quantity_max", "shard",
+)  # fmt: skip
+PARTICIPANT_FIELDS: Final = ("user", "session", "account", "firm", "secret")
+SECRET_START: Final = "scrypt"
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """One instrument; prices in ticks, the tick in 1/10,000 of the currency."""
+
+    index: int
+    symbol: str
+    tick_1e4: int
+    lot: int
+    price_ticks_min: int
+    price_ticks_max: int
+    quantity_max: int
+    shard: int
+    shard_chosen: bool  # by the file, not by default
+
+
+@dataclass(frozen=True, slots=True)
+class Participant:
+    """One client session; `session` is its topic, `secret` the hash of its password."""
+
+    user: str
+    session: int
+    account: int
+    firm: int
+    firm_name: str
+    secret: str
+
+
+class _Row:
+    """One line of a CSV file, whose fields are asked for one by one."""
+
+    def __init__(self, path: Path, line: int, values: dict[str, str]) -> None:
+        self.path = path
+        self.line = line
+        self.values = values
+
+    def error(self, name: str, problem: str, cure: str) -> ConfigurationError:
+        return ConfigurationError(f"{self.path}:{self.line}: {name}: {problem}; {cure}")
+
+    def text(self, name: str, pattern: str, what: str) -> str:
+        value = self.values[name]
+        if not re.fullmatch(pattern, value, re.ASCII):
+            raise self.error(name, f"found {value!r}", f"write {what}")
+        return value
+
+    def whole(self, name: str, low: int, high: int) -> int:
+        value = self.values[name]
+        if not re.fullmatch(r"\d{1,12}", value, re.ASCII) or not low <= int(value) <= high:
+            raise self.error(name, f"found {value!r}", f"write a whole number from {low} to {high}")
+        return int(value)
+
+    def price_1e4(self, name: str) -> int:
+        """A price in 1/10,000."""
+        value = self.values[name]
+        match = re.fullmatch(r"(\d{1,9})(?:\.(\d+))?", value, re.ASCII)
+        if not match:
+            raise self.error(name, f"found {value!r}", 'write a price such as "12.34"')
+        decimals = match[2] or ""
+        if len(decimals) > 4:
+            raise self.error(
+                name, f"found {value!r}, {len(decimals)} decimals", "prices have at most 4 decimals"
+            )
+        price = int(match[1]) * 10000 + int(decimals.ljust(4, "0"))
+        if price > PRICE_1E4_MAX:
+            raise self.error(name, f"found {value!r}", "prices are below 214,748.3648")
+        return price
+
+
+def load_instruments(path: Path, shards: int) -> tuple[Instrument, ...]:
+    """Read the file of instruments: `symbol,tick,lot,price_min,price_max,quantity_max[,shard]`.
+
+    Args: path: the file; shards: how many there are; an instrument without one goes to
+    index % shards.
+    Raises: ConfigurationError.
+    """
+    out: list[Instrument] = []
+    symbols: dict[str, int] = {}
+    for row in _rows(path, INSTRUMENT_FIELDS, optional=("shard",)):
+        if len(out) >= INSTRUMENTS_MAX:
+            raise row.error("symbol", "too many instruments", f"{INSTRUMENTS_MAX} at most")
+        instrument = _instrument(row, len(out), shards)
+        if instrument.symbol in symbols:
+            raise row.error(
+                "symbol",
+                f"{instrument.symbol!r} is on line {symbols[instrument.symbol]} too",
+                "symbols are unique",
+            )
+        symbols[instrument.symbol] = row.line
+        out.append(instrument)
+    if not out:
+        raise ConfigurationError(f"{path}:2: symbol: no instrument; write one line for each")
+    return tuple(out)
+
+
+def _instrument(row: _Row, index: int, shards: int) -> Instrument:
+    symbol = row.text(
+        "symbol",
+        r"[A-Z0-9][A-Z0-9.+\-=*^#/]{0,7}",
+        "1 to 8 capital letters, digits and . + - = * ^ # /",
+    )
+    tick = row.price_1e4("tick")
+    if tick == 0:
+        raise row.error("tick", f"found {row.values['tick']!r}", "a tick is at least 0.0001")
+    lot = row.whole("lot", 1, QUANTITY_MAX)
+    price_min, price_max = _ticks(row, "price_min", tick), _ticks(row, "price_max", tick)
+    if price_min > price_max:
+        raise row.error(
+            "price_max", f"{row.values['price_max']!r} is below price_min", "exchange the two"
+        )
+    quantity_max = row.whole("quantity_max", lot, QUANTITY_MAX)
+    chosen = row.values["shard"] != ""
+    shard = row.whole("shard", 0, shards - 1) if chosen else index % shards
+    return Instrument(index, symbol, tick, lot, price_min, price_max, quantity_max, shard, chosen)
+
+
+def _ticks(row: _Row, name: str, tick: int) -> int:
+    price = row.price_1e4(name)
+    found = row.values[name]
+    if price == 0:
+        raise row.error(name, f"found {found!r}", "prices are above zero: one tick at least")
+    if price % tick != 0:
+        raise row.error(
+            name, f"{found!r} is not a multiple of the tick {row.values['tick']}", "round it"
+        )
+    if price // tick > PRICE_TICKS_MAX:
+        raise row.error(name, f"{found!r} is too many ticks", "enlarge the tick")
+    return price // tick
+
+
+def load_participants(path: Path) -> tuple[Participant, ...]:
+    """Read the file of participants: `user,session,account,firm,secret`.
+
+    Firms get numbers 1, 2, … in the order in which the file first names them.
+    Raises: ConfigurationError: also for a secret that is not a hash.
+    """
+    out: list[Participant] = []
+    lines: dict[tuple[str, str], int] = {}
+    firms: dict[str, int] = {}
+    for row in _rows(path, PARTICIPANT_FIELDS, optional=()):
+        user = row.text("user", r"[A-Z0-9]{1,6}", "1 to 6 capital letters and digits")
+        session = row.whole("session", 1, SESSION_MAX)
+        account = row.whole("account", 1, 65535)
+        firm = row.text("firm", r"[A-Z0-9]{1,8}", "1 to 8 capital letters and digits")
+        for name in ("user", "session"):
+            value = row.values[name] if name == "user" else str(session)
+            if (name, value) in lines:
+                raise row.error(
+                    name, f"{value} is on line {lines[name, value]} too", f"each {name} stands once"
+                )
+            lines[name, value] = row.line
+        secret = row.values["secret"]
+        if not secret.startswith(SECRET_START):
+            # The text itself is not repeated: it may be somebody's password.
+            raise row.error(
+                "secret", "found a text that is not a hash", "make one with `ringbus secret`"
+            )
+        number = firms.setdefault(firm, len(firms) + 1)
+        out.append(Participant(user, session, account, number, firm, secret))
+    if not out:
+        raise ConfigurationError(f"{path}:2: user: no participant; write one line for each")
+    return tuple(out)
+
+
+def _rows(path: Path, fields: tuple[str, ...], optional: tuple[str, ...]) -> Iterator[_Row]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror}; check the path") from None
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path}: is not UTF-8 ({error.reason}); save it so") from None
+    reader = csv.reader(text.splitlines(), strict=True)
+    header: list[str] | None = None
+    try:
+        for values in reader:
+            values = [value.strip() for value in values]
+            if not any(values) or values[0].startswith("#"):
+                continue
+            if header is None:
+                header = _header(path, reader.line_num, values, fields, optional)
+                continue
+            if len(values) != len(header):
+                raise ConfigurationError(
+                    f"{path}:{reader.line_num}: found {len(values)} fields, the header has "
+                    f"{len(header)}; write {','.join(header)}"
+                )
+            row = dict.fromkeys(optional, "")
+            row.update(zip(header, values, strict=True))
+            yield _Row(path, reader.line_num, row)
+    except csv.Error as error:
+        raise ConfigurationError(f"{path}:{reader.line_num}: {error}; check the quotes") from None
+    if header is None:
+        raise ConfigurationError(f"{path}:1: is empty; begin with the line {','.join(fields)}")
+
+
+def _header(
+    path: Path, line: int, found: list[str], fields: tuple[str, ...], optional: tuple[str, ...]
+) -> list[str]:
+    for name in found:
+        if name not in fields:
+            raise ConfigurationError(
+                f"{path}:{line}: found the column {name!r}; columns are {','.join(fields)}"
+            )
+    for name in fields:
+        if found.count(name) > 1:
+            raise ConfigurationError(f"{path}:{line}: {name}: stands twice; name a column once")
+        if name not in found and name not in optional:
+            raise ConfigurationError(
+                f"{path}:{line}: {name}: the column is missing; begin with {','.join(fields)}"
+            )
+    return found

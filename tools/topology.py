@@ -1,0 +1,553 @@
+"""The topology file: what an exchange consists of, and which agents share a core.
+
+A mistake in it is found before anything starts, and its error names the file, the line, what was
+found there and the cure.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import ipaddress
+import os
+import re
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, TypeVar, cast
+
+SHARDS_MAX: Final = 16
+AGENTS_MAX: Final = 32
+# One bell each in shared memory (64), and one is the launcher's.
+CORES_MAX: Final = 63
+# A doorbell has 256 lanes, and one is the console's.
+PORTS_MAX: Final = 255
+CONSOLE: Final = "console"
+LAUNCHER: Final = "launcher"
+ENGINE_AGENTS: Final = ("sequencer", "publisher")
+
+
+class ConfigurationError(Exception):
+    """A configuration file is wrong; the text names file, line, what was found and the cure."""
+
+
+class _Refused(Exception):
+    """What a rule has against a value: the problem, then the cure."""
+
+    def __init__(self, problem: str, cure: str) -> None:
+        super().__init__(problem, cure)
+        self.problem = problem
+        self.cure = cure
+
+
+Rule = Callable[[object], object]
+_Section = TypeVar("_Section")
+
+
+def _kind(value: object) -> str:
+    names = {bool: "true/false", int: "a number", float: "a decimal number", str: "a text"}
+    return names.get(type(value), "a list" if isinstance(value, list) else "a table")
+
+
+def _whole(low: int, high: int) -> Rule:
+    def rule(value: object) -> object:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise _Refused(f"found {_kind(value)} ({value!r})", "write a whole number, no quotes")
+        if not low <= value <= high:
+            raise _Refused(f"found {value}", f"write a whole number from {low} to {high}")
+        return value
+
+    return rule
+
+
+def _power_of_two(low: int, high: int) -> Rule:
+    whole = _whole(low, high)
+
+    def rule(value: object) -> object:
+        number = cast(int, whole(value))
+        if number & (number - 1) != 0:
+            below = 1 << (number.bit_length() - 1)
+            raise _Refused(
+                f"found {number}, which is not a power of two", f"write {below} or {below * 2}"
+            )
+        return number
+
+    return rule
+
+
+def _choice(*choices: str) -> Rule:
+    def rule(value: object) -> object:
+        if value not in choices:
+            listed = " or ".join(f'"{choice}"' for choice in choices)
+            raise _Refused(f"found {value!r}", f"write {listed}{_meant(str(value), choices)}")
+        return value
+
+    return rule
+
+
+def _text(pattern: str, what: str) -> Rule:
+    compiled = re.compile(pattern)
+
+    def rule(value: object) -> object:
+        if not isinstance(value, str):
+            raise _Refused(f"found {_kind(value)} ({value!r})", f"write {what}, in quotes")
+        if not compiled.fullmatch(value):
+            raise _Refused(f"found {value!r}", f"write {what}")
+        return value
+
+    return rule
+
+
+def _cpu(value: object) -> object:
+    if value == "any":
+        return value
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise _Refused(f"found {value!r}", 'write the number of a CPU, or "any" for no pinning')
+    return value
+
+
+def _address(value: object) -> object:
+    try:
+        ipaddress.IPv4Address(value)
+    except ValueError:
+        raise _Refused(
+            f"found {value!r}",
+            'write an IPv4 address of this host, such as "127.0.0.1" (or "0.0.0.0" for all)',
+        ) from None
+    return value
+
+
+def _agents(value: object) -> object:
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise _Refused(f"found {value!r}", 'write a list of agents, such as ["sequencer"]')
+    if not 1 <= len(value) <= AGENTS_MAX:
+        raise _Refused(f"found {len(value)} agents", f"a core runs 1 to {AGENTS_MAX}")
+    return tuple(value)
+
+
+def _meant(found: str, known: tuple[str, ...] | list[str]) -> str:
+    close = difflib.get_close_matches(found, known, n=1)
+    return f'; did you mean "{close[0]}"?' if close else ""
+
+
+_PATH = _text(r".+", "a path, relative to this file")
+_PORT_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,15}(\.[A-Za-z0-9_-]{1,8})?"
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeSection:
+    """`[exchange]`: what it is called and where its files are."""
+
+    name: str = field(
+        metadata={
+            "rule": _text(
+                r"[A-Za-z0-9][A-Za-z0-9_-]{0,23}",
+                "1 to 24 letters, digits, '-' and '_'",
+            )
+        }
+    )
+    session: str = field(
+        metadata={"rule": _text(r"[A-Za-z0-9]{1,10}", "1 to 10 letters and digits")}
+    )
+    directory: str = field(metadata={"rule": _PATH})
+    instruments: str = field(metadata={"rule": _PATH})
+    participants: str = field(metadata={"rule": _PATH})
+    environment: str = field(default="test", metadata={"rule": _choice("test", "live")})
+    shards: int = field(default=1, metadata={"rule": _whole(1, SHARDS_MAX)})
+    clock: str = field(default="real", metadata={"rule": _choice("real", "counted")})
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSection:
+    """`[stream]`: the multicast ring."""
+
+    slots: int = field(default=65536, metadata={"rule": _power_of_two(1 << 10, 1 << 28)})
+
+
+@dataclass(frozen=True, slots=True)
+class LanesSection:
+    """`[lanes]`: every lane from a contributor and to and from a shard."""
+
+    slots: int = field(default=4096, metadata={"rule": _power_of_two(64, 1 << 26)})
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsSection:
+    """`[limits]`: everything that is allocated before the first message."""
+
+    orders: int = field(default=1 << 20, metadata={"rule": _whole(1, (1 << 28) - 1)})
+    price_nodes: int = field(default=65536, metadata={"rule": _whole(64, 1 << 26)})
+    connections: int = field(default=256, metadata={"rule": _whole(1, 65536)})
+    client_orders: int = field(default=1 << 20, metadata={"rule": _whole(1, 1 << 28)})
+    client_messages: int = field(default=1 << 24, metadata={"rule": _whole(1024, 1 << 32)})
+    backlog: int = field(default=65536, metadata={"rule": _whole(1, 1 << 32)})
+
+
+@dataclass(frozen=True, slots=True)
+class JournalSection:
+    """`[journal]`: the stream's files."""
+
+    segment_messages: int = field(
+        default=1 << 20, metadata={"rule": _power_of_two(1 << 10, 1 << 26)}
+    )
+    sync_ms: int = field(default=5, metadata={"rule": _whole(1, 1000)})
+
+
+@dataclass(frozen=True, slots=True)
+class PortSection:
+    """`[[port]]`: one client port; `tcp` 0 is any free one."""
+
+    name: str = field(
+        metadata={
+            "rule": _text(_PORT_NAME, "up to 16 letters, digits, '-' and '_', as in \"port.0\"")
+        }
+    )
+    host: str = field(default="127.0.0.1", metadata={"rule": _address})
+    tcp: int = field(default=0, metadata={"rule": _whole(0, 65535)})
+    receive_buffer_bytes: int = field(default=4096, metadata={"rule": _whole(1024, 1 << 24)})
+
+
+@dataclass(frozen=True, slots=True)
+class CoreSection:
+    """`[[core]]`: one process and the agents that it runs; `cpu` None is not pinned."""
+
+    name: str = field(
+        metadata={"rule": _text(r"[A-Za-z0-9_-]{1,20}", "1 to 20 letters, digits, '-' and '_'")}
+    )
+    agents: tuple[str, ...] = field(metadata={"rule": _agents})
+    cpu: int | str = field(default="any", metadata={"rule": _cpu})
+    wait: str = field(default="park", metadata={"rule": _choice("spin", "yield", "park")})
+
+    @property
+    def pinned(self) -> int | None:
+        """The CPU it is pinned to, if it is."""
+        return self.cpu if isinstance(self.cpu, int) else None
+
+
+class Source:
+    """The text of the file: says on which line a key stands."""
+
+    __slots__ = ("lines", "path")
+
+    HEADER: Final = re.compile(r"\s*(\[\[?)\s*([A-Za-z0-9_-]+)\s*\]\]?\s*(#.*)?$")
+    KEY: Final = re.compile(r"\s*([A-Za-z0-9_-]+)\s*=")
+
+    def __init__(self, path: Path, text: str) -> None:
+        self.path = path
+        self.lines: dict[tuple[str, int, str], int] = {}
+        counts: dict[str, int] = {}
+        table, nth = "", 0
+        for number, line in enumerate(text.splitlines(), 1):
+            if match := self.HEADER.match(line):
+                table = match[2]
+                nth = counts.get(table, 0)
+                counts[table] = nth + 1
+                self.lines.setdefault((table, nth, ""), number)
+            elif match := self.KEY.match(line):
+                self.lines.setdefault((table, nth, match[1]), number)
+
+    def line(self, table: str, nth: int = 0, key: str = "") -> int:
+        """Line of a key, of its table if the key is not there, or 1."""
+        for place in ((table, nth, key), (table, nth, ""), ("", 0, table)):
+            if place in self.lines:
+                return self.lines[place]
+        return 1
+
+    def error(self, place: tuple[str, int, str], problem: str, cure: str) -> ConfigurationError:
+        """The error that names the place (table, which of its kind, key)."""
+        table, nth, key = place
+        where = f"[{table}] {key}".strip() if table else key
+        line = self.line(table, nth, key)
+        return ConfigurationError(f"{self.path}:{line}: {where}: {problem}; {cure}")
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """A topology file that holds no mistake that can be seen without starting it."""
+
+    path: Path
+    exchange: ExchangeSection
+    stream: StreamSection
+    lanes: LanesSection
+    limits: LimitsSection
+    journal: JournalSection
+    ports: tuple[PortSection, ...]
+    cores: tuple[CoreSection, ...]
+    source: Source = field(compare=False, repr=False)
+
+    @property
+    def name(self) -> str:
+        """Names the shared memory."""
+        return self.exchange.name
+
+    @property
+    def directory(self) -> Path:
+        """Where journal, logs and state are written."""
+        return self.path.parent / self.exchange.directory
+
+    @property
+    def journal_directory(self) -> Path:
+        """The stream's files."""
+        return self.directory / "journal"
+
+    @property
+    def instruments(self) -> Path:
+        """The file of instruments."""
+        return self.path.parent / self.exchange.instruments
+
+    @property
+    def participants(self) -> Path:
+        """The file of participants."""
+        return self.path.parent / self.exchange.participants
+
+    @property
+    def contributors(self) -> tuple[str, ...]:
+        """Who may propose; publisher ids are 1, 2, … in this order."""
+        return (CONSOLE, *(port.name for port in self.ports))
+
+    def port(self, name: str) -> PortSection:
+        """The port called `name`; KeyError if there is none."""
+        for port in self.ports:
+            if port.name == name:
+                return port
+        raise KeyError(name)
+
+    def core(self, name: str) -> CoreSection:
+        """The core called `name`; KeyError if there is none."""
+        for core in self.cores:
+            if core.name == name:
+                return core
+        raise KeyError(name)
+
+    def core_of(self, agent: str) -> CoreSection:
+        """The core that runs `agent`; KeyError if none does."""
+        for core in self.cores:
+            if agent in core.agents:
+                return core
+        raise KeyError(agent)
+
+    def restartable(self, core: CoreSection) -> bool:
+        """Whether it runs only agents that rebuild themselves: ports and journal."""
+        ports = {port.name for port in self.ports}
+        return all(agent == "journal" or agent in ports for agent in core.agents)
+
+
+SINGLE: Final[dict[str, type[object]]] = {
+    "exchange": ExchangeSection,
+    "stream": StreamSection,
+    "lanes": LanesSection,
+    "limits": LimitsSection,
+    "journal": JournalSection,
+}
+REPEATED: Final[dict[str, type[object]]] = {"port": PortSection, "core": CoreSection}
+
+
+def load_topology(path: Path | str, cpus: frozenset[int] | None = None) -> Topology:
+    """Read and check a topology file.
+
+    Args: path: the file; cpus: CPUs that may be used, those of this process unless given.
+    Raises: ConfigurationError.
+    """
+    path = Path(path)
+    document, source = _read(path)
+    sections = {name: _single(source, document, name) for name in SINGLE}
+    topology = Topology(
+        path=path.resolve(),
+        exchange=cast(ExchangeSection, sections["exchange"]),
+        stream=cast(StreamSection, sections["stream"]),
+        lanes=cast(LanesSection, sections["lanes"]),
+        limits=cast(LimitsSection, sections["limits"]),
+        journal=cast(JournalSection, sections["journal"]),
+        ports=cast(tuple[PortSection, ...], _repeated(source, document, "port")),
+        cores=cast(tuple[CoreSection, ...], _repeated(source, document, "core")),
+        source=source,
+    )
+    _check_files(topology)
+    _check_ports(topology)
+    _check_cores(topology, frozenset(os.sched_getaffinity(0)) if cpus is None else cpus)
+    _check_placement(topology)
+    return topology
+
+
+def _read(path: Path) -> tuple[dict[str, object], Source]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror}; name a topology file") from None
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path}: is not UTF-8 ({error.reason}); save it so") from None
+    try:
+        document: dict[str, object] = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        match = re.search(r"^(.*) \(at line (\d+), column (\d+)\)$", str(error))
+        lines = max(1, len(text.splitlines()))
+        line, problem = (int(match[2]), match[1]) if match else (lines, str(error))
+        raise ConfigurationError(
+            f"{path}:{line}: not valid TOML: {problem}; texts stand in quotes, "
+            "each table and each key stands once"
+        ) from None
+    source = Source(path, text)
+    known = [*SINGLE, *REPEATED]
+    for name in document:
+        if name not in known:
+            raise source.error(
+                (name, 0, ""),
+                "no such table or key",
+                f"tables are {', '.join(known)}{_meant(name, known)}",
+            )
+    return document, source
+
+
+def _single(source: Source, document: dict[str, object], name: str) -> object:
+    table = document.get(name, {})
+    if not isinstance(table, dict):
+        raise source.error((name, 0, ""), f"found {_kind(table)}", f"write one table [{name}]")
+    return _section(source, cast(dict[str, object], table), (name, 0), SINGLE[name])
+
+
+def _repeated(source: Source, document: dict[str, object], name: str) -> tuple[object, ...]:
+    tables = document.get(name, [])
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise source.error(
+            (name, 0, ""), f"found {_kind(tables)}", f"write [[{name}]] for each {name}"
+        )
+    return tuple(
+        _section(source, table, (name, nth), REPEATED[name]) for nth, table in enumerate(tables)
+    )
+
+
+def _section(
+    source: Source, table: dict[str, object], place: tuple[str, int], kind: type[_Section]
+) -> _Section:
+    name, nth = place
+    fields = {entry.name: entry for entry in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    for key in table:
+        if key not in fields:
+            raise source.error(
+                (name, nth, key),
+                "no such key",
+                f"keys are {', '.join(fields)}{_meant(key, list(fields))}",
+            )
+    values: dict[str, object] = {}
+    for key, entry in fields.items():
+        if key in table:
+            try:
+                values[key] = entry.metadata["rule"](table[key])
+            except _Refused as refused:
+                raise source.error((name, nth, key), refused.problem, refused.cure) from None
+        elif entry.default is dataclasses.MISSING:
+            raise source.error((name, nth, key), "is missing", f"add {key} = … to [{name}]")
+    return kind(**values)
+
+
+def _check_files(topology: Topology) -> None:
+    for key, path in (
+        ("instruments", topology.instruments),
+        ("participants", topology.participants),
+    ):
+        if not path.is_file():
+            raise topology.source.error(
+                ("exchange", 0, key), f"there is no file {path}", "paths are relative to this file"
+            )
+    if topology.directory.exists() and not topology.directory.is_dir():
+        raise topology.source.error(
+            ("exchange", 0, "directory"), f"{topology.directory} is a file", "name a directory"
+        )
+
+
+def _check_ports(topology: Topology) -> None:
+    error = topology.source.error
+    if len(topology.ports) > PORTS_MAX:
+        raise error(("port", PORTS_MAX, ""), "too many ports", f"{PORTS_MAX} at most")
+    names: dict[str, int] = {}
+    taken: dict[tuple[str, int], str] = {}
+    for nth, port in enumerate(topology.ports):
+        if port.name in ("sequencer", "publisher", "journal", CONSOLE) or re.fullmatch(
+            r"shard\.\d+", port.name
+        ):
+            raise error(
+                ("port", nth, "name"), f'"{port.name}" names another agent', "name it port.N"
+            )
+        if port.name in names:
+            first = topology.source.line("port", names[port.name], "name")
+            raise error(
+                ("port", nth, "name"), f'"{port.name}" is on line {first} too', "names are unique"
+            )
+        names[port.name] = nth
+        address = (port.host, port.tcp)
+        if port.tcp != 0 and address in taken:
+            raise error(
+                ("port", nth, "tcp"),
+                f"{port.host}:{port.tcp} is that of {taken[address]} too",
+                "give each port its own, or 0 for any free one",
+            )
+        taken[address] = port.name
+
+
+def _check_cores(topology: Topology, cpus: frozenset[int]) -> None:
+    error = topology.source.error
+    if len(topology.cores) > CORES_MAX:
+        raise error(("core", CORES_MAX, ""), "too many cores", f"{CORES_MAX} at most")
+    names: dict[str, int] = {}
+    spinning: dict[int, str] = {}
+    for nth, core in enumerate(topology.cores):
+        if core.name == LAUNCHER:
+            raise error(("core", nth, "name"), f'"{LAUNCHER}" is taken', "choose another name")
+        if core.name in names:
+            first = topology.source.line("core", names[core.name], "name")
+            raise error(
+                ("core", nth, "name"), f'"{core.name}" is on line {first} too', "names are unique"
+            )
+        names[core.name] = nth
+        if core.pinned is None:
+            continue
+        if core.pinned not in cpus:
+            listed = ", ".join(str(cpu) for cpu in sorted(cpus))
+            raise error(
+                ("core", nth, "cpu"),
+                f"CPU {core.pinned} is not one that this process may use",
+                f'choose among {listed}, or "any"',
+            )
+        if core.wait == "spin":
+            if core.pinned in spinning:
+                raise error(
+                    ("core", nth, "cpu"),
+                    f'"{core.name}" and "{spinning[core.pinned]}" both spin on CPU {core.pinned}',
+                    'give each spinning core its own CPU, or let one wait = "park"',
+                )
+            spinning[core.pinned] = core.name
+
+
+def _check_placement(topology: Topology) -> None:
+    error = topology.source.error
+    expected = [
+        "sequencer",
+        *(f"shard.{n}" for n in range(topology.exchange.shards)),
+        "publisher",
+        "journal",
+        *(port.name for port in topology.ports),
+    ]
+    placed: dict[str, str] = {}
+    for nth, core in enumerate(topology.cores):
+        for agent in core.agents:
+            if agent not in expected:
+                shard = re.fullmatch(r"shard\.\d+", agent)
+                cure = (
+                    f"[exchange] shards = {topology.exchange.shards}: "
+                    f"the last one is shard.{topology.exchange.shards - 1}"
+                    if shard
+                    else f"agents are {', '.join(expected)}{_meant(agent, expected)}"
+                )
+                raise error(("core", nth, "agents"), f'there is no agent "{agent}"', cure)
+            if agent in placed:
+                where = "twice" if placed[agent] == core.name else f'on core "{placed[agent]}" too'
+                raise error(("core", nth, "agents"), f'"{agent}" is {where}', "place it once")
+            placed[agent] = core.name
+    for agent in expected:
+        if agent not in placed:
+            raise error(
+                ("core", max(0, len(topology.cores) - 1), "agents"),
+                f'no core runs "{agent}"',
+                "add it to the agents of a [[core]]",
+            )
