@@ -1,0 +1,164 @@
+/*
+ * OUCH 5.0: a client's requests from their bytes, the exchange's answers into theirs.
+ *
+ * Plain structs with numbers in the host's order; text stays as on the wire, space padded on the
+ * right. Prices are in 1/10,000. What a letter means (is this side known, may this account sell
+ * short) is not asked here: only what would make the bytes unreadable is RB_FORMAT. Client
+ * sessions, tokens and ringbus messages are ports/client.h's.
+ *
+ * Who: any thread; nothing is shared and nothing is kept. Nothing reads beyond `count` or writes
+ * beyond `room`, whatever the bytes. Every call is bounded by its input. Source: Nasdaq, OUCH 5.0
+ * (2023-04).
+ */
+#ifndef PORTS_OUCH_H
+#define PORTS_OUCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ringbus/status.h"
+
+/* cffi: begin */
+/* Lengths without the appendage. */
+#define PRT_OUCH_ENTER_BYTES 47u
+#define PRT_OUCH_REPLACE_BYTES 40u
+#define PRT_OUCH_CANCEL_BYTES 9u
+#define PRT_OUCH_MODIFY_BYTES 10u
+#define PRT_OUCH_QUERY_BYTES 1u
+#define PRT_OUCH_SYSTEM_EVENT_BYTES 10u
+#define PRT_OUCH_ACCEPTED_BYTES 64u
+#define PRT_OUCH_REPLACED_BYTES 68u
+#define PRT_OUCH_CANCELED_BYTES 18u
+#define PRT_OUCH_EXECUTED_BYTES 36u
+#define PRT_OUCH_REJECTED_BYTES 29u
+#define PRT_OUCH_CANCEL_REJECT_BYTES 13u
+#define PRT_OUCH_QUERY_RESPONSE_BYTES 13u
+
+enum prt_ouch_kind {
+    PRT_OUCH_ENTER = 79,   /* 'O' */
+    PRT_OUCH_REPLACE = 85, /* 'U' */
+    PRT_OUCH_CANCEL = 88,  /* 'X' */
+    PRT_OUCH_MODIFY = 77,  /* 'M' */
+    PRT_OUCH_QUERY = 81,   /* 'Q' */
+};
+
+/* What a client asks. Fields that its kind does not have are zero. */
+typedef struct prt_ouch_request {
+    const uint8_t *appendage; /* inside the bytes that were decoded; NULL if there is none */
+    uint64_t price;
+    uint32_t user_ref;          /* of this order; in a cancel or modify: of the order concerned */
+    uint32_t original_user_ref; /* replace: of the order that goes */
+    uint32_t quantity;
+    uint16_t appendage_bytes;
+    uint8_t kind; /* enum prt_ouch_kind */
+    uint8_t side; /* B S T E */
+    uint8_t time_in_force;
+    uint8_t display;
+    uint8_t capacity;
+    uint8_t sweep; /* intermarket sweep eligibility */
+    uint8_t cross_type;
+    char symbol[8];
+    char clordid[14];
+} prt_ouch_request;
+
+/* One option of an appendage. */
+typedef struct prt_ouch_element {
+    const uint8_t *value; /* inside the appendage */
+    uint8_t value_bytes;
+    uint8_t tag;
+} prt_ouch_element;
+
+typedef struct prt_ouch_system_event {
+    uint64_t timestamp_ns; /* since midnight, here and below */
+    uint8_t event;         /* S start, E end of day */
+} prt_ouch_system_event;
+
+typedef struct prt_ouch_accepted {
+    const uint8_t *appendage; /* echoed; may be NULL if appendage_bytes is 0 */
+    uint64_t timestamp_ns;
+    uint64_t price;
+    uint64_t order_reference;
+    uint32_t user_ref;
+    uint32_t quantity;
+    uint16_t appendage_bytes;
+    uint8_t side;
+    uint8_t time_in_force;
+    uint8_t display;
+    uint8_t capacity;
+    uint8_t sweep;
+    uint8_t cross_type;
+    uint8_t state; /* L live, D dead */
+    char symbol[8];
+    char clordid[14];
+} prt_ouch_accepted;
+
+typedef struct prt_ouch_replaced {
+    prt_ouch_accepted order;    /* the order as it is now */
+    uint32_t original_user_ref; /* the order that went */
+} prt_ouch_replaced;
+
+typedef struct prt_ouch_canceled {
+    uint64_t timestamp_ns;
+    uint32_t user_ref;
+    uint32_t quantity; /* taken off */
+    uint8_t reason;
+} prt_ouch_canceled;
+
+typedef struct prt_ouch_executed {
+    const uint8_t *appendage;
+    uint64_t timestamp_ns;
+    uint64_t price;
+    uint64_t match_number;
+    uint32_t user_ref;
+    uint32_t quantity;
+    uint16_t appendage_bytes;
+    uint8_t liquidity;
+} prt_ouch_executed;
+
+typedef struct prt_ouch_rejected {
+    uint64_t timestamp_ns;
+    uint32_t user_ref;
+    uint16_t reason;
+    char clordid[14];
+} prt_ouch_rejected;
+
+typedef struct prt_ouch_cancel_reject {
+    uint64_t timestamp_ns;
+    uint32_t user_ref;
+} prt_ouch_cancel_reject;
+
+typedef struct prt_ouch_query_response {
+    uint64_t timestamp_ns;
+    uint32_t next_user_ref;
+} prt_ouch_query_response;
+
+/*
+ * Payload of an unsequenced packet. RB_FORMAT: unknown type, another length than the type's, or an
+ * appendage that is not a list of whole elements or gives a known tag another size than its own;
+ * `out` is undefined then. Unknown tags are passed over.
+ */
+int32_t prt_ouch_decode(const uint8_t *payload, size_t count, prt_ouch_request *out);
+/*
+ * First element of an appendage; go on behind the bytes it took. Returns: bytes taken (> 0), 0 at
+ * the end, RB_FORMAT.
+ */
+int64_t prt_ouch_next_element(const uint8_t *appendage, size_t count, prt_ouch_element *out);
+
+/* Encoders return the bytes of the message, 0 if `room` is too small. */
+size_t prt_ouch_encode_system_event(uint8_t *out, size_t room,
+                                    const prt_ouch_system_event *message);
+size_t prt_ouch_encode_accepted(uint8_t *out, size_t room, const prt_ouch_accepted *message);
+size_t prt_ouch_encode_replaced(uint8_t *out, size_t room, const prt_ouch_replaced *message);
+size_t prt_ouch_encode_canceled(uint8_t *out, size_t room, const prt_ouch_canceled *message);
+size_t prt_ouch_encode_executed(uint8_t *out, size_t room, const prt_ouch_executed *message);
+size_t prt_ouch_encode_rejected(uint8_t *out, size_t room, const prt_ouch_rejected *message);
+size_t prt_ouch_encode_cancel_reject(uint8_t *out, size_t room,
+                                     const prt_ouch_cancel_reject *message);
+size_t prt_ouch_encode_query_response(uint8_t *out, size_t room,
+                                      const prt_ouch_query_response *message);
+
+/* OUCH 5.0's number for a RejectReason of the message schema; 15 ("other") where it has none. */
+uint16_t prt_ouch_reject_reason(uint16_t reason);
+/* cffi: end */
+
+#endif
