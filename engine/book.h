@@ -2,17 +2,21 @@
  * Book: the open orders of a set of instruments, matched by price, then time.
  *
  * Orders are 32-byte records in one preallocated pool, found by `locate` (their index), queued by
- * intrusive links per price level. A price level is found through a 64-ary trie over the tick, one per
- * instrument, both sides in one: a leaf holds 64 neighbouring ticks with a bitmap of those in use, inner
- * nodes hold bitmaps of their children, so the next price with an order is a few bit scans away however
- * far it lies. Memory follows use, not the price range.
+ * intrusive links per price level. A price level is found through the instrument's ladder
+ * (engine/ladder.h): both sides in one trie over the tick, whose memory follows use, not the price
+ * range.
  *
- * Every answer is appended to a sink as a message of 64 bytes whose first word (`sequence`) is never
- * touched, so that a sink can be a ring. When the sink is full in the middle of a sweep, the rest of the
- * incoming order waits in the book: RB_FULL is returned, and eng_book_resume goes on.
+ * Every answer is appended to a sink as a message of 64 bytes whose first word (`sequence`) is
+ * never touched, so that a sink can be a ring. When the sink is full in the middle of a sweep, the
+ * rest of the incoming order waits in the book: RB_FULL is returned, and eng_book_resume goes on.
  *
- * Who: one thread. Integers only, no clock, no allocation after create, no system calls. Deterministic:
- * the answers are a function of the calls. Crash: private memory, rebuilt from the stream.
+ * What is accepted or rejected is decided before anything changes, room for the remainder included:
+ * an order is taken as a whole or not at all. What a client may do wrong is answered by a Rejected
+ * line; RB_USAGE is for the caller's own mistakes and changes nothing.
+ *
+ * Who: one thread. Integers only, no clock, no allocation after create, no system calls.
+ * Deterministic: the answers are a function of the calls. Crash: private memory, rebuilt from the
+ * stream.
  */
 #ifndef ENGINE_BOOK_H
 #define ENGINE_BOOK_H
@@ -25,8 +29,12 @@
 
 /* Ticks are 1..2^30-1: five trie levels of 64. */
 #define ENG_PRICE_TICKS_MAX ((INT32_C(1) << 30) - 1)
+#define ENG_BOOK_INSTRUMENTS_MAX (UINT32_C(1) << 20)
 #define ENG_ORDERS_MAX (UINT32_C(1) << 28)
+#define ENG_NODES_MAX (UINT32_C(1) << 24)
 #define ENG_LOCATE_NONE UINT32_C(0)
+/* Free slots that a sink needs at least: the first line and its tag, or one pair of executions. */
+#define ENG_SINK_ROOM_MIN UINT64_C(2)
 
 /* Where answers go: slot n is base[(position + n) & mask], `limit` of them may be written now. */
 typedef struct eng_sink {
@@ -37,22 +45,31 @@ typedef struct eng_sink {
     uint64_t count; /* written so far */
 } eng_sink;
 
-typedef struct eng_book eng_book;
+static inline uint64_t eng_sink_room(const eng_sink *sink)
+{
+    return sink->limit - sink->count;
+}
 
+/* cffi: struct rb_message */
 /* cffi: begin */
 typedef struct eng_book eng_book;
 
-/* Makes a book of `instruments` (1..2^20) with room for `orders` open orders (1..2^28) and `nodes` trie
- * nodes for prices; everything is allocated and touched here. NULL: out of memory or bad arguments. */
+/* Makes a book of `instruments` (1..2^20) with room for `orders` open orders (1..2^28) and `nodes`
+ * trie nodes for prices (1..2^24; a price takes 1 to 5, 520 bytes each); everything is allocated
+ * and touched here. NULL: out of memory or bad arguments. */
 eng_book *eng_book_create(uint32_t instruments, uint32_t orders, uint32_t nodes);
 void eng_book_destroy(eng_book *book);
 /* Bytes held by the book. */
 uint64_t eng_book_bytes(const eng_book *book);
 uint32_t eng_book_open_orders(const eng_book *book);
-/* Best price in ticks of a side (1 buy, 2 sell) and the open quantity there; 0 if the side is empty. */
+/* Open orders of one side (1 buy, 2 sell) of an instrument. RB_USAGE, RB_UNKNOWN. */
+int64_t eng_book_orders(const eng_book *book, uint32_t instrument, uint8_t side);
+/* Best price in ticks of a side and the open quantity there; 0 if the side is empty. `quantity` may
+ * be NULL. Goes through the orders of the level. RB_USAGE, RB_UNKNOWN. */
 int32_t eng_book_best(const eng_book *book, uint32_t instrument, uint8_t side, uint64_t *quantity);
 /* Open orders of one side, best first, then oldest first, as NewOrder messages (quantity is what is
- * open). Copies up to `limit` from the `skip`-th on. Returns how many. RB_USAGE, RB_UNKNOWN. */
+ * open; what the book does not keep is zero). Copies up to `limit` from the `skip`-th on. Returns
+ * how many. RB_USAGE, RB_UNKNOWN. */
 int64_t eng_book_walk(const eng_book *book, uint32_t instrument, uint8_t side, rb_message *out,
                       int64_t skip, int64_t limit);
 /* Hash of all open orders, their order and their locates. */
@@ -60,23 +77,54 @@ uint64_t eng_book_hash(const eng_book *book);
 /* Checks every invariant of the structures. RB_OK, RB_CORRUPT. */
 int32_t eng_book_verify(const eng_book *book);
 /* For drivers without rings (tests, Python): applies one proposal of one line (NewOrder, Cancel or
- * Replace) and copies its answers to out. Returns how many; RB_FULL when limit was too small: call
- * again with message NULL for the rest after using these. *count says how many were written. */
+ * Replace) and writes its answers to out. *count says how many were written. RB_OK; RB_FULL when
+ * limit (2 at least) was too small: call again with message NULL for the rest after using these;
+ * RB_USAGE; RB_CORRUPT. */
 int32_t eng_book_apply(eng_book *book, const rb_message *message, rb_message *out, int64_t limit,
                        int64_t *count);
+/* The same for `message_count` lines at a time; an OrderTag line belongs to the line before it.
+ * First goes on with what an earlier call left. *used says how many lines were taken. RB_OK: all of
+ * them; RB_FULL: call again with the lines from *used on (or none, for the rest of an answer). */
+int32_t eng_book_apply_batch(eng_book *book, const rb_message *messages, int64_t message_count,
+                             rb_message *out, int64_t limit, int64_t *used, int64_t *count);
 /* cffi: end */
 
 /*
- * Applies a NewOrder, Cancel or Replace to the book. The first answer is the message itself turned round
- * (with its locate, and for a Cancel also price, side and remaining), or Rejected; executions follow, the
- * incoming side's line before the resting side's; then Canceled for what an immediate-or-cancel order
- * could not trade. Answers carry the instrument, the topics of their orders, flags Generated where the
- * engine made them, publisher 0 and time 0; topic_sequence, shard and the last-of-group flag are the
- * shard's business. Returns RB_OK, or RB_FULL if the sink filled up (resume), or RB_CORRUPT.
+ * Applies a NewOrder, Cancel or Replace to the book and writes its answer: a group of lines.
+ *
+ * First line: the message turned round (words 1 to 7 as they are, so topic, publisher, time and
+ * input number are kept; filled in are the locate of a NewOrder that can rest, price, side and
+ * remaining of a Cancel, the side of a Replace), or Rejected. `tag` is the OrderTag line that came
+ * with it, or NULL: it is copied right behind, and the first line's Continued flag says whether
+ * there is one. Then an Executed pair per trade, the incoming side's line before the resting
+ * side's, at the resting price; then Canceled for what an immediate-or-cancel order could not
+ * trade.
+ *
+ * Lines that the engine made (Rejected, Executed, Canceled) carry the flag Generated, the topic of
+ * the order concerned, time and input number (in `checksum`) of the message, publisher 0.
+ * topic_sequence, shard and the last-of-group flag of every line are the shard's business.
+ *
+ * Why Rejected, in the order of the checks. NewOrder: instrument, side, quantity, price, time in
+ * force, room for an order, room for a price. Cancel: instrument, order, quantity (1..remaining).
+ * Replace: instrument, order, quantity, price, time in force, room for a price; the old order stays
+ * as it was. An order is unknown unless locate, topic, client_order_id (of a Replace the original
+ * one) and instrument are all its own. Room is asked for by orders that can rest only, as if they
+ * all would, and before the nodes that a Replace or a trade will free are free.
+ *
+ * The sink must have ENG_SINK_ROOM_MIN free slots, and nothing may be pending: RB_USAGE otherwise,
+ * and for other templates. Returns RB_OK; RB_FULL if the sink filled up: the rest is pending, call
+ * eng_book_resume with fresh room until it returns RB_OK; RB_CORRUPT: the book is latched as
+ * failed.
  */
-int32_t eng_book_submit(eng_book *book, const rb_message *message, eng_sink *sink);
+int32_t eng_book_submit(eng_book *book, const rb_message *message, const rb_message *tag,
+                        eng_sink *sink);
+/* RB_OK: the answer is complete; RB_FULL: again; RB_USAGE: nothing was pending; RB_CORRUPT. */
 int32_t eng_book_resume(eng_book *book, eng_sink *sink);
-/* A cache line fetched ahead for an order that a message in the lane will need. */
+/* 1 while the rest of an answer waits for room. */
+int32_t eng_book_pending(const eng_book *book);
+/* Fetches ahead what a message in the lane will need. `near` is for a message that is a few ahead
+ * and whose first prefetch was called some messages ago: it follows what that one brought in. */
 void eng_book_prefetch(const eng_book *book, const rb_message *message);
+void eng_book_prefetch_near(const eng_book *book, const rb_message *message);
 
 #endif

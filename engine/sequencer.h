@@ -8,8 +8,8 @@
  * refusal (flag Refused, body Rejected) that its shard will publish; one whose topic does not exist is
  * counted and dropped, since nobody could be told.
  *
- * Who: one thread. Progress: wait-free; a shard whose lane is full stops the turn (its messages must not
- * be overtaken by later input numbers of others: the publisher would only wait for it).
+ * Who: one thread. Progress: wait-free; a proposal whose shard's lane is full stays in its contributor's
+ * lane (it has no input number yet) and the others go on.
  * Crash: private state is rebuilt from the stream.
  */
 #ifndef ENGINE_SEQUENCER_H

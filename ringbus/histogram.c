@@ -24,6 +24,9 @@ uint64_t rb_histogram_value(uint32_t index)
     if (index < 2 * RB_HISTOGRAM_SUB_HALF) {
         return index;
     }
+    if (index >= RB_HISTOGRAM_COUNTS) {
+        return RB_HISTOGRAM_VALUE_MAX + 1;
+    }
     uint32_t bucket = index / RB_HISTOGRAM_SUB_HALF - 1;
     uint64_t sub = index % RB_HISTOGRAM_SUB_HALF + RB_HISTOGRAM_SUB_HALF;
     return sub << bucket;

@@ -104,8 +104,9 @@ uint64_t rb_lane_capacity(const rb_lane *lane)
     return lane->mask + 1;
 }
 
-int64_t rb_lane_offer(rb_lane *lane, const rb_message *messages, int64_t count)
+int64_t rb_lane_offer(rb_lane *lane, const void *messages, int64_t count)
 {
+    const rb_message *from = messages;
     if (count < 0 || (uint64_t)count > lane->mask + 1) {
         return RB_USAGE;
     }
@@ -114,22 +115,23 @@ int64_t rb_lane_offer(rb_lane *lane, const rb_message *messages, int64_t count)
         return 0;
     }
     for (uint64_t n = 0; n < wanted; n++) {
-        memcpy(rb_lane_slot(lane, n)->words + 1, messages[n].words + 1,
+        memcpy(rb_lane_slot(lane, n)->words + 1, from[n].words + 1,
                sizeof(rb_message) - sizeof(uint64_t));
     }
     rb_lane_commit(lane, wanted);
     return count;
 }
 
-int64_t rb_lane_take(rb_lane *lane, rb_message *out, int64_t limit)
+int64_t rb_lane_take(rb_lane *lane, void *out, int64_t limit)
 {
+    rb_message *to = out;
     int64_t count = 0;
     for (; count < limit; count++) {
         const rb_message *message = rb_lane_peek(lane, (uint64_t)count);
         if (message == NULL) {
             break;
         }
-        memcpy(&out[count], message, sizeof *message);
+        memcpy(&to[count], message, sizeof *message);
     }
     if (count > 0) {
         rb_lane_release(lane, (uint64_t)count);

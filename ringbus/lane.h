@@ -59,9 +59,9 @@ uint64_t rb_lane_capacity(const rb_lane *lane);
 
 /* Producer: copies `count` messages in, whole groups or nothing. Returns count, or 0 when they do not
  * fit now. RB_USAGE if they never could. Sequences are overwritten. */
-int64_t rb_lane_offer(rb_lane *lane, const rb_message *messages, int64_t count);
+int64_t rb_lane_offer(rb_lane *lane, const void *messages, int64_t count);
 /* Consumer: copies up to `limit` messages out and releases them. */
-int64_t rb_lane_take(rb_lane *lane, rb_message *out, int64_t limit);
+int64_t rb_lane_take(rb_lane *lane, void *out, int64_t limit);
 /* cffi: end */
 
 static inline rb_message *rb_lane_at(const rb_lane *lane, uint64_t position)
@@ -100,14 +100,12 @@ static inline void rb_lane_commit(rb_lane *lane, uint64_t count)
     rb_store_relaxed(&lane->shared->tail, lane->tail_local);
 }
 
-/* Producer: the same, and notes when. The stamp is written behind the guard so that its cache line is
- * never waited for; a consumer that is quicker sees an older stamp and can tell. */
-static inline void rb_lane_commit_stamped(rb_lane *lane, uint64_t count, uint64_t now_ns)
+/* Producer: notes when the message at `position` was committed. Written behind the guard, so that its
+ * cache line is never waited for; a consumer that is quicker sees an older stamp and can tell. */
+static inline void rb_lane_note(const rb_lane *lane, uint64_t position, uint64_t now_ns)
 {
-    uint64_t at = lane->tail_local & lane->mask;
-    rb_lane_commit(lane, count);
     /* relaxed: a measurement, checked for plausibility by its reader. */
-    rb_store_relaxed(&lane->stamps[at], now_ns);
+    rb_store_relaxed(&lane->stamps[position & lane->mask], now_ns);
 }
 
 /* Consumer: the n-th unreleased message, NULL while it is not there. Valid until released. */
@@ -122,7 +120,7 @@ static inline const rb_message *rb_lane_peek(const rb_lane *lane, uint64_t n)
 /* Consumer: when the n-th unreleased message was committed, as far as known. */
 static inline uint64_t rb_lane_stamp(const rb_lane *lane, uint64_t n)
 {
-    /* relaxed: see rb_lane_commit_stamped. */
+    /* relaxed: see rb_lane_note. */
     return rb_load_relaxed(&lane->stamps[(lane->head_local + n) & lane->mask]);
 }
 

@@ -108,15 +108,16 @@ uint64_t rb_multicast_room(rb_writer *writer, uint64_t wanted)
     return last < gate + capacity ? gate + capacity - last : 0;
 }
 
-int64_t rb_multicast_offer(rb_writer *writer, const rb_message *messages, int64_t count)
+int64_t rb_multicast_offer(rb_writer *writer, const void *messages, int64_t count)
 {
+    const rb_message *from = messages;
     if (count < 0) {
         return RB_USAGE;
     }
     uint64_t room = rb_multicast_room(writer, (uint64_t)count);
     int64_t fitting = (uint64_t)count < room ? count : (int64_t)room;
     for (int64_t i = 0; i < fitting; i++) {
-        rb_message message = messages[i];
+        rb_message message = from[i];
         message.header.sequence = writer->next;
         message.header.checksum = rb_message_checksum(&message);
         rb_multicast_publish(writer, &message);
@@ -232,12 +233,13 @@ static inline int64_t copy_out(const rb_message *slot, uint64_t sequence, rb_mes
     return rb_load_relaxed(&slot->header.sequence) == before ? 1 : RB_LAPPED;
 }
 
-int64_t rb_multicast_poll(rb_reader *reader, rb_message *out, int64_t limit)
+int64_t rb_multicast_poll(rb_reader *reader, void *out, int64_t limit)
 {
+    rb_message *to = out;
     uint64_t next = reader->next;
     int64_t count = 0;
     for (; count < limit; count++) {
-        int64_t got = copy_out(&reader->slots[(next - 1) & reader->mask], next, &out[count]);
+        int64_t got = copy_out(&reader->slots[(next - 1) & reader->mask], next, &to[count]);
         if (got != 1) {
             if (got < 0 && count == 0) {
                 reader->laps++;
@@ -251,7 +253,7 @@ int64_t rb_multicast_poll(rb_reader *reader, rb_message *out, int64_t limit)
     return count;
 }
 
-int64_t rb_multicast_get(const rb_reader *reader, uint64_t sequence, rb_message *out)
+int64_t rb_multicast_get(const rb_reader *reader, uint64_t sequence, void *out)
 {
     return copy_out(&reader->slots[(sequence - 1) & reader->mask], sequence, out);
 }

@@ -89,7 +89,7 @@ int32_t rb_multicast_writer_attach(rb_writer *writer, void *ring, size_t ring_by
 /* Messages that may be written now without overtaking a gating reader; looks again if below `wanted`. */
 uint64_t rb_multicast_room(rb_writer *writer, uint64_t wanted);
 /* Copies `count` messages onto the stream with fresh sequences and checksums. Returns how many fitted. */
-int64_t rb_multicast_offer(rb_writer *writer, const rb_message *messages, int64_t count);
+int64_t rb_multicast_offer(rb_writer *writer, const void *messages, int64_t count);
 uint64_t rb_multicast_next(const rb_writer *writer);
 
 /* A lossy reader that wants `next` (>= 1) first. The memory may be mapped read-only. */
@@ -103,9 +103,9 @@ int32_t rb_multicast_gate_attach(rb_reader *reader, const void *ring, size_t rin
 void rb_multicast_gate_close(rb_reader *reader);
 /* Lossy: copies up to `limit` messages out, oldest first. 0: nothing new. RB_LAPPED: `next` is no longer
  * there; the reader stays where it is until rb_multicast_seek. */
-int64_t rb_multicast_poll(rb_reader *reader, rb_message *out, int64_t limit);
+int64_t rb_multicast_poll(rb_reader *reader, void *out, int64_t limit);
 /* Copies the one message `sequence`. 1; 0 if it is not there yet; RB_LAPPED if no longer. */
-int64_t rb_multicast_get(const rb_reader *reader, uint64_t sequence, rb_message *out);
+int64_t rb_multicast_get(const rb_reader *reader, uint64_t sequence, void *out);
 /* Sets the sequence that is wanted next. */
 void rb_multicast_seek(rb_reader *reader, uint64_t next);
 uint64_t rb_multicast_wanted(const rb_reader *reader);
@@ -115,7 +115,7 @@ uint64_t rb_multicast_tail(const rb_reader *reader);
 uint64_t rb_multicast_oldest(const rb_reader *reader);
 uint64_t rb_multicast_capacity(const rb_reader *reader);
 uint64_t rb_multicast_laps(const rb_reader *reader);
-/* When `sequence` was published, ns, as far as known (see rb_lane_commit_stamped). */
+/* When `sequence` was published, ns, as far as known (see rb_lane_note). */
 uint64_t rb_multicast_stamp(const rb_reader *reader, uint64_t sequence);
 /* Gating: done with everything up to and including `sequence`. */
 void rb_multicast_release(rb_reader *reader, uint64_t sequence);

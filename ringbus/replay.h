@@ -33,9 +33,9 @@ int32_t rb_replay_attach(rb_replay *replay, const void *ring, size_t ring_bytes,
                          uint64_t segment_messages, uint64_t next);
 /* Copies up to `limit` messages, oldest first. 0: nothing new. RB_LAPPED: the ring has lost what the
  * files do not have (yet). RB_CHECKSUM: damage. RB_SYSTEM. */
-int64_t rb_replay_poll(rb_replay *replay, rb_message *out, int64_t limit);
+int64_t rb_replay_poll(rb_replay *replay, void *out, int64_t limit);
 /* Copies the one message `sequence`, from wherever it is, without moving. 1, 0 if it is nowhere yet. */
-int64_t rb_replay_get(rb_replay *replay, uint64_t sequence, rb_message *out);
+int64_t rb_replay_get(rb_replay *replay, uint64_t sequence, void *out);
 uint64_t rb_replay_next(const rb_replay *replay);
 uint64_t rb_replay_from_files(const rb_replay *replay);
 /* Messages published that this reader has not had yet; 0 without a ring. */

@@ -99,6 +99,11 @@ class Segment:
             os.close(descriptor)
         return cls(name, mapping, writable)
 
+    @property
+    def closed(self) -> bool:
+        """Whether it was unmapped: then `address` must not be followed."""
+        return self._mapping.closed
+
     def close(self) -> None:
         """Unmap; pointers into it are dead from here on."""
         ffi.release(self._buffer)

@@ -1,0 +1,56 @@
+/*
+ * Orders: the open orders of a port's sessions, found by session and client's number.
+ *
+ * An open-addressed table, at most half full, with linear probing; a removal closes the gap, so there are
+ * no tombstones and the table of a long day is as quick as a fresh one.
+ *
+ * Who: one thread. Progress: bounded by the size of the table, a few steps on average. No allocation after
+ * init. Crash: private memory, rebuilt from the stream.
+ */
+#ifndef PORTS_ORDERS_H
+#define PORTS_ORDERS_H
+
+#include <stdint.h>
+
+#include "ringbus/status.h"
+
+#define PRT_ORDERS_MAX (UINT32_C(1) << 28)
+
+/* An open order as its client sees it. */
+typedef struct prt_order {
+    uint64_t key; /* prt_order_key; 0: free slot */
+    uint32_t instrument;
+    uint32_t locate;
+    uint32_t executed;
+    uint32_t remaining;
+    uint8_t side;
+    char capacity;
+    char cross_type;
+    char original_side;
+} prt_order;
+
+typedef struct prt_orders {
+    prt_order *slots;
+    uint64_t mask;
+    uint32_t count;
+    uint32_t limit; /* the port refuses new orders from here on; the table has room for twice as many */
+} prt_orders;
+
+/* Topics of sessions begin at 1, so no key is 0. */
+static inline uint64_t prt_order_key(uint16_t topic, uint32_t client_order_id)
+{
+    return (uint64_t)topic << 32 | client_order_id;
+}
+
+/* RB_USAGE, RB_SYSTEM: no memory. */
+int32_t prt_orders_init(prt_orders *orders, uint32_t limit);
+void prt_orders_free(prt_orders *orders);
+/* The order, or NULL. Valid until the next add or remove. */
+prt_order *prt_orders_find(const prt_orders *orders, uint64_t key);
+/* A zeroed record under `key`, which must not be there. NULL: the table is full. */
+prt_order *prt_orders_add(prt_orders *orders, uint64_t key);
+void prt_orders_remove(prt_orders *orders, prt_order *order);
+/* Whether every order is found where it is and the count is right. RB_OK, RB_CORRUPT. */
+int32_t prt_orders_valid(const prt_orders *orders);
+
+#endif

@@ -1,0 +1,500 @@
+"""An OUCH 5.0 client for asyncio programs.
+
+    async with OuchClient("exchange.example", 9000, "ALICE", "secret") as client:
+        ref = await client.enter(symbol="AAPL", side="B", quantity=100, price=1_500_000)
+        async for sequence, message in client.events():
+            ...
+
+Every message of the exchange has a number. `next_sequence` is the one behind the last event that
+was handed out, so `reconnect`, or a new client that is given it, goes on where this one was:
+nothing is lost, nothing comes twice. Programs without asyncio use `SoupClientSession` and
+`ports.ouch`.
+
+Thread: the event loop's, everything. Time is the loop's; no thread is started.
+Source: Nasdaq, SoupBinTCP 3.00 and OUCH 5.0.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import Final, cast
+
+from ports.ouch import (
+    AccountQuery,
+    AccountQueryResponse,
+    Appendage,
+    CancelOrder,
+    EnterOrder,
+    Inbound,
+    ModifyOrder,
+    OrderAccepted,
+    OrderRejected,
+    OrderReplaced,
+    Outbound,
+    ReplaceOrder,
+    decode_outbound,
+)
+from ports.soup import SoupClientSession
+from ringbus.status import FormatError, RingbusError, UsageError
+
+__all__ = ["ConnectionLost", "LoginRejected", "OuchClient", "ProtocolError", "SoupClientSession"]
+
+QUEUE_HIGH: Final = 65536
+"""Events waiting for `events()` above which the socket is not read any more."""
+QUEUE_LOW: Final = QUEUE_HIGH // 2
+
+REJECT_HELP: Final[dict[str, str]] = {
+    "A": "not authorised: check user and password",
+    "S": "session not available: leave the session blank to get the active one",
+}
+
+
+class LoginRejected(RingbusError):
+    """The exchange refused the login; `code` is A (not authorised) or S (session not available)."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(f"login rejected ({code}): {REJECT_HELP.get(code, 'reason not known')}")
+        self.code = code
+
+
+class ConnectionLost(RingbusError):
+    """The connection is gone without a logout; `next_sequence` is where to go on."""
+
+    def __init__(self, text: str, next_sequence: int) -> None:
+        super().__init__(f"{text}; go on with next_sequence={next_sequence}")
+        self.next_sequence = next_sequence
+
+
+class ProtocolError(FormatError):
+    """The exchange sent something that SoupBinTCP or OUCH 5.0 does not allow."""
+
+
+class OuchClient:
+    """One login of one user; `async with` connects, logs in, and logs out at the end.
+
+    `next_user_ref` numbers the next order. It rises by itself and past every number that the
+    exchange mentions; set it, or ask with `account_query`, when orders of an earlier connection are
+    not replayed.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        user: str,
+        password: str,
+        next_sequence: int = 1,
+        *,
+        session: str = "",
+        next_user_ref: int = 1,
+        heartbeat_s: float = 1.0,
+        silence_s: float = 15.0,
+    ) -> None:
+        """Args: next_sequence: first message wanted, 0 for only what is to come; session: "" is the
+        active one; heartbeat_s: longest time without sending; silence_s: time without a byte from
+        the exchange after which the connection counts as dead, and limit of connecting and logging
+        in.
+        """
+        self.next_sequence = next_sequence
+        self.next_user_ref = next_user_ref
+        self.session = session
+        self._place = (host, port)
+        self._user = user
+        self._password = password
+        self._heartbeat_s = heartbeat_s
+        self._silence_s = silence_s
+        self._connection: _Connection | None = None
+
+    async def __aenter__(self) -> OuchClient:
+        await self.connect()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    @property
+    def connected(self) -> bool:
+        """Logged in, and the connection is up as far as one can know."""
+        return self._connection is not None and self._connection.up
+
+    async def connect(self) -> None:
+        """Connect and log in; returns when the exchange accepted.
+
+        Raises: LoginRejected, ConnectionLost, ProtocolError; UsageError: connected already, or user
+        or password are too long.
+        """
+        if self.connected:
+            raise UsageError("the client is connected already")
+        session = SoupClientSession(
+            self._user, self._password, session=self.session, next_sequence=self.next_sequence
+        )
+        login = session.login()
+        loop = asyncio.get_running_loop()
+        connection = _Connection(loop, session, self._heartbeat_s, self._silence_s)
+        host, port = self._place
+        try:
+            async with asyncio.timeout(self._silence_s):
+                await loop.create_connection(lambda: connection, host, port)
+                connection.send(login)
+                await connection.logged_in()
+        except TimeoutError:
+            connection.abort()
+            raise self._lost(f"no answer to the login within {self._silence_s:g} s") from None
+        except OSError as error:
+            connection.abort()
+            raise self._lost(f"cannot connect ({error}): is the exchange up?") from None
+        except BaseException:
+            connection.abort()
+            raise
+        if session.reject_code is not None:
+            connection.abort()
+            raise LoginRejected(session.reject_code)
+        if not session.accepted:
+            raise self._failure(connection)
+        self.session = session.session
+        self.next_sequence = connection.first_sequence
+        self._connection = connection
+
+    async def reconnect(self) -> None:
+        """Drop the connection and log in again at `next_sequence`. Raises: as `connect`."""
+        self._drop()
+        await self.connect()
+
+    async def logout(self) -> None:
+        """Log out and wait, at most `silence_s`, until the exchange has closed.
+
+        Events that arrive meanwhile are still handed out by `events`, which then ends.
+        """
+        connection = self._connection
+        if connection is None or not connection.up:
+            return
+        connection.log_out()
+        try:
+            async with asyncio.timeout(self._silence_s):
+                await connection.closed()
+        except TimeoutError:
+            connection.abort("the exchange did not close after the logout")
+
+    async def close(self) -> None:
+        """Log out if connected, and give everything back; safe to call twice."""
+        try:
+            await self.logout()
+        finally:
+            self._drop()
+
+    async def enter(
+        self,
+        *,
+        symbol: str,
+        side: str,
+        quantity: int,
+        price: int,
+        tif: str = "0",
+        display: str = "Y",
+        capacity: str = "A",
+        sweep: str = "N",
+        cross_type: str = "N",
+        clordid: str = "",
+        appendage: Appendage = (),
+    ) -> int:
+        """Send a new order; return its user_ref. The answer is an event.
+
+        Args: as EnterOrder; price: in 1/10,000; tif: time in force, "0" day, "3" immediate or
+        cancel. Raises: UsageError: a field does not fit; ConnectionLost.
+        """
+        user_ref = self.next_user_ref
+        await self.send(
+            EnterOrder(
+                user_ref,
+                side,
+                quantity,
+                symbol,
+                price,
+                tif,
+                display,
+                capacity,
+                sweep,
+                cross_type,
+                clordid,
+                appendage,
+            )
+        )
+        return user_ref
+
+    async def replace(
+        self,
+        user_ref: int,
+        *,
+        quantity: int,
+        price: int,
+        tif: str = "0",
+        display: str = "Y",
+        sweep: str = "N",
+        clordid: str = "",
+        appendage: Appendage = (),
+    ) -> int:
+        """Put another order in the place of `user_ref`; return the new one's user_ref.
+
+        Args: quantity: new total, what was executed already included. Raises: as `enter`.
+        """
+        new_user_ref = self.next_user_ref
+        await self.send(
+            ReplaceOrder(
+                user_ref, new_user_ref, quantity, price, tif, display, sweep, clordid, appendage
+            )
+        )
+        return new_user_ref
+
+    async def cancel(self, user_ref: int, quantity: int = 0) -> None:
+        """Let no more than `quantity` of the order ever execute; 0: cancel it. Raises: as `enter`."""
+        await self.send(CancelOrder(user_ref, quantity))
+
+    async def modify(self, user_ref: int, *, side: str, quantity: int) -> None:
+        """Change the side among S, T and E, or the total quantity. Raises: as `enter`."""
+        await self.send(ModifyOrder(user_ref, side, quantity))
+
+    async def account_query(self) -> None:
+        """Ask for the next user_ref; the answer is an event and moves `next_user_ref`."""
+        await self.send(AccountQuery())
+
+    async def send(self, message: Inbound) -> None:
+        """Send any message; waits while the exchange does not read.
+
+        An order's number is used up when the message is handed to the socket, so two tasks may call
+        at the same time. Raises: UsageError: a field does not fit; ConnectionLost.
+        """
+        payload = message.encode()
+        connection = self._connection
+        if connection is None:
+            raise self._lost("not connected")
+        if not connection.up:
+            raise self._failure(connection)
+        if isinstance(message, EnterOrder | ReplaceOrder):
+            self._seen(message.user_ref)
+        connection.send(connection.session.unsequenced(payload))
+        await connection.writable()
+        if not connection.up:
+            raise self._failure(connection)
+
+    async def next_event(self) -> tuple[int, Outbound] | None:
+        """The next message with its number; None: logged out, or the exchange ended the session.
+
+        May be cancelled (asyncio.timeout) without losing an event.
+        Raises: ConnectionLost, ProtocolError; after the events that arrived before.
+        """
+        connection = self._connection
+        if connection is None:
+            raise self._lost("not connected")
+        payload = await connection.next_message()
+        if payload is None:
+            if connection.ended_in_order:
+                return None
+            raise self._failure(connection)
+        sequence = self.next_sequence
+        try:
+            message = decode_outbound(payload)
+        except FormatError as error:
+            connection.fail(FormatError(f"message {sequence}: {error}"))
+            raise self._failure(connection) from None
+        self.next_sequence = sequence + 1
+        if isinstance(message, OrderAccepted | OrderReplaced | OrderRejected):
+            self._seen(message.user_ref)
+        elif isinstance(message, AccountQueryResponse):
+            self._seen(message.next_user_ref - 1)
+        return sequence, message
+
+    async def events(self) -> AsyncIterator[tuple[int, Outbound]]:
+        """Every message of the exchange as (sequence, message), until the session ends.
+
+        Take them all the time: when 65,536 wait, the socket is not read any more, and an exchange
+        may cut off a client that does not read. One task at a time. Raises: as `next_event`.
+        """
+        while (event := await self.next_event()) is not None:
+            yield event
+
+    def _seen(self, user_ref: int) -> None:
+        if user_ref >= self.next_user_ref:
+            self.next_user_ref = user_ref + 1
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.abort()
+            self._connection = None
+
+    def _lost(self, text: str) -> ConnectionLost:
+        host, port = self._place
+        return ConnectionLost(f"{host}:{port}: {text}", self.next_sequence)
+
+    def _failure(self, connection: _Connection) -> RingbusError:
+        if connection.protocol_error is not None:
+            return ProtocolError(str(connection.protocol_error))
+        if connection.session.ended:
+            return self._lost("the exchange has ended the session")
+        return self._lost(connection.reason or "the connection was closed")
+
+
+class _Connection(asyncio.Protocol):
+    """One TCP connection: frames, heartbeats, the queue of messages not handed out yet."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        session: SoupClientSession,
+        heartbeat_s: float,
+        silence_s: float,
+    ) -> None:
+        self.session = session
+        self.reason = ""
+        """Why the connection is gone; "": it is not, or was closed by either side."""
+        self.protocol_error: FormatError | None = None
+        self.first_sequence = session.next_sequence
+        self._loop = loop
+        self._heartbeat_s = heartbeat_s
+        self._silence_s = silence_s
+        self._transport: asyncio.Transport | None = None
+        self._messages: deque[bytes] = deque()
+        self._changed = asyncio.Event()
+        self._may_write = asyncio.Event()
+        self._gone = asyncio.Event()
+        self._reading = True
+        self._logged_out = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._sent_at = loop.time()
+        self._received_at = loop.time()
+
+    @property
+    def up(self) -> bool:
+        """Nothing is known that keeps this connection from carrying messages."""
+        return self._transport is not None and not self._gone.is_set() and not self.session.ended
+
+    @property
+    def ended_in_order(self) -> bool:
+        """No more messages follow, and that is as it should be."""
+        return self.session.ended or (self._logged_out and not self.reason)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._sent_at = self._received_at = self._loop.time()
+        self._may_write.set()
+        self._tick()
+
+    def data_received(self, data: bytes) -> None:
+        if self._gone.is_set():
+            return
+        self._received_at = self._loop.time()
+        was_accepted = self.session.accepted
+        try:
+            messages = self.session.feed(data)
+        except FormatError as error:
+            self.fail(error, keep=True)
+            return
+        if self.session.accepted and not was_accepted:
+            self.first_sequence = self.session.next_sequence - len(messages)
+        self._messages.extend(payload for _, payload in messages)
+        self._changed.set()
+        if len(self._messages) > QUEUE_HIGH:
+            self._pause_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._finish("" if exc is None else f"the connection broke ({exc})")
+
+    def pause_writing(self) -> None:
+        self._may_write.clear()
+
+    def resume_writing(self) -> None:
+        self._may_write.set()
+
+    def send(self, packet: bytes) -> None:
+        if self._transport is not None and not self._gone.is_set():
+            self._sent_at = self._loop.time()
+            self._transport.write(packet)
+
+    def log_out(self) -> None:
+        self._logged_out = True
+        self.send(self.session.logout())
+        self._read_on()
+
+    def fail(self, error: FormatError, keep: bool = False) -> None:
+        """The exchange broke the protocol; `keep`: the messages before that are still good."""
+        if not keep:
+            self._messages.clear()
+        self.protocol_error = error
+        self.abort(str(error))
+
+    def abort(self, reason: str = "") -> None:
+        self._finish(reason)
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def logged_in(self) -> None:
+        """Until the exchange answered the login or the connection is gone."""
+        while not (
+            self.session.accepted or self.session.reject_code is not None or self._gone.is_set()
+        ):
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def next_message(self) -> bytes | None:
+        """The oldest payload; None: none is left and none will come."""
+        while not self._messages:
+            if self._gone.is_set() or self.session.ended:
+                return None
+            self._changed.clear()
+            await self._changed.wait()
+        if len(self._messages) <= QUEUE_LOW:
+            self._read_on()
+        return self._messages.popleft()
+
+    async def writable(self) -> None:
+        await self._may_write.wait()
+
+    async def closed(self) -> None:
+        await self._gone.wait()
+
+    def _pause_reading(self) -> None:
+        """Not after a logout: the exchange's close must be seen."""
+        if self._reading and not self._logged_out and self._transport is not None:
+            self._reading = False
+            self._transport.pause_reading()
+
+    def _read_on(self) -> None:
+        if not self._reading and self._transport is not None and not self._gone.is_set():
+            self._reading = True
+            self._received_at = self._loop.time()
+            self._transport.resume_reading()
+
+    def _tick(self) -> None:
+        """Send a heartbeat if one is due, give up if the exchange is silent, come again in time."""
+        self._timer = None
+        if self._gone.is_set():
+            return
+        now = self._loop.time()
+        # While this side does not read, nothing can be said about the other's silence.
+        if self._reading and now - self._received_at >= self._silence_s:
+            self.abort(f"nothing was heard for {self._silence_s:g} s")
+            return
+        if now - self._sent_at >= self._heartbeat_s:
+            self.send(self.session.heartbeat())
+        due = self._sent_at + self._heartbeat_s
+        if self._reading:
+            due = min(due, self._received_at + self._silence_s)
+        self._timer = self._loop.call_at(due, self._tick)
+
+    def _finish(self, reason: str) -> None:
+        if self._gone.is_set():
+            return
+        self.reason = reason
+        self._gone.set()
+        self._changed.set()
+        self._may_write.set()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

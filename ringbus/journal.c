@@ -1,0 +1,336 @@
+#include "ringbus/journal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "ringbus/atomics.h"
+#include "ringbus/check.h"
+#include "ringbus/crc32c.h"
+
+int32_t rb_journal_path(const char *directory, uint64_t segment_messages, uint64_t sequence, char *out,
+                        size_t room)
+{
+    uint64_t index = (sequence - 1) / segment_messages;
+    int length = snprintf(out, room, "%s/stream-%08llu.rbj", directory, (unsigned long long)index);
+    return length > 0 && (size_t)length < room ? RB_OK : RB_SIZE;
+}
+
+static off_t offset_of(const rb_journal *journal, uint64_t sequence)
+{
+    uint64_t place = (sequence - 1) & (journal->segment_messages - 1);
+    return (off_t)(RB_JOURNAL_HEADER_BYTES + place * sizeof(rb_message));
+}
+
+static size_t file_bytes(const rb_journal *journal)
+{
+    return RB_JOURNAL_HEADER_BYTES + journal->segment_messages * sizeof(rb_message);
+}
+
+/* Allocated whole and given its header under another name, so that a file of this name is complete. */
+static int32_t make_file(const rb_journal *journal, const char *path, uint64_t first)
+{
+    char temporary[RB_JOURNAL_PATH_BYTES + 64];
+    (void)snprintf(temporary, sizeof temporary, "%s.new", path);
+    int file = open(temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (file < 0) {
+        return RB_SYSTEM;
+    }
+    RB_ALIGNED rb_journal_header header;
+    memset(&header, 0, sizeof header);
+    int32_t status = rb_layout_init(&header, file_bytes(journal), RB_KIND_JOURNAL,
+                                    journal->segment_messages, journal->name);
+    header.first = first;
+    int failed = posix_fallocate(file, 0, (off_t)file_bytes(journal));
+    if (status == RB_OK && failed != 0) {
+        errno = failed;
+        status = RB_SYSTEM;
+    }
+    if (status == RB_OK && (pwrite(file, &header, sizeof header, 0) != (ssize_t)sizeof header ||
+                            fdatasync(file) != 0 || rename(temporary, path) != 0)) {
+        status = RB_SYSTEM;
+    }
+    int saved = errno;
+    (void)close(file);
+    if (status != RB_OK) {
+        (void)unlink(temporary);
+        errno = saved;
+    }
+    return status;
+}
+
+static int32_t verify_file(const rb_journal *journal, int file, uint64_t first)
+{
+    RB_ALIGNED rb_journal_header header;
+    ssize_t got = pread(file, &header, sizeof header, 0);
+    if (got != (ssize_t)sizeof header) {
+        return got < 0 ? RB_SYSTEM : RB_TORN;
+    }
+    int32_t status = rb_layout_verify(&header, file_bytes(journal), RB_KIND_JOURNAL);
+    if (status != RB_OK) {
+        return status;
+    }
+    if (header.layout.capacity != journal->segment_messages) {
+        return RB_SIZE;
+    }
+    return header.first == first ? RB_OK : RB_SEQUENCE;
+}
+
+/* Opens the file that holds `sequence`, made if `make`. 1: it is not there. */
+static int32_t open_file(rb_journal *journal, uint64_t sequence, int make)
+{
+    char path[RB_JOURNAL_PATH_BYTES + 32];
+    uint64_t index = (sequence - 1) / journal->segment_messages;
+    uint64_t first = index * journal->segment_messages + 1;
+    int32_t status =
+        rb_journal_path(journal->directory, journal->segment_messages, sequence, path, sizeof path);
+    if (status != RB_OK) {
+        return status;
+    }
+    if (access(path, F_OK) != 0) {
+        if (!make) {
+            return 1;
+        }
+        status = make_file(journal, path, first);
+        if (status != RB_OK) {
+            return status;
+        }
+    }
+    int file = open(path, O_RDWR | O_CLOEXEC);
+    if (file < 0) {
+        return RB_SYSTEM;
+    }
+    status = verify_file(journal, file, first);
+    if (status != RB_OK) {
+        (void)close(file);
+        return status;
+    }
+    if (journal->file >= 0) {
+        (void)close(journal->file);
+    }
+    journal->file = file;
+    journal->file_index = index;
+    return RB_OK;
+}
+
+/* Whole messages at the start of `batch`, which begins with `sequence`. */
+static int64_t whole(const rb_message *batch, int64_t count, uint64_t sequence)
+{
+    for (int64_t i = 0; i < count; i++) {
+        if (batch[i].header.sequence != sequence + (uint64_t)i ||
+            batch[i].header.checksum != rb_message_checksum(&batch[i])) {
+            return i;
+        }
+    }
+    return count;
+}
+
+/* Behind the first message that is not whole, nothing may look whole: that would be damage in the
+ * middle, not a torn tail. One batch is looked at: a write is at most that long. */
+static int32_t check_tail(const rb_message *batch, int64_t from, int64_t count, uint64_t sequence)
+{
+    for (int64_t i = from; i < count; i++) {
+        if (batch[i].header.sequence == sequence + (uint64_t)i &&
+            batch[i].header.checksum == rb_message_checksum(&batch[i])) {
+            return i == from ? RB_CORRUPT : RB_CHECKSUM;
+        }
+    }
+    return RB_OK;
+}
+
+static int32_t recover_file(rb_journal *journal, uint64_t first)
+{
+    static _Thread_local rb_message batch[RB_JOURNAL_BATCH];
+    uint64_t sequence = first;
+    uint64_t end = first + journal->segment_messages;
+    while (sequence < end) {
+        ssize_t got = pread(journal->file, batch, sizeof batch, offset_of(journal, sequence));
+        if (got < 0) {
+            return RB_SYSTEM;
+        }
+        int64_t count = got / (ssize_t)sizeof(rb_message);
+        int64_t good = whole(batch, count, sequence);
+        sequence += (uint64_t)good;
+        journal->written = sequence - 1;
+        if (good < count || count == 0) {
+            return check_tail(batch, good, count, sequence - (uint64_t)good);
+        }
+    }
+    return RB_OK;
+}
+
+/* Every file but the last is full; so only the last is read. */
+static int32_t recover(rb_journal *journal)
+{
+    journal->written = 0;
+    for (uint64_t index = 0; index < UINT32_MAX; index++) {
+        int32_t status = open_file(journal, index * journal->segment_messages + 1, 0);
+        if (status == 1) {
+            break;
+        }
+        if (status != RB_OK) {
+            return status;
+        }
+    }
+    if (journal->file < 0) {
+        return RB_OK;
+    }
+    return recover_file(journal, journal->file_index * journal->segment_messages + 1);
+}
+
+int32_t rb_journal_attach(rb_journal *journal, const char *directory, uint64_t segment_messages,
+                          const void *ring, size_t ring_bytes, void *readers, size_t readers_bytes,
+                          const char *name)
+{
+    if (directory == NULL || strlen(directory) + 32 > RB_JOURNAL_PATH_BYTES) {
+        return RB_USAGE;
+    }
+    if (!rb_is_power_of_two(segment_messages) || segment_messages < RB_JOURNAL_SEGMENT_MIN ||
+        segment_messages > RB_JOURNAL_SEGMENT_MAX) {
+        return RB_USAGE;
+    }
+    memset(journal, 0, sizeof *journal);
+    journal->file = -1;
+    journal->segment_messages = segment_messages;
+    memcpy(journal->directory, directory, strlen(directory) + 1);
+    int32_t status = rb_multicast_gate_attach(&journal->reader, ring, ring_bytes, readers,
+                                              readers_bytes, name);
+    if (status != RB_OK) {
+        return status;
+    }
+    memcpy(journal->name, name, strlen(name) + 1);
+    status = recover(journal);
+    if (status != RB_OK) {
+        return status;
+    }
+    journal->durable = 0;
+    uint64_t next = journal->written + 1;
+    if (rb_multicast_oldest(&journal->reader) > next) {
+        return RB_LAPPED;
+    }
+    rb_multicast_release(&journal->reader, journal->written);
+    return RB_OK;
+}
+
+/* Messages that lie behind each other in the ring from `next` on: up to `limit`, the ring's end, and the
+ * file's end. */
+static uint64_t contiguous(const rb_journal *journal, uint64_t next, uint64_t limit)
+{
+    uint64_t mask = journal->reader.mask;
+    uint64_t to_ring_end = mask + 1 - ((next - 1) & mask);
+    uint64_t file_mask = journal->segment_messages - 1;
+    uint64_t to_file_end = file_mask + 1 - ((next - 1) & file_mask);
+    uint64_t most = to_ring_end < to_file_end ? to_ring_end : to_file_end;
+    most = most < limit ? most : limit;
+    uint64_t count = 0;
+    while (count < most && rb_multicast_peek(&journal->reader, next + count) != NULL) {
+        count++;
+    }
+    return count;
+}
+
+static int32_t write_all(int file, const void *bytes, size_t count, off_t offset)
+{
+    const char *from = bytes;
+    while (count > 0) {
+        ssize_t done = pwrite(file, from, count, offset);
+        if (done < 0 && errno != EINTR) {
+            return RB_SYSTEM;
+        }
+        if (done > 0) {
+            from += done;
+            offset += done;
+            count -= (size_t)done;
+        }
+    }
+    return RB_OK;
+}
+
+int64_t rb_journal_work(void *state, int64_t limit)
+{
+    rb_journal *journal = state;
+    int64_t total = 0;
+    for (int64_t batch = 0; batch < limit; batch++) {
+        uint64_t next = journal->written + 1;
+        uint64_t count = contiguous(journal, next, RB_JOURNAL_BATCH);
+        if (count == 0) {
+            break;
+        }
+        uint64_t index = (next - 1) / journal->segment_messages;
+        if (journal->file < 0 || journal->file_index != index) {
+            int32_t status = open_file(journal, next, 1);
+            RB_CHECK(status != 1);
+            if (status != RB_OK) {
+                return status;
+            }
+        }
+        /* The gate keeps the slots from being reused: they are written in place, without a copy. */
+        const rb_message *from = &journal->reader.slots[(next - 1) & journal->reader.mask];
+        int32_t status =
+            write_all(journal->file, from, count * sizeof *from, offset_of(journal, next));
+        if (status != RB_OK) {
+            return status;
+        }
+        /* J1 release; pairs with J2 in rb_journal_sync. */
+        rb_store_release(&journal->written, journal->written + count);
+        rb_multicast_release(&journal->reader, journal->written);
+        total += (int64_t)count;
+    }
+    return total;
+}
+
+void *rb_journal_work_function(void)
+{
+    rb_work work = rb_journal_work;
+    void *pointer;
+    memcpy(&pointer, &work, sizeof pointer);
+    return pointer;
+}
+
+int64_t rb_journal_sync(rb_journal *journal)
+{
+    /* J2 acquire; pairs with J1: all up to written has been handed to the kernel. */
+    uint64_t written = rb_load_acquire(&journal->written);
+    uint64_t durable = rb_load_relaxed(&journal->durable);
+    if (written <= durable) {
+        return (int64_t)durable;
+    }
+    /* By name, not by the writer's descriptor, which it may close meanwhile. */
+    for (uint64_t index = journal->synced_index; index <= (written - 1) / journal->segment_messages;
+         index++) {
+        char path[RB_JOURNAL_PATH_BYTES + 32];
+        int32_t status = rb_journal_path(journal->directory, journal->segment_messages,
+                                         index * journal->segment_messages + 1, path, sizeof path);
+        if (status != RB_OK) {
+            return status;
+        }
+        int file = open(path, O_RDONLY | O_CLOEXEC);
+        if (file < 0) {
+            return RB_SYSTEM;
+        }
+        int failed = fdatasync(file);
+        (void)close(file);
+        if (failed != 0) {
+            return RB_SYSTEM;
+        }
+        journal->synced_index = index;
+    }
+    rb_store_release(&journal->durable, written);
+    return (int64_t)written;
+}
+
+uint64_t rb_journal_written(const rb_journal *journal)
+{
+    return rb_load_acquire(&journal->written);
+}
+
+void rb_journal_close(rb_journal *journal)
+{
+    if (journal->file >= 0) {
+        (void)close(journal->file);
+        journal->file = -1;
+    }
+}

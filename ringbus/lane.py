@@ -1,0 +1,80 @@
+"""Lane: a bounded, lossless ring of messages with one producer and one consumer."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ringbus._ringbus import ffi, lib
+from ringbus.memory import Memory
+from ringbus.messages import MESSAGE
+from ringbus.status import UsageError, check
+
+
+def lane_bytes(capacity: int) -> int:
+    """Bytes that a lane of `capacity` messages needs.
+
+    Raises: UsageError: capacity is not a power of two in 8..2^26.
+    """
+    size: int = lib.rb_lane_bytes(capacity)
+    if size == 0:
+        raise UsageError(f"lane capacity {capacity}: a power of two in 8..67108864 is needed")
+    return size
+
+
+def create_lane(memory: Memory, capacity: int, name: str) -> None:
+    """Lay out an empty lane in zeroed memory."""
+    check(lib.rb_lane_init(memory.address, memory.size, capacity, name.encode()), f"lane {name}")
+
+
+class Lane:
+    """One side's handle; attach goes on at the shared head and tail.
+
+    Thread: one thread for each side. Source: ringbus/lane.h.
+    """
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+        self.handle = ffi.new("rb_lane *")
+        check(lib.rb_lane_attach(self.handle, memory.address, memory.size), "lane")
+
+    @property
+    def capacity(self) -> int:
+        """Messages that fit."""
+        return int(lib.rb_lane_capacity(self.handle))
+
+    @property
+    def depth(self) -> int:
+        """Messages written and not yet released; from any side, while both work."""
+        return int(lib.rb_lane_depth(self.handle))
+
+    def offer(self, messages: NDArray[np.void]) -> int:
+        """Copy all of `messages` in, at once, or nothing.
+
+        Args: messages: shape (n,), items of 64 bytes, n <= capacity.
+        Returns: n, or 0 when they do not fit now: try again when the consumer has moved.
+        Raises: UsageError: they could never fit, or are no messages.
+        """
+        if messages.dtype.itemsize != MESSAGE.itemsize or not messages.flags.c_contiguous:
+            raise UsageError(f"messages must be contiguous items of 64 bytes, not {messages.dtype}")
+        pointer = ffi.cast("void *", messages.ctypes.data)
+        return check(lib.rb_lane_offer(self.handle, pointer, len(messages)), "lane")
+
+    def take(self, limit: int = 4096) -> NDArray[np.void]:
+        """Copy up to `limit` messages out, oldest first, and release them.
+
+        Returns: shape (n,), dtype MESSAGE, 0 <= n <= limit.
+        """
+        out: NDArray[np.void] = np.empty(limit, MESSAGE)
+        count = check(
+            lib.rb_lane_take(self.handle, ffi.cast("void *", out.ctypes.data), limit), "lane"
+        )
+        return out[:count]
+
+    def repair(self) -> int:
+        """Take over from a dead producer or consumer; returns the half-written messages erased."""
+        return check(lib.rb_lane_repair(self.handle), "lane")
+
+    def valid(self) -> None:
+        """Check every slot; only while nobody works on the lane. Raises: CorruptionError."""
+        check(lib.rb_lane_valid(self.handle), "lane")

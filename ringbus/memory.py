@@ -1,0 +1,38 @@
+"""Where a structure lies: a named segment, or private memory of one process with the same face."""
+
+from __future__ import annotations
+
+import mmap
+from typing import Protocol
+
+from ringbus._ringbus import ffi
+
+
+class Memory(Protocol):
+    """Zeroed, page-aligned bytes: `address` is a cffi `void *`, `size` a count of bytes."""
+
+    @property
+    def address(self) -> object:
+        """The first byte."""
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+
+
+class Block:
+    """Private zeroed memory of `size` bytes, for tests, replay and benchmarks in one process.
+
+    It is an anonymous shared mapping, so that a forked child sees the same bytes.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._mapping = mmap.mmap(-1, size)
+        self._buffer = ffi.from_buffer(self._mapping, require_writable=True)
+        self.address: object = ffi.cast("void *", self._buffer)
+
+    def close(self) -> None:
+        """Unmap; pointers into it are dead from here on."""
+        ffi.release(self._buffer)
+        self._mapping.close()

@@ -1,0 +1,190 @@
+#include "ringbus/replay.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ringbus/check.h"
+#include "ringbus/crc32c.h"
+
+int32_t rb_replay_attach(rb_replay *replay, const void *ring, size_t ring_bytes, const char *directory,
+                         uint64_t segment_messages, uint64_t next)
+{
+    if (directory == NULL || strlen(directory) + 32 > RB_JOURNAL_PATH_BYTES || next == 0) {
+        return RB_USAGE;
+    }
+    if (directory[0] != '\0' && (!rb_is_power_of_two(segment_messages) ||
+                                 segment_messages < RB_JOURNAL_SEGMENT_MIN ||
+                                 segment_messages > RB_JOURNAL_SEGMENT_MAX)) {
+        return RB_USAGE;
+    }
+    memset(replay, 0, sizeof *replay);
+    replay->file = -1;
+    replay->segment_messages = segment_messages;
+    memcpy(replay->directory, directory, strlen(directory) + 1);
+    replay->reader.next = next;
+    if (ring == NULL) {
+        return directory[0] != '\0' ? RB_OK : RB_USAGE;
+    }
+    replay->has_ring = 1;
+    return rb_multicast_reader_attach(&replay->reader, ring, ring_bytes, next);
+}
+
+static int32_t verify_file(const rb_replay *replay, int file, uint64_t first)
+{
+    RB_ALIGNED rb_journal_header header;
+    ssize_t got = pread(file, &header, sizeof header, 0);
+    if (got != (ssize_t)sizeof header) {
+        return got < 0 ? RB_SYSTEM : RB_TORN;
+    }
+    int32_t status = rb_layout_verify(&header, header.layout.bytes, RB_KIND_JOURNAL);
+    if (status != RB_OK) {
+        return status;
+    }
+    if (header.layout.capacity != replay->segment_messages) {
+        return RB_SIZE;
+    }
+    return header.first == first ? RB_OK : RB_SEQUENCE;
+}
+
+/* Opens the file that holds `sequence`. 1: there is none (yet). */
+static int32_t open_file(rb_replay *replay, uint64_t sequence)
+{
+    uint64_t index = (sequence - 1) / replay->segment_messages;
+    if (replay->file >= 0 && replay->file_index == index) {
+        return RB_OK;
+    }
+    char path[RB_JOURNAL_PATH_BYTES + 32];
+    int32_t status =
+        rb_journal_path(replay->directory, replay->segment_messages, sequence, path, sizeof path);
+    if (status != RB_OK) {
+        return status;
+    }
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0) {
+        return errno == ENOENT ? 1 : RB_SYSTEM;
+    }
+    status = verify_file(replay, file, index * replay->segment_messages + 1);
+    if (status != RB_OK) {
+        (void)close(file);
+        return status;
+    }
+    if (replay->file >= 0) {
+        (void)close(replay->file);
+    }
+    replay->file = file;
+    replay->file_index = index;
+    return RB_OK;
+}
+
+/* Messages from the file that holds `sequence`: up to `limit`, the file's end, or what is whole there. */
+static int64_t read_file(rb_replay *replay, uint64_t sequence, rb_message *out, int64_t limit)
+{
+    if (replay->directory[0] == '\0') {
+        return 0;
+    }
+    int32_t status = open_file(replay, sequence);
+    if (status != RB_OK) {
+        return status == 1 ? 0 : status;
+    }
+    uint64_t place = (sequence - 1) & (replay->segment_messages - 1);
+    uint64_t left = replay->segment_messages - place;
+    uint64_t wanted = (uint64_t)limit < left ? (uint64_t)limit : left;
+    ssize_t got = pread(replay->file, out, wanted * sizeof *out,
+                        (off_t)(RB_JOURNAL_HEADER_BYTES + place * sizeof *out));
+    if (got < 0) {
+        return RB_SYSTEM;
+    }
+    int64_t count = got / (ssize_t)sizeof *out;
+    for (int64_t i = 0; i < count; i++) {
+        if (out[i].header.sequence != sequence + (uint64_t)i ||
+            out[i].header.checksum != rb_message_checksum(&out[i])) {
+            return i;
+        }
+    }
+    return count;
+}
+
+/* Nothing whole at `next` in the files: not written yet, or damage? A whole message behind it tells. */
+static int64_t nothing_there(rb_replay *replay, int64_t ring)
+{
+    rb_message behind[2];
+    if (replay->has_ring) {
+        return ring < 0 ? RB_LAPPED : 0;
+    }
+    if (replay->file < 0) {
+        return 0;
+    }
+    uint64_t next = replay->reader.next;
+    int64_t got = 0;
+    if ((next & (replay->segment_messages - 1)) != 0) {
+        got = read_file(replay, next + 1, behind, 1);
+    }
+    return got == 1 ? RB_CHECKSUM : 0;
+}
+
+int64_t rb_replay_poll(rb_replay *replay, void *out, int64_t limit)
+{
+    if (limit <= 0) {
+        return RB_USAGE;
+    }
+    int64_t ring = 0;
+    if (replay->has_ring) {
+        ring = rb_multicast_poll(&replay->reader, out, limit);
+        if (ring != RB_LAPPED) {
+            return ring;
+        }
+    }
+    /* Behind the ring. The journal gates the ring, so what was overwritten is in the files. */
+    int64_t most = limit < (int64_t)RB_REPLAY_BATCH ? limit : (int64_t)RB_REPLAY_BATCH;
+    int64_t got = read_file(replay, replay->reader.next, out, most);
+    if (got > 0) {
+        replay->reader.next += (uint64_t)got;
+        replay->from_files += (uint64_t)got;
+        return got;
+    }
+    return got < 0 ? got : nothing_there(replay, ring);
+}
+
+int64_t rb_replay_get(rb_replay *replay, uint64_t sequence, void *out)
+{
+    if (sequence == 0) {
+        return RB_USAGE;
+    }
+    if (replay->has_ring) {
+        int64_t got = rb_multicast_get(&replay->reader, sequence, out);
+        if (got != RB_LAPPED) {
+            return got;
+        }
+    }
+    return read_file(replay, sequence, out, 1);
+}
+
+uint64_t rb_replay_next(const rb_replay *replay)
+{
+    return replay->reader.next;
+}
+
+uint64_t rb_replay_from_files(const rb_replay *replay)
+{
+    return replay->from_files;
+}
+
+uint64_t rb_replay_lag(const rb_replay *replay)
+{
+    if (!replay->has_ring) {
+        return 0;
+    }
+    uint64_t tail = rb_multicast_tail(&replay->reader);
+    return tail >= replay->reader.next ? tail - replay->reader.next + 1 : 0;
+}
+
+void rb_replay_close(rb_replay *replay)
+{
+    if (replay->file >= 0) {
+        (void)close(replay->file);
+        replay->file = -1;
+    }
+}
