@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ringbus._ringbus import ffi, lib
-from ringbus.segment import Segment
+from ringbus.memory import Memory
 from ringbus.status import FormatError, UsageError, check
 
 with warnings.catch_warnings():
@@ -46,32 +46,32 @@ def lowest_values() -> Words:
 
 
 class Histogram:
-    """Counts of values, private to this process or in a segment where another one records.
+    """Counts of values, private to this process or in memory where another one records.
 
     A view (`Histogram.view`) reads what is there at each call: take a `snapshot` to have several
     figures of the same moment. Thread: any for reading; one for recording.
     """
 
-    __slots__ = ("_offset", "_private", "_segment")
+    __slots__ = ("_memory", "_offset", "_private")
 
     def __init__(self) -> None:
         """An empty private histogram."""
         self._private: Words = np.zeros(COUNTS_AT + COUNTS, np.uint64)
-        self._segment: Segment | None = None
+        self._memory: Memory | None = None
         self._offset = 0
 
     @classmethod
-    def view(cls, segment: Segment, offset: int) -> Histogram:
-        """The rb_histogram at `offset` bytes into a segment.
+    def view(cls, memory: Memory, offset: int) -> Histogram:
+        """The rb_histogram at `offset` bytes into some memory.
 
-        Raises: UsageError: the segment does not reach that far, or no word starts there; later, in
-        every method, that the segment was closed.
+        Raises: UsageError: the memory does not reach that far, or no word starts there; later, in
+        every method, that the memory was closed.
         """
-        if offset < 0 or offset % 8 or offset + BYTES > segment.size:
-            raise UsageError(f"there is no histogram at {offset} of {segment.size} bytes")
+        if offset < 0 or offset % 8 or offset + BYTES > memory.size:
+            raise UsageError(f"there is no histogram at {offset} of {memory.size} bytes")
         out = cls.__new__(cls)
         out._private = np.zeros(0, np.uint64)
-        out._segment = segment
+        out._memory = memory
         out._offset = offset
         return out
 
@@ -99,12 +99,12 @@ class Histogram:
         return out
 
     def _words(self) -> Words:
-        """The memory itself; never handed out, so that no array outlives the segment."""
-        if self._segment is None:
+        """The memory itself; never handed out, so that no array outlives its mapping."""
+        if self._memory is None:
             return self._private
-        if self._segment.closed:
-            raise UsageError(f"the segment {self._segment.name} of this histogram is closed")
-        memory = ffi.cast("char *", self._segment.address) + self._offset
+        if self._memory.closed:
+            raise UsageError(f"the memory {self._memory.name} of this histogram is closed")
+        memory = ffi.cast("char *", self._memory.address) + self._offset
         return np.frombuffer(ffi.buffer(memory, BYTES), np.uint64)
 
     def _settle(self) -> None:
@@ -215,8 +215,8 @@ class Histogram:
 
     def _recordable(self) -> object:
         """The memory as C takes it, for writing."""
-        if self._segment is not None and not self._segment.writable:
-            raise UsageError(f"the segment {self._segment.name} was attached for reading only")
+        if self._memory is not None and not self._memory.writable:
+            raise UsageError(f"the memory {self._memory.name} was attached for reading only")
         return ffi.from_buffer(self._words(), require_writable=True)
 
     def __add__(self, other: Histogram) -> Histogram:

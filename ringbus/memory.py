@@ -19,6 +19,18 @@ class Memory(Protocol):
     def size(self) -> int:
         """Bytes."""
 
+    @property
+    def name(self) -> str:
+        """What to call it in an error."""
+
+    @property
+    def writable(self) -> bool:
+        """Whether it may be written through `address`."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was unmapped: then `address` must not be followed."""
+
 
 class Block:
     """Private zeroed memory of `size` bytes, for tests, replay and benchmarks in one process.
@@ -28,9 +40,16 @@ class Block:
 
     def __init__(self, size: int) -> None:
         self.size = size
+        self.name = "private"
+        self.writable = True
         self._mapping = mmap.mmap(-1, size)
         self._buffer = ffi.from_buffer(self._mapping, require_writable=True)
         self.address: object = ffi.cast("void *", self._buffer)
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was unmapped."""
+        return self._mapping.closed
 
     def close(self) -> None:
         """Unmap; pointers into it are dead from here on."""

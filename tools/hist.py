@@ -117,7 +117,10 @@ def main(
     now_s: Callable[[], float] = time.time,
     wait: Callable[[float], None] = time.sleep,
 ) -> int:
-    """Run `ringbus hist`; returns the exit status. The two clocks are its only use of time."""
+    """Run `ringbus hist`; returns the exit status.
+
+    Its two clocks are given: this is a tool for people, and they ask for seconds of the wall.
+    """
     options = _parser().parse_args(argv)
     try:
         _run(options, now_s, wait)

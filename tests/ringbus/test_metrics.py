@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from ringbus._ringbus import ffi, lib
+from ringbus.memory import Block
 from ringbus.metrics import NAME_BYTES_MAX, Metrics, page_bytes
 from ringbus.segment import Segment, segment_name, unlink
 from ringbus.status import (
@@ -136,6 +137,19 @@ def test_use_ends_with_the_segment(metrics: Metrics) -> None:
     for use in (seen.counters, seen.histograms, seen.validate, lambda: counter.value):
         with pytest.raises(UsageError, match="closed"):
             use()
+
+
+def test_a_page_in_private_memory() -> None:
+    block = Block(page_bytes())
+    metrics = Metrics.create(block)
+    metrics.counter("c").add(2)
+    view = metrics.histogram("h")
+    view.record(6)
+    assert metrics.counters() == {"c": 2}
+    assert view.percentile(50) == 6
+    block.close()
+    with pytest.raises(UsageError, match="closed"):
+        view.percentile(50)
 
 
 def test_memory_that_is_no_page_is_refused(segment: Segment) -> None:
