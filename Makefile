@@ -43,6 +43,17 @@ $(VENV)/installed: $(VENV)/ready meson.build tests/meson.build
 	  --no-build-isolation --editable . --config-settings=build-dir=build/python
 	@touch $@
 
+# Sanitizer builds of the C tests: no Python in them.
+build/%/build.ninja: $(VENV)/ready meson.build tests/meson.build meson.options
+	@$(BIN)/meson setup --reconfigure build/$* -Dpython=false -Dbuildtype=debugoptimized \
+	  $(if $(filter ctest,$*),-Dbuildtype=release,-Db_sanitize=$(subst asan,address$(comma)undefined,$(subst tsan,thread,$*))) -Db_lundef=false >/dev/null
+	@touch $@
+comma := ,
+
+.PHONY: ctest asan tsan
+ctest asan tsan: %: build/%/build.ninja ## C tests: plain, under ASan and UBSan, under TSan.
+	@$(BIN)/meson test -C build/$* --print-errorlogs --quiet
+
 .PHONY: clean
 clean: ## Remove everything that was built, .venv included.
 	rm -rf $(VENV) build demo-output .mypy_cache .pytest_cache .ruff_cache .hypothesis
