@@ -57,22 +57,22 @@ static void publish(eng_publisher *publisher, const rb_message *line)
     rb_multicast_publish(&publisher->writer, &message);
 }
 
-/* When the line just published came from its shard, and when it was on the stream. The clock is read
- * once a batch, behind the first message: nobody waits for it. */
-static void measure(eng_publisher *publisher, const rb_lane *lane, uint64_t time_ns, uint64_t *now_ns)
+/* When the line just published came from its shard, and when it was on the stream. Behind the message:
+ * nobody waits for the clock. */
+static void measure(const eng_publisher *publisher, const rb_lane *lane, uint64_t time_ns)
 {
-    *now_ns = *now_ns == 0 ? rb_clock_read(publisher->clock) : *now_ns;
-    rb_writer *writer = &publisher->writer;
+    uint64_t now_ns = rb_clock_read(publisher->clock);
+    const rb_writer *writer = &publisher->writer;
     /* relaxed: a measurement, see rb_lane_note. */
-    rb_store_relaxed(&writer->stamps[(writer->next - 2) & writer->mask], *now_ns);
+    rb_store_relaxed(&writer->stamps[(writer->next - 2) & writer->mask], now_ns);
     uint64_t shard_ns = rb_lane_stamp(lane, 0);
-    if (publisher->hop != NULL && shard_ns >= time_ns && *now_ns >= shard_ns) {
-        rb_histogram_record(publisher->hop, *now_ns - shard_ns);
+    if (publisher->hop != NULL && shard_ns >= time_ns && now_ns >= shard_ns) {
+        rb_histogram_record(publisher->hop, now_ns - shard_ns);
     }
 }
 
 /* Publishes one line of the group at hand. 1: done, 0: not there yet or no room, < 0: failed. */
-static int32_t step(eng_publisher *publisher, uint64_t *now_ns)
+static int32_t step(eng_publisher *publisher)
 {
     if (publisher->current == publisher->shard_count) {
         publisher->current = find(publisher);
@@ -91,8 +91,8 @@ static int32_t step(eng_publisher *publisher, uint64_t *now_ns)
             return 0;
         }
         publish(publisher, line);
-        if ((line->header.flags & RB_FLAG_GENERATED) == 0) {
-            measure(publisher, lane, line->header.time_ns, now_ns);
+        if (eng_is_measured(line) && (line->header.flags & RB_FLAG_GENERATED) == 0) {
+            measure(publisher, lane, line->header.time_ns);
         }
     }
     if (line->header.flags & RB_FLAG_LAST_OF_GROUP) {
@@ -107,10 +107,9 @@ int64_t eng_publisher_work(void *state, int64_t limit)
 {
     eng_publisher *publisher = state;
     uint64_t first = publisher->writer.next;
-    uint64_t now_ns = 0;
     int64_t done = 0;
     for (; done < limit; done++) {
-        int32_t status = step(publisher, &now_ns);
+        int32_t status = step(publisher);
         if (status < 0) {
             return status;
         }

@@ -140,6 +140,19 @@ static void refuse(rb_message *line, uint16_t reason)
     rejected->header.flags |= RB_FLAG_REFUSED;
 }
 
+/* The time of an input. A counted clock moves with the inputs, so that runs compare. A real one is read
+ * at the first input of a work call, for all of them: it costs as much as the rest of the sequencer. */
+static void tell_time(eng_sequencer *sequencer)
+{
+    if (sequencer->clock->mode == RB_CLOCK_COUNTED) {
+        sequencer->time_ns = RB_CLOCK_COUNTED_START_NS + sequencer->input * RB_CLOCK_COUNTED_STEP_NS;
+    } else if (sequencer->time_is_old) {
+        uint64_t now = rb_clock_read(sequencer->clock);
+        sequencer->time_ns = now > sequencer->time_ns ? now : sequencer->time_ns;
+        sequencer->time_is_old = 0;
+    }
+}
+
 /* Takes one group from a lane. 1: taken; 0: nothing whole there, or no room behind. */
 static int take(eng_sequencer *sequencer, uint32_t contributor)
 {
@@ -172,6 +185,7 @@ static int take(eng_sequencer *sequencer, uint32_t contributor)
     uint64_t proposed_ns = first->header.time_ns;
     uint16_t publisher = (uint16_t)(contributor + 1);
     sequencer->input++;
+    tell_time(sequencer);
     rb_message *line = rb_lane_slot(out, 0);
     stamp(sequencer, first, line, publisher,
           second != NULL ? RB_FLAG_CONTINUED : RB_FLAG_LAST_OF_GROUP);
@@ -262,19 +276,10 @@ int64_t eng_sequencer_work(void *state, int64_t limit)
     }
     RB_CHECK(sequencer->shard_count > 0);
     listen(sequencer);
+    sequencer->time_is_old = 1;
     int64_t total = 0;
     while (total < limit) {
-        /* A counted clock moves with the inputs, so that runs compare; a real one is read once a turn,
-         * when there is something to stamp. */
-        uint64_t before = sequencer->input;
-        if (sequencer->clock->mode == RB_CLOCK_COUNTED) {
-            sequencer->time_ns = RB_CLOCK_COUNTED_START_NS + (before + 1) * RB_CLOCK_COUNTED_STEP_NS;
-        } else {
-            uint64_t now = rb_clock_read(sequencer->clock);
-            sequencer->time_ns = now > sequencer->time_ns ? now : sequencer->time_ns;
-        }
-        int64_t most = sequencer->clock->mode == RB_CLOCK_COUNTED ? 1 : limit - total;
-        int64_t taken = turn(sequencer, most);
+        int64_t taken = turn(sequencer, limit - total);
         if (taken == 0) {
             break;
         }

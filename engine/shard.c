@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "engine/sequencer.h"
 #include "ringbus/check.h"
 
 /* An answer is begun when its first line, a tag and one trade fit; the rest can wait in the book. */
@@ -158,10 +159,19 @@ static void prefetch(const eng_shard *shard)
     }
 }
 
+/* Behind the answer: nobody waits for the clock. */
+static void measure(const eng_shard *shard, uint64_t position, uint64_t time_ns)
+{
+    uint64_t now_ns = rb_clock_read(shard->clock);
+    rb_lane_note(&shard->out, position, now_ns);
+    if (shard->hop != NULL && now_ns >= time_ns) {
+        rb_histogram_record(shard->hop, now_ns - time_ns);
+    }
+}
+
 int64_t eng_shard_work(void *state, int64_t limit)
 {
     eng_shard *shard = state;
-    uint64_t now_ns = 0;
     int64_t done = 0;
     for (; done < limit; done++) {
         const rb_message *first = shard->sweeping ? NULL : rb_lane_peek(&shard->in, 0);
@@ -172,9 +182,7 @@ int64_t eng_shard_work(void *state, int64_t limit)
         if (room < ROOM_TO_BEGIN) {
             break;
         }
-        uint64_t position = shard->out.tail_local;
         uint64_t lines = 0;
-        uint64_t time_ns = 0;
         int32_t status;
         if (shard->sweeping) {
             status = resume(shard, room);
@@ -187,19 +195,16 @@ int64_t eng_shard_work(void *state, int64_t limit)
                 RB_CHECK(tag != NULL);
             }
             lines = tag != NULL ? 2 : 1;
-            time_ns = first->header.time_ns;
+            uint64_t position = shard->out.tail_local;
             status = apply(shard, first, tag, room);
+            if (eng_is_measured(first)) {
+                measure(shard, position, first->header.time_ns);
+            }
         }
         if (status != RB_OK) {
             return status;
         }
-        /* Once a batch and behind the first answer: nobody waits for the clock. */
-        now_ns = now_ns == 0 ? rb_clock_read(shard->clock) : now_ns;
-        rb_lane_note(&shard->out, position, now_ns);
         rb_lane_release(&shard->in, lines);
-        if (shard->hop != NULL && lines > 0 && now_ns >= time_ns) {
-            rb_histogram_record(shard->hop, now_ns - time_ns);
-        }
     }
     if (done > 0) {
         shard->wake->mask |= shard->publisher_bell;

@@ -33,7 +33,7 @@ enum {
     ORDERS = 1 << 16,
     NODES = 1 << 12,
     ROUNDS_MAX = 64,
-    BATCH = 256,
+    BATCH = 32,
 };
 
 typedef struct pipeline {
@@ -194,14 +194,15 @@ static void cancel(flow *f, rb_message *message)
     f->resting[n] = f->resting[--f->resting_count];
 }
 
-static void next_message(flow *f, rb_message *message)
+/* `aggressive`: it trades, which takes numbers of the topic, so nothing may be in flight behind it. */
+static void next_message(flow *f, rb_message *message, int aggressive)
 {
     memset(message, 0, sizeof *message);
     uint32_t dice = draw(f, 100);
-    if (f->resting_count > 100 && (dice < 46 || f->resting_count > ORDERS / 4)) {
+    if (!aggressive && f->resting_count > 100 && (dice < 48 || f->resting_count > ORDERS / 4)) {
         cancel(f, message);
     } else {
-        new_order(f, message, dice >= 97);
+        new_order(f, message, aggressive);
     }
     message->header.topic = 1;
     message->header.flags = RB_FLAG_LAST_OF_GROUP;
@@ -327,7 +328,7 @@ static spread pipelined(uint64_t *samples, uint64_t trips)
     for (uint64_t n = 0; n < trips; n++) {
         rb_message message;
         rb_message answers[64];
-        next_message(f, &message);
+        next_message(f, &message, n % BATCH == BATCH - 1);
         message.header.topic_sequence = f->topic_sequence + 1;
         uint64_t sent = ticks();
         memcpy(rb_lane_slot(&lane, 0)->words + 1, message.words + 1, 56);
@@ -425,9 +426,9 @@ static uint32_t fused_run(uint64_t proposals, double *agent_ns, double *elapsed_
         for (int n = 0; n < BATCH; n++) {
             rb_message *slot = rb_lane_slot(&lane, (uint64_t)n);
             uint64_t guard = slot->header.sequence;
-            next_message(f, slot);
+            next_message(f, slot, n == BATCH - 1);
             slot->header.sequence = guard;
-            /* A replayed input takes its topic's number as it comes: a batch is many in flight. */
+            /* Many in flight: each takes the topic number behind the one before. */
             slot->header.topic_sequence = ++shown_sequence;
         }
         EXPECT(rb_lane_room(&lane, BATCH) >= BATCH);
