@@ -254,7 +254,7 @@ class OuchClient:
         return new_user_ref
 
     async def cancel(self, user_ref: int, quantity: int = 0) -> None:
-        """Let no more than `quantity` of the order ever execute; 0: cancel it. Raises: as `enter`."""
+        """Let no more than `quantity` of the order ever execute; 0 cancels. Raises: as `enter`."""
         await self.send(CancelOrder(user_ref, quantity))
 
     async def modify(self, user_ref: int, *, side: str, quantity: int) -> None:

@@ -26,6 +26,7 @@ FROM_CLIENT: Final = DEBUG + LOGIN_REQUEST + UNSEQUENCED + CLIENT_HEARTBEAT + LO
 FROM_SERVER: Final = (
     DEBUG + LOGIN_ACCEPTED + LOGIN_REJECTED + SEQUENCED + SERVER_HEARTBEAT + END_OF_SESSION
 )
+WITHOUT_PAYLOAD: Final = CLIENT_HEARTBEAT + LOGOUT + SERVER_HEARTBEAT + END_OF_SESSION
 PAYLOAD_LIMIT: Final = 65534
 SEQUENCE_LIMIT: Final = 2**64 - 1
 
@@ -63,7 +64,8 @@ class SoupDecoder:
         """Take what arrived; return the packets that are now whole as (type, payload).
 
         Raises: FormatError: a packet without length, too long, or of a type that this side's peer
-        does not send. The stream cannot be read any further then.
+        does not send, or with a payload where none may be. The stream cannot be read any further
+        then.
         """
         rest = self._rest + data if self._rest else data
         packets = []
@@ -78,6 +80,8 @@ class SoupDecoder:
             kind = rest[at + 2 : at + 3]
             if kind not in self._types:
                 raise FormatError(f"a SoupBinTCP packet has the type {kind!r}, not expected here")
+            if length > 1 and kind in WITHOUT_PAYLOAD:
+                raise FormatError(f"a SoupBinTCP packet of type {kind!r} has a payload")
             behind = at + 2 + length
             if behind > end:
                 break
