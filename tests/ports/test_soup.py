@@ -102,6 +102,14 @@ def test_any_split_gives_the_same_packets(
     assert decoder.pending == 0
 
 
+def test_the_longest_packet_in_pieces() -> None:
+    payload = bytes(n % 251 for n in range(65534))
+    data = encode_packet(SEQUENCED, payload)
+    decoder = SoupDecoder(FROM_SERVER)
+    found = [p for at in range(0, len(data), 1000) for p in decoder.feed(data[at : at + 1000])]
+    assert found == [(SEQUENCED, payload)]
+
+
 @given(st.lists(CLIENT_PACKETS, max_size=5), st.integers(0, 3000))
 def test_c_finds_what_python_wrote(packets: list[tuple[bytes, bytes]], cut: int) -> None:
     data = b"".join(encode_packet(*packet) for packet in packets)[:cut]

@@ -220,6 +220,9 @@ static void test_bad_requests(void)
     EXPECT(prt_ouch_decode(bytes, count + 1, &request) == RB_FORMAT); /* one byte too many */
     bytes[47] = 4;                                                    /* Firm of 3 bytes */
     EXPECT(prt_ouch_decode(bytes, count, &request) == RB_FORMAT);
+    static const uint8_t long_firm[] = {6, 2, 'L', 'I', 'M', 'E', 'S'};
+    prt_ouch_element element;
+    EXPECT(prt_ouch_next_element(long_firm, sizeof long_firm, &element) == RB_FORMAT);
     bytes[47] = 6; /* beyond the end */
     EXPECT(prt_ouch_decode(bytes, count, &request) == RB_FORMAT);
     bytes[47] = 0; /* no tag */
