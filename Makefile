@@ -8,8 +8,6 @@ VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 BUILD := $(CURDIR)/build/python
 export PATH := $(BIN):$(PATH)
-# The build below is done by make, not by every import.
-export MESONPY_EDITABLE_SKIP := $(BUILD)
 
 .PHONY: help
 help: ## This list.
@@ -30,17 +28,26 @@ $(VENV)/ready: pyproject.toml tools/headers.sh | check-machine
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check meson-python meson ninja cffi
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
+	@$(BIN)/python -c 'import tomllib; print("\n".join(tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"]))' >$(VENV)/dependencies.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $(VENV)/dependencies.txt
 	@bash tools/headers.sh $(BIN)/python $(VENV)
 	@touch $@
 
+# The extension modules are built by meson and put beside their Python, where every process imports them
+# as they are: nothing is rebuilt by an import.
 .PHONY: build
-build: $(VENV)/installed ## Build the C core and install into .venv.
+build: $(VENV)/configured ## Build the C core in place and make .venv/bin/ringbus.
 	@ninja -C $(BUILD) --quiet
+	@for name in ringbus engine ports; do \
+	  cp --update --remove-destination $(BUILD)/_$$name.*.so $$name/; done
 
-$(VENV)/installed: $(VENV)/ready meson.build tests/meson.build
+$(VENV)/configured: $(VENV)/ready meson.build meson.options tests/meson.build
 	@echo "building"
-	@. $(VENV)/headers.env; $(BIN)/python -m pip install --quiet --disable-pip-version-check \
-	  --no-build-isolation --editable . --config-settings=build-dir=build/python
+	@. $(VENV)/headers.env; $(BIN)/meson setup --reconfigure $(BUILD) >/dev/null \
+	  || { cat $(BUILD)/meson-logs/meson-log.txt; exit 1; }
+	@echo '$(CURDIR)' >"$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/ringbus.pth"
+	@printf '#!%s\nimport sys\nfrom tools.cli import main\nsys.exit(main())\n' '$(BIN)/python' >$(BIN)/ringbus
+	@chmod +x $(BIN)/ringbus
 	@touch $@
 
 # Sanitizer builds of the C tests: no Python in them.
@@ -56,5 +63,5 @@ ctest asan tsan: %: build/%/build.ninja ## C tests: plain, under ASan and UBSan,
 
 .PHONY: clean
 clean: ## Remove everything that was built, .venv included.
-	rm -rf $(VENV) build demo-output .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build demo-output */_*.so .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -187,7 +187,9 @@ int64_t eng_shard_work(void *state, int64_t limit)
         if (shard->sweeping) {
             status = resume(shard, room);
         } else {
-            prefetch(shard);
+            if (limit > LOOK_AHEAD) {
+                prefetch(shard);
+            }
             const rb_message *tag = NULL;
             if (first->header.flags & RB_FLAG_CONTINUED) {
                 /* Both lines were committed at once. */
