@@ -73,7 +73,8 @@ uint32_t prt_instruments_find(const prt_instruments *instruments, const char *sy
     uint32_t place = place_of(instruments, symbol);
     for (uint32_t n = 0; n <= instruments->mask && instruments->slots[place] != 0; n++) {
         uint32_t number = instruments->slots[place] - 1;
-        if (memcmp(instruments->rows[number].symbol, symbol, sizeof instruments->rows->symbol) == 0) {
+        if (memcmp(instruments->rows[number].symbol, symbol, sizeof instruments->rows->symbol) ==
+            0) {
             return number;
         }
         place = (place + 1) & instruments->mask;

@@ -1,8 +1,9 @@
 /*
  * Instruments: the day's table, and the way from a symbol to its number.
  *
- * Who: filled before the agent's first round, read by its one thread. Progress: a look-up is bounded by
- * the size of the table; the slots are at most half full. Crash: private memory, filled anew.
+ * Who: filled before the agent's first round, read by its one thread. Progress: a look-up is
+ * bounded by the size of the table; the slots are at most half full. Crash: private memory, filled
+ * anew.
  */
 #ifndef PORTS_INSTRUMENTS_H
 #define PORTS_INSTRUMENTS_H
@@ -39,8 +40,8 @@ typedef struct prt_instruments {
 /* Room for `capacity` instruments. RB_USAGE, RB_SYSTEM: no memory. */
 int32_t prt_instruments_init(prt_instruments *instruments, uint32_t capacity);
 void prt_instruments_free(prt_instruments *instruments);
-/* Gives `row` the next number and returns it. RB_USAGE: a value is outside its range or the symbol is
- * there already; RB_FULL. */
+/* Gives `row` the next number and returns it. RB_USAGE: a value is outside its range or the symbol
+ * is there already; RB_FULL. */
 int64_t prt_instruments_add(prt_instruments *instruments, const prt_instrument *row);
 /* Number of the symbol (8 bytes, space padded), or RB_INSTRUMENT_NONE. */
 uint32_t prt_instruments_find(const prt_instruments *instruments, const char *symbol);

@@ -5,7 +5,8 @@
 
 #include "ringbus/check.h"
 
-/* Slots per order of the limit, rounded up to a power of two: at twice the limit it is half full. */
+/* Slots per order of the limit, rounded up to a power of two: at twice the limit it is half full.
+ */
 enum { SLOTS_PER_ORDER = 4 };
 
 static uint64_t home_of(const prt_orders *orders, uint64_t key)
@@ -63,7 +64,8 @@ prt_order *prt_orders_add(prt_orders *orders, uint64_t key)
     return &orders->slots[place];
 }
 
-/* Behind the gap, every order that could not be reached across it moves into it, and leaves the next. */
+/* Behind the gap, every order that could not be reached across it moves into it, and leaves the
+ * next. */
 void prt_orders_remove(prt_orders *orders, prt_order *order)
 {
     uint64_t gap = (uint64_t)(order - orders->slots);

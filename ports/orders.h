@@ -1,11 +1,11 @@
 /*
  * Orders: the open orders of a port's sessions, found by session and client's number.
  *
- * An open-addressed table, at most half full, with linear probing; a removal closes the gap, so there are
- * no tombstones and the table of a long day is as quick as a fresh one.
+ * An open-addressed table, at most half full, with linear probing; a removal closes the gap, so
+ * there are no tombstones and the table of a long day is as quick as a fresh one.
  *
- * Who: one thread. Progress: bounded by the size of the table, a few steps on average. No allocation after
- * init. Crash: private memory, rebuilt from the stream.
+ * Who: one thread. Progress: bounded by the size of the table, a few steps on average. No
+ * allocation after init. Crash: private memory, rebuilt from the stream.
  */
 #ifndef PORTS_ORDERS_H
 #define PORTS_ORDERS_H
@@ -33,7 +33,8 @@ typedef struct prt_orders {
     prt_order *slots;
     uint64_t mask;
     uint32_t count;
-    uint32_t limit; /* the port refuses new orders from here on; the table has room for twice as many */
+    uint32_t
+        limit; /* the port refuses new orders from here on; the table has room for twice as many */
 } prt_orders;
 
 /* Topics of sessions begin at 1, so no key is 0. */

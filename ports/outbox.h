@@ -1,12 +1,13 @@
 /*
  * Outbox: the messages that one session is shown, in order, as places on the stream.
  *
- * Client's message n is the n-th entry, the first is 1: an entry is the stream sequence of the line that
- * the message is made from, so a day of a session costs 8 bytes a message, and what is sent live, at login
- * and to a slow reader is made in one way. Entries lie in chunks from one bounded pool.
+ * Client's message n is the n-th entry, the first is 1: an entry is the stream sequence of the line
+ * that the message is made from, so a day of a session costs 8 bytes a message, and what is sent
+ * live, at login and to a slow reader is made in one way. Entries lie in chunks from one bounded
+ * pool.
  *
- * Who: one thread. Progress: append and at are O(1), seek walks the chunks. No allocation after init.
- * Crash: private memory, rebuilt from the stream.
+ * Who: one thread. Progress: append and at are O(1), seek walks the chunks. No allocation after
+ * init. Crash: private memory, rebuilt from the stream.
  */
 #ifndef PORTS_OUTBOX_H
 #define PORTS_OUTBOX_H
@@ -16,6 +17,8 @@
 #include "ringbus/status.h"
 
 #define PRT_CHUNK_MESSAGES 255u
+/* The number of no session and of no connection. */
+#define PRT_NONE UINT32_MAX
 
 typedef struct prt_chunk {
     struct prt_chunk *next;

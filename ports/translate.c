@@ -13,11 +13,13 @@ int prt_is_shown(const rb_message *line)
     case RB_TEMPLATE_NEW_ORDER:
     case RB_TEMPLATE_REPLACE:
     case RB_TEMPLATE_CANCEL:
-    case RB_TEMPLATE_REJECT:
     case RB_TEMPLATE_EXECUTED:
     case RB_TEMPLATE_CANCELED:
-    case RB_TEMPLATE_REJECTED:
         return 1;
+    case RB_TEMPLATE_REJECT:
+    case RB_TEMPLATE_REJECTED:
+        /* A client is told of its own requests only: NewOrder, Cancel, Replace. */
+        return line->rejected.refused_template <= RB_TEMPLATE_REPLACE;
     default:
         return 0;
     }
@@ -95,7 +97,8 @@ static size_t accepted(const prt_instruments *instruments, const rb_message *lin
     return prt_ouch_encode_accepted(out, room, &message);
 }
 
-/* What the Replace line has no room for stands in its tag; a contributor without tags is shown plainly. */
+/* What the Replace line has no room for stands in its tag; a contributor without tags is shown
+ * plainly. */
 static size_t replaced(const prt_instruments *instruments, const rb_message *line,
                        const rb_message *tag, uint8_t *out, size_t room)
 {
@@ -151,7 +154,8 @@ static size_t executed(const prt_instruments *instruments, const rb_message *lin
     prt_ouch_executed message = {
         .timestamp_ns = since_midnight(line),
         .price = price_of(instrument_of(instruments, line), trade->price_ticks),
-        /* Both sides are told the place of the incoming side's line, which is the first of the two. */
+        /* Both sides are told the place of the incoming side's line, which is the first of the two.
+         */
         .match_number = line->header.sequence - (removed ? 0 : 1),
         .user_ref = trade->client_order_id,
         .quantity = trade->quantity,
@@ -179,7 +183,8 @@ static size_t rejected(const rb_message *line, const rb_message *tag, uint8_t *o
 }
 
 _Static_assert(offsetof(rb_reject, client_order_id) == offsetof(rb_rejected, client_order_id), "");
-_Static_assert(offsetof(rb_reject, refused_template) == offsetof(rb_rejected, refused_template), "");
+_Static_assert(offsetof(rb_reject, refused_template) == offsetof(rb_rejected, refused_template),
+               "");
 _Static_assert(offsetof(rb_reject, reason) == offsetof(rb_rejected, reason), "");
 
 size_t prt_translate(const prt_instruments *instruments, const rb_message *line,

@@ -1,0 +1,289 @@
+"""Client port: the agent that clients talk to, OUCH 5.0 over SoupBinTCP."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from ports._ports import ffi, lib
+from ringbus.core import Core
+from ringbus.journal import SEGMENT_MESSAGES
+from ringbus.memory import Memory
+from ringbus.metrics import Metrics
+from ringbus.status import UsageError, check
+
+SYMBOL_BYTES = 8
+COUNTS_MAX = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """One instrument of the day; prices in ticks, the tick in 1/10,000 of the currency."""
+
+    symbol: str
+    tick_1e4: int
+    price_ticks_min: int
+    price_ticks_max: int
+    lot: int = 1
+    quantity_max: int = 999_999
+    shard: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSession:
+    """One client: its topic on the stream and whom its orders belong to."""
+
+    topic: int
+    user: str
+    account: int
+    firm: int
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a port allocates and allows.
+
+    `messages` are shown to all clients together in a day; `backlog` is how many a connection may
+    be behind. A socket's buffer of 0 bytes is the kernel's choice.
+    """
+
+    connections: int = 256
+    orders: int = 1 << 20
+    messages: int = 1 << 24
+    backlog: int = 65536
+    receive_bytes: int = 4096
+    send_bytes: int = 16384
+    socket_receive_bytes: int = 4096
+    socket_send_bytes: int = 0
+    heartbeat_ns: int = 1_000_000_000
+    dead_ns: int = 15_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Contributor:
+    """The port's way to the sequencer: its lane, the lane's number, the doorbell, whom to wake."""
+
+    lane: Memory
+    number: int
+    doorbell: Memory
+    bells: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Where the port reads the stream: the ring, and the journal's files if there are any."""
+
+    ring: Memory
+    directory: Path | None = None
+    segment_messages: int = SEGMENT_MESSAGES
+
+
+class ClientPort:
+    """An agent for `Core.add`; use it with `with`.
+
+    Args: core: whose clock and wake set it uses; session: SoupBinTCP session, 1..10 characters;
+    shards: of the engine; contributor, stream: its ways in and out; instruments: in the day's
+    order; sessions: its clients.
+    Raises: UsageError: a value is outside its range or occurs twice.
+    Thread: made by one, then the core's; the login functions by one other, the authenticator's.
+    Source: ports/client.h.
+    """
+
+    def __init__(
+        self,
+        core: Core,
+        session: str,
+        shards: int,
+        contributor: Contributor,
+        stream: Stream,
+        instruments: Sequence[Instrument],
+        sessions: Sequence[ClientSession],
+        limits: Limits | None = None,
+    ) -> None:
+        self._keep = (core, contributor, stream)
+        config = _config(session, shards, contributor, instruments, sessions, limits or Limits())
+        handle = ffi.new("prt_client **")
+        check(lib.prt_client_create(config, handle), "client port", lib)
+        self._port = handle[0]
+        self.state: object = ffi.cast("void *", self._port)
+        self.work: object = lib.prt_client_work_function()
+        self.check_text: object = ffi.cast("void *", ffi.addressof(lib, "rb_check_text"))
+        # Of the last login that was asked about; the authenticator's.
+        self._login = ffi.new("prt_client_login *")
+        try:
+            self._attach(core, contributor, stream)
+            self._fill(instruments, sessions)
+        except BaseException:
+            self.close()
+            raise
+
+    def _attach(self, core: Core, contributor: Contributor, stream: Stream) -> None:
+        directory = b"" if stream.directory is None else str(stream.directory).encode()
+        lane, doorbell = contributor.lane, contributor.doorbell
+        status = lib.prt_client_attach_core(self._port, core.clock, core.wake, contributor.bells)
+        check(status, "client port", lib)
+        status = lib.prt_client_attach_lane(
+            self._port, lane.address, lane.size, doorbell.address, doorbell.size, contributor.number
+        )
+        check(status, f"lane {contributor.number} of the client port", lib)
+        status = lib.prt_client_attach_stream(
+            self._port, stream.ring.address, stream.ring.size, directory, stream.segment_messages
+        )
+        check(status, "stream of the client port", lib)
+
+    def _fill(self, instruments: Sequence[Instrument], sessions: Sequence[ClientSession]) -> None:
+        row = ffi.new("prt_instrument *")
+        for one in instruments:
+            symbol = one.symbol.encode("ascii", "replace")
+            if not 1 <= len(symbol) <= SYMBOL_BYTES:
+                raise UsageError(f"symbol {one.symbol!r} has not 1 to {SYMBOL_BYTES} characters")
+            row.symbol = symbol.ljust(SYMBOL_BYTES)
+            row.tick_1e4, row.lot, row.quantity_max = one.tick_1e4, one.lot, one.quantity_max
+            row.price_ticks_min, row.price_ticks_max = one.price_ticks_min, one.price_ticks_max
+            row.shard = one.shard
+            check(lib.prt_client_add_instrument(self._port, row), f"instrument {one.symbol}", lib)
+        for who in sessions:
+            user = who.user.upper().encode("ascii", "replace")
+            status = lib.prt_client_add_session(self._port, who.topic, user, who.account, who.firm)
+            check(status, f"session of {who.user}", lib)
+
+    def listen(self, host: str = "127.0.0.1", port: int = 0) -> int:
+        """Take connections from now on; returns the TCP port.
+
+        Raises: SystemCallError: the address is taken; UsageError: it is no address, or the port
+        listens already.
+        """
+        return check(lib.prt_client_listen(self._port, host.encode(), port), f"{host}:{port}", lib)
+
+    @property
+    def epoll_fd(self) -> int:
+        """The epoll set of its sockets; a core can wait in it, or in one that holds it."""
+        return int(lib.prt_client_epoll(self._port))
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it has caught up with the stream and takes logins."""
+        return bool(lib.prt_client_is_live(self._port))
+
+    @property
+    def open_orders(self) -> int:
+        """Open orders of all its sessions."""
+        return int(lib.prt_client_open_orders(self._port))
+
+    def messages(self, topic: int) -> int:
+        """Messages of a session so far. Raises: NotFoundError: it has no such session."""
+        return check(lib.prt_client_messages(self._port, topic), f"topic {topic}", lib)
+
+    def validate(self) -> None:
+        """Check its tables, between rounds. Raises: CorruptionError."""
+        check(lib.prt_client_valid(self._port), "client port", lib)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Everything that it counts, by name."""
+        return {
+            name: int(lib.prt_client_count(self._port, n)) for n, name in enumerate(_count_names())
+        }
+
+    def measure(self, metrics: Metrics, name: str = "") -> None:
+        """Record into a metrics page; counters are called `name connections` and so on."""
+        lib.prt_client_measure(
+            self._port,
+            metrics.histogram_address("publisher to reader"),
+            metrics.histogram_address("whole"),
+        )
+        for n, count in enumerate(_count_names()):
+            address = metrics.counter_address(f"{name} {count}".strip())
+            status = lib.prt_client_count_into(self._port, n, ffi.cast("uint64_t *", address))
+            check(status, f"counter {count}", lib)
+
+    @property
+    def login_fd(self) -> int:
+        """Readable when a login waits to be verified."""
+        return int(lib.prt_client_login_fd(self._port))
+
+    def next_login(self) -> tuple[int, int, str, str] | None:
+        """Connection, generation, user and password of the next login; None: none waits."""
+        login = self._login
+        if not lib.prt_client_login_next(self._port, login):
+            return None
+        user = ffi.string(login.user).decode("ascii")
+        password = ffi.string(login.password).decode("ascii")
+        ffi.memmove(login.password, bytes(len(login.password)), len(login.password))
+        return int(login.connection), int(login.generation), user, password
+
+    def answer_login(self, connection: int, generation: int, good: bool) -> bool:
+        """Say whether the login was good; False: no room now, try again."""
+        return bool(lib.prt_client_login_verdict(self._port, connection, generation, int(good)))
+
+    def hush_logins(self) -> None:
+        """Make `login_fd` unreadable; before looking for logins."""
+        lib.prt_client_login_hush(self._port)
+
+    def wake_logins(self) -> None:
+        """Make `login_fd` readable, though there may be none."""
+        lib.prt_client_login_wake(self._port)
+
+    def close(self) -> None:
+        """Close all connections at once and free everything; not while its core runs."""
+        lib.prt_client_destroy(self._port)
+        self._port = ffi.NULL
+
+    def __enter__(self) -> ClientPort:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _config(
+    session: str,
+    shards: int,
+    contributor: Contributor,
+    instruments: Sequence[Instrument],
+    sessions: Sequence[ClientSession],
+    limits: Limits,
+) -> object:
+    name = session.encode("ascii", "replace")
+    if not 1 <= len(name) <= 10:
+        raise UsageError(f"session {session!r} has not 1 to 10 characters")
+    try:
+        return ffi.new(
+            "prt_client_config *",
+            {
+                "messages": limits.messages,
+                "backlog_max": limits.backlog,
+                "heartbeat_ns": limits.heartbeat_ns,
+                "dead_ns": limits.dead_ns,
+                "publisher": contributor.number + 1,
+                "shards": shards,
+                "instruments": len(instruments),
+                "sessions": len(sessions),
+                "orders": limits.orders,
+                "connections": limits.connections,
+                "receive_bytes": limits.receive_bytes,
+                "send_bytes": limits.send_bytes,
+                "socket_receive_bytes": limits.socket_receive_bytes,
+                "socket_send_bytes": limits.socket_send_bytes,
+                "session": name,
+            },
+        )
+    except OverflowError as error:
+        raise UsageError(f"client port: {error}") from None
+
+
+def _count_names() -> list[str]:
+    out: list[str] = []
+    for n in range(COUNTS_MAX):
+        name = lib.prt_client_count_name(n)
+        if name == ffi.NULL:
+            break
+        out.append(ffi.string(name).decode())
+    return out

@@ -1,0 +1,87 @@
+/*
+ * What the files of the client port share: client.c (the stream, the lane, the rounds), reception.c
+ * (connections from accept to close) and delivery.c (what goes out). Included by nobody else.
+ */
+#ifndef PORTS_CLIENT_STATE_H
+#define PORTS_CLIENT_STATE_H
+
+#include "ports/client.h"
+#include "ports/connection.h"
+#include "ports/login.h"
+#include "ports/session.h"
+#include "ringbus/core.h"
+#include "ringbus/doorbell.h"
+#include "ringbus/histogram.h"
+#include "ringbus/metrics.h"
+#include "ringbus/replay.h"
+
+struct prt_client {
+    prt_desk desk;
+    prt_connections connections;
+    prt_login login;
+    prt_queue asked; /* sessions whose request is to be proposed */
+    prt_client_config config;
+    /* Core, lane, stream. */
+    rb_clock *clock;
+    rb_wake *wake;
+    uint64_t bells;
+    rb_lane lane;
+    rb_doorbell *doorbell;
+    uint32_t lane_number;
+    uint32_t has_journal;
+    rb_replay replay;
+    /* The round. */
+    uint64_t now_ns;
+    uint64_t ticked_ns; /* last look at all connections */
+    uint64_t heard;     /* last sequence applied */
+    uint32_t is_live;
+    uint32_t has_head;
+    rb_message head; /* a line whose tag has not come yet */
+    rb_histogram *hop;
+    rb_histogram *whole;
+    uint64_t *counters[PRT_COUNTS];
+    uint64_t own_counters[PRT_COUNTS];
+    rb_message batch[RB_REPLAY_BATCH];
+};
+
+static inline void prt_client_add(prt_client *port, enum prt_count which)
+{
+    rb_count(port->counters[which], 1);
+}
+
+/* client.c */
+
+/* Remembers what the QUIET session asks for, to be proposed in this round. */
+int32_t prt_client_ask(prt_client *port, prt_session *session, const prt_request *request);
+/* delivery.c */
+
+/* A message was added to the outbox of this connection's session: shown at once if it has had all
+ * others. */
+int32_t prt_client_deliver(prt_client *port, prt_connection *connection, const rb_message *line,
+                           const rb_message *tag);
+/* The same for all sessions. */
+int32_t prt_client_deliver_to_all(prt_client *port, const rb_message *line);
+/* One send for each connection that has something to say. The round begins at another one after
+ * every message, so that none is always the first. */
+int64_t prt_client_flush(prt_client *port);
+
+/* reception.c */
+
+/* Takes what epoll has. Returns pieces of work. */
+int64_t prt_client_poll(prt_client *port, int64_t limit);
+/* Takes the packets of the ready connections. */
+int64_t prt_client_serve(prt_client *port, int64_t limit);
+/* Takes verdicts of the authenticator. */
+int64_t prt_client_take_verdicts(prt_client *port, int64_t limit);
+/* The session has become QUIET: whatever is due next. */
+int32_t prt_client_settle(prt_client *port, prt_session *session);
+/* The session's request was answered by `line`. */
+int32_t prt_client_answered(prt_client *port, prt_session *session);
+/* The login that the session asked for cannot be: another port has it. */
+int32_t prt_client_turn_away(prt_client *port, prt_session *session);
+/* Closes a connection at once. */
+int32_t prt_client_drop(prt_client *port, prt_connection *connection);
+/* Heartbeats, and those who are silent or do not go. */
+int32_t prt_client_tick(prt_client *port);
+
+#endif

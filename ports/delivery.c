@@ -1,0 +1,179 @@
+#include <sys/socket.h>
+
+#include "ports/client_state.h"
+#include "ringbus/check.h"
+
+/* Messages of one connection that are fetched from the stream in one round: more would make the
+ * others wait for somebody who is behind. */
+enum { FETCHES_MAX = 64 };
+
+/* Writes `line` into the connection's buffer as the next sequenced packet. 1; 0: no room now. */
+static int32_t show(prt_client *port, prt_connection *connection, const rb_message *line,
+                    const rb_message *tag)
+{
+    size_t room = prt_connection_room(&port->connections, connection);
+    if (room < PRT_SOUP_HEADER_BYTES + PRT_SHOWN_BYTES_MAX) {
+        return 0;
+    }
+    uint8_t *at = connection->out + connection->out_end;
+    size_t bytes = prt_translate(&port->desk.instruments, line, tag, at + PRT_SOUP_HEADER_BYTES,
+                                 room - PRT_SOUP_HEADER_BYTES);
+    RB_CHECK(bytes > 0);
+    bytes += prt_soup_write_sequenced_header(at, room, bytes);
+    connection->out_end += (uint32_t)bytes;
+    prt_outbox_advance(&connection->cursor);
+    prt_client_add(port, PRT_COUNT_MESSAGES);
+    return 1;
+}
+
+int32_t prt_client_deliver(prt_client *port, prt_connection *connection, const rb_message *line,
+                           const rb_message *tag)
+{
+    if (connection->state != PRT_LIVE && connection->state != PRT_LEAVING) {
+        return RB_OK;
+    }
+    uint64_t count = port->desk.sessions[connection->session].outbox.count;
+    uint64_t had = connection->cursor.next - 1;
+    had = had > connection->known ? had : connection->known;
+    if (count - had > port->config.backlog_max) {
+        prt_client_add(port, PRT_COUNT_SLOW);
+        return prt_client_drop(port, connection);
+    }
+    if (connection->cursor.next == count) {
+        int32_t status = show(port, connection, line, tag);
+        if (status < 0) {
+            return status;
+        }
+    }
+    prt_connections_make_dirty(&port->connections, connection);
+    return RB_OK;
+}
+
+int32_t prt_client_deliver_to_all(prt_client *port, const rb_message *line)
+{
+    for (uint32_t n = 0; n < port->desk.session_count; n++) {
+        uint32_t number = port->desk.sessions[n].connection;
+        if (number != PRT_NONE) {
+            int32_t status = prt_client_deliver(port, &port->connections.slots[number], line, NULL);
+            if (status != RB_OK) {
+                return status;
+            }
+        }
+    }
+    return RB_OK;
+}
+
+/* The n-th message of a session's outbox as it is on the stream. 1; 0: not to be had now. */
+static int32_t fetch(prt_client *port, uint64_t sequence, rb_message *line)
+{
+    int64_t got = rb_replay_get(&port->replay, sequence, line);
+    if (got == RB_LAPPED) {
+        return 0;
+    }
+    return (int32_t)got;
+}
+
+/* Fills the buffer of a connection that is behind from the stream. Returns messages, < 0: failure.
+ */
+static int32_t catch_up(prt_client *port, prt_connection *connection)
+{
+    const prt_outbox *outbox = &port->desk.sessions[connection->session].outbox;
+    int32_t done = 0;
+    for (; done < FETCHES_MAX; done++) {
+        uint64_t sequence = prt_outbox_at(outbox, &connection->cursor);
+        if (sequence == 0) {
+            break;
+        }
+        rb_message line;
+        rb_message tag;
+        int32_t got = fetch(port, sequence, &line);
+        int has_tag = got == 1 && (line.header.flags & RB_FLAG_CONTINUED) != 0;
+        if (has_tag) {
+            got = fetch(port, sequence + 1, &tag);
+        }
+        if (got == 1) {
+            got = show(port, connection, &line, has_tag ? &tag : NULL);
+        }
+        if (got <= 0) {
+            return got < 0 ? got : done;
+        }
+    }
+    return done;
+}
+
+static int is_behind(const prt_client *port, const prt_connection *connection)
+{
+    if (connection->state != PRT_LIVE && connection->state != PRT_LEAVING) {
+        return 0;
+    }
+    return connection->cursor.next <= port->desk.sessions[connection->session].outbox.count;
+}
+
+static void measure_whole(prt_client *port, prt_connection *connection)
+{
+    uint64_t asked_ns = connection->asked_ns;
+    connection->asked_ns = 0;
+    if (port->whole == NULL || asked_ns == 0) {
+        return;
+    }
+    uint64_t now_ns = rb_clock_read(port->clock);
+    if (now_ns >= asked_ns) {
+        rb_histogram_record(port->whole, now_ns - asked_ns);
+    }
+}
+
+/* All that a connection has to say is said: the client is told that nothing follows. */
+static void end_sending(prt_client *port, prt_connection *connection)
+{
+    (void)shutdown(connection->fd, SHUT_WR);
+    connection->state = PRT_DRAINING;
+    connection->since_ns = port->now_ns;
+}
+
+/* One send for one connection. Returns pieces of work. */
+static int64_t pump(prt_client *port, prt_connection *connection)
+{
+    if (is_behind(port, connection)) {
+        int32_t status = catch_up(port, connection);
+        if (status < 0) {
+            return status;
+        }
+    }
+    int64_t sent = prt_connection_send(connection);
+    if (sent < 0) {
+        prt_client_add(port, PRT_COUNT_BROKEN);
+        int32_t status = prt_client_drop(port, connection);
+        return status == RB_OK ? 1 : status;
+    }
+    if (sent > 0) {
+        connection->sent_ns = port->now_ns;
+        measure_whole(port, connection);
+    }
+    if (connection->state == PRT_FLUSHING && connection->out_begin == connection->out_end) {
+        end_sending(port, connection);
+    }
+    if (is_behind(port, connection)) {
+        prt_connections_make_dirty(&port->connections, connection);
+    }
+    int32_t status = prt_connections_attend(&port->connections, connection);
+    return status == RB_OK ? 1 : status;
+}
+
+int64_t prt_client_flush(prt_client *port)
+{
+    uint32_t count = prt_queue_count(&port->connections.dirty);
+    if (count > 1) {
+        prt_connections_rotate_dirty(&port->connections, (uint32_t)(port->heard % count));
+    }
+    for (uint32_t n = 0; n < count; n++) {
+        prt_connection *connection = prt_connections_next_dirty(&port->connections);
+        if (connection == NULL) {
+            break;
+        }
+        int64_t status = pump(port, connection);
+        if (status < 0) {
+            return status;
+        }
+    }
+    return count;
+}

@@ -1,0 +1,506 @@
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "ports/client_state.h"
+#include "ringbus/check.h"
+
+enum {
+    EVENTS_MAX = 64,  /* looked at in one round */
+    ACCEPTS_MAX = 64, /* likewise */
+    PACKETS_MAX = 64, /* of one connection in one round */
+    DEBUG_BYTES_MAX = 160,
+};
+/* All connections are looked at this often; heartbeats are that much late at most. */
+static const uint64_t tick_ns = UINT64_C(100000000);
+/* A connection that was told to go has this long to take its last bytes and to close. */
+static const uint64_t farewell_ns = UINT64_C(1000000000);
+
+static prt_session *session_of(const prt_client *port, const prt_connection *connection)
+{
+    return connection->session == PRT_NONE ? NULL : &port->desk.sessions[connection->session];
+}
+
+static uint32_t number_of(const prt_client *port, const prt_connection *connection)
+{
+    return prt_connections_number(&port->connections, connection);
+}
+
+static void enter_state(const prt_client *port, prt_connection *connection, uint8_t state)
+{
+    connection->state = state;
+    connection->since_ns = port->now_ns;
+}
+
+static void say_debug(prt_client *port, prt_connection *connection, const char *text)
+{
+    size_t room = prt_connection_room(&port->connections, connection);
+    size_t bytes = prt_soup_write_debug(connection->out + connection->out_end, room, text,
+                                        strnlen(text, DEBUG_BYTES_MAX));
+    connection->out_end += (uint32_t)bytes;
+    prt_connections_make_dirty(&port->connections, connection);
+}
+
+/* The session goes on without its connection; the stream will say that it is gone. */
+static int32_t detach(prt_client *port, prt_connection *connection)
+{
+    prt_session *session = session_of(port, connection);
+    if (session == NULL) {
+        return RB_OK;
+    }
+    connection->session = PRT_NONE;
+    if (session->waiting == number_of(port, connection)) {
+        session->waiting = PRT_NONE;
+        return RB_OK;
+    }
+    RB_CHECK(session->connection == number_of(port, connection));
+    session->connection = PRT_NONE;
+    return session->phase == PRT_QUIET ? prt_client_settle(port, session) : RB_OK;
+}
+
+int32_t prt_client_drop(prt_client *port, prt_connection *connection)
+{
+    int32_t status = detach(port, connection);
+    prt_connections_close(&port->connections, connection);
+    return status;
+}
+
+/* Takes nothing more, sends what is there, then closes when the client has, or soon. */
+static int32_t dismiss(prt_client *port, prt_connection *connection)
+{
+    int32_t status = detach(port, connection);
+    enter_state(port, connection, PRT_FLUSHING);
+    prt_connections_make_dirty(&port->connections, connection);
+    return status;
+}
+
+static int32_t malformed(prt_client *port, prt_connection *connection, const char *why)
+{
+    prt_client_add(port, PRT_COUNT_MALFORMED);
+    say_debug(port, connection, why);
+    return dismiss(port, connection);
+}
+
+static int32_t ask_event(prt_client *port, prt_session *session, uint8_t kind, uint32_t connection,
+                         uint64_t next_message)
+{
+    prt_request request = {.read_ns = port->now_ns,
+                           .next_message = next_message,
+                           .connection = connection,
+                           .event = kind};
+    return prt_client_ask(port, session, &request);
+}
+
+/* Begins the login of a verified client on a QUIET session that has no connection. */
+static int32_t enter(prt_client *port, prt_session *session, prt_connection *connection)
+{
+    session->connection = number_of(port, connection);
+    enter_state(port, connection, PRT_ENTERING);
+    return ask_event(port, session, RB_SESSION_EVENT_KIND_LOGIN, session->connection,
+                     connection->login.sequence);
+}
+
+int32_t prt_client_settle(prt_client *port, prt_session *session)
+{
+    RB_CHECK(session->phase == PRT_QUIET);
+    if (!port->is_live) {
+        return RB_OK;
+    }
+    if (session->connection != PRT_NONE) {
+        prt_connections_make_ready(&port->connections,
+                                   &port->connections.slots[session->connection]);
+        return RB_OK;
+    }
+    if (session->holder == port->desk.publisher) {
+        return ask_event(port, session, RB_SESSION_EVENT_KIND_DISCONNECT, PRT_NONE, 0);
+    }
+    if (session->waiting != PRT_NONE) {
+        prt_connection *connection = &port->connections.slots[session->waiting];
+        session->waiting = PRT_NONE;
+        return enter(port, session, connection);
+    }
+    return RB_OK;
+}
+
+/* The Login is on the stream: everything up to it can be asked for. */
+static int32_t welcome(prt_client *port, prt_session *session, prt_connection *connection)
+{
+    uint64_t count = session->outbox.count;
+    uint64_t wanted = connection->login.sequence;
+    uint64_t next = wanted < count + 1 ? wanted : count + 1;
+    if (wanted == 0) {
+        next = count > 0 ? count : 1;
+    }
+    size_t room = prt_connection_room(&port->connections, connection);
+    size_t bytes = prt_soup_write_login_accepted(connection->out + connection->out_end, room,
+                                                 port->config.session, next);
+    RB_CHECK(bytes > 0);
+    connection->out_end += (uint32_t)bytes;
+    connection->known = count;
+    prt_outbox_seek(&session->outbox, &connection->cursor, next);
+    enter_state(port, connection, PRT_LIVE);
+    prt_connections_make_dirty(&port->connections, connection);
+    prt_client_add(port, PRT_COUNT_LOGINS);
+    return RB_OK;
+}
+
+int32_t prt_client_answered(prt_client *port, prt_session *session)
+{
+    prt_connection *connection =
+        session->connection == PRT_NONE ? NULL : &port->connections.slots[session->connection];
+    int32_t status = RB_OK;
+    if (connection != NULL) {
+        switch (session->request.event) {
+        case 0:
+            connection->asked_ns = session->request.read_ns;
+            break;
+        case RB_SESSION_EVENT_KIND_LOGIN:
+            status = welcome(port, session, connection);
+            break;
+        case RB_SESSION_EVENT_KIND_LOGOUT:
+            session->connection = PRT_NONE;
+            connection->session = PRT_NONE;
+            status = dismiss(port, connection);
+            break;
+        default:
+            break;
+        }
+    }
+    return status == RB_OK ? prt_client_settle(port, session) : status;
+}
+
+static int32_t refuse_login(prt_client *port, prt_connection *connection, uint8_t code)
+{
+    prt_client_add(port, PRT_COUNT_LOGINS_REFUSED);
+    size_t room = prt_connection_room(&port->connections, connection);
+    size_t bytes = prt_soup_write_login_rejected(connection->out + connection->out_end, room, code);
+    connection->out_end += (uint32_t)bytes;
+    return dismiss(port, connection);
+}
+
+int32_t prt_client_turn_away(prt_client *port, prt_session *session)
+{
+    if (session->connection == PRT_NONE) {
+        return prt_client_settle(port, session);
+    }
+    return refuse_login(port, &port->connections.slots[session->connection],
+                        PRT_SOUP_SESSION_NOT_AVAILABLE);
+}
+
+static int32_t on_verdict(prt_client *port, prt_connection *connection, int good)
+{
+    prt_session *session = prt_desk_find_user(&port->desk, connection->login.user);
+    if (!good || session == NULL) {
+        return refuse_login(port, connection, PRT_SOUP_NOT_AUTHORISED);
+    }
+    const char *wanted = connection->login.session;
+    if (wanted[0] != '\0' && strcmp(wanted, port->config.session) != 0) {
+        return refuse_login(port, connection, PRT_SOUP_SESSION_NOT_AVAILABLE);
+    }
+    int is_elsewhere = session->holder != 0 && session->holder != port->desk.publisher;
+    if (is_elsewhere || session->connection != PRT_NONE || session->waiting != PRT_NONE) {
+        return refuse_login(port, connection, PRT_SOUP_SESSION_NOT_AVAILABLE);
+    }
+    connection->session = prt_desk_number(&port->desk, session);
+    if (session->phase == PRT_QUIET && session->holder == 0) {
+        return enter(port, session, connection);
+    }
+    session->waiting = number_of(port, connection);
+    enter_state(port, connection, PRT_WAITING);
+    return RB_OK;
+}
+
+int64_t prt_client_take_verdicts(prt_client *port, int64_t limit)
+{
+    int64_t done = 0;
+    prt_login_verdict verdict;
+    for (; done < limit && prt_login_take(&port->login, &verdict) == 1; done++) {
+        uint64_t event = (uint64_t)verdict.generation << 32 | verdict.connection;
+        prt_connection *connection = prt_connections_find(&port->connections, event);
+        if (connection == NULL || connection->state != PRT_VERIFYING) {
+            continue;
+        }
+        int32_t status = on_verdict(port, connection, verdict.good != 0);
+        if (status != RB_OK) {
+            return status;
+        }
+    }
+    return done;
+}
+
+/* Below: 1 for a packet that was taken, 0 for one that must wait, < 0 for a failure of the port. */
+
+static int32_t taken(int32_t status)
+{
+    return status == RB_OK ? 1 : status;
+}
+
+static int32_t take_login(prt_client *port, prt_connection *connection,
+                          const prt_soup_packet *packet)
+{
+    if (packet->type != PRT_SOUP_LOGIN_REQUEST) {
+        return taken(malformed(port, connection, "the first packet must be a login request"));
+    }
+    prt_soup_login *login = &connection->login;
+    if (prt_soup_parse_login(packet->payload, packet->payload_bytes, login) != RB_OK) {
+        return taken(malformed(port, connection, "the login request cannot be read"));
+    }
+    prt_client_login question = {.connection = number_of(port, connection),
+                                 .generation = connection->generation};
+    _Static_assert(sizeof question.user == sizeof login->user, "copied whole");
+    _Static_assert(sizeof question.password == sizeof login->password, "copied whole");
+    memcpy(question.user, login->user, sizeof question.user);
+    memcpy(question.password, login->password, sizeof question.password);
+    int32_t asked = prt_login_ask(&port->login, &question);
+    explicit_bzero(&question, sizeof question);
+    explicit_bzero(login->password, sizeof login->password);
+    if (asked == 1) {
+        enter_state(port, connection, PRT_VERIFYING);
+    }
+    return asked;
+}
+
+static int32_t take_request(prt_client *port, prt_connection *connection, prt_session *session,
+                            const prt_soup_packet *packet)
+{
+    prt_request request = {.read_ns = port->now_ns};
+    if (prt_ouch_decode(packet->payload, packet->payload_bytes, &request.ouch) != RB_OK) {
+        return taken(malformed(port, connection, "the OUCH message cannot be read"));
+    }
+    if (request.ouch.kind == PRT_OUCH_QUERY) {
+        say_debug(port, connection, "account queries are not offered");
+        return 1;
+    }
+    request.unsupported = (uint8_t)prt_is_unsupported(&request.ouch);
+    /* It lies in the buffer, which goes on. */
+    request.ouch.appendage = NULL;
+    request.ouch.appendage_bytes = 0;
+    prt_client_add(port, PRT_COUNT_REQUESTS);
+    return taken(prt_client_ask(port, session, &request));
+}
+
+static int32_t take_packet(prt_client *port, prt_connection *connection,
+                           const prt_soup_packet *packet)
+{
+    if (connection->state == PRT_NEW) {
+        return take_login(port, connection, packet);
+    }
+    prt_session *session = session_of(port, connection);
+    RB_CHECK(session != NULL);
+    switch (packet->type) {
+    case PRT_SOUP_CLIENT_HEARTBEAT:
+    case PRT_SOUP_DEBUG:
+        return 1;
+    case PRT_SOUP_UNSEQUENCED:
+        return take_request(port, connection, session, packet);
+    case PRT_SOUP_LOGOUT:
+        enter_state(port, connection, PRT_LEAVING);
+        return taken(
+            ask_event(port, session, RB_SESSION_EVENT_KIND_LOGOUT, number_of(port, connection), 0));
+    default:
+        return taken(malformed(port, connection, "already logged in"));
+    }
+}
+
+/* Whether the next packet may be taken now. */
+static int may_take(const prt_client *port, const prt_connection *connection)
+{
+    if (connection->state == PRT_NEW) {
+        return 1;
+    }
+    if (connection->state != PRT_LIVE) {
+        return 0;
+    }
+    return session_of(port, connection)->phase == PRT_QUIET;
+}
+
+/* Returns packets taken. */
+static int64_t serve(prt_client *port, prt_connection *connection)
+{
+    int64_t done = 0;
+    for (; done < PACKETS_MAX && may_take(port, connection); done++) {
+        prt_soup_packet packet;
+        int64_t bytes = prt_soup_next(connection->in + connection->in_begin,
+                                      connection->in_end - connection->in_begin, &packet);
+        if (bytes == 0) {
+            break;
+        }
+        if (bytes < 0) {
+            int32_t status = malformed(port, connection, "the bytes are not a SoupBinTCP packet");
+            return status == RB_OK ? done + 1 : status;
+        }
+        int32_t status = take_packet(port, connection, &packet);
+        if (status < 0) {
+            return status;
+        }
+        if (status == 0) {
+            prt_connections_make_ready(&port->connections, connection);
+            break;
+        }
+        connection->in_begin += (uint32_t)bytes;
+    }
+    if (done == PACKETS_MAX) {
+        prt_connections_make_ready(&port->connections, connection);
+    }
+    return done;
+}
+
+int64_t prt_client_serve(prt_client *port, int64_t limit)
+{
+    int64_t done = 0;
+    uint32_t count = prt_queue_count(&port->connections.ready);
+    for (uint32_t n = 0; n < count && done < limit; n++) {
+        prt_connection *connection = prt_connections_next_ready(&port->connections);
+        if (connection == NULL) {
+            break;
+        }
+        int64_t served = serve(port, connection);
+        if (served < 0) {
+            return served;
+        }
+        done += served;
+        if (connection->state != PRT_CLOSED &&
+            prt_connections_attend(&port->connections, connection) != RB_OK) {
+            return RB_SYSTEM;
+        }
+    }
+    return done;
+}
+
+static void accept_all(prt_client *port)
+{
+    for (uint32_t n = 0; n < ACCEPTS_MAX; n++) {
+        prt_connection *connection;
+        int32_t got = prt_connections_accept(&port->connections, port->now_ns, &connection);
+        if (got == 0) {
+            break;
+        }
+        prt_client_add(port, got == 1 ? PRT_COUNT_CONNECTIONS : PRT_COUNT_CONNECTIONS_REFUSED);
+    }
+}
+
+static int32_t on_end(prt_client *port, prt_connection *connection)
+{
+    if (connection->state != PRT_DRAINING && connection->state != PRT_FLUSHING) {
+        prt_client_add(port, PRT_COUNT_BROKEN);
+    }
+    return prt_client_drop(port, connection);
+}
+
+static int32_t on_event(prt_client *port, prt_connection *connection, uint32_t events)
+{
+    if (events & EPOLLOUT) {
+        connection->is_blocked = 0;
+        prt_connections_make_dirty(&port->connections, connection);
+    }
+    if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) == 0) {
+        return prt_connections_attend(&port->connections, connection);
+    }
+    if (connection->state == PRT_DRAINING || connection->state == PRT_FLUSHING) {
+        connection->in_begin = connection->in_end = 0;
+    }
+    int64_t got = prt_connection_receive(&port->connections, connection);
+    if (got < 0 || (got == 0 && (events & (EPOLLHUP | EPOLLERR)) != 0)) {
+        return on_end(port, connection);
+    }
+    connection->received_ns = port->now_ns;
+    prt_connections_make_ready(&port->connections, connection);
+    return prt_connections_attend(&port->connections, connection);
+}
+
+int64_t prt_client_poll(prt_client *port, int64_t limit)
+{
+    struct epoll_event events[EVENTS_MAX];
+    int most = limit < EVENTS_MAX ? (int)limit : EVENTS_MAX;
+    int count = epoll_wait(port->connections.epoll_fd, events, most, 0);
+    int64_t done = 0;
+    if (count > 0) {
+        port->now_ns = rb_clock_read(port->clock);
+    }
+    for (int n = 0; n < count; n++) {
+        uint64_t event = events[n].data.u64;
+        int32_t status = RB_OK;
+        if (event == PRT_EVENT_BELL) {
+            /* Whoever waits drains it. */
+            continue;
+        }
+        done++;
+        if (event == PRT_EVENT_LISTENER) {
+            accept_all(port);
+        } else if (event == PRT_EVENT_VERDICT) {
+            prt_login_hush(port->login.verdict_fd);
+        } else {
+            prt_connection *connection = prt_connections_find(&port->connections, event);
+            status = connection == NULL ? RB_OK : on_event(port, connection, events[n].events);
+        }
+        if (status != RB_OK) {
+            return status;
+        }
+    }
+    return done;
+}
+
+static int is_older(uint64_t now_ns, uint64_t since_ns, uint64_t age_ns)
+{
+    return now_ns > since_ns && now_ns - since_ns >= age_ns;
+}
+
+static void beat(prt_client *port, prt_connection *connection)
+{
+    size_t room = prt_connection_room(&port->connections, connection);
+    connection->out_end +=
+        (uint32_t)prt_soup_write_heartbeat(connection->out + connection->out_end, room);
+    prt_connections_make_dirty(&port->connections, connection);
+}
+
+/* While a full buffer keeps us from reading, nothing can be said about the client's silence. */
+static int is_silent(const prt_client *port, const prt_connection *connection)
+{
+    if (connection->in_end - connection->in_begin == port->connections.in_bytes) {
+        return 0;
+    }
+    return is_older(port->now_ns, connection->received_ns, port->config.dead_ns);
+}
+
+static int32_t look_at(prt_client *port, prt_connection *connection)
+{
+    int is_late = 0;
+    switch (connection->state) {
+    case PRT_CLOSED:
+        return RB_OK;
+    case PRT_NEW:
+        is_late = is_older(port->now_ns, connection->since_ns, port->config.dead_ns);
+        break;
+    case PRT_FLUSHING:
+    case PRT_DRAINING:
+        return is_older(port->now_ns, connection->since_ns, farewell_ns)
+                   ? prt_client_drop(port, connection)
+                   : RB_OK;
+    default:
+        is_late = is_silent(port, connection);
+        break;
+    }
+    if (is_late) {
+        prt_client_add(port, PRT_COUNT_SILENT);
+        return prt_client_drop(port, connection);
+    }
+    if (connection->state != PRT_NEW && connection->out_begin == connection->out_end &&
+        is_older(port->now_ns, connection->sent_ns, port->config.heartbeat_ns)) {
+        beat(port, connection);
+    }
+    return RB_OK;
+}
+
+int32_t prt_client_tick(prt_client *port)
+{
+    if (!is_older(port->now_ns, port->ticked_ns, tick_ns)) {
+        return RB_OK;
+    }
+    port->ticked_ns = port->now_ns;
+    for (uint32_t n = 0; n < port->connections.capacity; n++) {
+        int32_t status = look_at(port, &port->connections.slots[n]);
+        if (status != RB_OK) {
+            return status;
+        }
+    }
+    return RB_OK;
+}

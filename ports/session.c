@@ -1,0 +1,344 @@
+#include "ports/session.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "ringbus/check.h"
+
+enum { TOPICS = 65536 };
+
+int32_t prt_desk_init(prt_desk *desk, const prt_bounds *bounds)
+{
+    memset(desk, 0, sizeof *desk);
+    if (bounds->sessions == 0 || bounds->sessions > PRT_SESSIONS_MAX) {
+        return RB_USAGE;
+    }
+    if (bounds->shards == 0 || bounds->shards > PRT_SHARDS_MAX) {
+        return RB_USAGE;
+    }
+    if (bounds->publisher == 0 || bounds->publisher > UINT16_MAX) {
+        return RB_USAGE;
+    }
+    desk->publisher = (uint16_t)bounds->publisher;
+    desk->shard_count = bounds->shards;
+    desk->session_capacity = bounds->sessions;
+    int32_t status = prt_instruments_init(&desk->instruments, bounds->instruments);
+    if (status == RB_OK) {
+        status = prt_orders_init(&desk->orders, bounds->orders);
+    }
+    if (status == RB_OK) {
+        status = prt_pool_init(&desk->pool, bounds->messages, bounds->sessions);
+    }
+    if (status != RB_OK) {
+        return status;
+    }
+    desk->sessions = calloc(bounds->sessions, sizeof *desk->sessions);
+    desk->by_topic = calloc(TOPICS, sizeof *desk->by_topic);
+    return desk->sessions == NULL || desk->by_topic == NULL ? RB_SYSTEM : RB_OK;
+}
+
+void prt_desk_free(prt_desk *desk)
+{
+    prt_instruments_free(&desk->instruments);
+    prt_orders_free(&desk->orders);
+    prt_pool_free(&desk->pool);
+    free(desk->sessions);
+    free(desk->by_topic);
+    desk->sessions = NULL;
+    desk->by_topic = NULL;
+}
+
+int64_t prt_desk_add_session(prt_desk *desk, uint16_t topic, const char *user, uint16_t account,
+                             uint16_t firm)
+{
+    size_t length = strnlen(user, sizeof desk->sessions->user);
+    if (length == 0 || length >= sizeof desk->sessions->user) {
+        return RB_USAGE;
+    }
+    if (topic == 0 || desk->by_topic[topic] != 0 || prt_desk_find_user(desk, user) != NULL) {
+        return RB_USAGE;
+    }
+    if (desk->session_count == desk->session_capacity) {
+        return RB_FULL;
+    }
+    uint32_t number = desk->session_count++;
+    prt_session *session = &desk->sessions[number];
+    session->topic = topic;
+    session->account = account;
+    session->firm = firm;
+    session->connection = PRT_NONE;
+    session->waiting = PRT_NONE;
+    memcpy(session->user, user, length);
+    desk->by_topic[topic] = (uint16_t)(number + 1);
+    return number;
+}
+
+prt_session *prt_desk_find_user(const prt_desk *desk, const char *user)
+{
+    for (uint32_t n = 0; n < desk->session_count; n++) {
+        if (strncmp(desk->sessions[n].user, user, sizeof desk->sessions->user) == 0) {
+            return &desk->sessions[n];
+        }
+    }
+    return NULL;
+}
+
+/* The order of a line on a session's topic. */
+static prt_order *order_of(const prt_desk *desk, const prt_session *session, uint32_t id)
+{
+    return prt_orders_find(&desk->orders, prt_order_key(session->topic, id));
+}
+
+static void use_up(prt_session *session, uint32_t client_order_id)
+{
+    if (client_order_id > session->last_client_order_id) {
+        session->last_client_order_id = client_order_id;
+    }
+}
+
+static int32_t apply_new_order(prt_desk *desk, prt_session *session, const rb_new_order *line)
+{
+    RB_CHECK(line->instrument < desk->instruments.count);
+    RB_CHECK(line->quantity > 0);
+    RB_CHECK(order_of(desk, session, line->client_order_id) == NULL);
+    prt_order *order =
+        prt_orders_add(&desk->orders, prt_order_key(session->topic, line->client_order_id));
+    if (order == NULL) {
+        return RB_FULL;
+    }
+    order->instrument = line->instrument;
+    order->locate = line->locate;
+    order->remaining = line->quantity;
+    order->side = line->side;
+    order->capacity = line->capacity;
+    order->cross_type = line->cross_type;
+    order->original_side = line->original_side;
+    use_up(session, line->client_order_id);
+    return RB_OK;
+}
+
+/* The order goes on under its new number; what has executed stays part of its total. */
+static int32_t apply_replace(prt_desk *desk, prt_session *session, const rb_replace *line)
+{
+    prt_order *old = order_of(desk, session, line->original_client_order_id);
+    RB_CHECK(old != NULL);
+    RB_CHECK(line->quantity > 0);
+    prt_order moved = *old;
+    prt_orders_remove(&desk->orders, old);
+    RB_CHECK(order_of(desk, session, line->client_order_id) == NULL);
+    prt_order *order =
+        prt_orders_add(&desk->orders, prt_order_key(session->topic, line->client_order_id));
+    if (order == NULL) {
+        return RB_FULL;
+    }
+    moved.key = order->key;
+    moved.locate = line->locate;
+    moved.remaining = line->quantity;
+    *order = moved;
+    use_up(session, line->client_order_id);
+    return RB_OK;
+}
+
+/* `executed`: part of what was open before the line. */
+static int32_t apply_less(prt_desk *desk, const prt_session *session, uint32_t client_order_id,
+                          uint32_t executed, uint32_t remaining)
+{
+    prt_order *order = order_of(desk, session, client_order_id);
+    RB_CHECK(order != NULL);
+    RB_CHECK(remaining < order->remaining);
+    order->executed += executed;
+    order->remaining = remaining;
+    if (remaining == 0) {
+        prt_orders_remove(&desk->orders, order);
+    }
+    return RB_OK;
+}
+
+static void apply_refusal(prt_session *session, const rb_rejected *line)
+{
+    if (line->refused_template == RB_TEMPLATE_NEW_ORDER ||
+        line->refused_template == RB_TEMPLATE_REPLACE) {
+        use_up(session, line->client_order_id);
+    }
+}
+
+/* Only the port where a session is logged in says that it is gone. */
+static void apply_event(prt_session *session, const rb_session_event *line)
+{
+    if (line->kind == RB_SESSION_EVENT_KIND_LOGIN) {
+        session->holder = line->header.publisher;
+    } else if (session->holder == line->header.publisher) {
+        session->holder = 0;
+    }
+}
+
+static int32_t apply_body(prt_desk *desk, prt_session *session, const rb_message *line)
+{
+    switch (line->header.template_id) {
+    case RB_TEMPLATE_NEW_ORDER:
+        return apply_new_order(desk, session, &line->new_order);
+    case RB_TEMPLATE_REPLACE:
+        return apply_replace(desk, session, &line->replace);
+    case RB_TEMPLATE_CANCEL:
+        return apply_less(desk, session, line->cancel.client_order_id, 0, line->cancel.remaining);
+    case RB_TEMPLATE_CANCELED:
+        return apply_less(desk, session, line->canceled.client_order_id, 0,
+                          line->canceled.remaining);
+    case RB_TEMPLATE_EXECUTED:
+        return apply_less(desk, session, line->executed.client_order_id, line->executed.quantity,
+                          line->executed.remaining);
+    case RB_TEMPLATE_REJECT:
+    case RB_TEMPLATE_REJECTED:
+        /* Laid out alike: translate.c asserts it. */
+        apply_refusal(session, &line->rejected);
+        return RB_OK;
+    case RB_TEMPLATE_SESSION_EVENT:
+        apply_event(session, &line->session_event);
+        return RB_OK;
+    default:
+        return RB_OK;
+    }
+}
+
+/* Whether the line is what our request became: accepted, or refused by the engine. */
+static int is_answer(const prt_desk *desk, const prt_session *session, const rb_message *line)
+{
+    if (line->header.publisher != desk->publisher) {
+        return 0;
+    }
+    uint8_t template_id = line->header.template_id;
+    if (template_id == RB_TEMPLATE_REJECTED) {
+        template_id = line->rejected.refused_template;
+    }
+    if (template_id != session->proposed_template) {
+        return 0;
+    }
+    if (line->header.template_id == RB_TEMPLATE_SESSION_EVENT) {
+        return line->session_event.kind == session->request.event;
+    }
+    return line->any.rest[3] == session->proposed_client_order_id;
+}
+
+_Static_assert(offsetof(rb_new_order, client_order_id) == offsetof(rb_any, rest[3]), "is_answer");
+_Static_assert(offsetof(rb_cancel, client_order_id) == offsetof(rb_any, rest[3]), "is_answer");
+_Static_assert(offsetof(rb_replace, client_order_id) == offsetof(rb_any, rest[3]), "is_answer");
+_Static_assert(offsetof(rb_reject, client_order_id) == offsetof(rb_any, rest[3]), "is_answer");
+_Static_assert(offsetof(rb_rejected, client_order_id) == offsetof(rb_any, rest[3]), "is_answer");
+
+static void resolve(const prt_desk *desk, prt_session *session, const rb_message *line,
+                    prt_change *change)
+{
+    if (session->phase != PRT_PROPOSED || line->header.shard != session->proposed_shard ||
+        line->header.topic_sequence != session->proposed_number) {
+        return;
+    }
+    change->answered = (uint8_t)is_answer(desk, session, line);
+    change->lost = !change->answered;
+    session->phase = change->answered ? PRT_QUIET : PRT_ASKED;
+}
+
+static int32_t show_to_all(prt_desk *desk, const rb_message *line, prt_change *change)
+{
+    if (line->header.topic != 0) {
+        return RB_OK;
+    }
+    if (line->header.template_id != RB_TEMPLATE_BUILD_RECORD &&
+        line->header.template_id != RB_TEMPLATE_END_OF_DAY) {
+        return RB_OK;
+    }
+    change->everyone = 1;
+    for (uint32_t n = 0; n < desk->session_count; n++) {
+        int32_t status =
+            prt_outbox_append(&desk->sessions[n].outbox, &desk->pool, line->header.sequence);
+        if (status != RB_OK) {
+            return status;
+        }
+    }
+    return RB_OK;
+}
+
+int32_t prt_desk_apply(prt_desk *desk, const rb_message *line, const rb_message *tag,
+                       prt_change *change)
+{
+    memset(change, 0, sizeof *change);
+    change->session = PRT_NONE;
+    uint32_t owner = desk->by_topic[line->header.topic];
+    if (owner == 0) {
+        return show_to_all(desk, line, change);
+    }
+    prt_session *session = &desk->sessions[owner - 1];
+    RB_CHECK(line->header.shard < desk->shard_count);
+    uint32_t *number = &session->topic_sequence[line->header.shard];
+    RB_CHECK(line->header.topic_sequence == *number + 1);
+    if (tag != NULL) {
+        RB_CHECK(tag->header.topic == line->header.topic);
+        RB_CHECK(tag->header.topic_sequence == line->header.topic_sequence);
+    }
+    *number = line->header.topic_sequence;
+    change->session = owner - 1;
+    int32_t status = apply_body(desk, session, line);
+    if (status != RB_OK) {
+        return status;
+    }
+    if (prt_is_shown(line)) {
+        status = prt_outbox_append(&session->outbox, &desk->pool, line->header.sequence);
+        if (status != RB_OK) {
+            return status;
+        }
+        change->shown = 1;
+    }
+    resolve(desk, session, line, change);
+    return RB_OK;
+}
+
+int32_t prt_session_ask(prt_session *session, const prt_request *request)
+{
+    RB_CHECK(session->phase == PRT_QUIET);
+    session->request = *request;
+    session->phase = PRT_ASKED;
+    return RB_OK;
+}
+
+/* Whether an event is still to be said, given what the stream has said meanwhile. */
+static int32_t event_outcome(const prt_desk *desk, const prt_session *session)
+{
+    if (session->request.event == RB_SESSION_EVENT_KIND_LOGIN) {
+        int is_elsewhere = session->holder != 0 && session->holder != desk->publisher;
+        return is_elsewhere ? PRT_ELSEWHERE : PRT_PROPOSE;
+    }
+    if (session->request.event == RB_SESSION_EVENT_KIND_DISCONNECT) {
+        return session->holder == desk->publisher ? PRT_PROPOSE : PRT_NO_EFFECT;
+    }
+    return PRT_PROPOSE;
+}
+
+int32_t prt_desk_propose(const prt_desk *desk, prt_session *session, prt_proposal *out)
+{
+    RB_CHECK(session->phase == PRT_ASKED);
+    prt_party party = {
+        .topic = session->topic,
+        .account = session->account,
+        .firm = session->firm,
+        .full = desk->orders.count >= desk->orders.limit || prt_pool_is_low(&desk->pool),
+        .last_client_order_id = session->last_client_order_id,
+    };
+    int32_t outcome = event_outcome(desk, session);
+    if (outcome == PRT_PROPOSE) {
+        outcome = prt_propose(&desk->instruments, &desk->orders, &party, &session->request, out);
+    }
+    if (outcome != PRT_PROPOSE) {
+        session->phase = PRT_QUIET;
+        return outcome;
+    }
+    RB_CHECK(out->shard < desk->shard_count);
+    uint32_t number = session->topic_sequence[out->shard] + 1;
+    for (uint32_t n = 0; n < out->count; n++) {
+        out->lines[n].header.topic_sequence = number;
+    }
+    session->phase = PRT_PROPOSED;
+    session->proposed_template = out->lines[0].header.template_id;
+    session->proposed_shard = out->shard;
+    session->proposed_number = number;
+    session->proposed_client_order_id = out->lines[0].any.rest[3];
+    return RB_OK;
+}

@@ -1,0 +1,113 @@
+/*
+ * Session: what a port knows of each of its clients, and how the stream changes it. No sockets.
+ *
+ * A desk holds all sessions of one port. State comes from the stream alone: topic sequences, the
+ * last client's number, open orders, and the list of messages the client is shown. A request is
+ * remembered, one a session, until the stream has answered it:
+ *
+ *     QUIET --prt_session_ask--> ASKED --prt_desk_propose--> PROPOSED --our line on the stream-->
+ * QUIET ^                            |
+ *                                  +--- somebody else's line ---+
+ *                                       took the number
+ *
+ * The number is that of the session's topic in the shard that will answer. Whoever takes it, the
+ * shard has dropped everything else that named it, so a proposal is either what the stream shows
+ * under its number or nothing at all: it can be made again from what is known then, and nothing is
+ * ever done twice.
+ *
+ * Who: one thread. Progress: every call is bounded. No allocation after the sessions are added.
+ * Crash: private memory; a successor applies the stream from message 1 and is where the dead one
+ * was.
+ */
+#ifndef PORTS_SESSION_H
+#define PORTS_SESSION_H
+
+#include "ports/outbox.h"
+#include "ports/proposal.h"
+#include "ports/translate.h"
+
+#define PRT_SHARDS_MAX 16u
+#define PRT_SESSIONS_MAX 65535u
+
+enum prt_phase {
+    PRT_QUIET = 0,    /* nothing is asked */
+    PRT_ASKED = 1,    /* to be proposed, for the first time or again */
+    PRT_PROPOSED = 2, /* on its way; the stream will tell */
+};
+
+typedef struct prt_session {
+    /* From the stream. */
+    prt_outbox outbox;
+    uint32_t topic_sequence[PRT_SHARDS_MAX]; /* last number seen, by shard */
+    uint32_t last_client_order_id;
+    uint16_t topic;
+    uint16_t account;
+    uint16_t firm;
+    uint16_t holder; /* publisher id of the port where it is logged in; 0: nowhere */
+    /* The one request. */
+    uint8_t phase; /* enum prt_phase */
+    uint8_t proposed_template;
+    uint8_t proposed_shard;
+    uint32_t proposed_number; /* of the topic */
+    uint32_t proposed_client_order_id;
+    prt_request request;
+    /* Of the connections; owner: the agent. */
+    uint32_t connection; /* that is logged in or being so; PRT_NONE */
+    uint32_t waiting;    /* logs in when the end of the last one is sequenced; PRT_NONE */
+    char user[8];
+} prt_session;
+
+typedef struct prt_desk {
+    prt_instruments instruments;
+    prt_orders orders;
+    prt_pool pool;
+    prt_session *sessions;
+    uint16_t *by_topic; /* session number + 1; 0: not ours */
+    uint32_t session_count;
+    uint32_t session_capacity;
+    uint32_t shard_count;
+    uint16_t publisher;
+} prt_desk;
+
+typedef struct prt_bounds {
+    uint32_t publisher; /* of the port's lane */
+    uint32_t shards;
+    uint32_t instruments;
+    uint32_t sessions;
+    uint32_t orders;
+    uint64_t messages; /* shown to all clients together */
+} prt_bounds;
+
+/* What a message of the stream meant. */
+typedef struct prt_change {
+    uint32_t session; /* whose topic it is; PRT_NONE */
+    uint8_t shown;    /* to that session */
+    uint8_t everyone; /* to all sessions */
+    uint8_t answered; /* it is the answer to the session's request, which is QUIET again */
+    uint8_t lost;     /* it took the number that the request had named: ASKED again */
+} prt_change;
+
+/* Allocates everything. RB_USAGE, RB_SYSTEM: no memory; prt_desk_free in any case. */
+int32_t prt_desk_init(prt_desk *desk, const prt_bounds *bounds);
+void prt_desk_free(prt_desk *desk);
+/* Adds a session. RB_USAGE: the topic is 0 or taken, or the user's name; RB_FULL. */
+int64_t prt_desk_add_session(prt_desk *desk, uint16_t topic, const char *user, uint16_t account,
+                             uint16_t firm);
+/* Session of the user (upper case), or NULL. */
+prt_session *prt_desk_find_user(const prt_desk *desk, const char *user);
+/* Applies the next message of the stream: its line and its OrderTag line or NULL. RB_FULL,
+ * RB_CORRUPT. */
+int32_t prt_desk_apply(prt_desk *desk, const rb_message *line, const rb_message *tag,
+                       prt_change *change);
+/* Remembers what a QUIET session asks for. RB_CORRUPT. */
+int32_t prt_session_ask(prt_session *session, const prt_request *request);
+/* Makes the proposal of an ASKED session, which must then be sent. Returns enum prt_outcome; for
+ * anything but PRT_PROPOSE nothing is to be sent and the session is QUIET. RB_CORRUPT. */
+int32_t prt_desk_propose(const prt_desk *desk, prt_session *session, prt_proposal *out);
+
+static inline uint32_t prt_desk_number(const prt_desk *desk, const prt_session *session)
+{
+    return (uint32_t)(session - desk->sessions);
+}
+
+#endif
