@@ -59,7 +59,8 @@ comma := ,
 
 .PHONY: ctest asan tsan
 ctest asan tsan: %: build/%/build.ninja ## C tests: plain, under ASan and UBSan, under TSan.
-	@$(BIN)/meson test -C build/$* --print-errorlogs --quiet
+	@ninja -C build/$@ --quiet
+	@$(BIN)/meson test -C build/$@ --no-rebuild --print-errorlogs --quiet
 
 .PHONY: clean
 clean: ## Remove everything that was built, .venv included.
