@@ -1,4 +1,4 @@
-"""Multicast: one writer, any number of readers, every reader sees every message in the same order."""
+"""Multicast: one writer, any number of readers, all see every message in the same order."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """What must come of a day: compared with what came.
 
-An independent reading of the stream in Python: which OUCH messages each client must have been sent,
-which trades the market made, which orders rest. The port in C and the book in C are held against it.
+An independent reading of the stream in Python: which OUCH messages each client must have been
+sent, which trades the market made, which orders rest. The port in C and the book in C are held
+against it.
 """
 
 from __future__ import annotations
@@ -177,7 +178,7 @@ def trades(
 def resting(
     books: Sequence[Book], ids: OrderIds, instruments: Sequence[Instrument]
 ) -> Iterator[Resting]:
-    """Every resting order, by instrument (as the file has them), buys first, best and oldest first."""
+    """Every resting order by symbol, buys first, the best and oldest first."""
     for instrument in sorted(instruments, key=lambda one: one.symbol):
         for side, letter in ((Side.BUY, "B"), (Side.SELL, "S")):
             lines = books[instrument.shard].walk(instrument.index, int(side)).view(NEW_ORDER)
@@ -210,9 +211,7 @@ def expected_book(path: Path) -> Iterator[Resting]:
     with gzip.open(path, "rt", newline="", encoding="ascii") as file:
         next(file)
         for symbol, side, price, order_id, quantity in csv.reader(file):
-            yield Resting(
-                symbol.partition(".")[0], side, int(price), int(order_id), int(quantity)
-            )
+            yield Resting(symbol.partition(".")[0], side, int(price), int(order_id), int(quantity))
 
 
 @dataclass(frozen=True, slots=True)

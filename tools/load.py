@@ -1,8 +1,8 @@
 """Load: an order file through real TCP clients, in exact order or at a given rate.
 
-*Exact*: the next row goes when the answer to the last is on the stream, whichever session it belongs
-to, so the market is told what the file says, in its order. *Paced*: open loop; row n is due at
-start + n / rate, and latency counts from then, not from when the client got round to sending it
+*Exact*: the next row goes when the answer to the last is on the stream, whichever session it
+belongs to, so the market is told what the file says, in its order. *Paced*: open loop; row n is due
+at start + n / rate, and latency counts from then, not from when the client got round to sending it
 (coordinated omission).
 """
 

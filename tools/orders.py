@@ -6,7 +6,7 @@ import csv
 import gzip
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TextIO, cast
+from typing import Final, TextIO
 
 from ports.ouch import CancelOrder, EnterOrder
 from ports.soup import UNSEQUENCED, encode_packet
@@ -31,7 +31,7 @@ class Row:
 
 def _open(path: Path) -> TextIO:
     if path.suffix == ".gz":
-        return cast(TextIO, gzip.open(path, "rt", newline="", encoding="ascii"))
+        return gzip.open(path, "rt", newline="", encoding="ascii")
     return path.open(newline="", encoding="ascii")
 
 
@@ -48,7 +48,7 @@ def load_orders(path: Path, limit: int | None = None) -> list[Row]:
             missing = [name for name in FIELDS if name not in (reader.fieldnames or ())]
             if missing:
                 raise ConfigurationError(
-                    f"{path}:1: no column '{missing[0]}': the columns {', '.join(FIELDS)} are needed"
+                    f"{path}:1: no column '{missing[0]}'; needed are {', '.join(FIELDS)}"
                 )
             for line, record in enumerate(reader, 2):
                 if limit is not None and len(rows) >= limit:

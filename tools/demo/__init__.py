@@ -1,0 +1,1 @@
+"""The demo: one real market day through the whole exchange, compared with what really happened."""
