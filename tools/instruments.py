@@ -25,7 +25,8 @@ INSTRUMENT_FIELDS: Final = (
     "symbol", "tick", "lot", "price_min", "price_max", "quantity_max", "shard",
 )  # fmt: skip
 PARTICIPANT_FIELDS: Final = ("user", "session", "account", "firm", "secret")
-SECRET_START: Final = "scrypt"
+# As ports.authenticator.hash_secret makes them.
+SECRET: Final = r"scrypt\$\d+\$\d+\$\d+\$([0-9a-f]{2})+\$[0-9a-f]{64}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +179,7 @@ def load_participants(path: Path) -> tuple[Participant, ...]:
                 )
             lines[name, value] = row.line
         secret = row.values["secret"]
-        if not secret.startswith(SECRET_START):
+        if not re.fullmatch(SECRET, secret, re.ASCII):
             # The text itself is not repeated: it may be somebody's password.
             raise row.error(
                 "secret", "found a text that is not a hash", "make one with `ringbus secret`"

@@ -181,7 +181,7 @@ class LimitsSection:
     connections: int = field(default=256, metadata={"rule": _whole(1, 65536)})
     client_orders: int = field(default=1 << 20, metadata={"rule": _whole(1, 1 << 28)})
     client_messages: int = field(default=1 << 24, metadata={"rule": _whole(1024, 1 << 32)})
-    backlog: int = field(default=65536, metadata={"rule": _whole(1, 1 << 32)})
+    backlog: int = field(default=65536, metadata={"rule": _whole(1, (1 << 32) - 1)})
 
 
 @dataclass(frozen=True, slots=True)

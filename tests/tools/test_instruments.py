@@ -17,7 +17,7 @@ AAPL,0.01,1,0.01,1999.99,1000000,
 BRK.A,0.05,10,100,214748.35,5000,0
 TINY,0.0001,1,0.0001,1,4294967295,
 """
-SECRET = "scrypt$16384$8$1$c2FsdA==$aGFzaA=="
+SECRET = "scrypt$1024$8$1$00112233445566778899aabbccddeeff$" + "0" * 64
 PARTICIPANTS = f"""\
 user,session,account,firm,secret
 ALICE,1,101,ACME,{SECRET}
@@ -100,7 +100,7 @@ BROKEN_PARTICIPANTS = {
     "session too large": ("65534", "65535", 4, ["session: found '65535'"]),
     "session twice": ("BOB,2", "BOB,1", 3, ["session: 1 is on line 2 too"]),
     "session twice, written otherwise": ("BOB,2", "BOB,01", 3, ["session: 1 is on line 2 too"]),
-    "account": ("102", "65536", 3, ["account: found '65536'", "65535"]),
+    "account": (",102,", ",65536,", 3, ["account: found '65536'", "65535"]),
     "firm": ("BETA", "BETA & SONS", 3, ["firm: found 'BETA & SONS'"]),
     "plain secret": (
         f"102,BETA,{SECRET}",

@@ -1,0 +1,106 @@
+"""What is saved comes back; the fingerprint changes with the stream's content and nothing else."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from ports.authenticator import hash_secret
+from ringbus.messages import PARTICIPANT_DEFINITION, Template
+from tests.tools.conftest import SECRET, Maker
+from tools.configuration import Configuration
+from tools.opening import opening_lines
+from tools.topology import ConfigurationError
+
+
+def test_what_is_saved_comes_back(make: Maker, tmp_path: Path) -> None:
+    before = Configuration.load(make(ports=2))
+    path = tmp_path / "saved.json"
+    before.save(path)
+    after = Configuration.restore(path)
+    assert after == before
+    assert after.topology.core("edge").agents == ("journal", "port.0", "port.1")
+    assert after.topology.directory == before.topology.directory
+    # Hashed passwords are in it.
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"path": "x", "exchange": {"nme": 1}}'])
+def test_what_was_not_saved_does_not_come_back(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "saved.json"
+    path.write_text(text)
+    with pytest.raises(ConfigurationError, match="not a saved configuration"):
+        Configuration.restore(path)
+
+
+def test_topics_and_shards(make: Maker) -> None:
+    configuration = Configuration.load(make(shards=2, instruments=3))
+    assert configuration.topics == 8
+    assert configuration.shard_of == b"\x00\x01\x00"
+
+
+SAME = {
+    "placement": ("t.toml", 'name = "edge"', 'name = "edge"\ncpu = 0\nwait = "yield"'),
+    "name": ("t.toml", 'name = "t', 'name = "another-t'),
+    "shards": ("t.toml", "shards = 1", "shards = 1 # one"),
+    "rings": ("t.toml", "slots = 4096", "slots = 8192"),
+    "ports": ("t.toml", "connections = 16", "connections = 32"),
+    "password": ("participants.csv", SECRET + "\nBOB", hash_secret("OTHER", cost=1024) + "\nBOB"),
+}
+OTHER = {
+    "environment": ("t.toml", "shards = 1", 'shards = 1\nenvironment = "live"'),
+    "session": ("t.toml", "20230711", "20230712"),
+    "orders": ("t.toml", "\norders = 1024", "\norders = 2048"),
+    "tick": ("instruments.csv", "S1,0.01", "S1,0.0001"),
+    "symbol": ("instruments.csv", "S1,", "S1A,"),
+    "account": ("participants.csv", "7,102", "7,103"),
+    "firm": ("participants.csv", "BETA", "GAMMA"),
+}
+
+
+def changed(path: Path, change: tuple[str, str, str]) -> Configuration:
+    file, old, new = change
+    target = path if file == "t.toml" else path.with_name(file)
+    text = target.read_text()
+    assert text.count(old) == 1
+    target.write_text(text.replace(old, new))
+    return Configuration.load(path, frozenset({0}))
+
+
+@pytest.mark.parametrize("case", list(SAME))
+def test_the_fingerprint_does_not_depend_on(make: Maker, case: str) -> None:
+    path = make(shards=1)
+    before = Configuration.load(path)
+    assert changed(path, SAME[case]).hash == before.hash
+
+
+@pytest.mark.parametrize("case", list(OTHER))
+def test_the_fingerprint_depends_on(make: Maker, case: str) -> None:
+    path = make(shards=1)
+    before = Configuration.load(path)
+    assert changed(path, OTHER[case]).hash != before.hash
+
+
+def test_the_number_of_shards_is_not_in_the_fingerprint_but_a_chosen_one_is(make: Maker) -> None:
+    one, two = (Configuration.load(make(shards=n)) for n in (1, 2))
+    assert one.hash == two.hash
+    path = make(shards=2)
+    file = path.with_name("instruments.csv")
+    rows = file.read_text().splitlines()
+    file.write_text("\n".join([rows[0] + ",shard", *(row + ",1" for row in rows[1:])]))
+    assert Configuration.load(path).hash != two.hash
+
+
+def test_the_first_lines_of_a_day(make: Maker) -> None:
+    lines = opening_lines(Configuration.load(make(shards=2, instruments=3)), 0xABCD)
+    assert lines["template_id"].tolist() == [
+        Template.BUILD_RECORD,
+        *([Template.INSTRUMENT_DEFINITION] * 3),
+        *([Template.PARTICIPANT_DEFINITION] * 2),
+    ]
+    # Shards by line: 0, then 0 1 0 of the instruments, then 0 0; numbers count in each shard.
+    assert lines["topic_sequence"].tolist() == [1, 2, 1, 3, 4, 5]
+    assert not lines["topic"].any()
+    assert lines[4:].view(PARTICIPANT_DEFINITION)["account"].tolist() == [101, 102]

@@ -1,0 +1,142 @@
+"""One core as its launcher sees it: the process, its beat, and when it may be started again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from ringbus.core import CorePage, CoreState
+from tools.process import Process
+from tools.topology import CoreSection
+
+START_SECONDS = 60.0
+# A running core beats every few milliseconds. A host that stops for a while is not its fault, so
+# silence counts only while the launcher itself gets its turns.
+SILENCE_SECONDS = 5.0
+SILENCE_STEP_SECONDS = 0.1
+RESTARTS_MAX = 5
+RESTARTS_WINDOW_SECONDS = 60.0
+RESTART_PAUSE_SECONDS = 0.1
+LOG_TAIL_LINES = 12
+
+
+class Child:
+    """One core and its process; times are the launcher's monotonic seconds.
+
+    Thread: the launcher's.
+    """
+
+    def __init__(self, section: CoreSection, page: CorePage, log: Path, restartable: bool) -> None:
+        self.section = section
+        self.page = page
+        self.log = log
+        self.restartable = restartable
+        self.process: Process | None = None
+        self.restarts = 0
+        self.due_s: float | None = None  # when it is to be started again
+        self._popen: subprocess.Popen[bytes] | None = None
+        self._restart_times: list[float] = []
+        self._beat_ns = 0
+        self._silent_s = 0.0
+        self._polled_s = 0.0
+
+    @property
+    def name(self) -> str:
+        """Of the core."""
+        return self.section.name
+
+    def spawn(self, command: Sequence[str], now_s: float) -> None:
+        """Start its process, in a session of its own, with its output at the end of its log."""
+        with self.log.open("ab") as log:
+            self._popen = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env=environment(),
+            )
+        self.process = Process.of(self._popen.pid)
+        self.due_s = None
+        self._beat_ns = 0
+        self._silent_s = 0.0
+        self._polled_s = now_s
+
+    def status(self) -> int | None:
+        """Exit status of its process, None while it runs; a process that has ended is reaped."""
+        return None if self._popen is None else self._popen.poll()
+
+    @property
+    def runs(self) -> bool:
+        """Whether it has begun its rounds."""
+        return self.page.state == CoreState.RUNNING and self.page.beat_ns > 0
+
+    def is_silent(self, now_s: float) -> bool:
+        """Whether it has not beaten for too long; to be asked regularly."""
+        step_s = min(now_s - self._polled_s, SILENCE_STEP_SECONDS)
+        self._polled_s = now_s
+        beat_ns = self.page.beat_ns
+        if beat_ns != self._beat_ns:
+            self._beat_ns = beat_ns
+            self._silent_s = 0.0
+            return False
+        self._silent_s += step_s
+        starting = self.page.state in (CoreState.EMPTY, CoreState.STARTING)
+        return self._silent_s > (START_SECONDS if starting else SILENCE_SECONDS)
+
+    def plan_restart(self, now_s: float) -> float | None:
+        """Note that it is to be started again.
+
+        Returns: the pause before it in seconds: none at first, then doubling; or None: that was
+        done too often of late.
+        """
+        window = RESTARTS_WINDOW_SECONDS
+        self._restart_times = [at for at in self._restart_times if now_s - at < window]
+        recent = len(self._restart_times)
+        if recent >= RESTARTS_MAX:
+            return None
+        pause_s = RESTART_PAUSE_SECONDS * float(2 ** (recent - 1)) if recent else 0.0
+        self.due_s = now_s + pause_s
+        self._restart_times.append(self.due_s)
+        self.restarts += 1
+        return pause_s
+
+    def why(self, status: int) -> str:
+        """How its process ended, and what it said about it in its page."""
+        failure = self.page.failure
+        return ending(status) + (f" ({failure})" if failure else "")
+
+    def placed(self) -> str:
+        """Where it runs, for the operator."""
+        pid = self.process.pid if self.process is not None else 0
+        cpu = "any CPU" if self.section.pinned is None else f"CPU {self.section.pinned}"
+        return f"core {self.name}: pid {pid}, {cpu}, {', '.join(self.section.agents)}"
+
+
+def environment() -> dict[str, str]:
+    """That of a child: numpy starts no threads in it."""
+    return {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+
+
+def ending(status: int) -> str:
+    """How a process ended, from its exit status."""
+    if status >= 0:
+        return f"ended with status {status}"
+    try:
+        return f"was ended by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"was ended by signal {-status}"
+
+
+def log_tail(log: Path) -> str:
+    """The last lines of a log, as the end of an error's text."""
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_TAIL_LINES:]
+    except OSError:
+        return ""
+    if not lines:
+        return ""
+    return "\n".join([f"\nlast lines of {log}:", *(f"  {line}" for line in lines)])

@@ -1,0 +1,151 @@
+"""The `ringbus` command: one word, then what it needs.
+
+Modules are imported when their word is said.
+"""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import importlib
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+# Word → what it does; the module is tools.WORD, and its main(argv) returns the exit status.
+DELEGATED = {
+    "hist": "latency of every hop, as table, picture and files",
+    "load": "drive an exchange with orders and measure it",
+    "replay": "run recorded days through the engine and compare",
+    "schema": "make the generated files of the message schema",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    try:
+        status = _main(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader of a pipe is gone (`ringbus status | head`): nothing to say, to nobody.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return status
+
+
+def _main(arguments: list[str]) -> int:
+    if arguments and arguments[0] in DELEGATED:
+        module = importlib.import_module(f"tools.{arguments[0]}")
+        return int(module.main(arguments[1:]) or 0)
+    options = _parser().parse_args(arguments)
+    run: Callable[[argparse.Namespace], int] = options.run
+    return run(options)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ringbus", description="An electronic exchange on shared memory."
+    )
+    words = parser.add_subparsers(required=True, metavar="COMMAND")
+    word = words.add_parser("up", help="start an exchange")
+    word.add_argument("topology", type=Path, help="topology file")
+    word.add_argument(
+        "--detach", action="store_true", help="run in the background; return when it is ready"
+    )
+    word.add_argument("--notify", type=int, default=-1, metavar="FD", help=argparse.SUPPRESS)
+    word.add_argument("--parent", type=int, default=0, metavar="PID", help=argparse.SUPPRESS)
+    word.set_defaults(run=_up)
+    word = words.add_parser("down", help="stop an exchange, and remove what a killed one left")
+    word.add_argument("exchange", help="its name, or its topology file")
+    word.set_defaults(run=_down)
+    word = words.add_parser("status", help="how its cores, ports and readers are")
+    word.add_argument("exchange", help="its name, or its topology file")
+    word.set_defaults(run=_status)
+    word = words.add_parser("secret", help="hash a password for the participants file")
+    word.set_defaults(run=_secret)
+    for name, text in DELEGATED.items():
+        words.add_parser(name, help=text, add_help=False)
+    return parser
+
+
+def _up(options: argparse.Namespace) -> int:
+    from tools.configuration import Configuration
+    from tools.exchange import start_detached
+    from tools.launcher import LaunchError, ready_line, up
+    from tools.process import end_with_parent
+    from tools.topology import ConfigurationError
+
+    if options.parent and not end_with_parent(options.parent):
+        return 1
+    try:
+        if options.detach:
+            exchange = start_detached(options.topology)
+            print(ready_line(exchange.configuration, exchange.state))
+            return 0
+        return up(Configuration.load(options.topology), options.notify)
+    except (ConfigurationError, LaunchError, OSError) as error:
+        print(f"ringbus up: {error}", file=sys.stderr)
+        return 1
+
+
+def _down(options: argparse.Namespace) -> int:
+    from ringbus.status import UsageError
+    from tools.state import exchange_name, remove
+
+    try:
+        name = exchange_name(options.exchange)
+    except UsageError as error:
+        print(f"ringbus down: {error}", file=sys.stderr)
+        return 1
+    removed = remove(name)
+    if not removed.anything:
+        print(f"nothing of an exchange {name} is here")
+    elif removed.launcher and not removed.segments:
+        print(f"{name} is down")
+    else:
+        print(
+            f"{name} is down: {removed.processes} processes ended, "
+            f"{removed.segments} segments of shared memory removed"
+        )
+    return 0
+
+
+def _status(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from ringbus.status import UsageError
+    from tools.state import exchange_name
+    from tools.status import report
+
+    try:
+        name = exchange_name(options.exchange)
+    except UsageError as error:
+        print(f"ringbus status: {error}", file=sys.stderr)
+        return 1
+    return report(name, time.time_ns(), Console())
+
+
+def _secret(options: argparse.Namespace) -> int:
+    from ports.authenticator import hash_secret
+    from ringbus.status import UsageError
+
+    if sys.stdin.isatty():
+        password = getpass.getpass("password: ")
+        if getpass.getpass("again: ") != password:
+            print("ringbus secret: the two are not the same", file=sys.stderr)
+            return 1
+    else:
+        password = sys.stdin.readline().rstrip("\n")
+    try:
+        print(hash_secret(password))
+    except UsageError as error:
+        print(f"ringbus secret: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

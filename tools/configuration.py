@@ -1,0 +1,131 @@
+"""The whole configuration of a day: topology, instruments, participants.
+
+The launcher reads the files once and saves what they said; its cores, a restarted one hours later
+included, read only what was saved, so that an edit cannot reach half an exchange.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from tools.instruments import Instrument, Participant, load_instruments, load_participants
+from tools.topology import (
+    REPEATED,
+    SINGLE,
+    ConfigurationError,
+    Source,
+    Topology,
+    load_topology,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """Everything that the operator has said."""
+
+    topology: Topology
+    instruments: tuple[Instrument, ...]
+    participants: tuple[Participant, ...]
+
+    @classmethod
+    def load(cls, path: Path | str, cpus: frozenset[int] | None = None) -> Configuration:
+        """Read and check a topology file and what it names. Raises: ConfigurationError."""
+        topology = load_topology(path, cpus)
+        return cls(
+            topology,
+            load_instruments(topology.instruments, topology.exchange.shards),
+            load_participants(topology.participants),
+        )
+
+    @property
+    def topics(self) -> int:
+        """Topics are 0 (the operator's) to this number - 1."""
+        return 1 + max(participant.session for participant in self.participants)
+
+    @property
+    def shard_of(self) -> bytes:
+        """Shard by instrument."""
+        return bytes(instrument.shard for instrument in self.instruments)
+
+    @property
+    def hash(self) -> int:
+        """Fingerprint (u64) of all that decides what stands on the stream.
+
+        Placement, waiting, names, paths, passwords and the number of shards are left out: the same
+        input gives the same stream whatever they are (the number of shards has its own field).
+        """
+        exchange = self.topology.exchange
+        limits = self.topology.limits
+        content = {
+            "environment": exchange.environment,
+            "session": exchange.session,
+            "limits": [limits.orders, limits.price_nodes],
+            "instruments": [
+                [
+                    instrument.symbol,
+                    instrument.tick_1e4,
+                    instrument.lot,
+                    instrument.price_ticks_min,
+                    instrument.price_ticks_max,
+                    instrument.quantity_max,
+                    instrument.shard if instrument.shard_chosen else -1,
+                ]
+                for instrument in self.instruments
+            ],
+            "participants": [
+                [who.user, who.session, who.account, who.firm, who.firm_name]
+                for who in self.participants
+            ],
+        }
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
+
+    def save(self, path: Path) -> None:
+        """Write what was read; for the owner's eyes, since hashed passwords are in it."""
+        document = {
+            "path": str(self.topology.path),
+            **{name: dataclasses.asdict(getattr(self.topology, name)) for name in SINGLE},
+            **{
+                name: [dataclasses.asdict(one) for one in getattr(self.topology, f"{name}s")]
+                for name in REPEATED
+            },
+            "all_instruments": [dataclasses.astuple(one) for one in self.instruments],
+            "all_participants": [dataclasses.astuple(one) for one in self.participants],
+        }
+        write_private(path, json.dumps(document))
+
+    @classmethod
+    def restore(cls, path: Path) -> Configuration:
+        """Read what `save` wrote. Raises: ConfigurationError: it is not there, or not whole."""
+        try:
+            document = cast(dict[str, Any], json.loads(path.read_text(encoding="utf-8")))
+            for core in document["core"]:
+                core["agents"] = tuple(core["agents"])
+            parts: dict[str, Any] = {name: kind(**document[name]) for name, kind in SINGLE.items()}
+            for name, kind in REPEATED.items():
+                parts[f"{name}s"] = tuple(kind(**one) for one in document[name])
+            original = Path(document["path"])
+            return cls(
+                Topology(path=original, source=Source(original, ""), **parts),
+                tuple(Instrument(*one) for one in document["all_instruments"]),
+                tuple(Participant(*one) for one in document["all_participants"]),
+            )
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ConfigurationError(
+                f"{path}: not a saved configuration ({error!r}); `ringbus up` writes one"
+            ) from None
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace a file as a whole, so that a reader never sees half of it; readable by the owner."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    draft.replace(path)

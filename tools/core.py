@@ -1,0 +1,314 @@
+"""One core process, started by the launcher.
+
+`python -m tools.core CONFIGURATION CORE PARENT [PORT=TCP …]`: the saved configuration, the core,
+the launcher's process, and TCP ports that were chosen before.
+
+It maps what its agents need and no more, makes them, and runs them until it is told to stop.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+
+# An exception to the rule against threads: fdatasync and scrypt block for milliseconds.
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from engine.book import Book
+from engine.publisher import Publisher
+from engine.sequencer import Sequencer
+from engine.shard import Shard
+from ports.authenticator import Authenticator
+from ports.client import ClientPort, ClientSession, Contributor, Limits, Stream
+from ports.client import Instrument as PortInstrument
+from ringbus.core import Core, CorePage
+from ringbus.idle import bell_mask
+from ringbus.journal import Journal
+from ringbus.metrics import Metrics
+from ringbus.segment import Segment
+from ringbus.status import RingbusError
+from tools.build import build_hash
+from tools.configuration import Configuration
+from tools.instruments import Instrument, Participant
+from tools.memory import Attachment, tcp_counter
+from tools.process import end_with_parent
+from tools.state import STATE_FILE, State
+from tools.topology import ConfigurationError, CoreSection
+
+# A step writes up to 256 batches of 1,024 messages; the largest ring holds 2^28.
+DRAIN_STEPS_MAX = 2 * (1 << 28) // (256 * 1024)
+
+
+class CoreProcess:
+    """The agents of one core over the shared memory of its exchange; use it with `with`.
+
+    Thread: the one that made it; `journal sync` and `authenticator` threads are its own.
+    """
+
+    def __init__(
+        self, configuration: Configuration, section: CoreSection, tcp: dict[str, int]
+    ) -> None:
+        self.configuration = configuration
+        self.topology = configuration.topology
+        self.section = section
+        self._tcp = tcp
+        self._stack = ExitStack()
+        self._shared = self._stack.enter_context(Attachment(self.topology.name))
+        self._stopping = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._stops: list[Callable[[], None]] = []
+        self._errors: list[str] = []
+        self._bells = self._shared.attach("bells", writable=True)
+        self._page = self._shared.attach(f"core.{section.name}", writable=True)
+        self._metrics = Metrics.attach(
+            self._shared.attach(f"metrics.{section.name}", writable=True)
+        )
+        self._metrics.repair()
+        ports = [port for port in self.topology.ports if port.name in section.agents]
+        self._epoll = select.epoll() if ports else None
+        if self._epoll is not None:
+            self._stack.callback(self._epoll.close)
+        self.core = Core(
+            self._page,
+            self._bells,
+            section.name,
+            section.wait,
+            self.topology.exchange.clock,
+            section.pinned,
+            -1 if self._epoll is None else self._epoll.fileno(),
+            "journal" in section.agents or bool(ports),
+        )
+        self.core.stop_on_signals()
+        for agent in section.agents:
+            self._add(agent)
+
+    def run(self) -> int:
+        """Run until told to stop; returns the exit status."""
+        for thread in self._threads:
+            thread.start()
+        try:
+            self.core.run()
+        except RingbusError as error:
+            self._errors.append(f"core {self.section.name}: {error}")
+        self._stopping.set()
+        for stop in self._stops:
+            stop()
+        for thread in self._threads:
+            thread.join()
+        for text in self._errors:
+            print(text, file=sys.stderr, flush=True)
+        return 1 if self._errors else 0
+
+    def close(self) -> None:
+        """Unmap and close everything; the bell stays ours, for a successor to find."""
+        self._stack.close()
+
+    def __enter__(self) -> CoreProcess:
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self.close()
+
+    def _add(self, agent: str) -> None:
+        if agent == "sequencer":
+            self._add_sequencer()
+        elif agent == "publisher":
+            self._add_publisher()
+        elif agent == "journal":
+            self._add_journal()
+        elif agent.startswith("shard."):
+            self._add_shard(int(agent.removeprefix("shard.")))
+        else:
+            self._add_port(agent)
+
+    def _lane(self, part: str) -> Segment:
+        return self._shared.attach(part, writable=True)
+
+    def _mask(self, agent: str) -> int:
+        """Wake mask of the core that runs `agent`, 0 if it is this one."""
+        core = self.topology.core_of(agent)
+        return 0 if core.name == self.section.name else bell_mask(self._bells, core.name)
+
+    def _add_sequencer(self) -> None:
+        shards = range(self.topology.exchange.shards)
+        sequencer = Sequencer(
+            self.core,
+            self._lane("doorbell"),
+            [self._lane(f"lane.{name}") for name in self.topology.contributors],
+            [(self._lane(f"shard.{n}.in"), self._mask(f"shard.{n}")) for n in shards],
+            self.configuration.shard_of,
+            self.configuration.topics,
+        )
+        sequencer.measure(
+            self._metrics.histogram_address("port to sequencer"),
+            self._metrics.counter_address("refused proposals"),
+            self._metrics.counter_address("dropped proposals"),
+        )
+        self.core.add("sequencer", sequencer)
+
+    def _add_shard(self, number: int) -> None:
+        limits = self.topology.limits
+        shard = Shard(
+            self.core,
+            number,
+            self._lane(f"shard.{number}.in"),
+            self._lane(f"shard.{number}.out"),
+            Book(len(self.configuration.instruments), limits.orders, limits.price_nodes),
+            self.configuration.topics,
+            self._mask("publisher"),
+        )
+        shard.measure(
+            self._metrics.histogram_address("sequencer to shard"),
+            self._metrics.counter_address(f"stale proposals of shard.{number}"),
+        )
+        self.core.add(f"shard.{number}", shard)
+
+    def _add_publisher(self) -> None:
+        publisher = Publisher(
+            self.core,
+            self._shared.attach("stream", writable=True),
+            self._shared.attach("stream.readers"),
+            [self._lane(f"shard.{n}.out") for n in range(self.topology.exchange.shards)],
+        )
+        publisher.measure(self._metrics.histogram_address("shard to publisher"))
+        self.core.add("publisher", publisher)
+
+    def _add_journal(self) -> None:
+        journal = Journal(
+            self.topology.journal_directory,
+            self._shared.attach("stream"),
+            self._shared.attach("stream.readers", writable=True),
+            self.topology.journal.segment_messages,
+        )
+        self._stack.callback(journal.close)
+        self.core.add("journal", journal)
+        self._threads.append(
+            threading.Thread(target=self._sync, args=(journal,), name="journal sync")
+        )
+
+    def _sync(self, journal: Journal) -> None:
+        """Make the journal durable every few milliseconds, and once more at the end."""
+        stopping = False
+        while not stopping:
+            stopping = self._stopping.wait(self.topology.journal.sync_ms / 1000)
+            try:
+                if stopping and not self._errors:
+                    _drain(journal)
+                journal.sync()
+            except RingbusError as error:
+                # What cannot be made durable must not be acknowledged as if it were.
+                self._errors.append(f"core {self.section.name}: {error}")
+                CorePage(self._page).stop()
+                return
+
+    def _add_port(self, name: str) -> None:
+        topology, limits = self.topology, self.topology.limits
+        section = topology.port(name)
+        contributor = Contributor(
+            self._lane(f"lane.{name}"),
+            topology.contributors.index(name),
+            self._lane("doorbell"),
+            self._mask("sequencer"),
+        )
+        stream = Stream(
+            self._shared.attach("stream"),
+            topology.journal_directory,
+            topology.journal.segment_messages,
+        )
+        port = self._stack.enter_context(
+            ClientPort(
+                self.core,
+                topology.exchange.session,
+                topology.exchange.shards,
+                contributor,
+                stream,
+                [_instrument(one) for one in self.configuration.instruments],
+                [_session(one) for one in self.configuration.participants],
+                Limits(
+                    connections=limits.connections,
+                    orders=limits.client_orders,
+                    messages=limits.client_messages,
+                    backlog=limits.backlog,
+                    receive_bytes=section.receive_buffer_bytes,
+                    socket_receive_bytes=section.receive_buffer_bytes,
+                ),
+            )
+        )
+        port.measure(self._metrics, name)
+        self.core.add(name, port)
+        authenticator = Authenticator(
+            port, {who.user: who.secret for who in self.configuration.participants}
+        )
+        self._stops.append(authenticator.stop)
+        self._threads.append(threading.Thread(target=authenticator.run, name=f"logins of {name}"))
+        tcp = port.listen(section.host, self._tcp.get(name, section.tcp))
+        # The launcher reads it there; a successor is given the same one.
+        counter = self._metrics.counter(tcp_counter(name))
+        counter.add(tcp - counter.value)
+        if self._epoll is not None:
+            self._epoll.register(port.epoll_fd, select.EPOLLIN)
+
+
+def _instrument(one: Instrument) -> PortInstrument:
+    return PortInstrument(
+        one.symbol,
+        one.tick_1e4,
+        one.price_ticks_min,
+        one.price_ticks_max,
+        one.lot,
+        one.quantity_max,
+        one.shard,
+    )
+
+
+def _session(one: Participant) -> ClientSession:
+    return ClientSession(one.session, one.user, one.account, one.firm)
+
+
+def _drain(journal: Journal) -> None:
+    """Write what was published before the end; the core's own loop is over."""
+    for _ in range(DRAIN_STEPS_MAX):
+        if journal.step() == 0:
+            return
+
+
+def _check_build(path: Path) -> None:
+    """Raises: ConfigurationError: other code is installed than the exchange was started with."""
+    started, now = State.read(path).build, f"{build_hash():016x}"
+    if started != now:
+        raise ConfigurationError(
+            f"the installed code ({now}) is not that with which the exchange was started "
+            f"({started}); take it down and up, or install that again"
+        )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one core; returns its exit status."""
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    if len(arguments) < 3:
+        print(
+            "usage: python -m tools.core CONFIGURATION CORE PARENT [PORT=TCP ...]", file=sys.stderr
+        )
+        return 2
+    if not end_with_parent(int(arguments[2])):
+        return 1
+    try:
+        configuration = Configuration.restore(Path(arguments[0]))
+        _check_build(Path(arguments[0]).with_name(STATE_FILE))
+        section = configuration.topology.core(arguments[1])
+        tcp = {name: int(number) for name, _, number in (a.partition("=") for a in arguments[3:])}
+        if section.pinned is not None:
+            os.sched_setaffinity(0, {section.pinned})
+        with CoreProcess(configuration, section, tcp) as process:
+            return process.run()
+    except (ConfigurationError, RingbusError, OSError, ValueError) as error:
+        print(f"core {arguments[1]}: {error}", file=sys.stderr, flush=True)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

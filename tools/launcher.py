@@ -1,0 +1,343 @@
+"""Starts an exchange from its topology file and keeps it up: `ringbus up`.
+
+    check ── shared memory ── cores ── first lines of the day ── READY ── supervise ── stop, remove
+
+A core that runs only ports and the journal is started again when it dies: both rebuild themselves
+from the stream. A dead engine stops everything. Whatever ends the launcher, nothing outlives it:
+cores get SIGTERM from the kernel, and `ringbus down` removes the memory.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+# An exception to the rule against time: to supervise is to wait and to look again.
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+from ringbus.core import CorePage
+from ringbus.idle import Idle
+from ringbus.metrics import Metrics
+from ringbus.segment import listing, unlink
+from ringbus.status import RingbusError
+from tools import memory
+from tools.build import build_hash
+from tools.child import (
+    RESTARTS_MAX,
+    RESTARTS_WINDOW_SECONDS,
+    START_SECONDS,
+    Child,
+    log_tail,
+)
+from tools.configuration import Configuration
+from tools.memory import Attachment, tcp_counter
+from tools.opening import OpeningError, open_day, opening_lines
+from tools.process import Process, end
+from tools.state import CONFIGURATION_FILE, CoreRecord, State, claim, find
+from tools.topology import ConfigurationError
+
+POLL_SECONDS = 0.01
+
+
+class LaunchError(Exception):
+    """The exchange cannot be started, or cannot go on; the text says why and what to do."""
+
+
+class Launcher:
+    """One exchange in the making, up, or going down; use it with `with`.
+
+    Args: say: where progress goes, a line a call; monotonic, wait: the launcher's time.
+    Thread: one, which must live as long as the exchange: the kernel ends the cores with it.
+    """
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        say: Callable[[str], None] = print,
+        monotonic: Callable[[], float] = time.monotonic,
+        wait: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.configuration = configuration
+        self.topology = configuration.topology
+        self.name = self.topology.name
+        self.directory = self.topology.directory
+        self._say = say
+        self._monotonic = monotonic
+        self._wait = wait
+        self._children: list[Child] = []
+        self._shared = Attachment(self.name)
+        self._claimed = False
+        self._ready = False
+        self._build = build_hash()
+        self._ports: dict[str, int] = {}
+        self.stop_requested = False
+
+    def start(self) -> State:
+        """Bring the exchange up; returns when the day's first lines are on the stream.
+
+        Raises: LaunchError, ConfigurationError, RingbusError, OSError; nothing is left behind.
+        """
+        try:
+            self._prepare()
+            for child in self._children:
+                self._spawn(child)
+            self._write_state()
+            self._await_cores()
+            self._open_day()
+            self._ready = True
+            return self._write_state()
+        except BaseException:
+            self.stop()
+            raise
+
+    def poll(self) -> None:
+        """Look after every core once. Raises: LaunchError: the exchange cannot go on."""
+        now_s = self._monotonic()
+        for child in self._children:
+            if child.due_s is not None:
+                if now_s >= child.due_s:
+                    self._restart(child)
+                continue
+            status = child.status()
+            if status is not None:
+                self._died(child, child.why(status))
+            elif child.is_silent(now_s) and child.process is not None:
+                self._say(f"core {child.name} does not beat any more: it is killed")
+                child.process.send(signal.SIGKILL)
+
+    def run(self) -> None:
+        """Supervise until `stop_requested`. Raises: LaunchError: the exchange cannot go on."""
+        while not self.stop_requested:
+            self.poll()
+            self._wait(POLL_SECONDS)
+
+    def stop(self) -> None:
+        """Stop every core, and remove memory and state."""
+        # The journal goes last: what was published before is in its files.
+        for last in (False, True):
+            self._stop([c for c in self._children if ("journal" in c.section.agents) == last])
+        self._children.clear()
+        self._shared.close()
+        if self._claimed:
+            for path in (self.directory / CONFIGURATION_FILE, self._state().path):
+                path.unlink(missing_ok=True)
+            for segment in listing(self.name):
+                unlink(segment)
+            self._claimed = False
+
+    def _stop(self, children: list[Child]) -> None:
+        for child in children:
+            child.page.stop()
+        killed = end(
+            [child.process for child in children if child.process is not None],
+            reap=self._reap,
+            monotonic=self._monotonic,
+            wait=self._wait,
+        )
+        for process in killed:
+            self._say(f"process {process.pid} did not stop and was killed")
+
+    def __enter__(self) -> Launcher:
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self.stop()
+
+    def _prepare(self) -> None:
+        topology = self.topology
+        memory.check_room(topology, memory.free_bytes())
+        refuse_if_there(self.name)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        (self.directory / "logs").mkdir(exist_ok=True)
+        if not claim(self.name, self.directory):
+            refuse_if_there(self.name)
+            raise LaunchError(f"another launcher is just starting {self.name}; wait for it")
+        self._claimed = True
+        self._write_state()
+        kept = _keep_former_day(topology.journal_directory)
+        if kept is not None:
+            self._say(f"the former day's journal is kept as {kept}")
+        topology.journal_directory.mkdir()
+        self.configuration.save(self.directory / CONFIGURATION_FILE)
+        memory.create(topology)
+        count, size = len(memory.parts(topology)), memory.total_bytes(topology)
+        self._say(f"shared memory: {count} segments, {size / (1 << 20):,.1f} MiB")
+        # Every bell is claimed here, in the order of the cores, so that a core finds those it has
+        # to ring, whoever starts first.
+        bells = self._shared.attach("bells", writable=True)
+        for core in topology.cores:
+            Idle(bells, core.name, stream_reader=False)
+            page = CorePage(self._shared.attach(f"core.{core.name}", writable=True))
+            log = self.directory / "logs" / f"{core.name}.log"
+            if log.exists():
+                log.replace(log.with_suffix(".log.1"))
+            self._children.append(Child(core, page, log, topology.restartable(core)))
+
+    def _spawn(self, child: Child) -> None:
+        # A port that comes back is where its clients look for it.
+        ports = [f"{name}={tcp}" for name, tcp in self._ports.items()]
+        saved = str(self.directory / CONFIGURATION_FILE)
+        command = [sys.executable, "-m", "tools.core", saved, child.name, str(os.getpid()), *ports]
+        child.spawn(command, self._monotonic())
+
+    def _await_cores(self) -> None:
+        deadline = self._monotonic() + START_SECONDS
+        waiting = list(self._children)
+        while waiting:
+            self._check_start()
+            for child in [child for child in waiting if child.runs]:
+                waiting.remove(child)
+                self._learn_ports(child)
+                self._say(child.placed())
+            if waiting and self._monotonic() > deadline:
+                names = ", ".join(child.name for child in waiting)
+                raise LaunchError(
+                    f"core {names} did not run within {START_SECONDS:.0f} s"
+                    f"{log_tail(waiting[0].log)}"
+                )
+            self._wait(POLL_SECONDS / 2)
+
+    def _check_start(self) -> None:
+        """Raises: LaunchError: a core has ended while the exchange starts, or it is to stop."""
+        if self.stop_requested:
+            raise LaunchError("told to stop while starting")
+        for child in self._children:
+            status = child.status()
+            if status is not None:
+                why = child.why(status)
+                raise LaunchError(f"core {child.name} {why} at its start{log_tail(child.log)}")
+
+    def _learn_ports(self, child: Child) -> None:
+        """Which TCP ports the core has got; it counts them in its metrics page."""
+        metrics = Metrics.attach(self._shared.attach(f"metrics.{child.name}"))
+        for port in self.topology.ports:
+            if port.name in child.section.agents:
+                self._ports[port.name] = metrics.counter(tcp_counter(port.name)).value
+
+    def _open_day(self) -> None:
+        lines = opening_lines(self.configuration, self._build)
+
+        last = open_day(self.configuration, lines, time.monotonic_ns, self._check_start)
+        self._say(
+            f"day opened: {len(self.configuration.instruments)} instruments, "
+            f"{len(self.configuration.participants)} participants, message {last}"
+        )
+
+    def _died(self, child: Child, why: str) -> None:
+        if not child.restartable:
+            raise LaunchError(
+                f"core {child.name} {why}: it runs {', '.join(child.section.agents)}; an engine "
+                f"is not started again in a running exchange, which stops{log_tail(child.log)}"
+            )
+        pause_s = child.plan_restart(self._monotonic())
+        if pause_s is None:
+            raise LaunchError(
+                f"core {child.name} {why}: it was started again {RESTARTS_MAX} times within "
+                f"{RESTARTS_WINDOW_SECONDS:.0f} s, so the exchange stops{log_tail(child.log)}"
+            )
+        self._say(f"core {child.name} {why}; it is started again in {pause_s:.1f} s")
+        if pause_s == 0.0:
+            self._restart(child)
+
+    def _restart(self, child: Child) -> None:
+        child.page.reset()
+        self._spawn(child)
+        self._write_state()
+
+    def _reap(self) -> None:
+        for child in self._children:
+            child.status()
+
+    def _state(self) -> State:
+        return State(
+            name=self.name,
+            topology=str(self.topology.path),
+            directory=str(self.directory),
+            launcher=Process.of(os.getpid()),
+            cores={
+                child.name: CoreRecord(child.process, child.restarts)
+                for child in self._children
+                if child.process is not None
+            },
+            ports=dict(self._ports),
+            build=f"{self._build:016x}",
+            ready=self._ready,
+        )
+
+    def _write_state(self) -> State:
+        state = self._state()
+        state.write()
+        return state
+
+
+def refuse_if_there(name: str) -> None:
+    """Raises: LaunchError: an exchange of that name is up, or something is left of one."""
+    state = find(name)
+    if state is not None and state.launcher.alive:
+        raise LaunchError(
+            f"exchange {name} is up already (launcher {state.launcher.pid}, {state.directory}); "
+            f"`ringbus down {name}` stops it"
+        )
+    left = listing(name)
+    if left:
+        raise LaunchError(
+            f"{len(left)} segments of an exchange {name} are left, whose launcher is gone; "
+            f"`ringbus down {name}` removes them"
+        )
+
+
+def _keep_former_day(journal: Path) -> Path | None:
+    """Move the journal of a former day out of the way; the new path, None if there was none."""
+    if not journal.exists():
+        return None
+    if not any(journal.iterdir()):
+        journal.rmdir()
+        return None
+    numbers = [
+        int(path.suffix[1:])
+        for path in journal.parent.glob("journal.*")
+        if path.suffix[1:].isdigit()
+    ]
+    kept = journal.with_name(f"journal.{max(numbers, default=0) + 1}")
+    journal.rename(kept)
+    return kept
+
+
+def up(configuration: Configuration, notify_fd: int = -1) -> int:
+    """Start an exchange and supervise it in this process until SIGTERM, SIGINT or SIGHUP.
+
+    Args: notify_fd: gets one line when the exchange is ready; -1: nobody waits.
+    Returns: the exit status: 0 after a clean stop, 1 when it could not start or go on.
+    """
+    launcher = Launcher(configuration, lambda text: print(text, flush=True))
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        launcher.stop_requested = True
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, on_signal)
+    try:
+        with launcher:
+            state = launcher.start()
+            print(ready_line(configuration, state), flush=True)
+            if notify_fd >= 0:
+                os.write(notify_fd, b"READY\n")
+                os.close(notify_fd)
+            launcher.run()
+    except (LaunchError, OpeningError, ConfigurationError, RingbusError, OSError) as error:
+        print(f"ringbus up: {error}", file=sys.stderr, flush=True)
+        return 1
+    print(f"{launcher.name} is down", flush=True)
+    return 0
+
+
+def ready_line(configuration: Configuration, state: State) -> str:
+    """What `up` says last: where clients connect."""
+    ports = [
+        f"{port.name} {port.host}:{state.ports[port.name]}" for port in configuration.topology.ports
+    ]
+    return " ".join(["READY", state.name, *ports])

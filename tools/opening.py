@@ -1,0 +1,144 @@
+"""The first lines of a day: what built it, its instruments, its participants.
+
+The launcher proposes them on the console's lane like any contributor, and believes only what comes
+back on the stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ringbus._ringbus import lib
+from ringbus.idle import Idle, bell_mask
+from ringbus.lane import Lane
+from ringbus.messages import (
+    BUILD_RECORD,
+    INSTRUMENT_DEFINITION,
+    INSTRUMENT_NONE,
+    MESSAGE,
+    PARTICIPANT_DEFINITION,
+    SCHEMA_HASH,
+    Template,
+)
+from ringbus.multicast import Reader
+from ringbus.status import check
+from tools.configuration import Configuration
+from tools.memory import Attachment
+from tools.topology import LAUNCHER
+
+CONSOLE_PUBLISHER = 1
+WINDOW = 256
+PATIENCE_NS = 30_000_000_000
+
+
+class OpeningError(Exception):
+    """The engine did not take the first lines of the day."""
+
+
+def opening_lines(configuration: Configuration, build: int) -> NDArray[np.void]:
+    """The first lines of the day as proposals: shape (n,), dtype MESSAGE.
+
+    BuildRecord, then one InstrumentDefinition an instrument, then one ParticipantDefinition a
+    participant; on topic 0, numbered for each shard.
+    """
+    instruments, participants = configuration.instruments, configuration.participants
+    lines: NDArray[np.void] = np.zeros(1 + len(instruments) + len(participants), MESSAGE)
+    first = lines[:1].view(BUILD_RECORD)
+    first["template_id"] = Template.BUILD_RECORD
+    first["instrument"] = INSTRUMENT_NONE
+    first["shards"] = configuration.topology.exchange.shards
+    first["schema_hash"] = SCHEMA_HASH
+    first["configuration_hash"] = configuration.hash
+    first["build_hash"] = build
+    shards = [0]
+    table = lines[1 : 1 + len(instruments)].view(INSTRUMENT_DEFINITION)
+    table["template_id"] = Template.INSTRUMENT_DEFINITION
+    for row, instrument in zip(table, instruments, strict=True):
+        row["instrument"] = instrument.index
+        row["price_ticks_min"] = instrument.price_ticks_min
+        row["price_ticks_max"] = instrument.price_ticks_max
+        row["lot"] = instrument.lot
+        row["tick_1e4"] = instrument.tick_1e4
+        row["quantity_max"] = instrument.quantity_max
+        row["symbol"] = instrument.symbol.ljust(8).encode()
+        shards.append(instrument.shard)
+    people = lines[1 + len(instruments) :].view(PARTICIPANT_DEFINITION)
+    people["template_id"] = Template.PARTICIPANT_DEFINITION
+    people["instrument"] = INSTRUMENT_NONE
+    for row, who in zip(people, participants, strict=True):
+        row["session"] = who.session
+        row["account"] = who.account
+        row["firm"] = who.firm
+        row["user"] = who.user.encode()
+        row["firm_name"] = who.firm_name.encode()
+        shards.append(0)
+    taken = [0] * configuration.topology.exchange.shards
+    for n, shard in enumerate(shards):
+        taken[shard] += 1
+        lines["topic_sequence"][n] = taken[shard]
+    return lines
+
+
+def open_day(
+    configuration: Configuration,
+    lines: NDArray[np.void],
+    now_ns: Callable[[], int],
+    watch: Callable[[], None],
+) -> int:
+    """Put the lines onto the stream and see every one of them come back.
+
+    Several may be on their way: the console is alone on topic 0, so their numbers are known.
+    Args: now_ns: a clock for the deadline; watch: called while waiting, may raise.
+    Returns: the sequence of the last one.
+    Raises: OpeningError: one was refused, or nothing came for 30 s.
+    Thread: the console's one.
+    """
+    topology = configuration.topology
+    with Attachment(topology.name) as shared:
+        bells = shared.attach("bells", writable=True)
+        lane = Lane(shared.attach("lane.console", writable=True))
+        doorbell = shared.attach("doorbell", writable=True)
+        reader = Reader(shared.attach("stream"))
+        sequencer = bell_mask(bells, topology.core_of("sequencer").name)
+        with Idle(bells, LAUNCHER) as idle:
+            idle.set_spins(1)
+            sent = seen = last = 0
+            heard_ns = now_ns()
+            while seen < len(lines):
+                batch = lines[sent : min(len(lines), seen + min(WINDOW, lane.capacity))]
+                taken = lane.offer(batch) if len(batch) else 0
+                if taken:
+                    sent += taken
+                    check(lib.rb_doorbell_press(doorbell.address, 0), "doorbell")
+                    idle.ring(sequencer)
+                came = reader.poll()
+                own = came[(came["publisher"] == CONSOLE_PUBLISHER) & (came["topic"] == 0)]
+                for line in own:
+                    _compare(lines[seen], line, seen)
+                    seen += 1
+                    last = int(line["sequence"])
+                if len(own):
+                    heard_ns = now_ns()
+                elif now_ns() - heard_ns > PATIENCE_NS:
+                    raise OpeningError(
+                        f"line {seen + 1} of {len(lines)} of the day's first lines did not come "
+                        "back: is the engine at work? `ringbus status` shows it"
+                    )
+                watch()
+                idle.step(len(own) + taken)
+    return last
+
+
+def _compare(sent: np.void, came: np.void, n: int) -> None:
+    same = all(
+        came[name].tobytes() == sent[name].tobytes()
+        for name in ("template_id", "topic_sequence", "body")
+    )
+    if not same:
+        raise OpeningError(
+            f"line {n + 1} of the day's first lines, a {Template(int(sent['template_id'])).name}, "
+            f"came back as template {int(came['template_id'])}: the engine refused it"
+        )

@@ -1,0 +1,98 @@
+"""Processes of an exchange: who they are beyond doubt, whether they live, and how they end."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+PR_SET_PDEATHSIG = 1
+TERM_SECONDS = 1.0
+POLL_SECONDS = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process by its id and the tick of its start, so that a reused id is not mistaken for it."""
+
+    pid: int
+    started_ticks: int
+
+    @classmethod
+    def of(cls, pid: int) -> Process:
+        """The process that has this id now. Raises: ProcessLookupError: there is none."""
+        return cls(pid, _stat(pid)[1])
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs; one that only waits to be reaped does not."""
+        try:
+            state, started = _stat(self.pid)
+        except ProcessLookupError:
+            return False
+        return started == self.started_ticks and state not in "ZX"
+
+    def send(self, number: int) -> None:
+        """Send it a signal, if it is alive."""
+        if self.alive:
+            try:
+                os.kill(self.pid, number)
+            except ProcessLookupError:
+                return
+
+
+def _stat(pid: int) -> tuple[str, int]:
+    """State letter and start in clock ticks since boot, from proc(5)."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        raise ProcessLookupError(f"no process {pid}") from None
+    # The command's name stands in parentheses and may hold anything; fields are counted behind it.
+    fields = text.rpartition(")")[2].split()
+    return fields[0], int(fields[19])
+
+
+def end_with_parent(parent_pid: int) -> bool:
+    """Get SIGTERM when the parent dies, so that nothing outlives its supervisor.
+
+    Args: parent_pid: who started this process. Returns: False: it is dead already.
+    Thread: any; "parent" is the thread that started this process.
+    Source: prctl(2), PR_SET_PDEATHSIG.
+    """
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
+    return os.getppid() == parent_pid
+
+
+def end(
+    processes: Iterable[Process],
+    grace_s: float = TERM_SECONDS,
+    reap: Callable[[], object] = lambda: None,
+    monotonic: Callable[[], float] = time.monotonic,
+    wait: Callable[[float], None] = time.sleep,
+) -> list[Process]:
+    """Ask processes to end, and after `grace_s` seconds make them.
+
+    Args: reap: called while waiting, by a parent that must collect its children.
+    Returns: those that had to be killed.
+    """
+    left = [process for process in processes if process.alive]
+    for process in left:
+        process.send(signal.SIGTERM)
+    deadline = monotonic() + grace_s
+    while left and monotonic() < deadline:
+        wait(POLL_SECONDS)
+        reap()
+        left = [process for process in left if process.alive]
+    killed = left
+    for process in killed:
+        process.send(signal.SIGKILL)
+    deadline = monotonic() + grace_s
+    while left and monotonic() < deadline:
+        wait(POLL_SECONDS)
+        reap()
+        left = [process for process in left if process.alive]
+    return killed

@@ -1,0 +1,151 @@
+"""`ringbus status`: the cores of an exchange, its ports, the stream and its gating readers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from ringbus.core import CorePage, CoreState
+from ringbus.multicast import Gate, Reader, gates
+from ringbus.status import RingbusError
+from tools.configuration import Configuration
+from tools.memory import Attachment
+from tools.state import CONFIGURATION_FILE, State, find
+from tools.topology import ConfigurationError
+
+BEAT_NS_MAX = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class CoreStatus:
+    """One core; `beat_age_ns` None if it never beat."""
+
+    name: str
+    pid: int
+    alive: bool
+    cpu: int | None
+    state: CoreState
+    beat_age_ns: int | None
+    agents: dict[str, int]
+    restarts: int
+    failure: str
+
+    @property
+    def beats(self) -> bool:
+        """Whether it is alive, runs, and beat within the last second."""
+        return (
+            self.alive
+            and self.state == CoreState.RUNNING
+            and self.beat_age_ns is not None
+            and self.beat_age_ns < BEAT_NS_MAX
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeStatus:
+    """A whole exchange at one moment; `tail` is the stream's last sequence."""
+
+    state: State
+    launcher_alive: bool
+    cores: tuple[CoreStatus, ...]
+    tail: int
+    gates: tuple[Gate, ...]
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the day is open and every process is at work."""
+        return self.state.ready and self.launcher_alive and all(core.beats for core in self.cores)
+
+
+def look(name: str, now_ns: int) -> ExchangeStatus | None:
+    """See how an exchange is; None if there is none of that name.
+
+    Raises: RingbusError, ConfigurationError: some of it is gone.
+    """
+    state = find(name)
+    if state is None:
+        return None
+    topology = Configuration.restore(Path(state.directory) / CONFIGURATION_FILE).topology
+    with Attachment(name) as shared:
+        cores = []
+        for section in topology.cores:
+            page = CorePage(shared.attach(f"core.{section.name}"))
+            record = state.cores.get(section.name)
+            beat_ns = page.beat_ns
+            cores.append(
+                CoreStatus(
+                    name=section.name,
+                    pid=record.process.pid if record else 0,
+                    alive=record is not None and record.process.alive,
+                    cpu=page.cpu,
+                    state=page.state,
+                    beat_age_ns=max(0, now_ns - beat_ns) if beat_ns else None,
+                    agents=page.agents,
+                    restarts=record.restarts if record else 0,
+                    failure=page.failure,
+                )
+            )
+        tail = Reader(shared.attach("stream")).tail
+        found = tuple(gates(shared.attach("stream.readers")))
+    return ExchangeStatus(state, state.launcher.alive, tuple(cores), tail, found)
+
+
+def show(status: ExchangeStatus, console: Console) -> None:
+    """Print the tables."""
+    state = status.state
+    launcher = "alive" if status.launcher_alive else "[red]dead[/red]"
+    console.print(
+        f"exchange [bold]{state.name}[/bold]  launcher {state.launcher.pid} ({launcher})  "
+        f"{'day open' if state.ready else 'starting'}  {state.directory}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    cores = Table("core", "pid", "cpu", "state", "beat", "agent", "work", "restarts")
+    for core in status.cores:
+        cores.add_row(
+            core.name,
+            str(core.pid),
+            "any" if core.cpu is None else str(core.cpu),
+            _condition(core),
+            "-" if core.beat_age_ns is None else f"{core.beat_age_ns / 1e6:,.1f} ms",
+            "\n".join(core.agents),
+            "\n".join(f"{work:,}" for work in core.agents.values()),
+            str(core.restarts),
+        )
+    console.print(cores)
+    for core in status.cores:
+        if core.failure:
+            console.print(f"core {core.name}: {core.failure}", style="red", markup=False)
+    for port, tcp in state.ports.items():
+        console.print(f"port {port}: TCP {tcp}", highlight=False)
+    console.print(f"stream: {status.tail:,} messages", highlight=False)
+    for gate in status.gates:
+        lag = max(0, status.tail - gate.cursor)
+        console.print(
+            f"gating reader {gate.name}: {lag:,} behind (pid {gate.pid})", highlight=False
+        )
+
+
+def _condition(core: CoreStatus) -> str:
+    if core.beats:
+        return f"[green]{core.state.name.lower()}[/green]"
+    if not core.alive:
+        return "[red]dead[/red]"
+    return f"[red]{core.state.name.lower()}, silent[/red]"
+
+
+def report(name: str, now_ns: int, console: Console) -> int:
+    """Print how an exchange is; returns the exit status: 0 only if every core beats."""
+    try:
+        status = look(name, now_ns)
+    except (RingbusError, ConfigurationError) as error:
+        console.print(f"exchange {name}: {error}", markup=False, soft_wrap=True)
+        return 1
+    if status is None:
+        console.print(f"exchange {name} is not up", markup=False)
+        return 1
+    show(status, console)
+    return 0 if status.healthy else 1
