@@ -62,6 +62,28 @@ ctest asan tsan: %: build/%/build.ninja ## C tests: plain, under ASan and UBSan,
 	@ninja -C build/$@ --quiet
 	@$(BIN)/meson test -C build/$@ --no-rebuild --print-errorlogs --quiet
 
+.PHONY: demo
+demo: build ## A market day through the whole exchange, compared trade for trade (3 minutes).
+	@$(BIN)/python -m tools.demo $(DEMO)
+
+.PHONY: test
+test: build ctest asan tsan ## Everything: C tests plain and sanitized, then pytest.
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup $(PYTEST)
+
+.PHONY: lint
+lint: build ## Style, types, formatting, layering.
+	@$(BIN)/python -m pytest --quiet tests/test_quality.py
+
+.PHONY: format
+format: $(VENV)/ready ## Format C and Python.
+	@$(BIN)/ruff check --fix --quiet . && $(BIN)/ruff format --quiet .
+	@$(BIN)/clang-format -i $$(git ls-files '*.c' '*.h' | grep -v ringbus/messages.h)
+
+.PHONY: bench
+bench: build/ctest/build.ninja ## Round trip against the bare cache line; the fused engine.
+	@ninja -C build/ctest --quiet tests/bench_engine
+	@build/ctest/tests/bench_engine $(BENCH)
+
 .PHONY: clean
 clean: ## Remove everything that was built, .venv included.
 	rm -rf $(VENV) build demo-output */_*.so .mypy_cache .pytest_cache .ruff_cache .hypothesis

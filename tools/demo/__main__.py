@@ -1,9 +1,9 @@
 """`make demo`: a day of the Shanghai Stock Exchange through this exchange, trade for trade.
 
 Starts the exchange, sends 106,629 orders and cancels through 32 real TCP clients in their exact
-order, kills the client port half-way with SIGKILL, and compares with the exchange's own record: every
-trade, the final book, every message that every client got. Replays the journal through a fresh engine
-and compares every byte. Then paced load for latency. Exit code 1 on any difference.
+order, kills the client port half-way with SIGKILL, and compares with the exchange's own record:
+every trade, the final book, every message that every client got. Replays the journal through a
+fresh engine and compares every byte. Then paced load for latency. Exit code 1 on any difference.
 """
 
 from __future__ import annotations
