@@ -256,6 +256,7 @@ static int32_t verify_pool(const eng_book *book, uint64_t open)
     }
     RB_CHECK(locate == ENG_LOCATE_NONE);
     RB_CHECK(seen == book->free_count);
+    RB_CHECK(held_orders(book) == 0 || book->orders[book->incoming.locate].side == 0);
     RB_CHECK(seen + open + held_orders(book) == book->order_count);
     return RB_OK;
 }

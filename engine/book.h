@@ -55,7 +55,7 @@ static inline uint64_t eng_sink_room(const eng_sink *sink)
 typedef struct eng_book eng_book;
 
 /* Makes a book of `instruments` (1..2^20) with room for `orders` open orders (1..2^28) and `nodes`
- * trie nodes for prices (1..2^24; a price takes 1 to 5, 520 bytes each); everything is allocated
+ * trie nodes for prices (1..2^24; a price takes up to 5, 520 bytes each); everything is allocated
  * and touched here. NULL: out of memory or bad arguments. */
 eng_book *eng_book_create(uint32_t instruments, uint32_t orders, uint32_t nodes);
 void eng_book_destroy(eng_book *book);
@@ -122,9 +122,14 @@ int32_t eng_book_submit(eng_book *book, const rb_message *message, const rb_mess
 int32_t eng_book_resume(eng_book *book, eng_sink *sink);
 /* 1 while the rest of an answer waits for room. */
 int32_t eng_book_pending(const eng_book *book);
-/* Fetches ahead what a message in the lane will need. `near` is for a message that is a few ahead
- * and whose first prefetch was called some messages ago: it follows what that one brought in. */
+/* Fetches ahead what a message in the lane will need, in three steps that each follow what the step
+ * before brought in; call each for a message that is ENG_AHEAD_... places ahead. Hints: no effect
+ * on any answer, and leaving them out is only slower. */
+#define ENG_AHEAD_FAR 24
+#define ENG_AHEAD_NEAR 12
+#define ENG_AHEAD_TAIL 6
 void eng_book_prefetch(const eng_book *book, const rb_message *message);
 void eng_book_prefetch_near(const eng_book *book, const rb_message *message);
+void eng_book_prefetch_tail(const eng_book *book, const rb_message *message);
 
 #endif

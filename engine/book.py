@@ -25,8 +25,8 @@ def _pointer(messages: NDArray[np.void]) -> object:
 class Book:
     """Instruments 0..instruments-1 with room for `orders` open orders and `nodes` trie nodes.
 
-    A price takes 1 to 5 nodes of 520 bytes; prices that lie together share most of them. `handle` is
-    the C book, for a shard. Thread: one. Source: engine/book.h.
+    A price takes up to 5 nodes of 520 bytes; prices that lie together share most of them. `handle`
+    is the C book, for a shard. Thread: one. Source: engine/book.h.
     """
 
     def __init__(self, instruments: int, orders: int, nodes: int) -> None:
@@ -50,9 +50,9 @@ class Book:
     def submit(self, batch: NDArray[np.void], limit: int = 0) -> NDArray[np.void]:
         """Apply proposals one after the other.
 
-        Args: batch: shape (n,), contiguous items of 64 bytes: NewOrder, Cancel or Replace, each with
-        an OrderTag behind it if its Continued flag is set; limit: answer lines taken a call, 2 at
-        least; 0: as many as an ordinary batch needs.
+        Args: batch: shape (n,), contiguous items of 64 bytes: NewOrder, Cancel or Replace, each
+        with an OrderTag behind it if its Continued flag is set; limit: answer lines taken a call,
+        2 at least; 0: as many as an ordinary batch needs.
         Returns: all answers, in order, dtype MESSAGE; `sequence` is zero.
         Raises: UsageError: not such messages; what came before them was applied. CorruptionError.
         Thread: the book's. One cffi call, more if answers outgrow the room.
