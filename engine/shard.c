@@ -7,8 +7,6 @@
 
 /* An answer is begun when its first line, a tag and one trade fit; the rest can wait in the book. */
 enum { ROOM_TO_BEGIN = 4 };
-/* Messages that are looked at ahead, so that their orders are in the cache when their turn comes. */
-enum { LOOK_AHEAD = 8 };
 
 int32_t eng_shard_init(eng_shard *shard, uint8_t number, void *in, size_t in_bytes, void *out,
                        size_t out_bytes, void *book, uint32_t *topics, uint32_t topic_count, void *clock,
@@ -151,11 +149,20 @@ static int32_t apply(eng_shard *shard, const rb_message *first, const rb_message
     return answer(shard, first, echo(shard, first, tag), 1);
 }
 
+/* Messages further down the lane bring their orders, then their levels, then the neighbours there. */
 static void prefetch(const eng_shard *shard)
 {
-    const rb_message *ahead = rb_lane_peek(&shard->in, LOOK_AHEAD);
-    if (ahead != NULL) {
-        eng_book_prefetch(shard->book, ahead);
+    const rb_message *far = rb_lane_peek(&shard->in, ENG_AHEAD_FAR);
+    const rb_message *near = rb_lane_peek(&shard->in, ENG_AHEAD_NEAR);
+    const rb_message *tail = rb_lane_peek(&shard->in, ENG_AHEAD_TAIL);
+    if (far != NULL) {
+        eng_book_prefetch(shard->book, far);
+    }
+    if (near != NULL) {
+        eng_book_prefetch_near(shard->book, near);
+    }
+    if (tail != NULL) {
+        eng_book_prefetch_tail(shard->book, tail);
     }
 }
 
@@ -187,7 +194,7 @@ int64_t eng_shard_work(void *state, int64_t limit)
         if (shard->sweeping) {
             status = resume(shard, room);
         } else {
-            if (limit > LOOK_AHEAD) {
+            if (limit > ENG_AHEAD_FAR) {
                 prefetch(shard);
             }
             const rb_message *tag = NULL;
