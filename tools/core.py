@@ -77,7 +77,8 @@ class CoreProcess:
             self._bells,
             section.name,
             section.wait,
-            self.topology.exchange.clock,
+            # Ports measure their clients' silence: they always need the real time.
+            "real" if self.topology.restartable(section) else self.topology.exchange.clock,
             section.pinned,
             -1 if self._epoll is None else self._epoll.fileno(),
             "journal" in section.agents or bool(ports),

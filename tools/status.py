@@ -134,7 +134,8 @@ def _condition(core: CoreStatus) -> str:
         return f"[green]{core.state.name.lower()}[/green]"
     if not core.alive:
         return "[red]dead[/red]"
-    return f"[red]{core.state.name.lower()}, silent[/red]"
+    silent = core.state == CoreState.RUNNING
+    return f"[red]{'silent' if silent else core.state.name.lower()}[/red]"
 
 
 def report(name: str, now_ns: int, console: Console) -> int:

@@ -284,7 +284,7 @@ class Topology:
     @property
     def directory(self) -> Path:
         """Where journal, logs and state are written."""
-        return self.path.parent / self.exchange.directory
+        return (self.path.parent / self.exchange.directory).resolve()
 
     @property
     def journal_directory(self) -> Path:

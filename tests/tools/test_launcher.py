@@ -33,6 +33,7 @@ from tools.launcher import LaunchError, ready_line
 from tools.memory import Attachment
 from tools.process import Process
 from tools.state import State, find
+from tools.status import look
 
 
 def ringbus(*words: str | Path) -> subprocess.CompletedProcess[str]:
@@ -133,6 +134,47 @@ def test_a_killed_edge_core_comes_back(make: Maker) -> None:
         assert "core edge was ended by SIGKILL; it is started again in 0.0 s" in log
         assert "core edge was ended by SIGKILL; it is started again in 0.1 s" in log
         assert until(lambda: journal_holds(exchange, 6))
+
+
+def test_a_core_that_hangs_is_killed_and_comes_back(make: Maker) -> None:
+    with launched(make()) as exchange:
+        former = exchange.kill("edge", signal.SIGSTOP)
+        assert until(lambda: ringbus("status", exchange.name).returncode == 1)
+        assert "silent" in ringbus("status", exchange.name).stdout
+        exchange.await_restart("edge", former)
+        log = (exchange.directory / "logs" / "launcher.log").read_text()
+        assert "core edge does not beat any more: it is killed" in log
+        assert ringbus("status", exchange.name).returncode == 0
+
+
+def test_cores_are_where_the_topology_says(make: Maker) -> None:
+    path = make()
+    cpu = max(os.sched_getaffinity(0))
+    path.write_text(path.read_text().replace('name = "edge"', f'name = "edge"\ncpu = {cpu}'))
+    with launched(path) as exchange:
+        assert os.sched_getaffinity(exchange.process("edge").pid) == {cpu}
+        everywhere = os.sched_getaffinity(0)
+        assert os.sched_getaffinity(exchange.process("engine").pid) == everywhere
+        status = look(exchange.name, time.time_ns())
+        assert status is not None
+        assert [core.cpu for core in status.cores] == [None, cpu]
+
+
+def test_a_counted_clock_counts_from_a_fixed_start(make: Maker) -> None:
+    path = make(shards=2)
+    text = path.read_text().replace("shards = 2", 'shards = 2\nclock = "counted"')
+    path.write_text(text)
+    days = []
+    for _ in range(2):
+        with launched(path) as exchange:
+            pass
+        days.append(read_day(exchange.directory / "journal"))
+    times = days[0]["time_ns"].astype(np.int64)
+    # Counted from a fixed start, not from now, and never back.
+    assert abs(int(times[0]) - 10**18) < 10**12
+    assert (np.diff(times) >= 0).all()
+    for name in ("template_id", "topic_sequence", "shard", "body"):
+        assert days[0][name].tobytes() == days[1][name].tobytes()
 
 
 def test_a_killed_engine_stops_everything(make: Maker) -> None:
