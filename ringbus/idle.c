@@ -16,8 +16,9 @@
 #include "ringbus/messages.h"
 #include "ringbus/status.h"
 
-/* 2,000 rounds of a few agents are 20-50 us: about what a sleep and a wake-up cost on a virtual CPU. */
-enum { SPINS_DEFAULT = 2000, TIMEOUT_DEFAULT_US = 1000, BELL_DRAIN_MAX = 64 };
+/* About what a sleep and a wake-up cost: a wait that is shorter is not worth sleeping for, and a
+ * longer spin takes the CPU from whoever we wait for when cores share CPUs. */
+enum { SPIN_DEFAULT_NS = 10000, TIMEOUT_DEFAULT_US = 1000, BELL_DRAIN_MAX = 64 };
 
 size_t rb_bells_bytes(void)
 {
@@ -33,7 +34,8 @@ int32_t rb_bells_init(void *memory, size_t bytes, const char *name)
 }
 
 /* The address is abstract (first byte zero): it needs no file and ends with its process. */
-static socklen_t bell_address(const rb_bells_shared *shared, uint32_t bell, struct sockaddr_un *address)
+static socklen_t bell_address(const rb_bells_shared *shared, uint32_t bell,
+                              struct sockaddr_un *address)
 {
     memset(address, 0, sizeof *address);
     address->sun_family = AF_UNIX;
@@ -74,8 +76,8 @@ static int32_t open_socket(rb_idle *idle)
     return RB_OK;
 }
 
-int32_t rb_idle_attach(rb_idle *idle, void *bells, size_t bytes, const char *name, uint32_t strategy,
-                       int32_t epoll_fd, uint32_t stream_reader)
+int32_t rb_idle_attach(rb_idle *idle, void *bells, size_t bytes, const char *name,
+                       uint32_t strategy, int32_t epoll_fd, uint32_t stream_reader)
 {
     int32_t status = rb_layout_verify(bells, bytes, RB_KIND_BELLS);
     if (status != RB_OK) {
@@ -89,7 +91,8 @@ int32_t rb_idle_attach(rb_idle *idle, void *bells, size_t bytes, const char *nam
     memset(idle, 0, sizeof *idle);
     idle->shared = shared;
     idle->strategy = strategy;
-    idle->spins = SPINS_DEFAULT;
+    idle->spin_ns = SPIN_DEFAULT_NS;
+    idle->clock.mode = RB_CLOCK_REAL;
     idle->timeout_us = TIMEOUT_DEFAULT_US;
     idle->epoll_fd = epoll_fd;
     idle->socket_fd = -1;
@@ -182,22 +185,32 @@ static void withdraw(rb_idle *idle, uint64_t bit)
     }
 }
 
+/* Whether the time to spin is not over yet. Woken for nothing, a core looks once and sleeps again. */
+static int spins_on(rb_idle *idle)
+{
+    uint64_t now_ns = rb_clock_read(&idle->clock);
+    if (!idle->spinning) {
+        idle->spinning = 1;
+        idle->idle_since_ns = now_ns;
+    }
+    return now_ns - idle->idle_since_ns < idle->spin_ns;
+}
+
 int32_t rb_idle_step(rb_idle *idle, int64_t work)
 {
     uint64_t bit = UINT64_C(1) << idle->bell;
     rb_bell *bell = &idle->shared->bells[idle->bell];
     if (work > 0) {
-        idle->idle_rounds = 0;
+        idle->spinning = 0;
         withdraw(idle, bit);
         return 0;
     }
     if (idle->strategy == RB_IDLE_SPIN) {
-        /* No pause: it takes 26 ns (AMD Zen 5, 2026-11), a fifth of a hop, and only spares a sibling
-         * thread, on which nothing should run beside a spinning core. */
+        /* No pause: it takes 26 ns (AMD Zen 5, 2026-11), a fifth of a hop, and only spares a
+         * sibling thread, on which nothing should run beside a spinning core. */
         return 0;
     }
-    if (idle->idle_rounds < idle->spins) {
-        idle->idle_rounds++;
+    if (!idle->announced && spins_on(idle)) {
         rb_pause();
         return 0;
     }
@@ -215,8 +228,6 @@ int32_t rb_idle_step(rb_idle *idle, int64_t work)
         sleep_epoll(idle);
     }
     withdraw(idle, bit);
-    /* Woken or timed out: look a few times before sleeping again. */
-    idle->idle_rounds = idle->spins - idle->spins / 16;
     return 0;
 }
 
@@ -244,7 +255,8 @@ static void ring_one(rb_idle *idle, uint32_t index)
 
 void rb_idle_ring(rb_idle *idle, uint64_t mask, uint32_t stream)
 {
-    /* I2 full fence; pairs with I1 in announce: our messages are visible before we look for sleepers. */
+    /* I2 full fence; pairs with I1 in announce: our messages are visible before we look for
+     * sleepers. */
     rb_fence_seq_cst();
     if (stream) {
         /* relaxed: a reader sets its bit once, before it first looks at the stream. */
@@ -278,7 +290,7 @@ void rb_idle_set_timeout(rb_idle *idle, uint32_t timeout_us)
     idle->timeout_us = timeout_us;
 }
 
-void rb_idle_set_spins(rb_idle *idle, uint32_t spins)
+void rb_idle_set_spin(rb_idle *idle, uint32_t spin_ns)
 {
-    idle->spins = spins;
+    idle->spin_ns = spin_ns;
 }

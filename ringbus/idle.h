@@ -1,11 +1,12 @@
 /*
  * Idle: what a core does when none of its agents has work, and how others wake it.
  *
- * Three strategies: spin (bare metal: one CPU a core, lowest latency), yield (spin a while, then give the
- * CPU to whoever wants it), park (spin a while, then sleep in the kernel until a bell rings).
+ * Three strategies: spin (bare metal: one CPU a core, lowest latency), yield (spin a while, then
+ * give the CPU to whoever wants it), park (spin a while, then sleep in the kernel until a bell
+ * rings).
  *
- * Bells are in shared memory: one line per core and one bitmap of the cores that are asleep or about to
- * be. They are an eventcount, which cannot lose a wake-up:
+ * Bells are in shared memory: one line per core and one bitmap of the cores that are asleep or
+ * about to be. They are an eventcount, which cannot lose a wake-up:
  *
  *     sleeper                                    waker
  *       key = bell.rings                           publish the message
@@ -14,20 +15,22 @@
  *       if none: wait until rings != key               rings += 1, wake
  *       sleeping &= ~me
  *
- * Either the sleeper's second look sees the message, or the waker sees the sleeper's bit: I1 and I2 are
- * both sequentially consistent, so the two cannot miss each other. A full fence costs the waker about as
- * much as a cache hit in L2, and it is paid once a round, not once a message.
+ * Either the sleeper's second look sees the message, or the waker sees the sleeper's bit: I1 and I2
+ * are both sequentially consistent, so the two cannot miss each other. A full fence costs the waker
+ * about as much as a cache hit in L2, and it is paid once a round, not once a message.
  *
  * A core that also waits for sockets sleeps in epoll_wait instead of on a futex; its bell is then a
- * datagram to an abstract Unix socket that is part of its epoll set. That name is gone with the process.
+ * datagram to an abstract Unix socket that is part of its epoll set. That name is gone with the
+ * process.
  *
- * Who: a bell is owned by one process; anybody permitted rings. Crash: a dead sleeper leaves its bit
- * set, which costs the wakers a system call each until its successor claims the bell.
- * Source: Vyukov's eventcount; futex(2).
+ * Who: a bell is owned by one process; anybody permitted rings. Crash: a dead sleeper leaves its
+ * bit set, which costs the wakers a system call each until its successor claims the bell. Source:
+ * Vyukov's eventcount; futex(2).
  */
 #ifndef RINGBUS_IDLE_H
 #define RINGBUS_IDLE_H
 
+#include "ringbus/clock.h"
 #include "ringbus/layout.h"
 
 #define RB_BELLS_MAX 64u
@@ -39,8 +42,9 @@ enum rb_bell_kind {
 };
 
 typedef struct rb_bell {
-    RB_ALIGNED uint32_t rings; /* owner: any waker (atomic add); waited on by the owner of the bell */
-    uint32_t kind;             /* enum rb_bell_kind */
+    RB_ALIGNED uint32_t
+        rings;     /* owner: any waker (atomic add); waited on by the owner of the bell */
+    uint32_t kind; /* enum rb_bell_kind */
     uint32_t pid;
     uint32_t reserved;
     char name[32];
@@ -48,7 +52,8 @@ typedef struct rb_bell {
 
 typedef struct rb_bells_shared {
     rb_layout layout;
-    RB_ALIGNED uint64_t sleeping; /* owner: every core its own bit (atomic or/and); read by wakers */
+    RB_ALIGNED uint64_t
+        sleeping; /* owner: every core its own bit (atomic or/and); read by wakers */
     RB_ALIGNED uint64_t stream_readers; /* bit: this bell wants to hear of every published batch */
     rb_bell bells[RB_BELLS_MAX];
 } rb_bells_shared;
@@ -67,14 +72,16 @@ enum rb_idle_strategy { RB_IDLE_SPIN = 0, RB_IDLE_YIELD = 1, RB_IDLE_PARK = 2 };
 typedef struct rb_idle {
     uint32_t strategy; /* enum rb_idle_strategy */
     uint32_t bell;     /* index of our bell */
-    uint32_t spins;    /* rounds without work before yielding or parking */
-    uint32_t idle_rounds;
+    uint32_t spin_ns;  /* without work before it yields or parks */
+    uint32_t spinning; /* idle_since_ns is set */
     uint32_t timeout_us; /* a parked core looks up this often all the same: timers, heartbeats */
     uint32_t key;
     int32_t epoll_fd; /* < 0: wait on the futex */
     int32_t socket_fd;
     int32_t sender_fd; /* to ring bells that are sockets; opened at first use */
     uint32_t announced;
+    uint64_t idle_since_ns;
+    rb_clock clock;
     uint64_t parks; /* times it slept */
     uint64_t wakes; /* wake-ups sent */
     rb_bells_shared *shared;
@@ -83,16 +90,17 @@ typedef struct rb_idle {
 /* cffi: begin */
 size_t rb_bells_bytes(void);
 int32_t rb_bells_init(void *memory, size_t bytes, const char *name);
-/* Claims the bell `name`, a free one or that of a dead predecessor. `epoll_fd` < 0 or the epoll set in
- * which this core waits. `stream_reader`: ring it at every published batch. RB_FULL, RB_USAGE. */
-int32_t rb_idle_attach(rb_idle *idle, void *bells, size_t bytes, const char *name, uint32_t strategy,
-                       int32_t epoll_fd, uint32_t stream_reader);
+/* Claims the bell `name`, a free one or that of a dead predecessor. `epoll_fd` < 0 or the epoll set
+ * in which this core waits. `stream_reader`: ring it at every published batch. RB_FULL, RB_USAGE.
+ */
+int32_t rb_idle_attach(rb_idle *idle, void *bells, size_t bytes, const char *name,
+                       uint32_t strategy, int32_t epoll_fd, uint32_t stream_reader);
 /* Gives the bell back and closes its socket. */
 void rb_idle_close(rb_idle *idle);
 /* Index of the bell called `name`, or RB_UNKNOWN. */
 int64_t rb_bells_find(const void *bells, const char *name);
-/* One step of waiting; `work` is what the round did (> 0: back to spinning). Returns 1 if the caller
- * must look for work once more before the next call (it is about to sleep). */
+/* One step of waiting; `work` is what the round did (> 0: back to spinning). Returns 1 if the
+ * caller must look for work once more before the next call (it is about to sleep). */
 int32_t rb_idle_step(rb_idle *idle, int64_t work);
 /* Wakes the sleeping among `mask`, and the stream readers if `stream`; after publishing. */
 void rb_idle_ring(rb_idle *idle, uint64_t mask, uint32_t stream);
@@ -101,7 +109,8 @@ uint64_t rb_idle_parks(const rb_idle *idle);
 uint64_t rb_idle_wakes(const rb_idle *idle);
 /* How long a parked core sleeps at most; 1000 us unless set. */
 void rb_idle_set_timeout(rb_idle *idle, uint32_t timeout_us);
-void rb_idle_set_spins(rb_idle *idle, uint32_t spins);
+/* How long it looks for work before it yields or parks; 10,000 ns unless set. */
+void rb_idle_set_spin(rb_idle *idle, uint32_t spin_ns);
 /* cffi: end */
 
 #endif

@@ -78,9 +78,9 @@ class Idle:
         """Times it slept."""
         return int(lib.rb_idle_parks(self.handle))
 
-    def set_spins(self, rounds: int) -> None:
-        """Rounds without work before it yields or parks."""
-        lib.rb_idle_set_spins(self.handle, rounds)
+    def set_spin(self, nanoseconds: int) -> None:
+        """How long it looks for work before it yields or parks."""
+        lib.rb_idle_set_spin(self.handle, nanoseconds)
 
     def set_timeout(self, microseconds: int) -> None:
         """How long it sleeps at most."""

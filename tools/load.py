@@ -104,7 +104,6 @@ class Load:
             topology.journal.segment_messages,
         )
         self._idle = Idle(self._attachment.attach("bells", True), f"load.{os.getpid()}")
-        self._idle.set_spins(200)
         self._epoll = select.epoll()
         self._registered: dict[int, LoadSession] = {}
 

@@ -104,7 +104,7 @@ def open_day(
         reader = Reader(shared.attach("stream"))
         sequencer = bell_mask(bells, topology.core_of("sequencer").name)
         with Idle(bells, LAUNCHER) as idle:
-            idle.set_spins(1)
+            idle.set_spin(0)
             sent = seen = last = 0
             heard_ns = now_ns()
             while seen < len(lines):

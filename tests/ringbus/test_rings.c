@@ -223,7 +223,7 @@ static void *bell_player(void *argument)
     const char *name = test->side == 0 ? "left" : "right";
     EXPECT(rb_idle_attach(&idle, test->bells, rb_bells_bytes(), name, RB_IDLE_PARK, -1, 0) == RB_OK);
     rb_idle_set_timeout(&idle, 20000000);
-    rb_idle_set_spins(&idle, 4);
+    rb_idle_set_spin(&idle, 100);
     for (uint64_t turn = test->side; turn < test->rounds;) {
         if (rb_load_acquire(test->ball) != turn) {
             (void)rb_idle_step(&idle, 0);
