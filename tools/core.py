@@ -42,6 +42,9 @@ from tools.topology import ConfigurationError, CoreSection
 # A step writes up to 256 batches of 1,024 messages; the largest ring holds 2^28.
 DRAIN_STEPS_MAX = 2 * (1 << 28) // (256 * 1024)
 
+# Where a stopped clock stands: every message of such a day carries this time.
+STOPPED_NS = 10**18
+
 
 class CoreProcess:
     """The agents of one core over the shared memory of its exchange; use it with `with`.
@@ -72,17 +75,21 @@ class CoreProcess:
         self._epoll = select.epoll() if ports else None
         if self._epoll is not None:
             self._stack.callback(self._epoll.close)
+        # Ports measure their clients' silence: in a core of their own they have the real time.
+        stopped = self.topology.exchange.clock == "stopped"
+        clock = "manual" if stopped and not self.topology.restartable(section) else "real"
         self.core = Core(
             self._page,
             self._bells,
             section.name,
             section.wait,
-            # Ports measure their clients' silence: they always need the real time.
-            "real" if self.topology.restartable(section) else self.topology.exchange.clock,
+            clock,
             section.pinned,
             -1 if self._epoll is None else self._epoll.fileno(),
             "journal" in section.agents or bool(ports),
         )
+        if clock == "manual":
+            self.core.set_time(STOPPED_NS)
         self.core.stop_on_signals()
         for agent in section.agents:
             self._add(agent)

@@ -155,7 +155,7 @@ class ExchangeSection:
     participants: str = field(metadata={"rule": _PATH})
     environment: str = field(default="test", metadata={"rule": _choice("test", "live")})
     shards: int = field(default=1, metadata={"rule": _whole(1, SHARDS_MAX)})
-    clock: str = field(default="real", metadata={"rule": _choice("real", "counted")})
+    clock: str = field(default="real", metadata={"rule": _choice("real", "stopped")})
 
 
 @dataclass(frozen=True, slots=True)

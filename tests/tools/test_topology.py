@@ -144,7 +144,7 @@ BROKEN = {
         8,
         ["found 'tst'", 'write "test" or "live"; did you mean "test"?'],
     ),
-    "clock": ("shards = 2", 'shards = 2\nclock = "fast"', 8, ['write "real" or "counted"']),
+    "clock": ("shards = 2", 'shards = 2\nclock = "fast"', 8, ['write "real" or "stopped"']),
     "not a power of two": (
         "slots = 4096",
         "slots = 5000",
