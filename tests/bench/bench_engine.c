@@ -1,14 +1,15 @@
 /*
  * The two figures of the pipeline, beside what the hardware costs in the same run.
  *
- *   roundtrip  a proposal from one process over a lane to the engine (sequencer, shard with its book,
- *              publisher, all on one other CPU) and back on the stream, one in flight; and the bare
- *              round trip of one cache line between the same two CPUs, before and after
- *   fused      proposals per second from a lane to the stream, engine on one CPU, and what each of the
- *              three agents takes of it
+ *   roundtrip  a proposal from one process over a lane to the engine (sequencer, shard with its
+ * book, publisher, all on one other CPU) and back on the stream, one in flight; and the bare round
+ * trip of one cache line between the same two CPUs, before and after fused      proposals per
+ * second from a lane to the stream, engine on one CPU, and what each of the three agents takes of
+ * it
  *
- * usage: bench_engine [rounds] [round trips a round] [fused proposals]
- * Prints one `name value unit` line a figure; medians over rounds, with the lowest and highest round.
+ * usage: bench_engine [rounds] [round trips a round] [fused proposals] [engine CPU] [client CPU]
+ * Prints one `name value unit` line a figure; medians over rounds, with the lowest and highest
+ * round.
  */
 #include <sched.h>
 #include <stdint.h>
@@ -36,6 +37,9 @@ enum {
     BATCH = 32,
 };
 
+static size_t engine_cpu = 0;
+static size_t client_cpu = 1;
+
 typedef struct pipeline {
     void *doorbell;
     void *contributor;
@@ -61,7 +65,8 @@ static uint64_t now_ns(void)
     return rb_clock_read(&clock);
 }
 
-/* A cheaper clock than now_ns where there is one; ticks are turned into ns by the length of the run. */
+/* A cheaper clock than now_ns where there is one; ticks are turned into ns by the length of the
+ * run. */
 static inline uint64_t ticks(void)
 {
 #if defined(__x86_64__)
@@ -131,18 +136,21 @@ static engine *make_engine(const pipeline *p)
 {
     engine *e = calloc(1, sizeof *e);
     EXPECT(e != NULL);
-    EXPECT(rb_idle_attach(&e->idle, p->bells, rb_bells_bytes(), "engine", RB_IDLE_SPIN, -1, 0) == RB_OK);
-    EXPECT(rb_core_attach(&e->core, p->page, rb_core_page_bytes(), &e->idle, RB_CLOCK_REAL, 0) == RB_OK);
+    EXPECT(rb_idle_attach(&e->idle, p->bells, rb_bells_bytes(), "engine", RB_IDLE_SPIN, -1, 0) ==
+           RB_OK);
+    EXPECT(rb_core_attach(&e->core, p->page, rb_core_page_bytes(), &e->idle, RB_CLOCK_REAL, 0) ==
+           RB_OK);
     void *clock = rb_core_clock(&e->core);
     void *wake = rb_core_wake(&e->core);
     EXPECT(eng_sequencer_init(&e->sequencer, p->doorbell, e->shard_of, INSTRUMENTS, TOPICS, clock,
                               wake) == RB_OK);
-    EXPECT(eng_sequencer_add_contributor(&e->sequencer, p->contributor, rb_lane_bytes(LANE)) == RB_OK);
+    EXPECT(eng_sequencer_add_contributor(&e->sequencer, p->contributor, rb_lane_bytes(LANE)) ==
+           RB_OK);
     EXPECT(eng_sequencer_add_shard(&e->sequencer, p->in, rb_lane_bytes(LANE), 0) == RB_OK);
     void *book = eng_book_create(INSTRUMENTS, ORDERS, NODES);
     EXPECT(book != NULL);
-    EXPECT(eng_shard_init(&e->shard, 0, p->in, rb_lane_bytes(LANE), p->out, rb_lane_bytes(LANE), book,
-                          e->topics, TOPICS, clock, wake, 0) == RB_OK);
+    EXPECT(eng_shard_init(&e->shard, 0, p->in, rb_lane_bytes(LANE), p->out, rb_lane_bytes(LANE),
+                          book, e->topics, TOPICS, clock, wake, 0) == RB_OK);
     EXPECT(eng_publisher_init(&e->publisher, p->ring, rb_multicast_bytes(STREAM), p->readers,
                               rb_readers_bytes(), clock, wake) == RB_OK);
     EXPECT(eng_publisher_add_shard(&e->publisher, p->out, rb_lane_bytes(LANE)) == RB_OK);
@@ -152,7 +160,8 @@ static engine *make_engine(const pipeline *p)
     return e;
 }
 
-/* --- what a client says: orders near a price, most of them canceled later ------------------------- */
+/* --- what a client says: orders near a price, most of them canceled later
+ * ------------------------- */
 
 typedef struct flow {
     uint64_t random;
@@ -203,7 +212,8 @@ static void cancel(flow *f, rb_message *message)
     f->resting[n] = f->resting[--f->resting_count];
 }
 
-/* `aggressive`: it trades, which takes numbers of the topic, so nothing may be in flight behind it. */
+/* `aggressive`: it trades, which takes numbers of the topic, so nothing may be in flight behind it.
+ */
 static void next_message(flow *f, rb_message *message, int aggressive)
 {
     memset(message, 0, sizeof *message);
@@ -231,7 +241,8 @@ static void learn(flow *f, const rb_message *message)
     }
 }
 
-/* --- figures -------------------------------------------------------------------------------------- */
+/* --- figures
+ * -------------------------------------------------------------------------------------- */
 
 typedef struct figure {
     double values[ROUNDS_MAX];
@@ -281,7 +292,8 @@ static spread spread_of(uint64_t *samples, size_t count, double ns_per_tick)
     return s;
 }
 
-/* --- round trips ---------------------------------------------------------------------------------- */
+/* --- round trips
+ * ---------------------------------------------------------------------------------- */
 
 /* One word back and forth between two CPUs: the coherence miss itself. */
 static spread bare(uint64_t *line, uint64_t *samples, uint64_t trips)
@@ -290,7 +302,7 @@ static spread bare(uint64_t *line, uint64_t *samples, uint64_t trips)
     pid_t child = fork();
     EXPECT(child >= 0);
     if (child == 0) {
-        pin(0);
+        pin(engine_cpu);
         for (uint64_t n = 0; n < trips; n++) {
             while (rb_load_acquire(line) != 2 * n + 1) {
             }
@@ -318,7 +330,7 @@ static spread pipelined(uint64_t *samples, uint64_t trips)
     pid_t child = fork();
     EXPECT(child >= 0);
     if (child == 0) {
-        pin(0);
+        pin(engine_cpu);
         prefault(&p);
         engine *e = make_engine(&p);
         _exit(rb_core_run(&e->core) == RB_OK ? 0 : 1);
@@ -377,7 +389,7 @@ static void bench_roundtrip(int rounds, uint64_t trips)
     uint64_t *samples = calloc(trips, sizeof *samples);
     uint64_t *line = shared(4096);
     EXPECT(samples != NULL);
-    pin(1);
+    pin(client_cpu);
     int thrown_away = 0;
     for (int round = 0; round < rounds; round++) {
         spread before = bare(line, samples, trips);
@@ -398,10 +410,11 @@ static void bench_roundtrip(int rounds, uint64_t trips)
         pipe_99.values[n] = pipe.p99;
         pipe_999.values[n] = pipe.p999;
         ratio.values[n] = 100 * pipe.p50 / bare_50.values[n];
-        bare_50.count = bare_99.count = pipe_50.count = pipe_99.count = pipe_999.count = ratio.count =
-            n + 1;
+        bare_50.count = bare_99.count = pipe_50.count = pipe_99.count = pipe_999.count =
+            ratio.count = n + 1;
     }
-    (void)printf("rounds thrown away because the bare line moved by more than 20 %%: %d\n", thrown_away);
+    (void)printf("rounds thrown away because the bare line moved by more than 20 %%: %d\n",
+                 thrown_away);
     print("bare cache line, round trip p50", &bare_50, "ns");
     print("bare cache line, round trip p99", &bare_99, "ns");
     print("proposal to stream and back p50", &pipe_50, "ns");
@@ -411,7 +424,8 @@ static void bench_roundtrip(int rounds, uint64_t trips)
     free(samples);
 }
 
-/* --- fused ---------------------------------------------------------------------------------------- */
+/* --- fused
+ * ---------------------------------------------------------------------------------------- */
 
 /* Fills the lane (untimed), then times each agent until all is on the stream. */
 static uint32_t fused_run(uint64_t proposals, double *agent_ns, double *elapsed_ns, uint64_t *lines)
@@ -485,7 +499,7 @@ static uint32_t fused_run(uint64_t proposals, double *agent_ns, double *elapsed_
 static void bench_fused(int rounds, uint64_t proposals)
 {
     static figure rate, agents[3];
-    pin(0);
+    pin(engine_cpu);
     uint64_t lines = 0;
     for (int round = 0; round < rounds; round++) {
         double agent_ns[3];
@@ -493,8 +507,8 @@ static void bench_fused(int rounds, uint64_t proposals)
         lines = 0;
         uint32_t hash = fused_run(proposals, agent_ns, &elapsed_ns, &lines);
         if (round == 0) {
-            (void)printf("fused: result hash %08x, %llu proposals, %llu messages on the stream\n", hash,
-                         (unsigned long long)proposals, (unsigned long long)lines);
+            (void)printf("fused: result hash %08x, %llu proposals, %llu messages on the stream\n",
+                         hash, (unsigned long long)proposals, (unsigned long long)lines);
         }
         rate.values[rate.count++] = (double)proposals / elapsed_ns * 1e3;
         for (int a = 0; a < 3; a++) {
@@ -512,9 +526,12 @@ int main(int argc, char **argv)
     int rounds = argc > 1 ? atoi(argv[1]) : 7;
     uint64_t trips = argc > 2 ? strtoull(argv[2], NULL, 10) : 200000;
     uint64_t proposals = argc > 3 ? strtoull(argv[3], NULL, 10) : 4000000;
+    engine_cpu = argc > 4 ? strtoull(argv[4], NULL, 10) : engine_cpu;
+    client_cpu = argc > 5 ? strtoull(argv[5], NULL, 10) : client_cpu;
     if (rounds < 1 || rounds > ROUNDS_MAX || trips < 1000 || proposals < BATCH) {
         (void)fprintf(stderr, "usage: bench_engine [rounds 1..64] [round trips >= 1000] "
-                              "[fused proposals >= 256]\n");
+                              "[fused proposals >= 32] [engine CPU] [client CPU]
+");
         return 2;
     }
     bench_fused(rounds, proposals / BATCH * BATCH);
