@@ -61,7 +61,7 @@ def _derive(password: str, salt: bytes, cost: int, block: int, parallel: int) ->
         n=cost,
         r=block,
         p=parallel,
-        maxmem=256 * cost * block,
+        maxmem=(256 * cost + 4096) * block * parallel,
         dklen=HASH_BYTES,
     )
 

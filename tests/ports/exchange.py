@@ -1,0 +1,314 @@
+"""A whole exchange in one thread for the tests of the client port: real engine, real TCP sockets.
+
+Nothing moves but by `until` and `settle`; time is what the test says it is.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.fused import FusedEngine, Size
+from ports.authenticator import Authenticator, hash_secret
+from ports.client import ClientPort, ClientSession, Contributor, Instrument, Limits, Stream
+from ports.ouch import (
+    CancelOrder,
+    EnterOrder,
+    Inbound,
+    OrderAccepted,
+    OrderCanceled,
+    Outbound,
+    decode_outbound,
+)
+from ports.soup import DEBUG, FROM_SERVER, SEQUENCED, SoupClientSession, SoupDecoder
+from ringbus.core import Core, create_page, page_bytes
+from ringbus.journal import Journal
+from ringbus.memory import Block
+from ringbus.messages import MESSAGE, Flag, Template
+from ringbus.replay import Replay
+
+T = TypeVar("T")
+START_NS = 1_700_000_000_000_000_000
+SECOND_NS = 1_000_000_000
+ROUNDS_MAX = 50_000
+QUIET_ROUNDS = 40
+SEGMENT_MESSAGES = 1024
+TICK = 100
+PRICE = 150 * TICK
+PASSWORD = "SECRET"
+USERS = ("ALICE", "BOB", "CAROL", "DAVE")
+# Unknown contributors' messages on a client's topic come from here.
+INTRUDER = 1
+# Cheap to verify: it is the port that is tested.
+SECRET = hash_secret(PASSWORD, b"salt", cost=2)
+INSTRUMENTS = (
+    Instrument("AAPL", TICK, 100, 1_000_000, lot=10, quantity_max=100_000),
+    Instrument("MSFT", TICK, 100, 1_000_000, lot=1, quantity_max=100_000, shard=1),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A sequenced message as a client saw it."""
+
+    sequence: int
+    payload: bytes
+
+    @property
+    def ouch(self) -> Outbound:
+        """What it says."""
+        return decode_outbound(self.payload)
+
+
+class Client:
+    """One TCP connection and what came over it; a bad one if `reading` is set to False."""
+
+    def __init__(
+        self, port: int, user: str = "ALICE", next_sequence: int = 1, receive_bytes: int = 0
+    ) -> None:
+        self.session = SoupClientSession(user, PASSWORD, next_sequence=next_sequence)
+        self.messages: list[Message] = []
+        self.debug: list[str] = []
+        self.packets: list[bytes] = []
+        self.closed = False
+        self.reading = True
+        self._decoder = SoupDecoder(FROM_SERVER)
+        self.socket = socket.socket()
+        if receive_bytes:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.connect(("127.0.0.1", port))
+        self.socket.setblocking(False)
+
+    def login(self) -> None:
+        self.raw(self.session.login())
+
+    def raw(self, data: bytes) -> None:
+        self.socket.sendall(data)
+
+    def send(self, message: Inbound) -> None:
+        self.raw(self.session.unsequenced(message.encode()))
+
+    def receive(self) -> int:
+        """Take what is there; returns bytes, and 1 for an end."""
+        if self.closed or not self.reading:
+            return 0
+        try:
+            data = self.socket.recv(1 << 16)
+        except BlockingIOError:
+            return 0
+        except ConnectionResetError:
+            data = b""
+        if not data:
+            self.closed = True
+            self.socket.close()
+            return 1
+        for kind, payload in self._decoder.feed(data):
+            self.packets.append(kind)
+            if kind == DEBUG:
+                self.debug.append(payload.decode())
+        self.messages += [Message(*one) for one in self.session.feed(data)]
+        return len(data)
+
+    def close(self) -> None:
+        if not self.closed:
+            self.closed = True
+            self.socket.close()
+
+    @property
+    def ouch(self) -> list[Outbound]:
+        return [message.ouch for message in self.messages]
+
+
+class Exchange:
+    """Engine, port and authenticator; use it with `with`.
+
+    Args: directory: of a journal, None for none; stream_slots: how long the ring remembers.
+    """
+
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        directory: Path | None = None,
+        stream_slots: int = 1 << 16,
+    ) -> None:
+        size = Size(2, shards=2, topics=8, contributors=2, stream_slots=stream_slots)
+        self.engine = FusedEngine(size, clock="manual")
+        self.engine.core.set_time(START_NS)
+        self.now_ns = START_NS
+        self.limits = limits or Limits()
+        self.clients: list[Client] = []
+        self._directory = directory
+        self._journal = None
+        if directory is not None:
+            self._journal = Journal(
+                directory, self.engine.ring, self.engine.readers, SEGMENT_MESSAGES
+            )
+            self.engine.core.add("journal", self._journal)
+        self.start_port()
+
+    def start_port(self) -> None:
+        """A port over the stream that is there."""
+        self._page = Block(page_bytes())
+        create_page(self._page, "port")
+        self.core = Core(self._page, self.engine.bells, "port", "spin", "manual")
+        self.core.set_time(self.now_ns)
+        self.port = ClientPort(
+            self.core,
+            "DAY1",
+            2,
+            Contributor(self.engine.lane_memory[0], 0, self.engine.doorbell),
+            Stream(self.engine.ring, self._directory, SEGMENT_MESSAGES),
+            INSTRUMENTS,
+            [ClientSession(n + 1, user, n + 1, 1) for n, user in enumerate(USERS)],
+            self.limits,
+        )
+        self.core.add("port", self.port)
+        self.authenticator = Authenticator(self.port, dict.fromkeys(USERS, SECRET))
+        self.tcp = self.port.listen()
+
+    def kill_port(self) -> None:
+        """The port's process is gone: sockets, memory, whatever it had in flight."""
+        self.core.close()
+        self.port.close()
+
+    def restart_port(self) -> None:
+        """Another port takes its place: same lane, same stream, another TCP port."""
+        self.kill_port()
+        for client in self.clients:
+            client.receive()
+            client.close()
+        self.clients.clear()
+        self.start_port()
+        self.settle()
+
+    def advance(self, nanoseconds: int) -> None:
+        """Let time pass."""
+        self.now_ns += nanoseconds
+        self.engine.core.set_time(self.now_ns)
+        self.core.set_time(self.now_ns)
+
+    def step(self, engine: bool = True) -> int:
+        """One round of everything; returns the work done."""
+        work = self.engine.step() if engine else 0
+        work += self.core.round() + self.authenticator.step()
+        return work + sum(client.receive() for client in self.clients)
+
+    def until(self, condition: Callable[[], bool], engine: bool = True) -> None:
+        """Rounds until the condition holds."""
+        for _ in range(ROUNDS_MAX):
+            if condition():
+                return
+            self.step(engine)
+        raise AssertionError(f"it never came to that: {self.port.counts}")
+
+    def settle(self, engine: bool = True) -> None:
+        """Rounds until nobody has had anything to do for a while."""
+        quiet = 0
+        for _ in range(ROUNDS_MAX):
+            quiet = 0 if self.step(engine) else quiet + 1
+            if quiet == QUIET_ROUNDS:
+                return
+        raise AssertionError(f"it never came to rest: {self.port.counts}")
+
+    def connect(
+        self, user: str = "ALICE", next_sequence: int = 1, receive_bytes: int = 0
+    ) -> Client:
+        """A connection that has not logged in."""
+        client = Client(self.tcp, user, next_sequence, receive_bytes)
+        self.clients.append(client)
+        return client
+
+    def login(self, user: str = "ALICE", next_sequence: int = 1, receive_bytes: int = 0) -> Client:
+        """A connection that has, and has all that it asked for."""
+        client = self.connect(user, next_sequence, receive_bytes)
+        client.login()
+        self.until(lambda: client.session.accepted)
+        topic = USERS.index(user) + 1
+        self.until(lambda: client.session.next_sequence > self.port.messages(topic))
+        return client
+
+    def say(self, client: Client, message: Inbound, answers: int = 1) -> list[Outbound]:
+        """Send a message and wait for so many answers; returns them."""
+        before = len(client.messages)
+        client.send(message)
+        self.until(lambda: len(client.messages) >= before + answers)
+        return [message.ouch for message in client.messages[before:]]
+
+    def intrude(self, *lines: NDArray[np.void]) -> None:
+        """Somebody else proposes something, which is published before the port looks."""
+        self.engine.propose(np.concatenate(lines), INTRUDER)
+
+    def stream(self) -> NDArray[np.void]:
+        """Everything that was ever published."""
+        replay = Replay(self.engine.ring, self._directory, 1, SEGMENT_MESSAGES)
+        out = []
+        while len(batch := replay.poll()):
+            out.append(batch.copy())
+        replay.close()
+        return np.concatenate(out) if out else np.zeros(0, MESSAGE)
+
+    def close(self) -> None:
+        for client in self.clients:
+            client.close()
+        self.port.close()
+        self.core.close()
+        if self._journal is not None:
+            self._journal.close()
+        self.engine.close()
+
+    def __enter__(self) -> Exchange:
+        self.settle()
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self.close()
+
+
+def line(
+    kind: np.dtype[np.void], template: Template, topic: int, number: int, **fields: int | str
+) -> NDArray[np.void]:
+    """A proposal of one line, `number` being its topic sequence."""
+    out = np.zeros(1, kind)
+    out["topic"] = topic
+    out["topic_sequence"] = number
+    out["template_id"] = template
+    out["flags"] = Flag.LAST_OF_GROUP
+    for name, value in fields.items():
+        out[name] = value
+    return out.view(MESSAGE)
+
+
+def said(kind: type[T], message: Outbound) -> T:
+    """The message, which must be of that kind."""
+    assert isinstance(message, kind), message
+    return message
+
+
+class Steady:
+    """A client that does everything right, while others do not."""
+
+    def __init__(self, exchange: Exchange, user: str = "BOB") -> None:
+        self._exchange = exchange
+        self._client = exchange.login(user)
+        self._user_ref = 0
+
+    def trade(self) -> None:
+        """One order and its cancel, with both answers as they must be."""
+        self._user_ref += 1
+        number = len(self._client.messages)
+        order = EnterOrder(self._user_ref, "B", 10, "MSFT", 120 * TICK, clordid="steady")
+        accepted = said(OrderAccepted, self._exchange.say(self._client, order)[0])
+        assert (accepted.user_ref, accepted.clordid) == (self._user_ref, "steady")
+        answer = self._exchange.say(self._client, CancelOrder(self._user_ref))
+        canceled = said(OrderCanceled, answer[0])
+        assert (canceled.user_ref, canceled.quantity) == (self._user_ref, 10)
+        sequences = [message.sequence for message in self._client.messages[number:]]
+        assert sequences == [number + 1, number + 2]
+        assert self._client.packets.count(SEQUENCED) == len(self._client.messages)
