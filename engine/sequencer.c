@@ -237,12 +237,16 @@ static void cool(eng_sequencer *sequencer, uint32_t n)
     }
 }
 
-/* One turn: at most one group of every hot lane, beginning behind where the last turn began. */
+/* One turn: at most one group of every hot lane, beginning behind the last lane that was served. So a
+ * turn that the limit cuts goes on where it was cut; beginning anew, two busy lanes with idle ones
+ * between them shared single steps 1:9. A turn in vain moves on by one, so that of those who come at once
+ * none is always first. */
 static int64_t turn(eng_sequencer *sequencer, int64_t limit)
 {
     int64_t taken = 0;
     uint32_t words = (sequencer->contributor_count + 63u) / 64u;
     uint32_t start = sequencer->next_contributor;
+    uint32_t last = start;
     uint32_t start_word = start >> 6;
     /* The first word is visited twice: its upper part first, its lower part last. */
     for (uint32_t step = 0; step <= words && taken < limit; step++) {
@@ -258,13 +262,14 @@ static int64_t turn(eng_sequencer *sequencer, int64_t limit)
             }
             if (take(sequencer, n)) {
                 sequencer->empty_turns[n] = 0;
+                last = n;
                 taken++;
             } else {
                 cool(sequencer, n);
             }
         }
     }
-    sequencer->next_contributor = start + 1 < sequencer->contributor_count ? start + 1 : 0;
+    sequencer->next_contributor = last + 1 < sequencer->contributor_count ? last + 1 : 0;
     return taken;
 }
 
