@@ -530,8 +530,7 @@ int main(int argc, char **argv)
     client_cpu = argc > 5 ? strtoull(argv[5], NULL, 10) : client_cpu;
     if (rounds < 1 || rounds > ROUNDS_MAX || trips < 1000 || proposals < BATCH) {
         (void)fprintf(stderr, "usage: bench_engine [rounds 1..64] [round trips >= 1000] "
-                              "[fused proposals >= 32] [engine CPU] [client CPU]
-");
+                              "[fused proposals >= 32] [engine CPU] [client CPU]\n");
         return 2;
     }
     bench_fused(rounds, proposals / BATCH * BATCH);
