@@ -4,7 +4,8 @@
 #include <cpuid.h>
 #endif
 
-enum { CALIBRATION_NS = 10000000, ANCHOR_NS = 100000 };
+/* The kernel's answer takes 23 ns, 70 to 120 ticks; where it took 4,000, somebody came between. */
+enum { CALIBRATION_NS = 10000000, ANCHOR_NS = 100000, PROMPT_TICKS = 4000, STEP_NS = 1000000 };
 
 static uint64_t kernel_ns(void)
 {
@@ -47,15 +48,39 @@ static void measure_rate(rb_clock *clock, uint64_t now_ns, uint64_t ticks)
     clock->rate_known = 1;
 }
 
+/*
+ * The counter is read a moment before the kernel's clock, so an anchor is ahead by that moment, and
+ * the next one may be behind it: the readings wait for it rather than step back. A step of the wall
+ * clock is larger than that and is followed.
+ */
+static uint64_t not_before(rb_clock *clock, uint64_t now_ns, uint64_t ticks)
+{
+    uint64_t elapsed = ticks - clock->anchor_ticks;
+    elapsed = elapsed < clock->span_ticks ? elapsed : clock->span_ticks;
+    uint64_t told_ns = clock->anchor_ns + ((elapsed * clock->ns_per_tick32) >> 32);
+    uint64_t floor_ns = told_ns > clock->floor_ns ? told_ns : clock->floor_ns;
+    if (now_ns < floor_ns && floor_ns - now_ns < STEP_NS) {
+        now_ns = floor_ns;
+    }
+    clock->floor_ns = now_ns;
+    return now_ns;
+}
+
 uint64_t rb_clock_anchor(rb_clock *clock)
 {
     uint64_t ticks = __builtin_ia32_rdtsc();
-    uint64_t now_ns = kernel_ns();
+    uint64_t kernel = kernel_ns();
+    uint64_t now_ns = not_before(clock, kernel, ticks);
+    /* An interrupt between the two would put all stamps of the next 100 us ahead, or spoil the rate
+     * for good. The old anchor has run out: the next call asks the kernel too. */
+    if (__builtin_ia32_rdtsc() - ticks > PROMPT_TICKS) {
+        return now_ns;
+    }
     if (!clock->rate_known) {
-        measure_rate(clock, now_ns, ticks);
+        measure_rate(clock, kernel, ticks);
     }
     if (clock->rate_known) {
-        clock->anchor_ns = now_ns;
+        clock->anchor_ns = kernel;
         clock->anchor_ticks = ticks;
     }
     return now_ns;

@@ -1,0 +1,141 @@
+"""What the second process of a test does: `python -m tests.ringbus.children FUNCTION ARGUMENT…`."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+from pathlib import Path
+
+from ringbus._ringbus import ffi
+from ringbus.core import Core
+from ringbus.idle import Idle
+from ringbus.journal import Journal
+from ringbus.lane import Lane
+from ringbus.multicast import Writer
+from ringbus.segment import Segment
+from tests.ringbus.support import numbered, word
+
+TAIL_OFFSET = 128
+
+
+def say(text: str) -> None:
+    """A line for the test."""
+    print(text, flush=True)
+
+
+def lane_produce(segment: str, count: str) -> None:
+    """Put `count` numbered messages on a lane, in groups of all sizes."""
+    with Segment.attach(segment, writable=True) as memory:
+        lane = Lane(memory)
+        sent = 0
+        while sent < int(count):
+            group = min(1 + sent % 61, int(count) - sent)
+            if lane.offer(numbered(sent, group)) == 0:
+                os.sched_yield()
+            else:
+                sent += group
+    say("done")
+
+
+def lane_produce_for_ever(segment: str) -> None:
+    """Take the lane over and go on behind what was committed, until killed."""
+    with Segment.attach(segment, writable=True) as memory:
+        lane = Lane(memory)
+        lane.repair()
+        lane.valid()
+        position = word(memory, TAIL_OFFSET)
+        say(f"from {position}")
+        while True:
+            group = 1 + position % 5
+            if lane.offer(numbered(position, group)) == 0:
+                os.sched_yield()
+            else:
+                position += group
+
+
+def ring_write(ring: str, readers: str, count: str) -> None:
+    """Publish `count` messages, in batches of all sizes, waiting for gating readers only."""
+    with (
+        Segment.attach(ring, writable=True) as memory,
+        Segment.attach(readers) as cursors,
+    ):
+        writer = Writer(memory, cursors)
+        say("ready")
+        last = int(count)
+        while writer.next <= last:
+            first = writer.next
+            batch = min(1 + first % 97, last - first + 1)
+            if writer.publish(numbered(first, batch)) == 0:
+                os.sched_yield()
+    say("done")
+
+
+def write_read_only(segment: str) -> None:
+    """Write to a mapping that is read-only: the processor refuses it and the process dies."""
+    memory = Segment.attach(segment)
+    say("attached")
+    ffi.cast("char *", memory.address)[0] = b"x"
+    say("written")
+
+
+def sleep_on_lane(segment: str, bells: str, timeout_us: str, socket: str) -> None:
+    """Park until the lane has a message, on a futex or in an epoll set; three times."""
+    with (
+        Segment.attach(segment, writable=True) as memory,
+        Segment.attach(bells, writable=True) as shared,
+        select.epoll() as epoll,
+    ):
+        lane = Lane(memory)
+        descriptor = epoll.fileno() if socket == "socket" else -1
+        with Idle(shared, "sleeper", epoll_fd=descriptor) as idle:
+            idle.set_timeout(int(timeout_us))
+            idle.set_spin(0)
+            say("ready")
+            for _ in range(3):
+                while len(lane.take(1)) == 0:
+                    idle.step(0)
+                idle.step(1)
+                say(f"woke {idle.parks}")
+
+
+def hold_bell(bells: str, name: str) -> None:
+    """Claim a bell and keep it until killed."""
+    with Segment.attach(bells, writable=True) as shared, select.epoll() as epoll:
+        idle = Idle(shared, name, epoll_fd=epoll.fileno())
+        say(f"bell {idle.bell}")
+        sys.stdin.readline()
+
+
+def run_core(ring: str, readers: str, page: str, bells: str, directory: str) -> None:
+    """A core with a journal, until it is told to stop."""
+    with (
+        Segment.attach(ring) as stream,
+        Segment.attach(readers, writable=True) as cursors,
+        Segment.attach(page, writable=True) as own,
+        Segment.attach(bells, writable=True) as shared,
+    ):
+        core = Core(own, shared, "recorder", "park")
+        core.add("journal", Journal(Path(directory), stream, cursors, 1024))
+        core.stop_on_signals()
+        say("ready")
+        core.run()
+        core.close()
+    say("stopped")
+
+
+FUNCTIONS = {
+    function.__name__: function
+    for function in (
+        lane_produce,
+        lane_produce_for_ever,
+        ring_write,
+        write_read_only,
+        sleep_on_lane,
+        hold_bell,
+        run_core,
+    )
+}
+
+if __name__ == "__main__":
+    FUNCTIONS[sys.argv[1]](*sys.argv[2:])

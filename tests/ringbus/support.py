@@ -1,0 +1,197 @@
+"""Messages whose every byte follows from their number, rings of private memory, and child processes."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ringbus._ringbus import ffi, lib
+from ringbus.idle import bells_bytes, create_bells
+from ringbus.journal import Journal
+from ringbus.lane import create_lane, lane_bytes
+from ringbus.memory import Block, Memory
+from ringbus.messages import MESSAGE
+from ringbus.multicast import Writer, create_multicast, multicast_bytes, readers_bytes
+from ringbus.replay import Replay
+from ringbus.segment import Segment, segment_name
+
+ROOT = Path(__file__).resolve().parents[2]
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+# Bounds a wait for something that must come; reached only by a failing test.
+PATIENCE_ROUNDS = 20_000_000
+
+
+def numbered(first: int, count: int) -> NDArray[np.void]:
+    """Messages first..first+count-1: their number in `time_ns`, and a body that follows from it."""
+    out: NDArray[np.void] = np.zeros(count, MESSAGE)
+    numbers = np.arange(first, first + count, dtype=np.uint64)
+    out["time_ns"] = numbers
+    out.view(np.uint64).reshape(count, 8)[:, 4:] = body(numbers)
+    return out
+
+
+def body(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The four words of the body of each number."""
+    return numbers[:, None] * GOLDEN + np.arange(4, dtype=np.uint64)
+
+
+def numbers_of(messages: NDArray[np.void]) -> NDArray[np.uint64]:
+    """Numbers of messages made by `numbered`; fails if one is torn: half one number, half another."""
+    numbers = np.ascontiguousarray(messages["time_ns"])
+    words = np.ascontiguousarray(messages).view(np.uint64).reshape(len(messages), 8)
+    assert np.array_equal(words[:, 4:], body(numbers)), "a message is torn"
+    return numbers
+
+
+def run_of(first: int, last: int) -> list[int]:
+    """first..last, as a list."""
+    return list(range(first, last + 1))
+
+
+def make_lane(capacity: int) -> Block:
+    """A lane in private memory."""
+    block = Block(lane_bytes(capacity))
+    create_lane(block, capacity, "lane")
+    return block
+
+
+def make_bells(name: str = "bells") -> Block:
+    """Bells in private memory."""
+    block = Block(bells_bytes())
+    create_bells(block, name)
+    return block
+
+
+def make_ring(capacity: int) -> tuple[Block, Block]:
+    """A multicast ring and its readers in private memory."""
+    ring, readers = Block(multicast_bytes(capacity)), Block(readers_bytes())
+    create_multicast(ring, readers, capacity, "stream")
+    return ring, readers
+
+
+def make_shared_ring(exchange: str, capacity: int) -> tuple[Segment, Segment]:
+    """The same as named segments."""
+    ring = Segment.create(segment_name(exchange, "stream"), multicast_bytes(capacity))
+    readers = Segment.create(segment_name(exchange, "stream.readers"), readers_bytes())
+    create_multicast(ring, readers, capacity, exchange)
+    return ring, readers
+
+
+def patch(memory: Memory, offset: int, data: bytes) -> None:
+    """Overwrite bytes of a structure."""
+    ffi.memmove(ffi.cast("char *", memory.address) + offset, data, len(data))
+
+
+def word(memory: Memory, offset: int) -> int:
+    """One 64-bit word of a structure."""
+    return int(ffi.cast("uint64_t *", ffi.cast("char *", memory.address) + offset)[0])
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    """Give the CPU away until `condition` holds."""
+    for _ in range(PATIENCE_ROUNDS):
+        if condition():
+            return
+        lib.rb_status_at(0)
+    raise AssertionError(f"never came: {what}")
+
+
+class Recorded:
+    """A stream with its journal, stepped by the test.
+
+    The journal's gate is claimed before the first message, as the launcher does it.
+    """
+
+    def __init__(self, directory: Path, capacity: int = 64, segment_messages: int = 1024) -> None:
+        self.directory = directory
+        self.segment_messages = segment_messages
+        self.ring, self.readers = make_ring(capacity)
+        self.journal = self.attach()
+        self.writer = Writer(self.ring, self.readers)
+
+    def attach(self, name: str = "journal") -> Journal:
+        """A journal over the files and the ring as they are: what a restarted process does."""
+        return Journal(self.directory, self.ring, self.readers, self.segment_messages, name)
+
+    def write(self, count: int) -> None:
+        """Publish and journal `count` more messages."""
+        last = self.writer.next + count - 1
+        while self.writer.next <= last:
+            first = self.writer.next
+            self.writer.publish(numbered(first, last - first + 1))
+            self.journal.step()
+
+    def replay(self, start: int = 1, live: bool = True) -> Replay:
+        """A reader of files and ring, or of files only."""
+        ring = self.ring if live else None
+        return Replay(ring, self.directory, start, self.segment_messages)
+
+    def path(self, index: int) -> Path:
+        """A segment file."""
+        return self.directory / f"stream-{index:08d}.rbj"
+
+    def damage(self, sequence: int, data: bytes, offset: int = 40) -> None:
+        """Overwrite bytes of a message in its file."""
+        index, place = divmod(sequence - 1, self.segment_messages)
+        with self.path(index).open("r+b") as file:
+            file.seek(4096 + place * 64 + offset)
+            file.write(data)
+
+
+def drain(replay: Replay, limit: int = 4096) -> list[int]:
+    """All that a reader gets until nothing is new: numbers, each checked."""
+    out: list[int] = []
+    for _ in itertools.count():
+        got = replay.poll(limit)
+        if len(got) == 0:
+            break
+        assert np.array_equal(got["sequence"], got["time_ns"])
+        out += numbers_of(got).tolist()
+    return out
+
+
+class Child:
+    """A process that runs a function of tests.ringbus.children; it says lines, and ends with one."""
+
+    def __init__(self, function: str, *arguments: object) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.ringbus.children", function, *map(str, arguments)],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def line(self) -> str:
+        """The next line that it says; fails with its errors if it says none."""
+        assert self.process.stdout is not None
+        text = self.process.stdout.readline()
+        if not text:
+            _, errors = self.process.communicate(timeout=30)
+            raise AssertionError(f"the child ended with {self.process.returncode}: {errors}")
+        return text.strip()
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self.process.kill()
+        self.process.wait(timeout=30)
+
+    def end(self) -> int:
+        """Its exit status, < 0 is a signal."""
+        self.process.communicate(timeout=30)
+        return int(self.process.returncode)
+
+    def __enter__(self) -> Child:
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate(timeout=30)
