@@ -46,7 +46,8 @@ int32_t rb_lane_attach(rb_lane *lane, void *memory, size_t bytes)
     lane->tail_local = rb_load_acquire(&shared->tail);
     lane->head_local = rb_load_acquire(&shared->head);
     lane->head_cached = lane->head_local;
-    RB_CHECK(lane->tail_local - lane->head_local <= capacity || lane->head_local > lane->tail_local);
+    RB_CHECK(lane->tail_local - lane->head_local <= capacity ||
+             lane->head_local > lane->tail_local);
     return RB_OK;
 }
 

@@ -1,15 +1,15 @@
 /*
  * Lane: a bounded, lossless ring of 64-byte messages with one producer and one consumer.
  *
- * Each slot is guarded by its own first word: a message is there when its `sequence` equals the slot's
- * position + 1. Guard and payload share a cache line, so a hop costs one coherence miss; head and tail
- * are only looked at when the lane seems full, and by whoever watches.
+ * Each slot is guarded by its own first word: a message is there when its `sequence` equals the
+ * slot's position + 1. Guard and payload share a cache line, so a hop costs one coherence miss;
+ * head and tail are only looked at when the lane seems full, and by whoever watches.
  *
- * Who: the producer functions from one thread of one process at a time, the consumer functions from one
- * other; `rb_lane_valid` and the getters from anybody. Progress: every call is wait-free; a full lane is
- * a return value. Crash: a message is whole or absent, the guard is written last; a new producer or
- * consumer calls attach and goes on where the dead one stopped (`repair`).
- * Source: the slot guard of FastForward (Giacomoni 2008) with the positions of rigtorp's SPSCQueue.
+ * Who: the producer functions from one thread of one process at a time, the consumer functions from
+ * one other; `rb_lane_valid` and the getters from anybody. Progress: every call is wait-free; a
+ * full lane is a return value. Crash: a message is whole or absent, the guard is written last; a
+ * new producer or consumer calls attach and goes on where the dead one stopped (`repair`). Source:
+ * the slot guard of FastForward (Giacomoni 2008) with the positions of rigtorp's SPSCQueue.
  */
 #ifndef RINGBUS_LANE_H
 #define RINGBUS_LANE_H
@@ -48,8 +48,9 @@ size_t rb_lane_bytes(uint64_t capacity);
 int32_t rb_lane_init(void *memory, size_t bytes, uint64_t capacity, const char *name);
 /* Verifies the memory and makes a handle that goes on at the shared head and tail. */
 int32_t rb_lane_attach(rb_lane *lane, void *memory, size_t bytes);
-/* For a producer or consumer that takes over from a dead one; the dead one must be dead. Messages that
- * were committed but not counted are counted; half-committed groups are erased. Returns lines erased. */
+/* For a producer that takes over from one that is dead; the consumer may be at work. Messages that
+ * were committed but not counted are counted; half-committed groups are erased. Returns lines
+ * erased. A consumer's successor needs attach only. */
 int64_t rb_lane_repair(rb_lane *lane);
 /* Whether every slot between head and tail is as it must be. RB_OK, RB_CORRUPT. Only at rest. */
 int32_t rb_lane_valid(const rb_lane *lane);
@@ -57,8 +58,8 @@ int32_t rb_lane_valid(const rb_lane *lane);
 uint64_t rb_lane_depth(const rb_lane *lane);
 uint64_t rb_lane_capacity(const rb_lane *lane);
 
-/* Producer: copies `count` messages in, whole groups or nothing. Returns count, or 0 when they do not
- * fit now. RB_USAGE if they never could. Sequences are overwritten. */
+/* Producer: copies `count` messages in, whole groups or nothing. Returns count, or 0 when they do
+ * not fit now. RB_USAGE if they never could. Sequences are overwritten. */
 int64_t rb_lane_offer(rb_lane *lane, const void *messages, int64_t count);
 /* Consumer: copies up to `limit` messages out and releases them. */
 int64_t rb_lane_take(rb_lane *lane, void *out, int64_t limit);
@@ -74,7 +75,8 @@ static inline uint64_t rb_lane_room(rb_lane *lane, uint64_t wanted)
 {
     uint64_t room = lane->mask + 1 - (lane->tail_local - lane->head_cached);
     if (room < wanted) {
-        /* L1 acquire; pairs with L2 in rb_lane_release: the consumer is done with what we overwrite. */
+        /* L1 acquire; pairs with L2 in rb_lane_release: the consumer is done with what we
+         * overwrite. */
         lane->head_cached = rb_load_acquire(&lane->shared->head);
         room = lane->mask + 1 - (lane->tail_local - lane->head_cached);
     }
@@ -87,7 +89,8 @@ static inline rb_message *rb_lane_slot(const rb_lane *lane, uint64_t n)
     return rb_lane_at(lane, lane->tail_local + n);
 }
 
-/* Producer: makes the next `count` filled slots visible, last first, so that they appear at once. */
+/* Producer: makes the next `count` filled slots visible, last first, so that they appear at once.
+ */
 static inline void rb_lane_commit(rb_lane *lane, uint64_t count)
 {
     uint64_t tail = lane->tail_local;
@@ -100,8 +103,9 @@ static inline void rb_lane_commit(rb_lane *lane, uint64_t count)
     rb_store_relaxed(&lane->shared->tail, lane->tail_local);
 }
 
-/* Producer: notes when the message at `position` was committed. Written behind the guard, so that its
- * cache line is never waited for; a consumer that is quicker sees an older stamp and can tell. */
+/* Producer: notes when the message at `position` was committed. Written behind the guard, so that
+ * its cache line is never waited for; a consumer that is quicker sees an older stamp and can tell.
+ */
 static inline void rb_lane_note(const rb_lane *lane, uint64_t position, uint64_t now_ns)
 {
     /* relaxed: a measurement, checked for plausibility by its reader. */

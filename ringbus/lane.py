@@ -72,7 +72,7 @@ class Lane:
         return out[:count]
 
     def repair(self) -> int:
-        """Take over from a dead producer or consumer; returns the half-written messages erased."""
+        """As producer, take over from a dead one; returns the half-written messages erased."""
         return check(lib.rb_lane_repair(self.handle), "lane")
 
     def valid(self) -> None:

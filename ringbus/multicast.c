@@ -53,6 +53,28 @@ static int32_t verify_ring(const void *ring, size_t bytes)
     return needed != 0 && needed == shared->layout.bytes ? RB_OK : RB_SIZE;
 }
 
+/*
+ * tail is announced once a batch: a dead writer may have published beyond it, on a small ring even
+ * a lap or more. Each slot says what it holds; a busy one was being written, so all before it is
+ * there.
+ */
+static uint64_t find_next(const rb_writer *writer)
+{
+    uint64_t next = rb_load_acquire(&writer->shared->tail) + 1;
+    for (uint64_t n = 0; n <= writer->mask + 1; n++) {
+        uint64_t guard = rb_load_acquire(&writer->slots[(next - 1) & writer->mask].header.sequence);
+        uint64_t sequence = guard & ~RB_SEQUENCE_BUSY;
+        if (sequence < next) {
+            break;
+        }
+        if (guard != sequence) {
+            return sequence;
+        }
+        next = sequence + 1;
+    }
+    return next;
+}
+
 int32_t rb_multicast_writer_attach(rb_writer *writer, void *ring, size_t ring_bytes, void *readers,
                                    size_t readers_bytes)
 {
@@ -72,16 +94,7 @@ int32_t rb_multicast_writer_attach(rb_writer *writer, void *ring, size_t ring_by
     writer->stamps = (uint64_t *)(writer->slots + capacity);
     writer->mask = capacity - 1;
     writer->gate_cached = 0;
-    /* tail is announced once a batch: a dead writer may have published beyond it. */
-    uint64_t next = rb_load_acquire(&shared->tail) + 1;
-    for (uint64_t n = 0; n < capacity; n++) {
-        uint64_t *guard = &writer->slots[(next - 1) & writer->mask].header.sequence;
-        if (rb_load_acquire(guard) != next) {
-            break;
-        }
-        next++;
-    }
-    writer->next = next;
+    writer->next = find_next(writer);
     rb_multicast_announce(writer);
     return RB_OK;
 }
@@ -97,7 +110,7 @@ uint64_t rb_multicast_room(rb_writer *writer, uint64_t wanted)
     for (uint32_t i = 0; i < RB_READERS_MAX; i++) {
         rb_reader_slot *slot = &writer->readers->slots[i];
         /* M8 acquire; pairs with M9 in gate_attach: a gating slot has a valid cursor. */
-        if (rb_load_acquire_u32(&slot->state) == RB_READER_FREE) {
+        if (rb_load_acquire_u32(&slot->state) != RB_READER_GATING) {
             continue;
         }
         /* M10 acquire; pairs with M11 in rb_multicast_release: the reader is done with it. */
@@ -164,8 +177,8 @@ static rb_reader_slot *find_gate(rb_readers_shared *readers, const char *name)
     return NULL;
 }
 
-int32_t rb_multicast_gate_attach(rb_reader *reader, const void *ring, size_t ring_bytes, void *readers,
-                                 size_t readers_bytes, const char *name)
+int32_t rb_multicast_gate_attach(rb_reader *reader, const void *ring, size_t ring_bytes,
+                                 void *readers, size_t readers_bytes, const char *name)
 {
     int32_t status = rb_multicast_reader_attach(reader, ring, ring_bytes, 1);
     if (status != RB_OK) {
@@ -255,6 +268,9 @@ int64_t rb_multicast_poll(rb_reader *reader, void *out, int64_t limit)
 
 int64_t rb_multicast_get(const rb_reader *reader, uint64_t sequence, void *out)
 {
+    if (sequence == 0) {
+        return RB_USAGE;
+    }
     return copy_out(&reader->slots[(sequence - 1) & reader->mask], sequence, out);
 }
 
@@ -279,13 +295,16 @@ uint64_t rb_multicast_oldest(const rb_reader *reader)
     uint64_t tail = rb_multicast_tail(reader);
     uint64_t capacity = reader->mask + 1;
     uint64_t oldest = tail > capacity ? tail - capacity + 1 : 1;
-    /* tail lags behind what is published: step over what a running writer has overwritten already. */
+    /* tail lags behind what is published: step over what a running writer has overwritten already.
+     */
     for (uint64_t n = 0; n < capacity; n++) {
         const rb_message *slot = &reader->slots[(oldest - 1) & reader->mask];
-        if ((rb_load_acquire(&slot->header.sequence) & ~RB_SEQUENCE_BUSY) <= oldest) {
+        uint64_t there = rb_load_acquire(&slot->header.sequence) & ~RB_SEQUENCE_BUSY;
+        if (there <= oldest) {
             break;
         }
-        oldest++;
+        /* It is one or more laps ahead: what is a lap behind it is gone. */
+        oldest = there - capacity + 1;
     }
     return oldest;
 }

@@ -1,19 +1,19 @@
 /*
  * Multicast: one writer, any number of readers, every reader sees every message in the same order.
  *
- * A ring of 64-byte messages. Each slot is a seqlock whose word is the message's own `sequence`: the
- * writer marks the slot busy, writes the payload, then the sequence; a reader copies between two looks
- * at it. The writer never waits for a lossy reader; one that is overtaken gets RB_LAPPED and the range it
- * missed, never a torn or stale message. A gating reader owns a line in a second structure (`readers`),
- * and the writer does not overwrite what that reader has not released.
+ * A ring of 64-byte messages. Each slot is a seqlock whose word is the message's own `sequence`:
+ * the writer marks the slot busy, writes the payload, then the sequence; a reader copies between
+ * two looks at it. The writer never waits for a lossy reader; one that is overtaken gets RB_LAPPED
+ * and the range it missed, never a torn or stale message. A gating reader owns a line in a second
+ * structure (`readers`), and the writer does not overwrite what that reader has not released.
  *
  * Two structures, so that a reader maps the stream read-only and can write its own cursor only.
  *
- * Who: writer functions from one thread of one process; a reader handle from one thread; any number of
- * handles. Progress: the writer is wait-free but for gating readers, whose room is a return value;
- * readers are wait-free per poll. Crash: a dead writer leaves at most one slot marked busy, which
- * `rb_multicast_writer_attach` of its successor takes back; a dead lossy reader leaves nothing; a dead
- * gating reader stops the writer until its slot is attached again or closed.
+ * Who: writer functions from one thread of one process; a reader handle from one thread; any number
+ * of handles. Progress: the writer is wait-free but for gating readers, whose room is a return
+ * value; readers are wait-free per poll. Crash: a dead writer leaves at most one slot marked busy,
+ * which `rb_multicast_writer_attach` of its successor takes back; a dead lossy reader leaves
+ * nothing; a dead gating reader stops the writer until its slot is attached again or closed.
  * Source: the seqlock (Boehm 2012) per slot, after Aeron's broadcast buffer.
  */
 #ifndef RINGBUS_MULTICAST_H
@@ -39,12 +39,14 @@ enum rb_reader_state {
 /* In shared memory: this, then `capacity` slots, then `capacity` stamps. */
 typedef struct rb_multicast_shared {
     rb_layout layout;
-    RB_ALIGNED uint64_t tail; /* owner: writer; last sequence published, at least; read by anybody */
+    RB_ALIGNED uint64_t
+        tail; /* owner: writer; last sequence published, at least; read by anybody */
 } rb_multicast_shared;
 
 typedef struct rb_reader_slot {
-    RB_ALIGNED uint64_t cursor; /* owner: the reader; last sequence it is done with; read by the writer */
-    uint32_t state;             /* enum rb_reader_state */
+    RB_ALIGNED uint64_t
+        cursor;     /* owner: the reader; last sequence it is done with; read by the writer */
+    uint32_t state; /* enum rb_reader_state */
     uint32_t pid;
     char name[32];
 } rb_reader_slot;
@@ -86,25 +88,28 @@ int32_t rb_readers_init(void *memory, size_t bytes, const char *name);
 /* The one writer, or its successor: goes on behind the last whole message. */
 int32_t rb_multicast_writer_attach(rb_writer *writer, void *ring, size_t ring_bytes, void *readers,
                                    size_t readers_bytes);
-/* Messages that may be written now without overtaking a gating reader; looks again if below `wanted`. */
+/* Messages that may be written now without overtaking a gating reader; looks again if below
+ * `wanted`. */
 uint64_t rb_multicast_room(rb_writer *writer, uint64_t wanted);
-/* Copies `count` messages onto the stream with fresh sequences and checksums. Returns how many fitted. */
+/* Copies `count` messages onto the stream with fresh sequences and checksums. Returns how many
+ * fitted. */
 int64_t rb_multicast_offer(rb_writer *writer, const void *messages, int64_t count);
 uint64_t rb_multicast_next(const rb_writer *writer);
 
 /* A lossy reader that wants `next` (>= 1) first. The memory may be mapped read-only. */
 int32_t rb_multicast_reader_attach(rb_reader *reader, const void *ring, size_t ring_bytes,
                                    uint64_t next);
-/* A gating reader: claims the slot called `name` or takes it over from a dead process, whose place it
- * keeps. A new one starts at the oldest message that is still there. RB_FULL, RB_LAPPED. */
-int32_t rb_multicast_gate_attach(rb_reader *reader, const void *ring, size_t ring_bytes, void *readers,
-                                 size_t readers_bytes, const char *name);
+/* A gating reader: claims the slot called `name` or takes it over from a dead process, whose place
+ * it keeps. A new one starts at the oldest message that is still there. RB_FULL, RB_LAPPED. */
+int32_t rb_multicast_gate_attach(rb_reader *reader, const void *ring, size_t ring_bytes,
+                                 void *readers, size_t readers_bytes, const char *name);
 /* Gives the gate up: the writer no longer waits for it. */
 void rb_multicast_gate_close(rb_reader *reader);
-/* Lossy: copies up to `limit` messages out, oldest first. 0: nothing new. RB_LAPPED: `next` is no longer
- * there; the reader stays where it is until rb_multicast_seek. */
+/* Lossy: copies up to `limit` messages out, oldest first. 0: nothing new. RB_LAPPED: `next` is no
+ * longer there; the reader stays where it is until rb_multicast_seek. */
 int64_t rb_multicast_poll(rb_reader *reader, void *out, int64_t limit);
-/* Copies the one message `sequence`. 1; 0 if it is not there yet; RB_LAPPED if no longer. */
+/* Copies the one message `sequence`. 1; 0 if it is not there yet; RB_LAPPED if no longer; RB_USAGE:
+ * 0. */
 int64_t rb_multicast_get(const rb_reader *reader, uint64_t sequence, void *out);
 /* Sets the sequence that is wanted next. */
 void rb_multicast_seek(rb_reader *reader, uint64_t next);
@@ -119,8 +124,10 @@ uint64_t rb_multicast_laps(const rb_reader *reader);
 uint64_t rb_multicast_stamp(const rb_reader *reader, uint64_t sequence);
 /* Gating: done with everything up to and including `sequence`. */
 void rb_multicast_release(rb_reader *reader, uint64_t sequence);
-/* Gate n of RB_READERS_MAX as a watcher sees it: 1 and its name, cursor and pid, or 0 if it is free. */
-int32_t rb_readers_get(const void *readers, uint32_t n, char *name, uint64_t *cursor, uint32_t *pid);
+/* Gate n of RB_READERS_MAX as a watcher sees it: 1 and its name, cursor and pid, or 0 if it is
+ * free. */
+int32_t rb_readers_get(const void *readers, uint32_t n, char *name, uint64_t *cursor,
+                       uint32_t *pid);
 /* cffi: end */
 
 /* Gating reader: message `sequence` in place, NULL while it is not there. Valid until released. */
@@ -131,13 +138,23 @@ static inline const rb_message *rb_multicast_peek(const rb_reader *reader, uint6
     return rb_load_acquire(&slot->header.sequence) == sequence ? slot : NULL;
 }
 
+/* Whether message `sequence` was overwritten: a gating reader that was lapped before its gate held.
+ */
+static inline int rb_multicast_is_gone(const rb_reader *reader, uint64_t sequence)
+{
+    const rb_message *slot = &reader->slots[(sequence - 1) & reader->mask];
+    /* relaxed: only compared; nothing of the message is read. */
+    return (rb_load_relaxed(&slot->header.sequence) & ~RB_SEQUENCE_BUSY) > sequence;
+}
+
 /* Writer: puts one message onto the stream; there must be room. Its sequence must be `next`. */
 static inline void rb_multicast_publish(rb_writer *writer, const rb_message *message)
 {
     rb_message *slot = &writer->slots[(writer->next - 1) & writer->mask];
     /* relaxed: M3 below orders it before the payload. */
     rb_store_relaxed(&slot->header.sequence, writer->next | RB_SEQUENCE_BUSY);
-    /* M3 release fence; pairs with M4 in rb_multicast_poll: who sees new payload sees the busy mark. */
+    /* M3 release fence; pairs with M4 in rb_multicast_poll: who sees new payload sees the busy
+     * mark. */
     rb_fence_release();
     for (uint32_t i = 1; i < 8; i++) {
         /* relaxed: ordered by M3 before and M2 behind. */
