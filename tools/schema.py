@@ -97,6 +97,12 @@ def _get(element: ElementTree.Element, key: str, where: str) -> str:
     return value
 
 
+def _primitive(name: str, where: str) -> tuple[int, str, str]:
+    if name not in PRIMITIVES:
+        raise SchemaError(f"{where}: unknown primitive type '{name}'")
+    return PRIMITIVES[name]
+
+
 def _check_layout(fields: list[Field], start: int, end: int, where: str) -> None:
     """Fields fill start..end without a hole or an overlap, each naturally aligned."""
     at = start
@@ -144,7 +150,7 @@ def load(path: Path = SOURCE) -> Schema:
     }
     for item in types.findall("type"):
         name = _get(item, "name", "types")
-        size, c_type, fmt = PRIMITIVES[_get(item, "primitiveType", name)]
+        size, c_type, fmt = _primitive(_get(item, "primitiveType", name), name)
         length = int(item.get("length", "1"))
         known[name] = (size, c_type, f"S{length}" if fmt == "S1" else fmt, length)
     enums: list[Enumeration] = []
@@ -152,7 +158,7 @@ def load(path: Path = SOURCE) -> Schema:
         for item in types.findall(tag):
             name = _get(item, "name", "types")
             primitive = _get(item, "encodingType", name)
-            size, c_type, fmt = PRIMITIVES[primitive]
+            size, c_type, fmt = _primitive(primitive, name)
             values = _values(item, name, tag == "set")
             limit = 1 << (8 * size)
             if any(value >= limit for _, value, _ in values):
