@@ -1,0 +1,182 @@
+"""A seeded day of trading by two contributors, who race for the same orders.
+
+The order in which the sequencer takes proposals is fixed by the seed. Sessions trade in all
+instruments, but what is in flight at one time is for one instrument: a lock is a topic in a shard,
+so that with fewer shards a trade in one instrument can make a proposal for another one stale, and
+the same trading would then not be the same input.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.fused import FusedEngine, Size
+from ringbus.messages import (
+    INSTRUMENT_NONE,
+    SESSION_EVENT,
+    SessionEventKind,
+    Side,
+    Template,
+    TimeInForce,
+)
+from ringbus.multicast import Reader
+from tests.engine.parts import Lines, count, counter, sequence_one
+from tests.engine.trader import Trader, lines
+
+INSTRUMENTS = 6
+TOPICS = 10
+PRICES = range(95, 106)
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """What came out, and what went in: (contributor, group) in the order of the inputs."""
+
+    stream: Lines
+    proposals: list[tuple[int, Lines]]
+    book_hashes: list[int]
+    lost: int
+    gave_up: int
+    rejected: int
+    dropped: int
+
+
+def size(shards: int, lane_slots: int = 256) -> Size:
+    return Size(
+        instruments=INSTRUMENTS,
+        shards=shards,
+        topics=TOPICS,
+        contributors=2,
+        stream_slots=1 << 17,
+        lane_slots=lane_slots,
+    )
+
+
+def trade(shards: int, seed: int, proposals: int, shard_of: bytes | None = None) -> Day:
+    """Trade until that many proposals were made."""
+    return _Market(shards, seed, shard_of).run(proposals)
+
+
+class _Market:
+    def __init__(self, shards: int, seed: int, shard_of: bytes | None) -> None:
+        self._draw = random.Random(seed)
+        self._engine = FusedEngine(size(shards), shard_of=shard_of)
+        self._reader = Reader(self._engine.ring)
+        self._dropped = [counter() for _ in self._engine.shards]
+        for shard, one in zip(self._engine.shards, self._dropped, strict=True):
+            shard.measure(0, one)
+        where = self._engine.shard_of
+        # One contributor keeps one proposal a session in flight, the other up to three.
+        self._traders = [Trader(1, (1, 2, 3), where), Trader(2, (4, 5, 6), where, 3)]
+        self._proposals: list[tuple[int, Lines]] = []
+        self._stream: list[Lines] = []
+        # Topics of proposals that are refused, or stale on purpose; by (topic, shard).
+        self._numbers: dict[tuple[int, int], int] = {}
+
+    def run(self, proposals: int) -> Day:
+        while len(self._proposals) < proposals:
+            instrument = self._draw.randrange(INSTRUMENTS)
+            for trader in self._traders:
+                for topic in trader.sessions:
+                    for _ in range(self._draw.choice((0, 1, 1, 2, 3))):
+                        self._want(trader, topic, instrument)
+            if self._draw.random() < 0.3:
+                self._say_odd()
+            while not all(trader.idle for trader in self._traders):
+                self._round()
+        self._engine.close()
+        return Day(
+            np.concatenate(self._stream),
+            self._proposals,
+            [book.hash() for book in self._engine.books],
+            sum(trader.lost for trader in self._traders),
+            sum(trader.gave_up for trader in self._traders),
+            sum(trader.rejected for trader in self._traders),
+            sum(count(one) for one in self._dropped),
+        )
+
+    def _want(self, trader: Trader, topic: int, instrument: int) -> None:
+        draw = self._draw
+        orders = trader.sessions[topic].orders
+        own = [number for number, order in orders.items() if order.instrument == instrument]
+        kind = draw.random()
+        price, quantity = draw.choice(PRICES), draw.randrange(1, 30)
+        tag = b"tag %d" % quantity if draw.random() < 0.2 else b""
+        if own and kind < 0.30:
+            trader.cancel(topic, draw.choice(own), draw.choice((1, 5, 1000)))
+        elif own and kind < 0.45:
+            trader.replace(topic, draw.choice(own), price, quantity, tag)
+        elif kind < 0.50:
+            # Refused by the book: no quantity, no price, no such time in force.
+            wrong = draw.choice(((price, 0, 0), (0, 5, 0), (price, 5, 9)))
+            trader.new_order(topic, instrument, draw.choice((1, 2)), *wrong, tag)
+        else:
+            time = draw.choice((TimeInForce.DAY, TimeInForce.DAY, TimeInForce.IMMEDIATE_OR_CANCEL))
+            side = draw.choice((Side.BUY, Side.SELL))
+            # Now and then one that sweeps the whole side.
+            if draw.random() < 0.03:
+                price, quantity = (200 if side == Side.BUY else 1), 2000
+            trader.new_order(topic, instrument, side, price, quantity, time, tag)
+
+    def _round(self) -> None:
+        """Everybody sends at once, in an order drawn from the seed; then all of it is answered."""
+        groups = [(n, group) for n, one in enumerate(self._traders) for group in one.outgoing()]
+        # A contributor's own keep their order.
+        order = [n for n, _ in groups]
+        self._draw.shuffle(order)
+        of = [[group for n, group in groups if n == trader] for trader in range(2)]
+        for n in order:
+            self._say(n, of[n].pop(0))
+        self._answer()
+
+    def _say(self, contributor: int, group: Lines) -> None:
+        self._proposals.append((contributor, group))
+        assert sequence_one(self._engine, contributor, group)
+
+    def _answer(self) -> None:
+        self._engine.settle()
+        news = self._reader.poll().copy()
+        self._stream.append(news)
+        for trader in self._traders:
+            trader.take(news)
+
+    def _say_odd(self) -> None:
+        """An event, a refused template, an unknown instrument, a stale number; topics 7 to 9."""
+        draw = self._draw
+        topic = draw.choice((7, 8, 9))
+        contributor = draw.randrange(2)
+        group = lines(
+            SESSION_EVENT,
+            Template.SESSION_EVENT,
+            topic=topic,
+            instrument=INSTRUMENT_NONE,
+            next_message=draw.randrange(1000),
+            kind=SessionEventKind.LOGIN,
+        )
+        number = self._numbers.get((topic, 0), 0) + 1
+        kind = draw.randrange(4)
+        if kind == 1:
+            group["template_id"] = 99
+        elif kind == 2:
+            group = lines(SESSION_EVENT, Template.SESSION_EVENT, topic=topic, instrument=77)
+        elif kind == 3:
+            number += draw.choice((-1, 1, 5))
+        group["topic_sequence"] = number
+        if kind != 3:
+            self._numbers[topic, 0] = number
+        self._say(contributor, group)
+        self._answer()
+
+
+def feed(
+    engine: FusedEngine, proposals: list[tuple[int, Lines]], between: Callable[[], None]
+) -> None:
+    """Let the sequencer take the same proposals in the same order; `between` runs the others."""
+    for contributor, group in proposals:
+        while not sequence_one(engine, contributor, group):
+            between()
+        between()
