@@ -18,7 +18,8 @@ help: ## This list.
 check-machine:
 	@command -v $(PYTHON) >/dev/null || { echo "missing: python3 (3.11 or later): apt-get install python3"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "missing: Python 3.11 or later; this is $$($(PYTHON) -V): make PYTHON=python3.11 ..."; exit 1; }
-	@command -v gcc >/dev/null || { echo "missing: gcc: apt-get install gcc libc6-dev"; exit 1; }
+	@command -v gcc >/dev/null || { echo "missing: gcc: apt-get install gcc"; exit 1; }
+	@echo 'int main(void) { return 0; }' | gcc -x c -o /dev/null - 2>/dev/null || { echo "missing: the C library's headers: apt-get install libc6-dev"; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "missing: venv: apt-get install python3-venv"; exit 1; }
 	@test "$$(uname -s)" = Linux || { echo "missing: Linux (futex, epoll, /dev/shm)"; exit 1; }
 
