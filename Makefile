@@ -38,7 +38,7 @@ $(VENV)/ready: pyproject.toml tools/headers.sh | check-machine
 # as they are: nothing is rebuilt by an import.
 .PHONY: build
 build: $(VENV)/configured ## Build the C core in place and make .venv/bin/ringbus.
-	@ninja -C $(BUILD) --quiet
+	@. $(VENV)/headers.env; ninja -C $(BUILD) --quiet
 	@for name in ringbus engine ports; do \
 	  cp --update --remove-destination $(BUILD)/_$$name.*.so $$name/; done
 
