@@ -42,7 +42,7 @@ SEGMENT_MESSAGES = 1024
 TICK = 100
 PRICE = 150 * TICK
 PASSWORD = "SECRET"
-USERS = ("ALICE", "BOB", "CAROL", "DAVE")
+USERS = ("ALICE", "BOB", "CAROL", "DAVE", "ERIN", "FRANK")
 # Unknown contributors' messages on a client's topic come from here.
 INTRUDER = 1
 # Cheap to verify: it is the port that is tested.
@@ -129,7 +129,8 @@ class Client:
 class Exchange:
     """Engine, port and authenticator; use it with `with`.
 
-    Args: directory: of a journal, None for none; stream_slots: how long the ring remembers.
+    Args: directory: of a journal, None for none; stream_slots: how long the ring remembers;
+    lane_slots: of every lane.
     """
 
     def __init__(
@@ -137,8 +138,9 @@ class Exchange:
         limits: Limits | None = None,
         directory: Path | None = None,
         stream_slots: int = 1 << 16,
+        lane_slots: int = 4096,
     ) -> None:
-        size = Size(2, shards=2, topics=8, contributors=2, stream_slots=stream_slots)
+        size = Size(2, 2, len(USERS) + 1, 2, stream_slots, lane_slots)
         self.engine = FusedEngine(size, clock="manual")
         self.engine.core.set_time(START_NS)
         self.now_ns = START_NS
@@ -178,7 +180,7 @@ class Exchange:
         self.core.close()
         self.port.close()
 
-    def restart_port(self) -> None:
+    def restart_port(self, engine: bool = True) -> None:
         """Another port takes its place: same lane, same stream, another TCP port."""
         self.kill_port()
         for client in self.clients:
@@ -186,7 +188,7 @@ class Exchange:
             client.close()
         self.clients.clear()
         self.start_port()
-        self.settle()
+        self.settle(engine)
 
     def advance(self, nanoseconds: int) -> None:
         """Let time pass."""

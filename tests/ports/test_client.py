@@ -326,9 +326,49 @@ def test_a_client_that_is_too_quick_is_stopped_by_tcp() -> None:
                 stuck += 1
             exchange.step(engine=False)
             assert sent < 100 << 20, "it was never stopped"
-        # All the while others are served, and when the engine answers, so is this one.
+        # It costs no rounds, is not taken for dead, and others are served all the while.
+        exchange.settle(engine=False)
         steady.trade()
-        exchange.until(lambda: len(alice.messages) == 1)
+        alice.reading = False
+        exchange.until(lambda: exchange.port.counts["duplicate requests"] > 1000)
+        assert exchange.port.counts["silent connections"] == 0
+
+
+def test_who_is_not_read_is_not_taken_for_dead(exchange: Exchange) -> None:
+    alice = exchange.login()
+    alice.raw(alice.session.unsequenced(enter(1).encode()) * 200)
+    exchange.settle(engine=False)
+    exchange.advance(60 * SECOND_NS)
+    exchange.settle(engine=False)
+    assert not alice.closed
+    exchange.until(lambda: exchange.port.counts["duplicate requests"] == 199)
+    assert len(exchange.say(alice, enter(2))) == 1
+
+
+def test_a_full_lane_is_waited_for() -> None:
+    with Exchange(lane_slots=8) as exchange:
+        clients = [exchange.login(user) for user in USERS]
+        before = exchange.port.counts["proposals"]
+        clients[0].send(enter(1))
+        exchange.settle(engine=False)
+        for client in clients[1:]:
+            client.send(enter(1, clordid="two lines"))
+        # 1 + 3 * 2 of 8 slots are taken, and half an order is none.
+        exchange.until(lambda: exchange.port.counts["full lane"] > 10, engine=False)
+        assert exchange.port.counts["proposals"] == before + 4
+        exchange.until(lambda: all(len(client.messages) == 1 for client in clients))
+        for client in clients[1:]:
+            assert said(OrderAccepted, client.ouch[0]).clordid == "two lines"
+
+
+def test_a_sequencer_that_has_stopped_looking_is_rung(exchange: Exchange) -> None:
+    alice = exchange.login()
+    for _ in range(10_000):
+        exchange.engine.step()
+    alice.send(enter(1))
+    for _ in range(100):
+        exchange.step()
+    assert len(alice.messages) == 1
 
 
 def test_a_lost_race_is_tried_again(exchange: Exchange) -> None:
@@ -420,6 +460,21 @@ def test_the_first_packet_is_a_login(exchange: Exchange, fault: str) -> None:
     assert not client.session.accepted
     assert events(exchange) == []
     steady.trade()
+
+
+def test_who_was_told_to_go_does_not_stay() -> None:
+    with Exchange(Limits(connections=2)) as exchange:
+        steady = Steady(exchange)
+        rude = exchange.connect()
+        rude.reading = False
+        rude.raw(b"garbage")
+        exchange.until(lambda: exchange.port.counts["malformed connections"] == 1)
+        exchange.settle()
+        late = exchange.connect("ALICE")
+        exchange.until(lambda: late.closed)
+        exchange.advance(2 * SECOND_NS)
+        steady.trade()
+        exchange.login("ALICE")
 
 
 def test_packets_come_in_pieces(exchange: Exchange) -> None:
@@ -675,14 +730,27 @@ def test_a_slow_reader_is_cut_off_and_can_come_back() -> None:
 
 
 def test_a_long_replay_is_not_a_backlog() -> None:
-    with Exchange(Limits(backlog=10, send_bytes=512)) as exchange:
-        alice = exchange.login()
-        for n in range(1, 61):
+    limits = Limits(backlog=10, send_bytes=512, socket_send_bytes=4096)
+    with Exchange(limits) as exchange:
+        alice, bob = exchange.login("ALICE"), exchange.login("BOB")
+        exchange.say(alice, enter(1, "B", 1000))
+        for n in range(2, 402):
             exchange.say(alice, enter(n, symbol="MSFT"))
             exchange.say(alice, CancelOrder(n))
         alice.close()
-        again = exchange.login()
-        assert [m.payload for m in again.messages] == [m.payload for m in alice.messages]
+        again = exchange.connect(receive_bytes=2048)
+        again.login()
+        exchange.until(lambda: again.session.accepted)
+        # It takes its time, and meanwhile something happens to it.
+        again.reading = False
+        exchange.settle()
+        for n in range(1, 6):
+            exchange.say(bob, enter(n, "S", 10), 2)
+        exchange.settle()
+        assert exchange.port.counts["slow connections"] == 0
+        again.reading = True
+        exchange.until(lambda: len(again.messages) == len(alice.messages) + 5)
+        assert again.messages[:-5] == alice.messages
 
 
 def test_replay_from_the_files(tmp_path: Path) -> None:
@@ -729,10 +797,7 @@ def test_a_proposal_of_a_dead_port_is_not_said_twice(exchange: Exchange) -> None
     alice.send(enter(2))
     exchange.until(lambda: exchange.port.counts["proposals"] == before + 1, engine=False)
     # It lies on the lane; the port dies before it hears of it, and the client asks again.
-    exchange.kill_port()
-    alice.close()
-    exchange.clients.clear()
-    exchange.start_port()
+    exchange.restart_port(engine=False)
     again = exchange.connect(next_sequence=2)
     again.login()
     exchange.until(lambda: again.session.accepted)
@@ -742,6 +807,19 @@ def test_a_proposal_of_a_dead_port_is_not_said_twice(exchange: Exchange) -> None
     assert accepted == [2]
     assert len(exchange.say(again, enter(3))) == 1
     assert exchange.port.open_orders == 3
+
+
+def test_a_login_of_a_dead_port_is_ended(exchange: Exchange) -> None:
+    alice = exchange.connect()
+    alice.login()
+    exchange.until(lambda: exchange.port.counts["proposals"] == 1, engine=False)
+    exchange.restart_port(engine=False)
+    assert exchange.port.is_live
+    assert events(exchange) == []
+    # It is sequenced when the successor has long been live.
+    exchange.settle()
+    assert events(exchange) == [SessionEventKind.LOGIN, SessionEventKind.DISCONNECT]
+    exchange.login()
 
 
 class Trader:

@@ -3,12 +3,16 @@
  * and the way from a line of the stream to what a client is shown. The engine is played by hand:
  * `turn_round` says what it would have published. Exit code 0: passed.
  */
+#include <arpa/inet.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "ports/big_endian.h"
+#include "ports/connection.h"
 #include "ports/login.h"
 #include "ports/session.h"
 #include "tests/check.h"
@@ -224,7 +228,7 @@ static prt_change trade(prt_session *session, uint8_t shard, uint32_t client_ord
 }
 
 /* Asks and lets the engine accept. */
-static void accept(prt_session *session, const prt_request *request, uint32_t locate)
+static void take(prt_session *session, const prt_request *request, uint32_t locate)
 {
     prt_proposal proposal;
     EXPECT(propose(session, request, &proposal) == PRT_PROPOSE);
@@ -415,16 +419,16 @@ static void test_capacity(void)
     make_desk(2, 10000);
     for (uint32_t n = 1; n <= 2; n++) {
         prt_request request = enter(n);
-        accept(&desk.sessions[0], &request, n);
+        take(&desk.sessions[0], &request, n);
     }
     prt_request request = enter(3);
     expect_refusal(&request, RB_TEMPLATE_NEW_ORDER, RB_REJECT_REASON_ORDER_CAPACITY);
     request = replace(1, 4, 100, 20100);
-    accept(&desk.sessions[0], &request, 1);
+    take(&desk.sessions[0], &request, 1);
     request = cancel(2, 0);
-    accept(&desk.sessions[0], &request, 0);
+    take(&desk.sessions[0], &request, 0);
     request = enter(5);
-    accept(&desk.sessions[0], &request, 2);
+    take(&desk.sessions[0], &request, 2);
     prt_desk_free(&desk);
 }
 
@@ -434,7 +438,7 @@ static void test_races(void)
     make_desk(8, 10000);
     prt_session *session = &desk.sessions[0];
     prt_request request = enter(1);
-    accept(session, &request, 5);
+    take(session, &request, 5);
     prt_proposal proposal;
 
     /* A cancel of what has just traded becomes a sequenced cancel reject. */
@@ -456,9 +460,9 @@ static void test_races(void)
     /* A line of another shard or another session takes nothing away. */
     request = enter(2);
     memcpy(request.ouch.symbol, "MAPL    ", 8);
-    accept(session, &request, 6);
+    take(session, &request, 6);
     request = enter(1);
-    accept(&desk.sessions[1], &request, 7);
+    take(&desk.sessions[1], &request, 7);
     request = enter(3);
     EXPECT(propose(session, &request, &proposal) == PRT_PROPOSE);
     change = trade(session, 1, 2, 10, 90);
@@ -478,20 +482,32 @@ static void test_races(void)
     EXPECT(prt_desk_propose(&desk, session, &proposal) == PRT_DUPLICATE);
     EXPECT(session->phase == PRT_QUIET);
 
+    /* Nor does a predecessor's message, of another order under our own name. */
+    request = enter(9);
+    EXPECT(propose(session, &request, &proposal) == PRT_PROPOSE);
+    line = proposal.lines[0];
+    line.header.sequence = ++stream_sequence;
+    line.header.publisher = PUBLISHER;
+    line.new_order.client_order_id = 4;
+    EXPECT(prt_desk_apply(&desk, &line, NULL, &change) == RB_OK);
+    EXPECT(change.lost);
+    EXPECT(prt_desk_propose(&desk, session, &proposal) == PRT_PROPOSE);
+    EXPECT(turn_round(&proposal, 8).answered);
+
     /* The engine's refusal of it answers it. */
-    request = enter(4);
+    request = enter(10);
     EXPECT(propose(session, &request, &proposal) == PRT_PROPOSE);
     line = proposal.lines[0];
     line.header.sequence = ++stream_sequence;
     line.header.publisher = PUBLISHER;
     line.header.template_id = RB_TEMPLATE_REJECTED;
     memset(line.words + 4, 0, 32);
-    line.rejected.client_order_id = 4;
+    line.rejected.client_order_id = 10;
     line.rejected.refused_template = RB_TEMPLATE_NEW_ORDER;
     line.rejected.reason = RB_REJECT_REASON_PRICE_CAPACITY;
     EXPECT(prt_desk_apply(&desk, &line, NULL, &change) == RB_OK);
     EXPECT(change.answered);
-    EXPECT(session->last_client_order_id == 4);
+    EXPECT(session->last_client_order_id == 10);
     EXPECT(prt_orders_valid(&desk.orders) == RB_OK);
     prt_desk_free(&desk);
 }
@@ -507,11 +523,11 @@ static void test_events(void)
     make_desk(8, 10000);
     prt_session *session = &desk.sessions[0];
     prt_request request = event(RB_SESSION_EVENT_KIND_LOGIN);
-    accept(session, &request, 0);
+    take(session, &request, 0);
     EXPECT(session->holder == PUBLISHER);
     EXPECT(session->outbox.count == 0);
     request = event(RB_SESSION_EVENT_KIND_DISCONNECT);
-    accept(session, &request, 0);
+    take(session, &request, 0);
     EXPECT(session->holder == 0);
     prt_proposal proposal;
     EXPECT(propose(session, &request, &proposal) == PRT_NO_EFFECT);
@@ -535,7 +551,7 @@ static void test_corruption(void)
 {
     make_desk(8, 10000);
     prt_request request = enter(1);
-    accept(&desk.sessions[0], &request, 5);
+    take(&desk.sessions[0], &request, 5);
     rb_message line = {0};
     line.header.topic = TOPIC;
     line.header.topic_sequence = 3;
@@ -610,6 +626,67 @@ static void test_translation(void)
     prt_desk_free(&desk);
 }
 
+static int connect_to(int64_t port)
+{
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT(connect(fd, (struct sockaddr *)&address, sizeof address) == 0);
+    return fd;
+}
+
+/* Turns: each connection is in a queue once, those that are gone are passed over, and the round can
+ * begin anywhere. */
+static void test_turns(void)
+{
+    prt_connections connections;
+    prt_connection *three[3];
+    int clients[4];
+    EXPECT(prt_connections_init(&connections, 3, PRT_IN_BYTES_MIN, PRT_OUT_BYTES_MIN) == RB_OK);
+    int64_t port = prt_connections_listen(&connections, "127.0.0.1", 0);
+    EXPECT(port > 0);
+    for (uint32_t n = 0; n < 3; n++) {
+        clients[n] = connect_to(port);
+        EXPECT(prt_connections_accept(&connections, 1, &three[n]) == 1);
+        EXPECT(prt_connections_number(&connections, three[n]) == n);
+    }
+    prt_connection *none = NULL;
+    EXPECT(prt_connections_accept(&connections, 1, &none) == 0);
+    clients[3] = connect_to(port);
+    EXPECT(prt_connections_accept(&connections, 1, &none) == 2);
+    for (uint32_t begin = 0; begin < 6; begin++) {
+        for (uint32_t n = 0; n < 6; n++) {
+            prt_connections_make_dirty(&connections, three[n % 3]);
+        }
+        EXPECT(prt_queue_count(&connections.dirty) == 3);
+        prt_connections_rotate_dirty(&connections, begin % 3);
+        for (uint32_t n = 0; n < 3; n++) {
+            EXPECT(prt_connections_next_dirty(&connections) == three[(begin + n) % 3]);
+        }
+        EXPECT(prt_connections_next_dirty(&connections) == NULL);
+    }
+    uint64_t event = (uint64_t)three[1]->generation << 32 | 1;
+    EXPECT(prt_connections_find(&connections, event) == three[1]);
+    EXPECT(prt_connections_find(&connections, PRT_EVENT_VERDICT) == NULL);
+    prt_connections_make_ready(&connections, three[1]);
+    prt_connections_make_ready(&connections, three[2]);
+    prt_connections_close(&connections, three[1]);
+    EXPECT(prt_connections_next_ready(&connections) == three[2]);
+    EXPECT(prt_connections_next_ready(&connections) == NULL);
+    EXPECT(prt_connections_find(&connections, event) == NULL);
+    /* The slot's next user is not taken for its last. */
+    int again = connect_to(port);
+    prt_connection *reused = NULL;
+    EXPECT(prt_connections_accept(&connections, 1, &reused) == 1);
+    EXPECT(reused == three[1]);
+    EXPECT(prt_connections_find(&connections, event) == NULL);
+    for (uint32_t n = 0; n < 4; n++) {
+        (void)close(clients[n]);
+    }
+    (void)close(again);
+    prt_connections_free(&connections);
+}
+
 enum { LOGINS = 20000 };
 
 static void *authenticate(void *state)
@@ -675,6 +752,7 @@ int main(void)
     test_events();
     test_corruption();
     test_translation();
+    test_turns();
     test_logins();
     return 0;
 }
