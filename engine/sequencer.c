@@ -237,10 +237,10 @@ static void cool(eng_sequencer *sequencer, uint32_t n)
     }
 }
 
-/* One turn: at most one group of every hot lane, beginning behind the last lane that was served. So a
- * turn that the limit cuts goes on where it was cut; beginning anew, two busy lanes with idle ones
- * between them shared single steps 1:9. A turn in vain moves on by one, so that of those who come at once
- * none is always first. */
+/* One turn: at most one group of every hot lane, beginning behind the last lane that was served. So
+ * a turn that the limit cuts goes on where it was cut; beginning anew, two busy lanes with idle ones
+ * between them shared single steps 1:9. A turn in vain moves on by one, so that of those who come at
+ * once none is always first. */
 static int64_t turn(eng_sequencer *sequencer, int64_t limit)
 {
     int64_t taken = 0;
