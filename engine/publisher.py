@@ -16,9 +16,7 @@ class Publisher:
     Thread: the core's. Source: engine/publisher.h.
     """
 
-    def __init__(
-        self, core: Core, ring: Memory, readers: Memory, shards: Sequence[Memory]
-    ) -> None:
+    def __init__(self, core: Core, ring: Memory, readers: Memory, shards: Sequence[Memory]) -> None:
         self.state = ffi.new("eng_publisher *")
         self.work = lib.eng_publisher_work_function()
         self.check_text = ffi.cast("void *", ffi.addressof(lib, "rb_check_text"))

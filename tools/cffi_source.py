@@ -1,7 +1,7 @@
 """Makes the C source of a cffi extension module (API mode) from the headers themselves.
 
-What Python may call stands in the headers between `/* cffi: begin */` and `/* cffi: end */`; the line
-`/* cffi: struct NAME */` makes a struct known by its size only. Run by meson:
+What Python may call stands in the headers between `/* cffi: begin */` and `/* cffi: end */`; the
+line `/* cffi: struct NAME */` makes a struct known by its size only. Run by meson:
 `python cffi_source.py MODULE OUTPUT HEADER…`; it needs cffi and nothing of this project.
 """
 

@@ -176,7 +176,8 @@ class Load:
             looks += 1
             if looks % LOOKS_BEFORE_SOCKETS:
                 continue
-            if self._look_at_sockets():
+            # A connection can be found dead by a look at it, or by the send that failed.
+            if self._look_at_sockets() or not self.sessions[request.session].logged_in:
                 self._reconnect(report)
                 # The login came behind all that the dead port had proposed, and it is on the stream
                 # by now: what is not there either was never proposed.

@@ -77,6 +77,7 @@ def replay_day(
     verify: bool = False,
     now_ns: Callable[[], int] = time.perf_counter_ns,
     progress: Callable[[int, int], None] | None = None,
+    look: Callable[[Sequence[Book]], None] | None = None,
 ) -> Report:
     """Replay a day of a journal through a fresh engine and compare it byte for byte.
 
@@ -84,7 +85,8 @@ def replay_day(
     say; shard_of: shard by instrument, by default as those lines say, or the instrument's number
     modulo `shards` if that is given; orders, price_nodes: room of each shard's book, the recorded
     one's or more; verify: compare every checksum first, so that damage on the disk is told from a
-    divergence; now_ns: a clock; progress: called with messages done and recorded.
+    divergence; now_ns: a clock; progress: called with messages done and recorded; look: called with
+    the books of all shards at the end.
     Raises: UsageError: the day does not say its shards; NotFoundError, DataError, LayoutError: as
     ringbus.journal.map_day. A divergence is in the report.
     """
@@ -113,6 +115,8 @@ def replay_day(
         except Divergence as error:
             divergence = error
         seconds = (now_ns() - start_ns) / 1e9
+        if look is not None:
+            look(engine.books)
         return Report(
             shards,
             len(shard_of),

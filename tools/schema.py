@@ -1,7 +1,8 @@
 """Makes the C structs, the numpy dtypes and the tables of the messages from `ringbus/messages.xml`.
 
-`python -m tools.schema` writes the three files; `python -m tools.schema --check` says whether they are
-fresh. The XML is a strict subset of SBE; what is outside of it is an error that names the place.
+`python -m tools.schema` writes the three files; `python -m tools.schema --check` says whether they
+are fresh. The XML is a strict subset of SBE; what is outside of it is an error that names the
+place.
 """
 
 from __future__ import annotations
@@ -200,7 +201,7 @@ def load(path: Path = SOURCE) -> Schema:
         for clash in {f.name for f in fields} & {f.name for f in header}:
             raise SchemaError(f"{name}.{clash}: the header has a field of that name")
         if name != "OrderTag" and fields[0].name != "instrument":
-            raise SchemaError(f"{name}: the first field must be 'instrument', it routes the message")
+            raise SchemaError(f"{name}: the first field must be 'instrument', which routes")
         messages.append(Message(name, number, item.get("description", ""), tuple(fields)))
     # The hash is of the meaning, not of comments or white space.
     meaning = repr((header, enums, messages)).encode()

@@ -1,7 +1,7 @@
 """The stream does not depend on where agents run, nor, in canonical form, on the number of shards.
 
-Real processes, real sockets, real orders: the first rows of the Shanghai day, in exact order, through
-every placement. The clock stands still, since time is an input. Shows R96, R97, R93, R95.
+Real processes, real sockets, real orders: the first rows of the Shanghai day, in exact order,
+through every placement. The clock stands still, since time is an input. Shows R96, R97, R93, R95.
 """
 
 from __future__ import annotations
