@@ -1,5 +1,6 @@
 #include "ringbus/core.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -82,22 +83,31 @@ static int64_t fail(rb_core *core, uint32_t index, int64_t status)
 {
     rb_core_page *page = core->page;
     const rb_agent *agent = &core->agents[index];
-    const char *where = status == RB_CORRUPT && agent->check_text ? agent->check_text() : "";
-    (void)snprintf(page->failed_text, sizeof page->failed_text, "%s: %s %s", page->agents[index],
-                   rb_status_text(status), where);
+    const char *where = "";
+    if (status == RB_CORRUPT && agent->check_text != NULL) {
+        where = agent->check_text();
+    } else if (status == RB_SYSTEM) {
+        where = strerror(errno);
+    }
+    (void)snprintf(page->failed_text, sizeof page->failed_text, "%s: %s%s%s", page->agents[index],
+                   rb_status_text(status), where[0] != '\0' ? ": " : "", where);
     page->failed_status = (int32_t)status;
     page->failed_agent = index;
+    core->failed = status;
     rb_store_release_u32(&page->state, RB_CORE_FAILED);
     return status;
 }
 
 /*
- * The limit starts at one and doubles while rounds have work. A look for a second message is a cache
- * miss when there is none, and everything that comes behind it in the round waits for that miss: on two
- * distant CPUs, 200 ns between the sequencer and the shard of a single proposal.
+ * The limit starts at one and doubles while rounds have work. A look for a second message is a
+ * cache miss when there is none, and everything that comes behind it in the round waits for that
+ * miss: on two distant CPUs, 200 ns between the sequencer and the shard of a single proposal.
  */
 int64_t rb_core_round(rb_core *core)
 {
+    if (__builtin_expect(core->failed != 0, 0)) {
+        return core->failed;
+    }
     int64_t total = 0;
     int64_t limit = core->limit;
     for (uint32_t i = 0; i < core->agent_count; i++) {
@@ -122,7 +132,8 @@ int64_t rb_core_round(rb_core *core)
     return total;
 }
 
-/* The clock costs more than an empty round: a busy core beats once in 1,024 rounds, a parked one each. */
+/* The clock costs more than an empty round: a busy core beats once in 1,024 rounds, a parked one
+ * each. */
 static void beat(rb_core *core)
 {
     rb_core_page *page = core->page;
@@ -138,6 +149,9 @@ static void beat(rb_core *core)
 
 int32_t rb_core_run(rb_core *core)
 {
+    if (core->failed != 0) {
+        return (int32_t)core->failed;
+    }
     rb_store_release_u32(&core->page->state, RB_CORE_RUNNING);
     while (rb_load_acquire_u32(&core->page->stop) == 0) {
         int64_t work = rb_core_round(core);

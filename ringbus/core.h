@@ -1,14 +1,16 @@
 /*
  * Core: a process that is pinned to one CPU and runs a list of agents round robin.
  *
- * An agent is state and a function `work(state, limit) -> count`: it does at most about `limit` pieces of
- * work and returns how many it did, never blocks, sleeps or asks the time but through its clock. Who
- * calls it is not its business: this loop, a test, or a simulation.
+ * An agent is state and a function `work(state, limit) -> count`: it does at most about `limit`
+ * pieces of work and returns how many it did, never blocks, sleeps or asks the time but through its
+ * clock. Who calls it is not its business: this loop, a test, or a simulation.
  *
- * The page of a core is in shared memory: it beats, counts, says what failed, and can be told to stop.
+ * The page of a core is in shared memory: it beats, counts, says what failed, and can be told to
+ * stop.
  *
- * Who: rb_core_round and rb_core_run from the core's one thread; the page is read by anybody, and its
- * `stop` is written by the launcher. Crash: the page keeps the last beat; a successor claims it.
+ * Who: rb_core_round and rb_core_run from the core's one thread; the page is read by anybody, and
+ * its `stop` is written by the launcher. Crash: the page keeps the last beat; a successor claims
+ * it.
  */
 #ifndef RINGBUS_CORE_H
 #define RINGBUS_CORE_H
@@ -67,6 +69,7 @@ typedef struct rb_core {
     rb_idle *idle;
     rb_core_page *page;
     uint64_t rounds;
+    int64_t failed; /* latched: status of the agent that failed, 0 if none did */
 } rb_core;
 
 /* cffi: begin */
@@ -78,9 +81,11 @@ int32_t rb_core_attach(rb_core *core, void *page, size_t bytes, void *idle, uint
 /* The core's clock and wake set, to be given to its agents. */
 void *rb_core_clock(rb_core *core);
 void *rb_core_wake(rb_core *core);
-/* Adds an agent; `work` is an rb_work, `check_text` an rb_check_text_function. RB_FULL, RB_USAGE. */
+/* Adds an agent; `work` is an rb_work, `check_text` an rb_check_text_function. RB_FULL, RB_USAGE.
+ */
 int32_t rb_core_add(rb_core *core, const char *name, void *work, void *state, void *check_text);
-/* One round over all agents, then rings. Returns the work done, or the status of a failed agent. */
+/* One round over all agents, then rings. Returns the work done, or the status of a failed agent,
+ * from then on without calling any. */
 int64_t rb_core_round(rb_core *core);
 /* Rounds until told to stop: RB_OK, or the status of a failed agent. Releases nothing. */
 int32_t rb_core_run(rb_core *core);

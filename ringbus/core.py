@@ -179,9 +179,7 @@ class Core:
         """Run `agent` too, behind those that are there."""
         self._agents.append(agent)
         check(
-            lib.rb_core_add(
-                self._handle, name.encode(), agent.work, agent.state, agent.check_text
-            ),
+            lib.rb_core_add(self._handle, name.encode(), agent.work, agent.state, agent.check_text),
             f"agent {name}",
         )
 

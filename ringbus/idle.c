@@ -120,7 +120,13 @@ int32_t rb_idle_attach(rb_idle *idle, void *bells, size_t bytes, const char *nam
     } else {
         (void)rb_fetch_and(&shared->stream_readers, ~bit);
     }
-    return epoll_fd < 0 ? RB_OK : open_socket(idle);
+    status = epoll_fd < 0 ? RB_OK : open_socket(idle);
+    if (status != RB_OK) {
+        int saved = errno;
+        rb_idle_close(idle);
+        errno = saved;
+    }
+    return status;
 }
 
 void rb_idle_close(rb_idle *idle)

@@ -29,9 +29,9 @@ def create_bells(memory: Memory, name: str) -> None:
 
 def bell_mask(memory: Memory, name: str) -> int:
     """The wake mask of the bell `name`. Raises: NotFoundError: nobody has claimed it."""
-    index = lib.rb_bells_find(memory.address, name.encode())
+    index = int(lib.rb_bells_find(memory.address, name.encode()))
     if index < 0:
-        raise NotFoundError(f"no core or reader called {name} waits on these bells")
+        raise NotFoundError(f"no core or reader called {name} waits on these bells", index)
     return 1 << index
 
 

@@ -1,5 +1,6 @@
 #include "ringbus/journal.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,8 +12,8 @@
 #include "ringbus/check.h"
 #include "ringbus/crc32c.h"
 
-int32_t rb_journal_path(const char *directory, uint64_t segment_messages, uint64_t sequence, char *out,
-                        size_t room)
+int32_t rb_journal_path(const char *directory, uint64_t segment_messages, uint64_t sequence,
+                        char *out, size_t room)
 {
     uint64_t index = (sequence - 1) / segment_messages;
     int length = snprintf(out, room, "%s/stream-%08llu.rbj", directory, (unsigned long long)index);
@@ -30,7 +31,22 @@ static size_t file_bytes(const rb_journal *journal)
     return RB_JOURNAL_HEADER_BYTES + journal->segment_messages * sizeof(rb_message);
 }
 
-/* Allocated whole and given its header under another name, so that a file of this name is complete. */
+/* The name of a new file is durable only when its directory is. */
+static int32_t sync_directory(const rb_journal *journal)
+{
+    int directory = open(journal->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (directory < 0) {
+        return RB_SYSTEM;
+    }
+    int failed = fsync(directory);
+    int saved = errno;
+    (void)close(directory);
+    errno = saved;
+    return failed == 0 ? RB_OK : RB_SYSTEM;
+}
+
+/* Allocated whole and given its header under another name, so that a file of this name is complete.
+ */
 static int32_t make_file(const rb_journal *journal, const char *path, uint64_t first)
 {
     char temporary[RB_JOURNAL_PATH_BYTES + 64];
@@ -59,7 +75,7 @@ static int32_t make_file(const rb_journal *journal, const char *path, uint64_t f
         (void)unlink(temporary);
         errno = saved;
     }
-    return status;
+    return status == RB_OK ? sync_directory(journal) : status;
 }
 
 static int32_t verify_file(const rb_journal *journal, int file, uint64_t first)
@@ -90,6 +106,9 @@ static int32_t open_file(rb_journal *journal, uint64_t sequence, int make)
     if (status != RB_OK) {
         return status;
     }
+    if (journal->file >= 0 && journal->file_index == index) {
+        return RB_OK;
+    }
     if (access(path, F_OK) != 0) {
         if (!make) {
             return 1;
@@ -104,9 +123,12 @@ static int32_t open_file(rb_journal *journal, uint64_t sequence, int make)
         return RB_SYSTEM;
     }
     status = verify_file(journal, file, first);
-    if (status != RB_OK) {
+    /* A file that was cut off gets its room back. */
+    int failed = status == RB_OK ? posix_fallocate(file, 0, (off_t)file_bytes(journal)) : 0;
+    if (status != RB_OK || failed != 0) {
         (void)close(file);
-        return status;
+        errno = failed != 0 ? failed : errno;
+        return status != RB_OK ? status : RB_SYSTEM;
     }
     if (journal->file >= 0) {
         (void)close(journal->file);
@@ -128,57 +150,136 @@ static int64_t whole(const rb_message *batch, int64_t count, uint64_t sequence)
     return count;
 }
 
-/* Behind the first message that is not whole, nothing may look whole: that would be damage in the
- * middle, not a torn tail. One batch is looked at: a write is at most that long. */
-static int32_t check_tail(const rb_message *batch, int64_t from, int64_t count, uint64_t sequence)
+/* Number of segment files in the directory. RB_SYSTEM. */
+static int32_t count_files(const rb_journal *journal, uint64_t *count)
+{
+    DIR *directory = opendir(journal->directory);
+    if (directory == NULL) {
+        return RB_SYSTEM;
+    }
+    *count = 0;
+    for (struct dirent *entry = readdir(directory); entry != NULL; entry = readdir(directory)) {
+        size_t length = strlen(entry->d_name);
+        if (strncmp(entry->d_name, "stream-", 7) == 0 &&
+            length == sizeof "stream-00000000.rbj" - 1 &&
+            strcmp(entry->d_name + length - 4, ".rbj") == 0) {
+            (*count)++;
+        }
+    }
+    (void)closedir(directory);
+    return RB_OK;
+}
+
+/* Whether one of the messages from `from` on is whole and in its place. */
+static int any_whole(const rb_message *batch, int64_t from, int64_t count, uint64_t sequence)
 {
     for (int64_t i = from; i < count; i++) {
-        if (batch[i].header.sequence == sequence + (uint64_t)i &&
-            batch[i].header.checksum == rb_message_checksum(&batch[i])) {
-            return i == from ? RB_CORRUPT : RB_CHECKSUM;
+        if (whole(&batch[i], 1, sequence + (uint64_t)i) == 1) {
+            return 1;
         }
     }
-    return RB_OK;
+    return 0;
 }
 
-static int32_t recover_file(rb_journal *journal, uint64_t first)
+/* Messages of the open file from `sequence` on; what a file that was cut off lacks reads as zeros.
+ */
+static int64_t read_batch(const rb_journal *journal, uint64_t sequence, rb_message *batch)
+{
+    uint64_t left = journal->segment_messages - ((sequence - 1) & (journal->segment_messages - 1));
+    uint64_t count = left < RB_JOURNAL_BATCH ? left : RB_JOURNAL_BATCH;
+    ssize_t got = pread(journal->file, batch, count * sizeof *batch, offset_of(journal, sequence));
+    if (got < 0) {
+        return RB_SYSTEM;
+    }
+    memset((char *)batch + got, 0, count * sizeof *batch - (size_t)got);
+    return (int64_t)count;
+}
+
+/*
+ * Finds the first message that is not whole in the files from `index` on, and looks at all behind
+ * it: a whole one there means damage in the middle, for what a process leaves when it dies is a
+ * prefix. (What a host leaves that dies before a sync may have holes too; that is not told apart,
+ * and nothing is lost without a word.)
+ */
+static int32_t find_tail(rb_journal *journal, uint64_t index, uint64_t files)
 {
     static _Thread_local rb_message batch[RB_JOURNAL_BATCH];
-    uint64_t sequence = first;
-    uint64_t end = first + journal->segment_messages;
-    while (sequence < end) {
-        ssize_t got = pread(journal->file, batch, sizeof batch, offset_of(journal, sequence));
-        if (got < 0) {
-            return RB_SYSTEM;
+    uint64_t sequence = index * journal->segment_messages + 1;
+    uint64_t end = files * journal->segment_messages;
+    int torn = 0;
+    while (sequence <= end) {
+        int32_t status = open_file(journal, sequence, 0);
+        if (status != RB_OK) {
+            return status == 1 ? RB_SEQUENCE : status;
         }
-        int64_t count = got / (ssize_t)sizeof(rb_message);
-        int64_t good = whole(batch, count, sequence);
-        sequence += (uint64_t)good;
-        journal->written = sequence - 1;
-        if (good < count || count == 0) {
-            return check_tail(batch, good, count, sequence - (uint64_t)good);
+        int64_t count = read_batch(journal, sequence, batch);
+        if (count < 0) {
+            return (int32_t)count;
         }
+        int64_t good = 0;
+        if (!torn) {
+            good = whole(batch, count, sequence);
+            journal->written = sequence + (uint64_t)good - 1;
+            torn = good < count;
+        }
+        if (torn && any_whole(batch, good, count, sequence)) {
+            return RB_CHECKSUM;
+        }
+        sequence += (uint64_t)count;
     }
     return RB_OK;
 }
 
-/* Every file but the last is full; so only the last is read. */
-static int32_t recover(rb_journal *journal)
+/* A file that is neither the last nor the one before it was full and synced long ago: its last
+ * message stands for all. */
+static int32_t check_full(rb_journal *journal)
 {
-    journal->written = 0;
-    for (uint64_t index = 0; index < UINT32_MAX; index++) {
-        int32_t status = open_file(journal, index * journal->segment_messages + 1, 0);
-        if (status == 1) {
-            break;
-        }
-        if (status != RB_OK) {
-            return status;
-        }
-    }
-    if (journal->file < 0) {
+    rb_message last;
+    uint64_t sequence = (journal->file_index + 1) * journal->segment_messages;
+    ssize_t got = pread(journal->file, &last, sizeof last, offset_of(journal, sequence));
+    if (got == (ssize_t)sizeof last && whole(&last, 1, sequence) == 1) {
         return RB_OK;
     }
-    return recover_file(journal, journal->file_index * journal->segment_messages + 1);
+    journal->written = sequence - 1;
+    return got < 0 ? RB_SYSTEM : RB_CHECKSUM;
+}
+
+/* On an error, message `written` + 1 is the one that it is about. */
+static int32_t recover(rb_journal *journal)
+{
+    uint64_t files = 0;
+    int32_t status = count_files(journal, &files);
+    if (status != RB_OK || files == 0) {
+        return status;
+    }
+    for (uint64_t index = 0; index < files; index++) {
+        journal->written = index * journal->segment_messages;
+        status = open_file(journal, journal->written + 1, 0);
+        if (status == RB_OK && index + 2 < files) {
+            status = check_full(journal);
+        }
+        if (status != RB_OK) {
+            return status == 1 ? RB_SEQUENCE : status;
+        }
+    }
+    /* A new file is made durable at once, the end of the one before it perhaps not: both are read.
+     */
+    return find_tail(journal, files > 1 ? files - 2 : 0, files);
+}
+
+/* Whether the ring goes on where the files end. */
+static int32_t join_ring(rb_journal *journal)
+{
+    uint64_t next = journal->written + 1;
+    if (rb_multicast_oldest(&journal->reader) > next) {
+        return RB_LAPPED;
+    }
+    if (journal->written > 0 && rb_multicast_peek(&journal->reader, journal->written) == NULL &&
+        !rb_multicast_is_gone(&journal->reader, journal->written)) {
+        return RB_SEQUENCE;
+    }
+    rb_multicast_release(&journal->reader, journal->written);
+    return RB_OK;
 }
 
 int32_t rb_journal_attach(rb_journal *journal, const char *directory, uint64_t segment_messages,
@@ -196,27 +297,26 @@ int32_t rb_journal_attach(rb_journal *journal, const char *directory, uint64_t s
     journal->file = -1;
     journal->segment_messages = segment_messages;
     memcpy(journal->directory, directory, strlen(directory) + 1);
-    int32_t status = rb_multicast_gate_attach(&journal->reader, ring, ring_bytes, readers,
-                                              readers_bytes, name);
+    int32_t status =
+        rb_multicast_gate_attach(&journal->reader, ring, ring_bytes, readers, readers_bytes, name);
     if (status != RB_OK) {
         return status;
     }
     memcpy(journal->name, name, strlen(name) + 1);
     status = recover(journal);
+    if (status == RB_OK) {
+        status = join_ring(journal);
+    }
     if (status != RB_OK) {
-        return status;
+        int saved = errno;
+        rb_journal_close(journal);
+        errno = saved;
     }
-    journal->durable = 0;
-    uint64_t next = journal->written + 1;
-    if (rb_multicast_oldest(&journal->reader) > next) {
-        return RB_LAPPED;
-    }
-    rb_multicast_release(&journal->reader, journal->written);
-    return RB_OK;
+    return status;
 }
 
-/* Messages that lie behind each other in the ring from `next` on: up to `limit`, the ring's end, and the
- * file's end. */
+/* Messages that lie behind each other in the ring from `next` on: up to `limit`, the ring's end,
+ * and the file's end. */
 static uint64_t contiguous(const rb_journal *journal, uint64_t next, uint64_t limit)
 {
     uint64_t mask = journal->reader.mask;
@@ -237,6 +337,10 @@ static int32_t write_all(int file, const void *bytes, size_t count, off_t offset
     const char *from = bytes;
     while (count > 0) {
         ssize_t done = pwrite(file, from, count, offset);
+        if (done == 0) {
+            errno = ENOSPC;
+            return RB_SYSTEM;
+        }
         if (done < 0 && errno != EINTR) {
             return RB_SYSTEM;
         }
@@ -257,20 +361,19 @@ int64_t rb_journal_work(void *state, int64_t limit)
         uint64_t next = journal->written + 1;
         uint64_t count = contiguous(journal, next, RB_JOURNAL_BATCH);
         if (count == 0) {
+            if (rb_multicast_is_gone(&journal->reader, next)) {
+                return RB_LAPPED;
+            }
             break;
         }
-        uint64_t index = (next - 1) / journal->segment_messages;
-        if (journal->file < 0 || journal->file_index != index) {
-            int32_t status = open_file(journal, next, 1);
-            RB_CHECK(status != 1);
-            if (status != RB_OK) {
-                return status;
-            }
+        int32_t status = open_file(journal, next, 1);
+        RB_CHECK(status != 1);
+        if (status != RB_OK) {
+            return status;
         }
         /* The gate keeps the slots from being reused: they are written in place, without a copy. */
         const rb_message *from = &journal->reader.slots[(next - 1) & journal->reader.mask];
-        int32_t status =
-            write_all(journal->file, from, count * sizeof *from, offset_of(journal, next));
+        status = write_all(journal->file, from, count * sizeof *from, offset_of(journal, next));
         if (status != RB_OK) {
             return status;
         }

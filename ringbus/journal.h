@@ -2,17 +2,18 @@
  * Journal: the stream in segment files, written by a gating reader.
  *
  * A segment file holds a 4,096-byte header and 2^k messages; message `sequence` is message
- * (sequence - 1) % 2^k of file (sequence - 1) / 2^k: its place is arithmetic. Files are allocated whole
- * before the first message, so that a full disk is found before a message depends on it, and filled with
- * one write per batch straight from the ring. What is written survives the process; what is below
- * `durable` survives the host (fdatasync, grouped, by whoever calls rb_journal_sync).
+ * (sequence - 1) % 2^k of file (sequence - 1) / 2^k: its place is arithmetic. Files are allocated
+ * whole before the first message, so that a full disk is found before a message depends on it, and
+ * filled with one write per batch straight from the ring. What is written survives the process;
+ * what is below `durable` survives the host (fdatasync, grouped, by whoever calls rb_journal_sync).
  *
- * Recovery reads the last file forward to the first message that is not whole (sequence or checksum
- * wrong), and goes on there: a torn tail is overwritten. Damage before the last whole message is an error.
+ * Recovery reads the last two files forward to the first message that is not whole (sequence or
+ * checksum wrong), and goes on there: a torn tail is overwritten. A whole message anywhere behind
+ * it, a file that is missing, or one that is not full though others follow, is damage and an error.
  *
  * Who: attach and work from one thread; rb_journal_sync from any one other thread; the written and
- * durable marks are read by anybody. Crash: at any instruction, the files up to the last whole message
- * stay; the gate keeps the writer from overwriting what was not written here.
+ * durable marks are read by anybody. Crash: at any instruction, the files up to the last whole
+ * message stay; the gate keeps the writer from overwriting what was not written here.
  */
 #ifndef RINGBUS_JOURNAL_H
 #define RINGBUS_JOURNAL_H
@@ -40,19 +41,23 @@ typedef struct rb_journal {
     uint64_t segment_messages;
     int32_t file; /* < 0: none open */
     uint64_t file_index;
-    uint64_t written; /* last sequence in the files; atomic: read by the syncing thread */
-    uint64_t durable; /* last sequence that was synced; atomic */
+    uint64_t written;      /* last sequence in the files; atomic: read by the syncing thread */
+    uint64_t durable;      /* last sequence that was synced; atomic */
     uint64_t synced_index; /* sync thread: files below it are synced and closed */
 } rb_journal;
 
 /* cffi: begin */
-/* Opens `directory` (which exists), recovers, and claims the gate `name`. `segment_messages`: a power of
- * two, 2^10..2^26. RB_USAGE, RB_SYSTEM, RB_SCHEMA, RB_CHECKSUM, RB_SEQUENCE, RB_LAPPED (the ring no longer
- * has what the files lack). */
+/* Opens `directory` (which exists), recovers, and claims the gate `name`. `segment_messages`: a
+ * power of two, 2^10..2^26. RB_USAGE, RB_SYSTEM; RB_SCHEMA and the like: a file was laid out
+ * otherwise; RB_CHECKSUM, RB_TORN: damage; RB_SEQUENCE: a file is missing, or the files are ahead
+ * of the ring; RB_LAPPED: the ring no longer has what the files lack. On an error, message
+ * rb_journal_written + 1 is the one concerned, and the gate stays claimed: nothing is overwritten
+ * that was not recorded. */
 int32_t rb_journal_attach(rb_journal *journal, const char *directory, uint64_t segment_messages,
                           const void *ring, size_t ring_bytes, void *readers, size_t readers_bytes,
                           const char *name);
-/* The agent: writes what is on the ring, up to `limit` batches. */
+/* The agent: writes what is on the ring, up to `limit` batches. RB_SYSTEM; RB_LAPPED: the writer
+ * had overtaken this journal before its gate held (claim it before the first message). */
 int64_t rb_journal_work(void *journal, int64_t limit);
 void *rb_journal_work_function(void);
 /* Makes everything written so far durable. Returns the durable sequence. RB_SYSTEM. */
@@ -60,8 +65,8 @@ int64_t rb_journal_sync(rb_journal *journal);
 uint64_t rb_journal_written(const rb_journal *journal);
 void rb_journal_close(rb_journal *journal);
 /* Path of the segment file that holds `sequence`; `out` has `room` bytes. RB_SIZE. */
-int32_t rb_journal_path(const char *directory, uint64_t segment_messages, uint64_t sequence, char *out,
-                        size_t room);
+int32_t rb_journal_path(const char *directory, uint64_t segment_messages, uint64_t sequence,
+                        char *out, size_t room);
 /* cffi: end */
 
 #endif

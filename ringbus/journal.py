@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from ringbus.messages import MESSAGE
 from ringbus.status import DataError, LayoutError, NotFoundError, UsageError, check
 
 HEADER_BYTES = 4096
+KIND_JOURNAL = 7
 SEGMENT_MESSAGES = 1 << 20
 
 
@@ -38,19 +40,17 @@ class Journal:
         self.state = ffi.new("rb_journal *")
         self.work = lib.rb_journal_work_function()
         self.check_text = ffi.cast("void *", ffi.addressof(lib, "rb_check_text"))
-        check(
-            lib.rb_journal_attach(
-                self.state,
-                str(directory).encode(),
-                segment_messages,
-                ring.address,
-                ring.size,
-                readers.address,
-                readers.size,
-                name.encode(),
-            ),
-            f"journal {directory}",
+        status = lib.rb_journal_attach(
+            self.state,
+            str(directory).encode(),
+            segment_messages,
+            ring.address,
+            ring.size,
+            readers.address,
+            readers.size,
+            name.encode(),
         )
+        check(status, f"journal {directory}, message {self.written + 1}")
 
     @property
     def written(self) -> int:
@@ -79,19 +79,44 @@ def segment_files(directory: Path) -> list[Path]:
     return files
 
 
-def _map_file(path: Path) -> NDArray[np.void]:
-    """The whole messages of one file, read-only, without a copy."""
+def _map_file(path: Path) -> tuple[NDArray[np.void], int]:
+    """All places of one file, read-only, without a copy, fewer if it was cut off; and how many."""
     head = np.fromfile(path, np.uint8, HEADER_BYTES)
     aligned = ffi.new("char[]", HEADER_BYTES + 128)
     start = ffi.cast("char *", (int(ffi.cast("uintptr_t", aligned)) + 127) & ~127)
     ffi.memmove(start, head.tobytes(), len(head))
-    check(lib.rb_layout_verify(start, path.stat().st_size, 7), str(path))
-    mapped: NDArray[np.void] = np.memmap(path, MESSAGE, "r", HEADER_BYTES)
-    # Sequences rise by one up to the first slot that was never written.
-    sequences = mapped["sequence"]
-    first = int(sequences[0])
-    count = int(np.searchsorted(sequences == 0, True)) if first else 0
-    return mapped[:count]
+    layout = ffi.cast("rb_layout *", start)
+    check(lib.rb_layout_verify(start, layout.bytes, KIND_JOURNAL), str(path))
+    capacity = int(layout.capacity)
+    there = max(path.stat().st_size - HEADER_BYTES, 0) // MESSAGE.itemsize
+    if there == 0:
+        return np.empty(0, MESSAGE), capacity
+    places: NDArray[np.void] = np.memmap(path, MESSAGE, "r", HEADER_BYTES, (min(there, capacity),))
+    return places, capacity
+
+
+def _whole(places: NDArray[np.void], first: int) -> int:
+    """How many messages are whole and in their place, from the first on."""
+    wanted = np.arange(first, first + len(places), dtype=np.uint64)
+    wrong = np.flatnonzero(places["sequence"] != wanted)
+    count = int(wrong[0]) if len(wrong) else len(places)
+    return int(lib.rb_messages_verify(ffi.cast("void *", places.ctypes.data), count))
+
+
+def _any_whole(places: NDArray[np.void], first: int) -> bool:
+    """Whether any message is whole and in its place."""
+    wanted = np.arange(first, first + len(places), dtype=np.uint64)
+    return any(
+        _whole(places[n : n + 1], first + int(n)) == 1
+        for n in np.flatnonzero(places["sequence"] == wanted)
+    )
+
+
+def _written(places: NDArray[np.void], first: int) -> int:
+    """How many messages seem to be there, by a binary search for the last in its place."""
+    return bisect.bisect_left(
+        range(len(places)), True, key=lambda n: int(places["sequence"][n]) != first + n
+    )
 
 
 def map_day(directory: Path, verify: bool = True) -> list[NDArray[np.void]]:
@@ -107,30 +132,20 @@ def map_day(directory: Path, verify: bool = True) -> list[NDArray[np.void]]:
     if not files:
         raise NotFoundError(f"{directory}: no journal there (stream-00000000.rbj)")
     parts: list[NDArray[np.void]] = []
-    expected = 1
-    for n, path in enumerate(files):
-        part = _map_file(path)
-        if verify:
-            part = _verified(part, expected, path, last=n == len(files) - 1)
-        expected += len(part)
-        parts.append(part)
+    first, damaged = 1, 0
+    for path in files:
+        places, capacity = _map_file(path)
+        count = _whole(places, first) if verify else _written(places, first)
+        if damaged:
+            count = 0
+        # Behind what is not whole nothing may be whole: a torn tail is the end of all there is.
+        if verify and _any_whole(places[count:], first + count):
+            raise DataError(f"{path}: message {damaged or first + count} is damaged")
+        parts.append(places[:count])
+        if count < capacity and not damaged:
+            damaged = first + count
+        first += capacity
     return parts
-
-
-def _verified(part: NDArray[np.void], expected: int, path: Path, last: bool) -> NDArray[np.void]:
-    wanted = np.arange(expected, expected + len(part), dtype=np.uint64)
-    if not np.array_equal(part["sequence"], wanted):
-        at = int(np.argmax(part["sequence"] != wanted))
-        raise DataError(f"{path}: message {expected + at} is not where it belongs")
-    good = lib.rb_messages_verify(ffi.cast("void *", part.ctypes.data), len(part))
-    if good < len(part):
-        # Only the last write of the last file can be torn.
-        if not last or len(part) - good > 1024:
-            raise DataError(f"{path}: message {expected + good} does not match its checksum")
-        rest = part[good + 1 :]
-        if lib.rb_messages_verify(ffi.cast("void *", rest.ctypes.data), len(rest)) > 0:
-            raise DataError(f"{path}: message {expected + good} does not match its checksum")
-    return part[:good]
 
 
 def read_day(directory: Path) -> NDArray[np.void]:

@@ -9,15 +9,15 @@
 #include "ringbus/check.h"
 #include "ringbus/crc32c.h"
 
-int32_t rb_replay_attach(rb_replay *replay, const void *ring, size_t ring_bytes, const char *directory,
-                         uint64_t segment_messages, uint64_t next)
+int32_t rb_replay_attach(rb_replay *replay, const void *ring, size_t ring_bytes,
+                         const char *directory, uint64_t segment_messages, uint64_t next)
 {
     if (directory == NULL || strlen(directory) + 32 > RB_JOURNAL_PATH_BYTES || next == 0) {
         return RB_USAGE;
     }
-    if (directory[0] != '\0' && (!rb_is_power_of_two(segment_messages) ||
-                                 segment_messages < RB_JOURNAL_SEGMENT_MIN ||
-                                 segment_messages > RB_JOURNAL_SEGMENT_MAX)) {
+    if (directory[0] != '\0' &&
+        (!rb_is_power_of_two(segment_messages) || segment_messages < RB_JOURNAL_SEGMENT_MIN ||
+         segment_messages > RB_JOURNAL_SEGMENT_MAX)) {
         return RB_USAGE;
     }
     memset(replay, 0, sizeof *replay);
@@ -79,7 +79,8 @@ static int32_t open_file(rb_replay *replay, uint64_t sequence)
     return RB_OK;
 }
 
-/* Messages from the file that holds `sequence`: up to `limit`, the file's end, or what is whole there. */
+/* Messages from the file that holds `sequence`: up to `limit`, the file's end, or what is whole
+ * there. */
 static int64_t read_file(rb_replay *replay, uint64_t sequence, rb_message *out, int64_t limit)
 {
     if (replay->directory[0] == '\0') {
@@ -107,22 +108,57 @@ static int64_t read_file(rb_replay *replay, uint64_t sequence, rb_message *out, 
     return count;
 }
 
-/* Nothing whole at `next` in the files: not written yet, or damage? A whole message behind it tells. */
-static int64_t nothing_there(rb_replay *replay, int64_t ring)
+/* Whether the files go on behind `sequence`: with a later file, or a whole message in this one. */
+static int64_t goes_on(rb_replay *replay, uint64_t sequence)
 {
-    rb_message behind[2];
-    if (replay->has_ring) {
-        return ring < 0 ? RB_LAPPED : 0;
+    static _Thread_local rb_message batch[RB_REPLAY_BATCH];
+    char path[RB_JOURNAL_PATH_BYTES + 32];
+    int32_t status = rb_journal_path(replay->directory, replay->segment_messages,
+                                     sequence + replay->segment_messages, path, sizeof path);
+    if (status != RB_OK) {
+        return status;
     }
-    if (replay->file < 0) {
+    if (access(path, F_OK) == 0) {
+        return 1;
+    }
+    uint64_t place = sequence & (replay->segment_messages - 1);
+    if (open_file(replay, sequence) != RB_OK || place == 0) {
         return 0;
     }
-    uint64_t next = replay->reader.next;
-    int64_t got = 0;
-    if ((next & (replay->segment_messages - 1)) != 0) {
-        got = read_file(replay, next + 1, behind, 1);
+    uint64_t left = replay->segment_messages - place;
+    uint64_t wanted = left < RB_REPLAY_BATCH ? left : RB_REPLAY_BATCH;
+    ssize_t got = pread(replay->file, batch, wanted * sizeof *batch,
+                        (off_t)(RB_JOURNAL_HEADER_BYTES + place * sizeof *batch));
+    for (int64_t i = 0; i < got / (ssize_t)sizeof *batch; i++) {
+        if (batch[i].header.sequence == sequence + 1 + (uint64_t)i &&
+            batch[i].header.checksum == rb_message_checksum(&batch[i])) {
+            return 1;
+        }
     }
-    return got == 1 ? RB_CHECKSUM : 0;
+    return got < 0 ? RB_SYSTEM : 0;
+}
+
+/* Nothing whole at `next` in the files: not written yet, or damage? What is behind it tells. */
+static int64_t nothing_there(rb_replay *replay, int64_t ring)
+{
+    if (replay->directory[0] == '\0') {
+        return ring < 0 ? RB_LAPPED : 0;
+    }
+    uint64_t next = replay->reader.next;
+    int64_t behind = goes_on(replay, next);
+    if (behind < 0) {
+        return behind;
+    }
+    if (behind == 0) {
+        return ring < 0 ? RB_LAPPED : 0;
+    }
+    /* The journal may have written on between the two looks: then it is there now. */
+    rb_message message;
+    int64_t got = read_file(replay, next, &message, 1);
+    if (got == 0) {
+        return RB_CHECKSUM;
+    }
+    return got < 0 ? got : 0;
 }
 
 int64_t rb_replay_poll(rb_replay *replay, void *out, int64_t limit)
@@ -153,13 +189,15 @@ int64_t rb_replay_get(rb_replay *replay, uint64_t sequence, void *out)
     if (sequence == 0) {
         return RB_USAGE;
     }
+    int64_t ring = 0;
     if (replay->has_ring) {
-        int64_t got = rb_multicast_get(&replay->reader, sequence, out);
-        if (got != RB_LAPPED) {
-            return got;
+        ring = rb_multicast_get(&replay->reader, sequence, out);
+        if (ring != RB_LAPPED) {
+            return ring;
         }
     }
-    return read_file(replay, sequence, out, 1);
+    int64_t got = read_file(replay, sequence, out, 1);
+    return got == 0 ? ring : got;
 }
 
 uint64_t rb_replay_next(const rb_replay *replay)

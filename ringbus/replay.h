@@ -1,12 +1,12 @@
 /*
  * Replay: the stream from any message on, from the journal's files and then live from the ring.
  *
- * One call for every reader. It prefers the ring; what the ring no longer has comes from the files, and
- * when those are exhausted it is on the ring again. It never yields a message twice, leaves one out, or
- * yields one whose checksum is wrong.
+ * One call for every reader. It prefers the ring; what the ring no longer has comes from the files,
+ * and when those are exhausted it is on the ring again. It never yields a message twice, leaves one
+ * out, or yields one whose checksum is wrong.
  *
- * Who: one thread a handle, read-only on everything. Progress: bounded by `limit` a call; reads files
- * with pread only while it is behind. Crash: nothing to lose.
+ * Who: one thread a handle, read-only on everything. Progress: bounded by `limit` a call; reads
+ * files with pread only while it is behind. Crash: nothing to lose.
  */
 #ifndef RINGBUS_REPLAY_H
 #define RINGBUS_REPLAY_H
@@ -28,13 +28,16 @@ typedef struct rb_replay {
 } rb_replay;
 
 /* cffi: begin */
-/* `ring` may be NULL: files only. `directory` may be "": ring only. `next` is wanted first (>= 1). */
-int32_t rb_replay_attach(rb_replay *replay, const void *ring, size_t ring_bytes, const char *directory,
-                         uint64_t segment_messages, uint64_t next);
-/* Copies up to `limit` messages, oldest first. 0: nothing new. RB_LAPPED: the ring has lost what the
- * files do not have (yet). RB_CHECKSUM: damage. RB_SYSTEM. */
+/* `ring` may be NULL: files only. `directory` may be "": ring only. `next` is wanted first (>= 1).
+ */
+int32_t rb_replay_attach(rb_replay *replay, const void *ring, size_t ring_bytes,
+                         const char *directory, uint64_t segment_messages, uint64_t next);
+/* Copies up to `limit` messages, oldest first. 0: nothing new. RB_LAPPED: the ring has lost what
+ * the files do not have (yet). RB_CHECKSUM: the next message is damaged or missing in the files,
+ * and others come behind it. RB_SYSTEM. */
 int64_t rb_replay_poll(rb_replay *replay, void *out, int64_t limit);
-/* Copies the one message `sequence`, from wherever it is, without moving. 1, 0 if it is nowhere yet. */
+/* Copies the one message `sequence`, from wherever it is, without moving. 1; 0: it is nowhere yet;
+ * RB_LAPPED: gone from the ring, and not whole in the files. */
 int64_t rb_replay_get(rb_replay *replay, uint64_t sequence, void *out);
 uint64_t rb_replay_next(const rb_replay *replay);
 uint64_t rb_replay_from_files(const rb_replay *replay);

@@ -67,10 +67,9 @@ class Replay:
         Returns: shape (n,), dtype MESSAGE, 0 <= n <= min(limit, 4096), valid until the next poll.
         Raises: Lapped: nobody has the next message any more; DataError: a file is damaged.
         """
-        count = check(
-            lib.rb_replay_poll(self.handle, self._pointer, min(limit, len(self._out))),
-            "replay",
-        )
+        count = lib.rb_replay_poll(self.handle, self._pointer, min(limit, len(self._out)))
+        if count < 0:
+            check(count, f"replay, message {self.next}")
         return self._out[:count]
 
     def close(self) -> None:

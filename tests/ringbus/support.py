@@ -1,17 +1,19 @@
-"""Messages whose every byte follows from their number, rings of private memory, and child processes."""
+"""Messages whose bytes follow from their number, rings of private memory, child processes."""
 
 from __future__ import annotations
 
 import itertools
+import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ringbus._ringbus import ffi, lib
+from ringbus._ringbus import ffi
 from ringbus.idle import bells_bytes, create_bells
 from ringbus.journal import Journal
 from ringbus.lane import create_lane, lane_bytes
@@ -22,9 +24,9 @@ from ringbus.replay import Replay
 from ringbus.segment import Segment, segment_name
 
 ROOT = Path(__file__).resolve().parents[2]
-GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+GOLDEN: NDArray[np.uint64] = np.array([0x9E3779B97F4A7C15], np.uint64)
 # Bounds a wait for something that must come; reached only by a failing test.
-PATIENCE_ROUNDS = 20_000_000
+PATIENCE_S = 60
 
 
 def numbered(first: int, count: int) -> NDArray[np.void]:
@@ -38,15 +40,16 @@ def numbered(first: int, count: int) -> NDArray[np.void]:
 
 def body(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """The four words of the body of each number."""
-    return numbers[:, None] * GOLDEN + np.arange(4, dtype=np.uint64)
+    out: NDArray[np.uint64] = numbers[:, None] * GOLDEN + np.arange(4, dtype=np.uint64)
+    return out
 
 
-def numbers_of(messages: NDArray[np.void]) -> NDArray[np.uint64]:
-    """Numbers of messages made by `numbered`; fails if one is torn: half one number, half another."""
+def numbers_of(messages: NDArray[np.void]) -> list[int]:
+    """Numbers of messages made by `numbered`; fails if one is torn."""
     numbers = np.ascontiguousarray(messages["time_ns"])
     words = np.ascontiguousarray(messages).view(np.uint64).reshape(len(messages), 8)
     assert np.array_equal(words[:, 4:], body(numbers)), "a message is torn"
-    return numbers
+    return [int(number) for number in numbers.tolist()]
 
 
 def run_of(first: int, last: int) -> list[int]:
@@ -95,11 +98,10 @@ def word(memory: Memory, offset: int) -> int:
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:
     """Give the CPU away until `condition` holds."""
-    for _ in range(PATIENCE_ROUNDS):
-        if condition():
-            return
-        lib.rb_status_at(0)
-    raise AssertionError(f"never came: {what}")
+    end = time.monotonic() + PATIENCE_S
+    while not condition():
+        os.sched_yield()
+        assert time.monotonic() < end, f"never came: {what}"
 
 
 class Recorded:
@@ -152,12 +154,12 @@ def drain(replay: Replay, limit: int = 4096) -> list[int]:
         if len(got) == 0:
             break
         assert np.array_equal(got["sequence"], got["time_ns"])
-        out += numbers_of(got).tolist()
+        out += numbers_of(got)
     return out
 
 
 class Child:
-    """A process that runs a function of tests.ringbus.children; it says lines, and ends with one."""
+    """A process that runs a function of tests.ringbus.children and says lines."""
 
     def __init__(self, function: str, *arguments: object) -> None:
         self.process = subprocess.Popen(

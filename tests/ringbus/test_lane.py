@@ -49,7 +49,7 @@ class AgainstAList(RuleBasedStateMachine):
     def take(self, limit: int) -> None:
         got = self.consumer.take(limit)
         expected = [self.model.popleft() for _ in range(min(limit, len(self.model)))]
-        assert numbers_of(got).tolist() == expected
+        assert numbers_of(got) == expected
         # On a lane, `sequence` is its own position + 1.
         assert got["sequence"].tolist() == run_of(self.taken + 1, self.taken + len(expected))
         self.taken += len(expected)
@@ -107,7 +107,7 @@ def test_repair_counts_what_was_committed_and_erases_half_a_group() -> None:
     assert successor.repair() == 1
     successor.valid()
     assert successor.depth == 3
-    assert numbers_of(Lane(memory).take()).tolist() == [0, 1, 2]
+    assert numbers_of(Lane(memory).take()) == [0, 1, 2]
 
 
 def test_two_processes_lose_nothing(exchange: str) -> None:
@@ -121,7 +121,7 @@ def test_two_processes_lose_nothing(exchange: str) -> None:
             received = 0
             while received < count:
                 numbers = numbers_of(lane.take())
-                assert numbers.tolist() == run_of(received, received + len(numbers) - 1)
+                assert numbers == run_of(received, received + len(numbers) - 1)
                 received += len(numbers)
             assert child.line() == "done"
         assert lane.depth == 0
@@ -143,12 +143,12 @@ def test_producers_are_killed_and_the_lane_goes_on(exchange: str) -> None:
                 goal = received + 1000 * (reign + 1) + 7
                 while received < goal:
                     numbers = numbers_of(lane.take(17))
-                    assert numbers.tolist() == run_of(received, received + len(numbers) - 1)
+                    assert numbers == run_of(received, received + len(numbers) - 1)
                     received += len(numbers)
                 child.kill()
         producer = Lane(memory)
         producer.repair()
         producer.valid()
         last = word(memory, TAIL_OFFSET)
-        assert numbers_of(lane.take()).tolist() == run_of(received, last - 1)
+        assert numbers_of(lane.take()) == run_of(received, last - 1)
         assert lane.depth == 0

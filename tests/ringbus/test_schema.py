@@ -133,7 +133,7 @@ def test_numpy_and_the_schema_agree() -> None:
             at += kind.itemsize
         assert at == 64
     assert messages.MESSAGE.itemsize == 64
-    assert messages.SCHEMA_HASH == schema.hash
+    assert schema.hash == messages.SCHEMA_HASH
 
 
 def test_c_asserts_every_offset() -> None:
@@ -151,7 +151,7 @@ def test_c_asserts_every_offset() -> None:
 
 
 def test_numbers_that_are_promised_are_not_given_away() -> None:
-    """R107: ids that messages.xml keeps for work to come, and values once given, stay what they are."""
+    """R107: ids that messages.xml keeps for work to come, and ids once given, stay."""
     given = {message.name: message.id for message in load().messages}
     kept = {"MassCancel": 6, "CrossResult": 8, "Command": 9, "Tick": 10, "EpochStart": 11,
             "StateChanged": 67}  # fmt: skip
