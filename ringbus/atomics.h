@@ -1,10 +1,10 @@
 /*
  * The ordered accesses to shared memory, in one place.
  *
- * Shared words are plain uint64_t / uint32_t, because the same lines are read by numpy and written to
- * files; every access that another thread or process can see goes through these functions. They are
- * the C11 memory model by way of the compiler's builtins, which take plain words (stdatomic.h does not).
- * Callers label each ordered access and name its partner.
+ * Shared words are plain uint64_t / uint32_t, because the same lines are read by numpy and written
+ * to files; every access that another thread or process can see goes through these functions. They
+ * are the C11 memory model by way of the compiler's builtins, which take plain words (stdatomic.h
+ * does not). Callers label each ordered access and name its partner.
  */
 #ifndef RINGBUS_ATOMICS_H
 #define RINGBUS_ATOMICS_H

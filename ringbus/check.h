@@ -1,8 +1,9 @@
 /*
  * Invariants that are checked in every build.
  *
- * A broken one is recorded (expression, file, line) and RB_CORRUPT is returned: the caller gives up, the
- * core latches the agent as failed, the process ends and is rebuilt from the stream. Nothing aborts.
+ * A broken one is recorded (expression, file, line) and RB_CORRUPT is returned: the caller gives
+ * up, the core latches the agent as failed, the process ends and is rebuilt from the stream.
+ * Nothing aborts.
  */
 #ifndef RINGBUS_CHECK_H
 #define RINGBUS_CHECK_H

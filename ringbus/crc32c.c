@@ -29,8 +29,8 @@ static uint32_t message_portable(const rb_message *message)
 }
 
 #if defined(__x86_64__)
-__attribute__((target("sse4.2"))) static uint32_t update_hardware(uint32_t crc, const uint8_t *bytes,
-                                                                  size_t count)
+__attribute__((target("sse4.2"))) static uint32_t
+update_hardware(uint32_t crc, const uint8_t *bytes, size_t count)
 {
     uint64_t wide = crc;
     size_t i = 0;

@@ -1,13 +1,14 @@
 /*
  * Doorbell: one bit per lane tells a consumer of hundreds of lanes which of them have something.
  *
- * The consumer clears a bit only when the lane has been empty for a while, so that a busy lane is polled
- * directly and its producer finds the bit set: no extra cache line moves. The order is that of an
- * eventcount: producer commits, full fence, looks at the bit; consumer clears, full fence (the atomic
- * and), looks at the lane.
+ * The consumer clears a bit only when the lane has been empty for a while, so that a busy lane is
+ * polled directly and its producer finds the bit set: no extra cache line moves. The order is that
+ * of an eventcount: producer commits, full fence, looks at the bit; consumer clears, full fence
+ * (the atomic and), looks at the lane.
  *
  * Who: any producer sets its own bit; the one consumer clears. Crash: a producer that dies between
- * commit and ring is found by the consumer's sweep over all lanes (once in RB_DOORBELL_SWEEP turns).
+ * commit and ring is found by the consumer's sweep over all lanes (once in RB_DOORBELL_SWEEP
+ * turns).
  */
 #ifndef RINGBUS_DOORBELL_H
 #define RINGBUS_DOORBELL_H

@@ -6,7 +6,8 @@
 #include "ringbus/messages.h"
 #include "ringbus/status.h"
 
-int32_t rb_layout_init(void *memory, size_t bytes, uint32_t kind, uint64_t capacity, const char *name)
+int32_t rb_layout_init(void *memory, size_t bytes, uint32_t kind, uint64_t capacity,
+                       const char *name)
 {
     rb_layout *layout = memory;
     if (memory == NULL || (uintptr_t)memory % RB_GUARD_BYTES != 0) {

@@ -44,8 +44,10 @@ typedef struct rb_layout {
 } rb_layout;
 
 /* Writes the layout of an empty structure into zeroed memory. RB_USAGE, RB_SIZE. */
-int32_t rb_layout_init(void *memory, size_t bytes, uint32_t kind, uint64_t capacity, const char *name);
-/* Compares everything that can be compared. RB_NOT_RINGBUS, RB_VERSION, RB_SCHEMA, RB_KIND, RB_SIZE. */
+int32_t rb_layout_init(void *memory, size_t bytes, uint32_t kind, uint64_t capacity,
+                       const char *name);
+/* Compares everything that can be compared. RB_NOT_RINGBUS, RB_VERSION, RB_SCHEMA, RB_KIND,
+ * RB_SIZE. */
 int32_t rb_layout_verify(const void *memory, size_t bytes, uint32_t kind);
 /* cffi: end */
 

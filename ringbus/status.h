@@ -1,8 +1,9 @@
 /*
  * Every status that a C function of this project can return, in one list.
  *
- * A function returns int32_t (0 is ok, < 0 is one of these) or int64_t (>= 0 is a count, < 0 is one of
- * these). Full and empty are values, not errors. `ringbus/status.py` maps each to one exception class.
+ * A function returns int32_t (0 is ok, < 0 is one of these) or int64_t (>= 0 is a count, < 0 is one
+ * of these). Full and empty are values, not errors. `ringbus/status.py` maps each to one exception
+ * class.
  */
 #ifndef RINGBUS_STATUS_H
 #define RINGBUS_STATUS_H
@@ -15,7 +16,7 @@
     RB_STATUS(USAGE, -1, "an argument is outside what the function takes")                         \
     RB_STATUS(CORRUPT, -2, "an invariant does not hold; the process must end and be rebuilt")      \
     RB_STATUS(SYSTEM, -3, "a system call failed; errno says why")                                  \
-    RB_STATUS(NOT_RINGBUS, -4, "the memory does not hold a ringbus structure")                           \
+    RB_STATUS(NOT_RINGBUS, -4, "the memory does not hold a ringbus structure")                     \
     RB_STATUS(VERSION, -5, "the structure was laid out by another version of ringbus")             \
     RB_STATUS(SCHEMA, -6, "the structure was laid out for another message schema")                 \
     RB_STATUS(KIND, -7, "the structure is of another kind")                                        \
