@@ -78,7 +78,9 @@ def test_a_lane_cools_and_wakes_again_and_again() -> None:
     bench = SequencerBench()
     for number in range(1, 4):
         cooled(bench)
-        bench.offer(1, new_order(1, number))
+        bench.offer(1, new_order(1, number), ring=False)
+        assert bench.work() == 0
+        bench.ring(1)
         assert bench.work() == 1
     assert list(bench.take()["topic_sequence"]) == [1, 2, 3]
 
