@@ -24,7 +24,8 @@ from tools.expected import (
     resting,
     trades,
 )
-from tools.load import Load, LoadError, read_clients
+from tools.load import Load, read_clients
+from tools.load_session import LoadError
 from tools.memory import Attachment
 from tools.orders import Dealer, Row, load_orders
 from tools.replay import replay_day
@@ -108,7 +109,12 @@ def test_the_day_survives_a_killed_journal(tmp_path: Path) -> None:
     with launched(path) as exchange, Load(exchange, read_clients(DEMO / "clients.csv")) as load:
         load.login()
         requests = load.dealer.deal(load_orders(ROWS, ROW_COUNT))
-        report = load.exact(requests, lambda n: n == 3000 and exchange.kill("core1"))
+
+        def kill(n: int) -> None:
+            if n == 3000:
+                exchange.kill("core1")
+
+        report = load.exact(requests, kill)
         load.settle()
         assert report.answered == ROW_COUNT
         check_against_the_record(exchange, load)
