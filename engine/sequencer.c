@@ -45,7 +45,8 @@ int32_t eng_sequencer_add_contributor(eng_sequencer *sequencer, void *memory, si
     return status;
 }
 
-int32_t eng_sequencer_add_shard(eng_sequencer *sequencer, void *memory, size_t bytes, uint64_t bell_mask)
+int32_t eng_sequencer_add_shard(eng_sequencer *sequencer, void *memory, size_t bytes,
+                                uint64_t bell_mask)
 {
     if (sequencer->shard_count >= ENG_SHARDS_MAX) {
         return RB_FULL;
@@ -59,7 +60,8 @@ int32_t eng_sequencer_add_shard(eng_sequencer *sequencer, void *memory, size_t b
     return status;
 }
 
-void eng_sequencer_measure(eng_sequencer *sequencer, void *hop, uint64_t *refused, uint64_t *dropped)
+void eng_sequencer_measure(eng_sequencer *sequencer, void *hop, uint64_t *refused,
+                           uint64_t *dropped)
 {
     sequencer->hop = hop;
     sequencer->refused_count = refused;
@@ -92,7 +94,8 @@ static int is_contributed(uint8_t template_id)
 }
 
 /* 0, or why a contributor may not say this. */
-static uint16_t fault(const eng_sequencer *sequencer, const rb_message *first, const rb_message *second)
+static uint16_t fault(const eng_sequencer *sequencer, const rb_message *first,
+                      const rb_message *second)
 {
     if (!is_contributed(first->header.template_id)) {
         return RB_REJECT_REASON_INVALID_PROPOSAL;
@@ -140,12 +143,14 @@ static void refuse(rb_message *line, uint16_t reason)
     rejected->header.flags |= RB_FLAG_REFUSED;
 }
 
-/* The time of an input. A counted clock moves with the inputs, so that runs compare. A real one is read
- * at the first input of a work call, for all of them: it costs as much as the rest of the sequencer. */
+/* The time of an input. A counted clock moves with the inputs, so that runs compare. A real one is
+ * read at the first input of a work call, for all of them: it costs as much as the rest of the
+ * sequencer. */
 static void tell_time(eng_sequencer *sequencer)
 {
     if (sequencer->clock->mode == RB_CLOCK_COUNTED) {
-        sequencer->time_ns = RB_CLOCK_COUNTED_START_NS + sequencer->input * RB_CLOCK_COUNTED_STEP_NS;
+        sequencer->time_ns =
+            RB_CLOCK_COUNTED_START_NS + sequencer->input * RB_CLOCK_COUNTED_STEP_NS;
     } else if (sequencer->time_is_old) {
         uint64_t now = rb_clock_read(sequencer->clock);
         sequencer->time_ns = now > sequencer->time_ns ? now : sequencer->time_ns;
@@ -209,7 +214,8 @@ static int take(eng_sequencer *sequencer, uint32_t contributor)
     return 1;
 }
 
-/* Lanes whose bell rang become hot; now and then all, for a producer that died before it could ring. */
+/* Lanes whose bell rang become hot; now and then all, for a producer that died before it could
+ * ring. */
 static void listen(eng_sequencer *sequencer)
 {
     for (uint32_t word = 0; word < RB_DOORBELL_WORDS; word++) {
@@ -238,9 +244,9 @@ static void cool(eng_sequencer *sequencer, uint32_t n)
 }
 
 /* One turn: at most one group of every hot lane, beginning behind the last lane that was served. So
- * a turn that the limit cuts goes on where it was cut; beginning anew, two busy lanes with idle ones
- * between them shared single steps 1:9. A turn in vain moves on by one, so that of those who come at
- * once none is always first. */
+ * a turn that the limit cuts goes on where it was cut; beginning anew, two busy lanes with idle
+ * ones between them shared single steps 1:9. A turn in vain moves on by one, so that of those who
+ * come at once none is always first. */
 static int64_t turn(eng_sequencer *sequencer, int64_t limit)
 {
     int64_t taken = 0;
