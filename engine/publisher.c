@@ -36,7 +36,8 @@ void eng_publisher_measure(eng_publisher *publisher, void *hop)
     publisher->hop = hop;
 }
 
-/* The shard whose lane begins with the group of the awaited input; shard_count if it is not there yet. */
+/* The shard whose lane begins with the group of the awaited input; shard_count if it is not there
+ * yet. */
 static uint32_t find(const eng_publisher *publisher)
 {
     for (uint32_t n = 0; n < publisher->shard_count; n++) {
@@ -57,8 +58,8 @@ static void publish(eng_publisher *publisher, const rb_message *line)
     rb_multicast_publish(&publisher->writer, &message);
 }
 
-/* When the line just published came from its shard, and when it was on the stream. Behind the message:
- * nobody waits for the clock. */
+/* When the line just published came from its shard, and when it was on the stream. Behind the
+ * message: nobody waits for the clock. */
 static void measure(const eng_publisher *publisher, const rb_lane *lane, uint64_t time_ns)
 {
     uint64_t now_ns = rb_clock_read(publisher->clock);

@@ -1,9 +1,10 @@
 /*
  * Publisher: merges the shards' answers strictly in input order and puts them onto the stream.
  *
- * Every line from a shard carries the low 32 bits of its input number; the group of the next input is at
- * the head of exactly one lane. Lines get the next sequence and their checksum and are published as they
- * come; Skip lines end here. So the stream does not depend on how fast which shard is.
+ * Every line from a shard carries the low 32 bits of its input number; the group of the next input
+ * is at the head of exactly one lane. Lines get the next sequence and their checksum and are
+ * published as they come; Skip lines end here. So the stream does not depend on how fast which
+ * shard is.
  *
  * Who: one thread. Progress: wait-free; it waits for gating readers (the journal) by doing nothing.
  * Crash: a line is on the stream or not; the successor goes on behind the last whole one.

@@ -1,16 +1,17 @@
 /*
- * Sequencer: takes proposals from the contributors' lanes, one a turn each, and puts them into one order.
+ * Sequencer: takes proposals from the contributors' lanes, one a turn each, and puts them into one
+ * order.
  *
- * A turn goes once round the lanes that have something. Each proposal gets the next input number, the
- * time (read once a work call), the publisher id of its lane, and goes to the lane of the shard
- * that its instrument belongs to; messages without an instrument go to shard 0. What a contributor may
- * not send is not lost in silence: a proposal of a bad form that still has a topic is turned into a
- * refusal (flag Refused, body Rejected) that its shard will publish; one whose topic does not exist is
- * counted and dropped, since nobody could be told.
+ * A turn goes once round the lanes that have something. Each proposal gets the next input number,
+ * the time (read once a work call), the publisher id of its lane, and goes to the lane of the shard
+ * that its instrument belongs to; messages without an instrument go to shard 0. What a contributor
+ * may not send is not lost in silence: a proposal of a bad form that still has a topic is turned
+ * into a refusal (flag Refused, body Rejected) that its shard will publish; one whose topic does
+ * not exist is counted and dropped, since nobody could be told.
  *
- * Who: one thread. Progress: wait-free; a proposal whose shard's lane is full stays in its contributor's
- * lane (it has no input number yet) and the others go on.
- * Crash: private state is rebuilt from the stream.
+ * Who: one thread. Progress: wait-free; a proposal whose shard's lane is full stays in its
+ * contributor's lane (it has no input number yet) and the others go on. Crash: private state is
+ * rebuilt from the stream.
  */
 #ifndef ENGINE_SEQUENCER_H
 #define ENGINE_SEQUENCER_H
@@ -24,8 +25,9 @@
 #define ENG_CONTRIBUTORS_MAX RB_DOORBELL_LANES
 #define ENG_INSTRUMENTS_MAX (1u << 20)
 
-/* Of the hops inside the engine one input in so many is measured: two readings of the clock (23 ns each
- * here, 2026-11) would be a fifth of what an input costs. The same inputs are measured at every hop. */
+/* Of the hops inside the engine one input in so many is measured: two readings of the clock (23 ns
+ * each here, 2026-11) would be a fifth of what an input costs. The same inputs are measured at
+ * every hop. */
 #define ENG_MEASURE_EVERY 16u
 
 static inline int eng_is_measured(const rb_message *message)
@@ -35,8 +37,8 @@ static inline int eng_is_measured(const rb_message *message)
 
 /* cffi: struct eng_sequencer */
 typedef struct eng_sequencer {
-    uint64_t input;     /* number of the last input */
-    uint64_t time_ns;   /* last time given; never goes back */
+    uint64_t input;                  /* number of the last input */
+    uint64_t time_ns;                /* last time given; never goes back */
     uint64_t hot[RB_DOORBELL_WORDS]; /* lanes that are polled */
     uint32_t contributor_count;
     uint32_t shard_count;
@@ -65,9 +67,11 @@ int32_t eng_sequencer_init(eng_sequencer *sequencer, void *doorbell, const uint8
 /* Attaches the next contributor's lane (its publisher id is its number + 1). RB_FULL. */
 int32_t eng_sequencer_add_contributor(eng_sequencer *sequencer, void *memory, size_t bytes);
 /* Attaches the lane to the next shard; `bell` is rung when it got something (0: none). */
-int32_t eng_sequencer_add_shard(eng_sequencer *sequencer, void *memory, size_t bytes, uint64_t bell_mask);
+int32_t eng_sequencer_add_shard(eng_sequencer *sequencer, void *memory, size_t bytes,
+                                uint64_t bell_mask);
 /* Where to record and count; any may be NULL. */
-void eng_sequencer_measure(eng_sequencer *sequencer, void *hop, uint64_t *refused, uint64_t *dropped);
+void eng_sequencer_measure(eng_sequencer *sequencer, void *hop, uint64_t *refused,
+                           uint64_t *dropped);
 int64_t eng_sequencer_work(void *sequencer, int64_t limit);
 void *eng_sequencer_work_function(void);
 uint64_t eng_sequencer_input(const eng_sequencer *sequencer);

@@ -5,12 +5,13 @@
 #include "engine/sequencer.h"
 #include "ringbus/check.h"
 
-/* An answer is begun when its first line, a tag and one trade fit; the rest can wait in the book. */
+/* An answer is begun when its first line, a tag and one trade fit; the rest can wait in the book.
+ */
 enum { ROOM_TO_BEGIN = 4 };
 
 int32_t eng_shard_init(eng_shard *shard, uint8_t number, void *in, size_t in_bytes, void *out,
-                       size_t out_bytes, void *book, uint32_t *topics, uint32_t topic_count, void *clock,
-                       void *wake, uint64_t publisher_bell_mask)
+                       size_t out_bytes, void *book, uint32_t *topics, uint32_t topic_count,
+                       void *clock, void *wake, uint64_t publisher_bell_mask)
 {
     if (book == NULL || topics == NULL || topic_count == 0 || clock == NULL || wake == NULL) {
         return RB_USAGE;
@@ -40,8 +41,9 @@ void eng_shard_measure(eng_shard *shard, void *hop, uint64_t *dropped)
     shard->drop_count = dropped;
 }
 
-/* Finishes `count` lines that lie behind the tail and commits them: numbers of their topics, the shard,
- * and what closes the group. `first` is the message they answer, NULL for the rest of a sweep. */
+/* Finishes `count` lines that lie behind the tail and commits them: numbers of their topics, the
+ * shard, and what closes the group. `first` is the message they answer, NULL for the rest of a
+ * sweep. */
 static int32_t answer(eng_shard *shard, const rb_message *first, uint64_t count, int last)
 {
     uint8_t generated = first == NULL ? RB_FLAG_GENERATED : 0;
@@ -85,7 +87,8 @@ static uint64_t echo(eng_shard *shard, const rb_message *first, const rb_message
     if (tag == NULL) {
         return 1;
     }
-    memcpy(rb_lane_slot(&shard->out, 1)->words + 1, tag->words + 1, sizeof *tag - sizeof tag->words[0]);
+    memcpy(rb_lane_slot(&shard->out, 1)->words + 1, tag->words + 1,
+           sizeof *tag - sizeof tag->words[0]);
     return 2;
 }
 
@@ -125,7 +128,8 @@ static int32_t resume(eng_shard *shard, uint64_t room)
     return answer(shard, NULL, sink.count, status == RB_OK);
 }
 
-static int32_t apply(eng_shard *shard, const rb_message *first, const rb_message *tag, uint64_t room)
+static int32_t apply(eng_shard *shard, const rb_message *first, const rb_message *tag,
+                     uint64_t room)
 {
     uint8_t template_id = first->header.template_id;
     uint16_t topic = first->header.topic;
@@ -149,7 +153,8 @@ static int32_t apply(eng_shard *shard, const rb_message *first, const rb_message
     return answer(shard, first, echo(shard, first, tag), 1);
 }
 
-/* Messages further down the lane bring their orders, then their levels, then the neighbours there. */
+/* Messages further down the lane bring their orders, then their levels, then the neighbours there.
+ */
 static void prefetch(const eng_shard *shard)
 {
     const rb_message *far = rb_lane_peek(&shard->in, ENG_AHEAD_FAR);

@@ -1,12 +1,13 @@
 /*
  * Shard: one matching core's instruments: their book, and the topic locks of everything it answers.
  *
- * A proposal names the next number of its topic in this shard. Equal: it is applied, and every message
- * of the answer takes one number of the topic that it is on. Not equal: the contributor had not seen
- * something; it is answered by a Skip line, which tells the publisher to go on and is published to nobody.
+ * A proposal names the next number of its topic in this shard. Equal: it is applied, and every
+ * message of the answer takes one number of the topic that it is on. Not equal: the contributor had
+ * not seen something; it is answered by a Skip line, which tells the publisher to go on and is
+ * published to nobody.
  *
- * The answer is written straight into the lane to the publisher. A sweep that does not fit waits in the
- * book until the publisher has made room.
+ * The answer is written straight into the lane to the publisher. A sweep that does not fit waits in
+ * the book until the publisher has made room.
  *
  * Who: one thread. Progress: wait-free. Crash: rebuilt from the stream.
  */
@@ -37,8 +38,8 @@ typedef struct eng_shard {
 /* cffi: begin */
 /* `topics`: `topic_count` zeroed words, kept by the caller; `book`: an eng_book. */
 int32_t eng_shard_init(eng_shard *shard, uint8_t number, void *in, size_t in_bytes, void *out,
-                       size_t out_bytes, void *book, uint32_t *topics, uint32_t topic_count, void *clock,
-                       void *wake, uint64_t publisher_bell_mask);
+                       size_t out_bytes, void *book, uint32_t *topics, uint32_t topic_count,
+                       void *clock, void *wake, uint64_t publisher_bell_mask);
 void eng_shard_measure(eng_shard *shard, void *hop, uint64_t *dropped);
 int64_t eng_shard_work(void *shard, int64_t limit);
 void *eng_shard_work_function(void);

@@ -1,4 +1,4 @@
-"""What all tests share: Hypothesis without deadlines, and exchanges whose memory goes with the test."""
+"""What all tests share: Hypothesis without deadlines, names whose memory goes with the test."""
 
 from __future__ import annotations
 

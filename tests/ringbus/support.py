@@ -24,7 +24,7 @@ from ringbus.replay import Replay
 from ringbus.segment import Segment, segment_name
 
 ROOT = Path(__file__).resolve().parents[2]
-GOLDEN: NDArray[np.uint64] = np.array([0x9E3779B97F4A7C15], np.uint64)
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 # Bounds a wait for something that must come; reached only by a failing test.
 PATIENCE_S = 60
 
@@ -40,7 +40,8 @@ def numbered(first: int, count: int) -> NDArray[np.void]:
 
 def body(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """The four words of the body of each number."""
-    out: NDArray[np.uint64] = numbers[:, None] * GOLDEN + np.arange(4, dtype=np.uint64)
+    out: NDArray[np.uint64] = np.multiply(numbers[:, None], GOLDEN)
+    out += np.arange(4, dtype=np.uint64)
     return out
 
 

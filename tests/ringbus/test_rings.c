@@ -1,6 +1,6 @@
 /*
- * Stress of the shipped rings with real threads: lane, multicast with lossy and gating readers, bells.
- * Run plain, under ASan/UBSan and under TSan. Argument: messages per test (default 200,000).
+ * Stress of the shipped rings with real threads: lane, multicast with lossy and gating readers,
+ * bells. Run plain, under ASan/UBSan and under TSan. Argument: messages per test (default 200,000).
  */
 #include <pthread.h>
 #include <stdint.h>
@@ -51,7 +51,8 @@ static void wait_a_little(uint32_t *rounds)
     }
 }
 
-/* --- lane ---------------------------------------------------------------------------------------- */
+/* --- lane ----------------------------------------------------------------------------------------
+ */
 
 static void *lane_producer(void *memory)
 {
@@ -107,7 +108,8 @@ static void test_lane(void)
     free(memory);
 }
 
-/* --- multicast ----------------------------------------------------------------------------------- */
+/* --- multicast -----------------------------------------------------------------------------------
+ */
 
 enum { READERS = 3, RING = 256 };
 
@@ -122,10 +124,11 @@ static void *ring_reader(void *argument)
     const ring_test *test = argument;
     rb_reader reader;
     if (test->gating) {
-        EXPECT(rb_multicast_gate_attach(&reader, test->ring, rb_multicast_bytes(RING), test->readers,
-                                        rb_readers_bytes(), "gate") == RB_OK);
+        EXPECT(rb_multicast_gate_attach(&reader, test->ring, rb_multicast_bytes(RING),
+                                        test->readers, rb_readers_bytes(), "gate") == RB_OK);
     } else {
-        EXPECT(rb_multicast_reader_attach(&reader, test->ring, rb_multicast_bytes(RING), 1) == RB_OK);
+        EXPECT(rb_multicast_reader_attach(&reader, test->ring, rb_multicast_bytes(RING), 1) ==
+               RB_OK);
     }
     rb_message batch[32];
     uint64_t received = 0;
@@ -205,7 +208,8 @@ static void test_multicast(int gating)
     free(test.readers);
 }
 
-/* --- bells --------------------------------------------------------------------------------------- */
+/* --- bells ---------------------------------------------------------------------------------------
+ */
 
 /* Two parked threads pass a number back and forth; with a sleep of at most 20 s, one lost wake-up
  * makes the test time out. */
@@ -221,7 +225,8 @@ static void *bell_player(void *argument)
     const bell_test *test = argument;
     rb_idle idle;
     const char *name = test->side == 0 ? "left" : "right";
-    EXPECT(rb_idle_attach(&idle, test->bells, rb_bells_bytes(), name, RB_IDLE_PARK, -1, 0) == RB_OK);
+    EXPECT(rb_idle_attach(&idle, test->bells, rb_bells_bytes(), name, RB_IDLE_PARK, -1, 0) ==
+           RB_OK);
     rb_idle_set_timeout(&idle, 20000000);
     rb_idle_set_spin(&idle, 100);
     for (uint64_t turn = test->side; turn < test->rounds;) {
@@ -256,7 +261,8 @@ static void test_bells(void)
     free(bells);
 }
 
-/* --- repair -------------------------------------------------------------------------------------- */
+/* --- repair --------------------------------------------------------------------------------------
+ */
 
 static void test_repair(void)
 {

@@ -1,0 +1,354 @@
+"""The house rules that a machine can hold: tools, import directions, bans, labels of the atomics.
+
+Every exception stands in a list here with its reason; one that is no longer needed fails too.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+PACKAGES = ("ringbus", "engine", "ports", "tools", "tuning", "tests")
+# Made by tools.schema; other tests hold them to their source.
+GENERATED = {"ringbus/messages.h", "ringbus/messages.py", "ringbus/messages.md"}
+LINES_MAX = 700
+
+ALLOWED_IMPORTS = {
+    "ringbus": {"ringbus"},
+    "engine": {"ringbus", "engine"},
+    "ports": {"ringbus", "ports"},
+    "tuning": {"ringbus", "tuning"},
+    "tools": {"ringbus", "engine", "ports", "tools", "tuning"},
+    "tests": set(PACKAGES),
+}
+
+BANNED = {"time", "random", "socket", "threading"}
+# (file, what): why it may.
+OWNERS = {
+    ("tools/cli.py", "time"): "waits for processes and dates what it prints; no state machine",
+    ("tools/process.py", "time"): "waits for operating-system processes to end",
+    ("tools/launcher.py", "time"): "watches heartbeats and patience of real processes",
+    ("tools/exchange.py", "time"): "waits for a real exchange to come up",
+    ("tools/demo/__main__.py", "time"): "paces a demonstration for a human",
+    ("tools/replay.py", "time"): "tells a human how long it took",
+    ("tools/hist.py", "time"): "refreshes a picture for a human",
+    ("tools/load.py", "time"): "open-loop load: the intended send time is the wall clock's",
+    ("tools/load_session.py", "time"): "stamps what its clients send and receive",
+    ("tools/load_session.py", "socket"): "the clients that it plays have real connections",
+    ("tools/core.py", "threading"): "the journal's fdatasync runs beside the core's loop",
+    ("tools/child.py", "os.environ"): "hands its environment on to the processes that it starts",
+}
+TESTS_MAY = "a test drives real processes and sockets, and seeds its own generators"
+
+# The data plane allocates only where something is made or destroyed, never on the path.
+ALLOCATORS = {
+    "engine/book.c": "eng_book_create and eng_book_destroy",
+    "ports/client.c": "prt_client_create and its destruction",
+    "ports/connection.c": "the pool of connections, made once",
+    "ports/instruments.c": "the table of instruments, made once",
+    "ports/login.c": "buffers of the login desk, given back at the end",
+    "ports/orders.c": "the pool of orders, made once",
+    "ports/outbox.c": "the pool of chunks, made once",
+    "ports/queue.h": "a queue of fixed size, made once",
+    "ports/session.c": "the table of sessions, made once",
+}
+FORMATTERS = {
+    "ringbus/check.c": "text of a broken invariant: the process ends",
+    "ringbus/core.c": "text of a failed agent: the core ends",
+    "ringbus/idle.c": "name of a bell's socket: once a bell, or a system call with it",
+    "ringbus/journal.c": "path of a segment file: once a file",
+    "ports/connection.c": "number of the port to listen on: once a start",
+}
+
+LONG = {
+    "tests/engine/test_book.py": "one case for each rule of the book, one state machine",
+    "tests/ports/test_client.py": "one case for each behaviour of the port, over real sockets",
+    "tests/ports/test_session.c": "one case for each rule of a session, over one desk",
+}
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def walk(*suffixes: str) -> Iterator[Path]:
+    """All files of the packages, in order."""
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*")):
+            if path.suffix in suffixes and "__pycache__" not in path.parts:
+                yield path
+
+
+PYTHON = [path for path in walk(".py") if relative(path) not in GENERATED]
+C = [path for path in walk(".c", ".h") if relative(path) not in GENERATED]
+SHIPPED_C = [path for path in C if path.relative_to(ROOT).parts[0] != "tests"]
+TREES = {path: ast.parse(path.read_text(), str(path)) for path in PYTHON}
+COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+STRING = re.compile(r'"(?:[^"\\\n]|\\.)*"')
+
+
+def code_of(path: Path) -> str:
+    """C without comments and strings."""
+    return STRING.sub('""', COMMENT.sub(" ", path.read_text()))
+
+
+def run_tool(*command: str) -> None:
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{' '.join(command[:3])}:\n{done.stdout}{done.stderr}"
+
+
+# --- tools -------------------------------------------------------------------------------------
+
+
+def test_ruff_finds_nothing() -> None:
+    run_tool(str(BIN / "ruff"), "check", ".")
+
+
+def test_ruff_would_format_nothing() -> None:
+    run_tool(str(BIN / "ruff"), "format", "--check", ".")
+
+
+def test_mypy_is_strict_and_content() -> None:
+    run_tool(str(BIN / "mypy"))
+
+
+def test_clang_format_would_change_nothing() -> None:
+    run_tool(str(BIN / "clang-format"), "--dry-run", "-Werror", *map(str, C))
+
+
+# --- direction of imports ----------------------------------------------------------------------
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    """Top-level packages that a module imports."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (name.name.split(".")[0] for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative import"
+            yield (node.module or "").split(".")[0]
+
+
+def test_python_imports_point_one_way() -> None:
+    """R40, R43: the bus knows nothing of orders, engine and ports meet only through rings."""
+    wrong = [
+        f"{relative(path)} imports {name}"
+        for path, tree in TREES.items()
+        for name in imported(tree)
+        if name in PACKAGES and name not in ALLOWED_IMPORTS[path.relative_to(ROOT).parts[0]]
+    ]
+    assert wrong == []
+
+
+def test_c_includes_point_one_way() -> None:
+    """R40, R43: the same for C."""
+    wrong = [
+        f"{relative(path)} includes {name}"
+        for path in C
+        for name in re.findall(r'^\s*#include "([^"]+)"', path.read_text(), re.MULTILINE)
+        if name.split("/")[0] not in ALLOWED_IMPORTS[path.relative_to(ROOT).parts[0]]
+    ]
+    assert wrong == []
+
+
+# --- bans in Python ----------------------------------------------------------------------------
+
+
+def banned_in(tree: ast.AST) -> set[str]:
+    """What a module uses of that which makes runs differ."""
+    found = {name for name in imported(tree) if name in BANNED}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv"):
+            found.add("os.environ")
+        elif isinstance(node, ast.Attribute) and node.attr == "random":
+            found.add("random")
+    return found
+
+
+def test_time_chance_and_sockets_come_in_by_constructor() -> None:
+    """R98, R101: only the owners look at the world; all else is told."""
+    used = {
+        (relative(path), what)
+        for path, tree in TREES.items()
+        if path.relative_to(ROOT).parts[0] != "tests"
+        for what in banned_in(tree)
+    }
+    assert used - set(OWNERS) == set()
+    assert set(OWNERS) - used == set(), "no longer needed"
+    assert all(OWNERS.values())
+
+
+def unordered(node: ast.expr) -> bool:
+    """Whether an expression is seen to be a set."""
+    if isinstance(node, ast.Set | ast.SetComp):
+        return True
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in ("set", "frozenset")
+    )
+
+
+def test_nothing_iterates_over_a_set() -> None:
+    """R54, R98: the order of a set differs from run to run."""
+    wrong = []
+    for path, tree in TREES.items():
+        for node in ast.walk(tree):
+            iterated: list[ast.expr] = []
+            if isinstance(node, ast.For | ast.AsyncFor):
+                iterated.append(node.iter)
+            elif isinstance(node, ast.ListComp | ast.GeneratorExp | ast.DictComp):
+                iterated += [generator.iter for generator in node.generators]
+            elif (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Name)
+                and node.func.id in ("list", "tuple", "enumerate", "iter")
+            ):
+                iterated += node.args[:1]
+            wrong += [f"{relative(path)}:{i.lineno}" for i in iterated if unordered(i)]
+    assert wrong == []
+
+
+def test_every_public_name_has_a_docstring() -> None:
+    wrong = []
+    for path, tree in TREES.items():
+        if path.relative_to(ROOT).parts[0] == "tests":
+            continue
+        if not ast.get_docstring(tree) and path.name != "__init__.py":
+            wrong.append(relative(path))
+        scopes: list[ast.Module | ast.ClassDef] = [tree]
+        while scopes:
+            for node in scopes.pop().body:
+                if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                    continue
+                if node.name.startswith("_"):
+                    continue
+                if isinstance(node, ast.ClassDef):
+                    scopes.append(node)
+                if not ast.get_docstring(node):
+                    wrong.append(f"{relative(path)}:{node.lineno} {node.name}")
+    assert wrong == []
+
+
+# --- bans in C ---------------------------------------------------------------------------------
+
+
+def test_atomics_are_in_one_file() -> None:
+    wrong = [
+        f"{relative(path)}: {word}"
+        for path in C
+        for word in re.findall(r"stdatomic|__atomic_|__sync_|\bvolatile\b", code_of(path))
+        if (relative(path), word) != ("ringbus/atomics.h", "__atomic_")
+    ]
+    assert wrong == []
+
+
+def calls(path: Path, names: str) -> bool:
+    return re.search(rf"\b(?:{names})\s*\(", code_of(path)) is not None
+
+
+@pytest.mark.parametrize(
+    ("names", "allowed"),
+    [
+        ("malloc|calloc|realloc|free|aligned_alloc|posix_memalign|strdup", ALLOCATORS),
+        ("snprintf|vsnprintf", FORMATTERS),
+        ("printf|fprintf|puts|perror|abort|exit|_exit|assert|alloca|setjmp|longjmp", {}),
+        ("pthread_\\w+|mtx_\\w+|thrd_\\w+|sem_wait", {}),
+        ("rand|random|gettimeofday|time|strcpy|strcat|sprintf|gets|system", {}),
+    ],
+    ids=["allocate", "format", "print or end", "lock", "dangerous"],
+)
+def test_what_the_data_plane_may_not_call(names: str, allowed: dict[str, str]) -> None:
+    """R86, R87: pooled and ready at the start; nothing prints, ends the process or locks."""
+    used = {relative(path) for path in SHIPPED_C if calls(path, names)}
+    assert used - set(allowed) == set()
+    assert set(allowed) - used == set(), "no longer needed"
+
+
+def test_the_kernels_clock_is_asked_in_one_place() -> None:
+    """R101: no acting on a local timer."""
+    used = {relative(path) for path in SHIPPED_C if calls(path, "clock_gettime")}
+    assert used == {"ringbus/clock.c"}
+
+
+def test_no_function_calls_itself() -> None:
+    wrong = []
+    for path in SHIPPED_C:
+        for function in re.finditer(
+            r"^[a-z][\w \*]*?\b(\w+)\([^;{]*\)\n\{\n(.*?)^\}", code_of(path), re.M | re.S
+        ):
+            if re.search(rf"\b{function[1]}\s*\(", function[2]):
+                wrong.append(f"{relative(path)}: {function[1]}")
+    assert wrong == []
+
+
+# --- labels of the ordered accesses ------------------------------------------------------------
+
+LABEL = re.compile(r"/\*\s*([A-Z]+\d+)\b((?:[^*]|\*(?!/))*)\*/")
+ORDERED = re.compile(r"\brb_(?:load_acquire|store_release|fence_acquire|fence_release)\w*\s*\(")
+
+
+def labels() -> dict[str, list[tuple[str, set[str]]]]:
+    """Label → (file, labels that it says it pairs with), for each place that carries it."""
+    out: dict[str, list[tuple[str, set[str]]]] = {}
+    for path in SHIPPED_C:
+        for match in LABEL.finditer(path.read_text()):
+            said = re.search(r"pairs with (.*)", match[2], re.DOTALL)
+            partners = re.findall(r"\b[A-Z]+\d+\b", said[1]) if said else []
+            out.setdefault(match[1], []).append((relative(path), set(partners)))
+    return out
+
+
+def test_ordered_accesses_name_partners_that_exist() -> None:
+    """Each label that pairs with another finds it in the tree, and is named by it in turn."""
+    known = labels()
+    assert len(known) >= 20
+    for label, places in known.items():
+        for path, partners in places:
+            for partner in partners:
+                assert partner in known, f"{path}: {label} pairs with {partner}, which is nowhere"
+                back = set().union(*(names for _, names in known[partner]))
+                assert label in back, f"{path}: {label} pairs with {partner}, which says {back}"
+
+
+# --- the tree ----------------------------------------------------------------------------------
+
+
+def test_no_file_is_too_long() -> None:
+    long = {
+        relative(path): count
+        for path in (*PYTHON, *C)
+        if (count := len(path.read_text().splitlines())) > LINES_MAX
+    }
+    assert {name: count for name, count in long.items() if name not in LONG} == {}
+    assert set(LONG) - set(long) == set(), "no longer needed"
+
+
+TEXT_SUFFIXES = (".py", ".c", ".h", ".xml", ".md", ".toml", ".csv", ".sh", ".build", ".options")
+# A path of one machine's, or the host name of a package registry; split, so as not to find itself.
+FOREIGN = re.compile(
+    r"(?<![\w.])/(?:work|home|Users|root)[/]|pypi[.]|python[h]osted|index[-]url|files[.]python"
+)
+
+
+def test_nothing_names_one_machine() -> None:
+    """R24: what is here runs anywhere."""
+    files = [*walk(*TEXT_SUFFIXES)]
+    files += [path for path in sorted(ROOT.iterdir()) if path.suffix in TEXT_SUFFIXES]
+    files.append(ROOT / "Makefile")
+    wrong = [
+        f"{relative(path)}: {match[0]}"
+        for path in files
+        for match in FOREIGN.finditer(path.read_text(errors="replace"))
+    ]
+    assert wrong == []
+    assert os.sep == "/"
