@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from engine.canonical import canonical
-from ringbus.messages import BUILD_RECORD, Template
+from ringbus.messages import BUILD_RECORD, Flag, Template
 from ringbus.multicast import Reader
 from tools.exchange import launched
 from tools.load import Load, read_clients
@@ -85,9 +85,11 @@ def run(directory: Path, shards: int, cores: list[list[str]]) -> NDArray[np.void
         assert report.answered == ROW_COUNT
         with Attachment(name) as shared:
             reader = Reader(shared.attach("stream"))
-            batches = []
-            while len(batch := reader.poll()):
-                batches.append(batch.copy())
+            batches = [reader.poll().copy()]
+            # The first line of the last answer is there; the rest of its group may be on its way.
+            while len(batch := reader.poll()) or not batches[-1]["flags"][-1] & Flag.LAST_OF_GROUP:
+                if len(batch):
+                    batches.append(batch.copy())
     return np.concatenate(batches)
 
 
