@@ -40,7 +40,7 @@ def numbered(first: int, count: int) -> NDArray[np.void]:
 
 def body(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """The four words of the body of each number."""
-    out: NDArray[np.uint64] = np.multiply(numbers[:, None], GOLDEN)
+    out: NDArray[np.uint64] = np.repeat(numbers[:, None] * GOLDEN, 4, axis=1)
     out += np.arange(4, dtype=np.uint64)
     return out
 
