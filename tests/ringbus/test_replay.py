@@ -205,5 +205,7 @@ def test_live_between_processes(exchange: str, tmp_path: Path) -> None:
                         received[name] += len(numbers)
                 assert child.line() == "ready"
                 assert child.line() == "done"
+        # Who reads the ring may be ahead of who records it.
+        journal.step()
         assert journal.written == count
         assert slow.from_files > 0
