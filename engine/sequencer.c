@@ -41,6 +41,7 @@ int32_t eng_sequencer_add_contributor(eng_sequencer *sequencer, void *memory, si
     int32_t status = rb_lane_attach(&sequencer->contributors[n], memory, bytes);
     if (status == RB_OK) {
         sequencer->contributor_count++;
+        sequencer->word_count = (sequencer->contributor_count + 63u) / 64u;
     }
     return status;
 }
@@ -218,7 +219,7 @@ static int take(eng_sequencer *sequencer, uint32_t contributor)
  * ring. */
 static void listen(eng_sequencer *sequencer)
 {
-    for (uint32_t word = 0; word < RB_DOORBELL_WORDS; word++) {
+    for (uint32_t word = 0; word < sequencer->word_count; word++) {
         sequencer->hot[word] |= rb_load_relaxed(&sequencer->doorbell->words[word]);
     }
     if (sequencer->turns_to_sweep-- != 0) {
@@ -250,14 +251,13 @@ static void cool(eng_sequencer *sequencer, uint32_t n)
 static int64_t turn(eng_sequencer *sequencer, int64_t limit)
 {
     int64_t taken = 0;
-    uint32_t words = (sequencer->contributor_count + 63u) / 64u;
+    uint32_t words = sequencer->word_count;
     uint32_t start = sequencer->next_contributor;
     uint32_t last = start;
-    uint32_t start_word = start >> 6;
+    uint32_t word = start >> 6;
+    uint64_t upper = ~UINT64_C(0) << (start & 63u);
     /* The first word is visited twice: its upper part first, its lower part last. */
     for (uint32_t step = 0; step <= words && taken < limit; step++) {
-        uint32_t word = (start_word + step) % words;
-        uint64_t upper = ~UINT64_C(0) << (start & 63u);
         uint64_t part = step == 0 ? upper : step == words ? ~upper : ~UINT64_C(0);
         uint64_t lanes = sequencer->hot[word] & part;
         while (lanes != 0 && taken < limit) {
@@ -274,6 +274,7 @@ static int64_t turn(eng_sequencer *sequencer, int64_t limit)
                 cool(sequencer, n);
             }
         }
+        word = word + 1 < words ? word + 1 : 0;
     }
     sequencer->next_contributor = last + 1 < sequencer->contributor_count ? last + 1 : 0;
     return taken;

@@ -41,6 +41,7 @@ typedef struct eng_sequencer {
     uint64_t time_ns;                /* last time given; never goes back */
     uint64_t hot[RB_DOORBELL_WORDS]; /* lanes that are polled */
     uint32_t contributor_count;
+    uint32_t word_count; /* of `hot` that are in use */
     uint32_t shard_count;
     uint32_t instrument_count;
     uint32_t topic_count;
