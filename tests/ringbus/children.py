@@ -17,6 +17,7 @@ from ringbus.segment import Segment
 from tests.ringbus.support import numbered, word
 
 TAIL_OFFSET = 128
+FLOOD = 65536
 
 
 def say(text: str) -> None:
@@ -68,6 +69,21 @@ def ring_write(ring: str, readers: str, count: str) -> None:
             batch = min(1 + first % 97, last - first + 1)
             if writer.publish(numbered(first, batch)) == 0:
                 os.sched_yield()
+    say("done")
+
+
+def ring_flood(ring: str, readers: str, count: str) -> None:
+    """Publish `count` messages as fast as can be: message n has number (n - 1) % FLOOD + 1."""
+    with (
+        Segment.attach(ring, writable=True) as memory,
+        Segment.attach(readers) as cursors,
+    ):
+        writer = Writer(memory, cursors)
+        messages = numbered(1, FLOOD)
+        say("ready")
+        while writer.next <= int(count):
+            at = (writer.next - 1) % FLOOD
+            writer.publish(messages[at : at + 256])
     say("done")
 
 
@@ -130,6 +146,7 @@ FUNCTIONS = {
         lane_produce,
         lane_produce_for_ever,
         ring_write,
+        ring_flood,
         write_read_only,
         sleep_on_lane,
         hold_bell,
