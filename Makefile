@@ -83,6 +83,7 @@ format: $(VENV)/ready ## Format C and Python.
 .PHONY: bench
 bench: build/ctest/build.ninja ## Round trip against the bare cache line; the fused engine.
 	@ninja -C build/ctest --quiet tests/bench_engine
+	@echo "$$(uname -sr), $$(nproc) CPUs,$$(grep -m1 'model name' /proc/cpuinfo | cut -d: -f2), $$(git describe --always --dirty 2>/dev/null), load $$(cut -d' ' -f1 /proc/loadavg), flow seed 88172645463325252"
 	@build/ctest/tests/bench_engine $(BENCH)
 
 .PHONY: clean
