@@ -193,7 +193,8 @@ static void withdraw(rb_idle *idle, uint64_t bit)
     }
 }
 
-/* Whether the time to spin is not over yet. Woken for nothing, a core looks once and sleeps again. */
+/* Whether the time to spin is not over yet. Woken for nothing, a core looks once and sleeps again.
+ */
 static int spins_on(rb_idle *idle)
 {
     uint64_t now_ns = rb_clock_read(&idle->clock);

@@ -71,10 +71,10 @@ enum rb_idle_strategy { RB_IDLE_SPIN = 0, RB_IDLE_YIELD = 1, RB_IDLE_PARK = 2 };
 /* cffi: end */
 /* cffi: struct rb_idle */
 typedef struct rb_idle {
-    uint32_t strategy; /* enum rb_idle_strategy */
-    uint32_t bell;     /* index of our bell */
-    uint32_t spin_ns;  /* without work before it yields or parks */
-    uint32_t spinning; /* idle_since_ns is set */
+    uint32_t strategy;   /* enum rb_idle_strategy */
+    uint32_t bell;       /* index of our bell */
+    uint32_t spin_ns;    /* without work before it yields or parks */
+    uint32_t spinning;   /* idle_since_ns is set */
     uint32_t timeout_us; /* a parked core looks up this often all the same: timers, heartbeats */
     uint32_t key;
     int32_t epoll_fd; /* < 0: wait on the futex */
