@@ -64,9 +64,9 @@ ctest asan tsan: %: build/%/build.ninja ## C tests: plain, under ASan and UBSan,
 	@$(BIN)/meson test -C build/$@ --no-rebuild --print-errorlogs --quiet
 
 .PHONY: model
-model: build/ctest/build.ninja ## Every interleaving of small scenarios over the shipped C, deeper.
+model: build/ctest/build.ninja ## Every interleaving of small scenarios over the shipped C, deeper (3 minutes).
 	@ninja -C build/ctest --quiet tests/test_model
-	@build/ctest/tests/test_model $(or $(DEPTH),2)
+	@build/ctest/tests/test_model $(or $(DEPTH),3)
 
 .PHONY: demo
 demo: build ## A market day through the whole exchange, compared trade for trade (3 minutes).

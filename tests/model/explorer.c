@@ -37,8 +37,9 @@
  * back) are thus tested for their place, not for their order. A word torn in itself; the compiler's
  * own code for plain accesses to private handles; the kernel, which is a stand-in.
  *
- * So that a green result means something, test_model.c takes needed orderings away one at a time
- * and expects each to be caught.
+ * So that a green result means something, litmus.c holds programs whose outcomes in each memory are
+ * known, and exactly those must be found; and test_model.c takes needed orderings away one at a
+ * time and expects each to be caught.
  */
 #include "tests/model/explorer.h"
 

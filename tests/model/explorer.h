@@ -23,6 +23,7 @@ typedef struct model_scenario {
     void (*set_up)(void); /* lays the structures out in model_arena, alone */
     void (*at_end)(void); /* what must hold when nothing moves any more */
     model_thread threads[MODEL_THREADS_MAX];
+    uint32_t weak_depth; /* weak memory has far more states: how deep at most, 0: as the others */
     void *ghost; /* all that the scenario keeps outside of model_arena and the threads' stacks */
     size_t ghost_bytes;
 } model_scenario;

@@ -411,7 +411,8 @@ uint64_t stepped_fetch(void *p, size_t bytes, enum stepped_change change, uint64
     uint32_t n = memory_locate(p, bytes);
     memory_note(n, 0);
     memory_note(n, 1);
-    if (is_held(MODEL_FETCH, p, bytes, value, change, where)) {
+    if (is_damaged(MODEL_FETCH, where, value, MODEL_DROP) ||
+        is_held(MODEL_FETCH, p, bytes, value, change, where)) {
         return 0;
     }
     uint64_t old;

@@ -71,7 +71,7 @@ static void set_up_one(void)
 
 static void set_up_two(void)
 {
-    set_up_bells(-1, 0, 2u * model_depth);
+    set_up_bells(-1, 0, 1u + model_depth);
 }
 
 static void set_up_socket(void)
@@ -130,12 +130,12 @@ static void wake_all(void)
 
 static void wake_first(void)
 {
-    wake(0, g.awaited / 2);
+    wake(0, g.awaited - 1);
 }
 
 static void wake_second(void)
 {
-    wake(1, g.awaited / 2);
+    wake(1, 1);
 }
 
 static void wake_stream(void)
@@ -214,6 +214,7 @@ const model_scenario model_wakes[] = {
      .set_up = set_up_one,
      .at_end = all_received,
      .threads = {{"sleeper", sleep_on_lanes, 0}, {"waker", wake_all, 0}},
+     .weak_depth = 2,
      GHOST},
     {.name = "bell-two-wakers",
      .promise = "nor before two lanes with a waker each",
@@ -222,18 +223,21 @@ const model_scenario model_wakes[] = {
      .threads = {{"sleeper", sleep_on_lanes, 0},
                  {"waker0", wake_first, 0},
                  {"waker1", wake_second, 0}},
+     .weak_depth = 1,
      GHOST},
     {.name = "bell-socket",
      .promise = "nor in epoll, rung by datagrams",
      .set_up = set_up_socket,
      .at_end = all_received,
      .threads = {{"sleeper", sleep_on_lanes, 0}, {"waker", wake_all, 0}},
+     .weak_depth = 2,
      GHOST},
     {.name = "bell-stream",
      .promise = "nor a reader of the stream that is rung for every batch",
      .set_up = set_up_stream,
      .at_end = all_received,
      .threads = {{"sleeper", sleep_on_ring, 0}, {"waker", wake_stream, 0}},
+     .weak_depth = 1,
      GHOST},
     {.name = "doorbell",
      .promise = "no message in a lane that is neither hot nor rung",
@@ -242,6 +246,7 @@ const model_scenario model_wakes[] = {
      .threads = {{"sequencer", sequence, 0},
                  {"producer0", produce_first, 0},
                  {"producer1", produce_second, 0}},
+     .weak_depth = 1,
      GHOST},
     {0},
 };

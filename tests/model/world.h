@@ -11,7 +11,7 @@
 #define LOCATIONS_MAX 256u /* words of shared memory that a scenario touches */
 #define SHARED_MAX 96u     /* those of them that two threads touch and one writes */
 #define VERSIONS_MAX 24u   /* weak memory: values that one word takes */
-#define BUFFER_MAX 64u     /* stores in one store buffer; a Zen 5 has 104, a Golden Cove 112 */
+#define BUFFER_MAX 160u    /* stores in one store buffer, more than any CPU has */
 #define SOCKETS_MAX 4u
 #define SOCKET_QUEUE_MAX 2u
 #define NOBODY UINT32_MAX
