@@ -63,6 +63,11 @@ ctest asan tsan: %: build/%/build.ninja ## C tests: plain, under ASan and UBSan,
 	@ninja -C build/$@ --quiet
 	@$(BIN)/meson test -C build/$@ --no-rebuild --print-errorlogs --quiet
 
+.PHONY: model
+model: build/ctest/build.ninja ## Every interleaving of small scenarios over the shipped C, deeper (3 minutes).
+	@ninja -C build/ctest --quiet tests/test_model
+	@build/ctest/tests/test_model $(or $(DEPTH),3)
+
 .PHONY: demo
 demo: build ## A market day through the whole exchange, compared trade for trade (3 minutes).
 	@$(BIN)/python -m tools.demo $(DEMO)

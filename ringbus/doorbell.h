@@ -3,8 +3,8 @@
  *
  * The consumer clears a bit only when the lane has been empty for a while, so that a busy lane is
  * polled directly and its producer finds the bit set: no extra cache line moves. The order is that
- * of an eventcount: producer commits, full fence, looks at the bit; consumer clears, full fence
- * (the atomic and), looks at the lane.
+ * of an eventcount: producer commits, full fence, looks at the bit; consumer clears, full
+ * fence, looks at the lane.
  *
  * Who: any producer sets its own bit; the one consumer clears. Crash: a producer that dies between
  * commit and ring is found by the consumer's sweep over all lanes (once in RB_DOORBELL_SWEEP
@@ -39,8 +39,10 @@ static inline void rb_doorbell_ring(rb_doorbell *doorbell, uint32_t lane)
 /* Consumer: before the last look at a lane that seems empty. */
 static inline void rb_doorbell_clear(rb_doorbell *doorbell, uint32_t lane)
 {
-    /* D2 sequentially consistent; pairs with D1. */
     (void)rb_fetch_and(&doorbell->words[lane >> 6], ~(UINT64_C(1) << (lane & 63u)));
+    /* D2 full fence; pairs with D1: the bit is clear before the last look. The and alone would do
+     * on x86-64, but in C11 it is no fence for the look that follows. */
+    rb_fence_seq_cst();
 }
 
 /* cffi: begin */

@@ -10,13 +10,14 @@
  *
  *     sleeper                                    waker
  *       key = bell.rings                           publish the message
- *       sleeping |= me             (I1)            full fence                   (I2)
- *       look for work once more                    if sleeping & mask:
- *       if none: wait until rings != key               rings += 1, wake
+ *       sleeping |= me                             full fence                   (I2)
+ *       full fence                 (I1)            if sleeping & mask:
+ *       look for work once more                        rings += 1, wake
+ *       if none: wait until rings != key
  *       sleeping &= ~me
  *
  * Either the sleeper's second look sees the message, or the waker sees the sleeper's bit: I1 and I2
- * are both sequentially consistent, so the two cannot miss each other. A full fence costs the waker
+ * are both full fences, so the two cannot miss each other. A full fence costs the waker
  * about as much as a cache hit in L2, and it is paid once a round, not once a message.
  *
  * A core that also waits for sockets sleeps in epoll_wait instead of on a futex; its bell is then a

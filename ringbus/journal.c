@@ -371,11 +371,15 @@ int64_t rb_journal_work(void *state, int64_t limit)
         if (status != RB_OK) {
             return status;
         }
-        /* The gate keeps the slots from being reused: they are written in place, without a copy. */
+        /* The gate keeps the slots from being reused: they are written in place, without a copy.
+         * Once the writer has seen it, that is; until then what was written may be torn. */
         const rb_message *from = &journal->reader.slots[(next - 1) & journal->reader.mask];
         status = write_all(journal->file, from, count * sizeof *from, offset_of(journal, next));
         if (status != RB_OK) {
             return status;
+        }
+        if (!rb_multicast_held(&journal->reader, next)) {
+            return RB_LAPPED;
         }
         /* J1 release; pairs with J2 in rb_journal_sync. */
         rb_store_release(&journal->written, journal->written + count);

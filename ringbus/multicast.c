@@ -207,7 +207,8 @@ int32_t rb_multicast_gate_attach(rb_reader *reader, const void *ring, size_t rin
         memset(slot->name, 0, sizeof slot->name);
         memcpy(slot->name, name, strlen(name));
         slot->pid = (uint32_t)getpid();
-        /* From here on the writer waits for `cursor`; what it overwrote before is lapped. */
+        /* The writer waits for `cursor` from its next look at the gates on; what it overwrites
+         * until then is lapped, see rb_multicast_held. */
         uint64_t oldest = rb_multicast_oldest(reader);
         rb_store_release(&slot->cursor, oldest - 1);
         /* M9 release; pairs with M8. */

@@ -130,12 +130,25 @@ int32_t rb_readers_get(const void *readers, uint32_t n, char *name, uint64_t *cu
                        uint32_t *pid);
 /* cffi: end */
 
-/* Gating reader: message `sequence` in place, NULL while it is not there. Valid until released. */
+/* Gating reader: message `sequence` in place, NULL while it is not there. Valid until released, if
+ * rb_multicast_held says so after it was read: a writer that ran before the gate was there looks
+ * for gates only when the room that it saw last is used up, and may still overwrite until then. */
 static inline const rb_message *rb_multicast_peek(const rb_reader *reader, uint64_t sequence)
 {
     const rb_message *slot = &reader->slots[(sequence - 1) & reader->mask];
     /* M1 acquire; pairs with M2 in rb_multicast_publish. */
     return rb_load_acquire(&slot->header.sequence) == sequence ? slot : NULL;
+}
+
+/* Gating reader: whether the message `sequence` that it read in place was there until now. Of
+ * several that lie behind each other the first is enough: they are overwritten in order. */
+static inline int rb_multicast_held(const rb_reader *reader, uint64_t sequence)
+{
+    const rb_message *slot = &reader->slots[(sequence - 1) & reader->mask];
+    /* M12 acquire fence; pairs with M3: had we read newer payload, we now see the busy mark. */
+    rb_fence_acquire();
+    /* relaxed: only compared. */
+    return rb_load_relaxed(&slot->header.sequence) == sequence;
 }
 
 /* Whether message `sequence` was overwritten: a gating reader that was lapped before its gate held.
@@ -153,8 +166,8 @@ static inline void rb_multicast_publish(rb_writer *writer, const rb_message *mes
     rb_message *slot = &writer->slots[(writer->next - 1) & writer->mask];
     /* relaxed: M3 below orders it before the payload. */
     rb_store_relaxed(&slot->header.sequence, writer->next | RB_SEQUENCE_BUSY);
-    /* M3 release fence; pairs with M4 in rb_multicast_poll: who sees new payload sees the busy
-     * mark. */
+    /* M3 release fence; pairs with M4 in rb_multicast_poll and M12 in rb_multicast_held: who sees
+     * new payload sees the busy mark. */
     rb_fence_release();
     for (uint32_t i = 1; i < 8; i++) {
         /* relaxed: ordered by M3 before and M2 behind. */
