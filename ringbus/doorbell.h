@@ -41,7 +41,7 @@ static inline void rb_doorbell_clear(rb_doorbell *doorbell, uint32_t lane)
 {
     (void)rb_fetch_and(&doorbell->words[lane >> 6], ~(UINT64_C(1) << (lane & 63u)));
     /* D2 full fence; pairs with D1: the bit is clear before the last look. The and alone would do
-     * on x86-64, but in C11 it is no fence for the look that follows. */
+     * on x86-64, but in the language it is no fence for the look that follows. */
     rb_fence_seq_cst();
 }
 

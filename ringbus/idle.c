@@ -176,7 +176,8 @@ static int32_t announce(rb_idle *idle, rb_bell *bell, uint64_t bit)
     idle->key = rb_load_acquire_u32(&bell->rings);
     (void)rb_fetch_or(&idle->shared->sleeping, bit);
     /* I1 full fence; pairs with I2 in rb_idle_ring: our bit is visible before we look for messages.
-     * The or alone would do on x86-64, but in C11 it is no fence for the look that follows. */
+     * The or alone would do on x86-64, but in the language it is no fence for the look that
+     * follows. */
     rb_fence_seq_cst();
     idle->announced = 1;
     return 1;
