@@ -85,6 +85,11 @@ bench: build/ctest/build.ninja ## Round trip against the bare cache line; the fu
 	@ninja -C build/ctest --quiet tests/bench_engine
 	@build/ctest/tests/bench_engine $(BENCH)
 
+.PHONY: bench-ring
+bench-ring: build/ctest/build.ninja ## Lane and multicast against the bare cache line (1 minute).
+	@ninja -C build/ctest --quiet tests/bench_ring
+	@build/ctest/tests/bench_ring $(BENCH)
+
 .PHONY: clean
 clean: ## Remove everything that was built, .venv included.
 	rm -rf $(VENV) build demo-output */_*.so .mypy_cache .pytest_cache .ruff_cache .hypothesis
