@@ -1,11 +1,12 @@
 /*
  * The two figures of the pipeline, beside what the hardware costs in the same run.
  *
- *   roundtrip  a proposal from one process over a lane to the engine (sequencer, shard with its
- * book, publisher, all on one other CPU) and back on the stream, one in flight; and the bare round
- * trip of one cache line between the same two CPUs, before and after fused      proposals per
- * second from a lane to the stream, engine on one CPU, and what each of the three agents takes of
- * it
+ * Round trip: a proposal from one process over a lane to the engine (sequencer, shard with its book
+ * and publisher, all on one other CPU) and back on the stream, one in flight; and the bare round
+ * trip of one cache line between the same two CPUs, before and after.
+ *
+ * Fused: proposals per second from a lane to the stream, engine on one CPU, and what each of the
+ * three agents takes of it.
  *
  * usage: bench_engine [rounds] [round trips a round] [fused proposals] [engine CPU] [client CPU]
  * Prints one `name value unit` line a figure; medians over rounds, with the lowest and highest

@@ -24,15 +24,13 @@
 #include "ringbus/idle.h"
 #include "ringbus/lane.h"
 #include "ringbus/multicast.h"
-#include "tests/bench/bench.h"
+#include "tests/bench/legs.h"
 
 enum {
     LARGE = 1 << 16,
     SMALL = 1 << 10,
     BATCH = 64,
     READERS_HERE = 3,
-    BARE_TRIPS = 20000,
-    LEG_FIGURES = 6,
     GOES = 3,
     SLOW_TURNS = 1000, /* of rb_pause after each batch */
     WAKES = 200,
@@ -62,7 +60,6 @@ typedef struct board {
 
 static board *table;
 static uint64_t *samples;
-static uint64_t *line;
 static double ns_per_tick_of_run;
 static rb_message work[BATCH];
 
@@ -582,15 +579,7 @@ static void run_histogram(double *out)
 
 /* --- legs and rounds */
 
-typedef struct leg {
-    void (*run)(double *out);
-    const char *names[LEG_FIGURES];
-    const char *units[LEG_FIGURES];
-    const char *targets[LEG_FIGURES];
-    int against_bare; /* the three figures behind the first three are their ratios to the line */
-} leg;
-
-static const leg legs[] = {
+static leg legs[] = {
     {.run = run_round_trip,
      .names = {"two lanes, round trip p50", "two lanes, round trip p99",
                "two lanes, round trip p99.9", "  p50 against the bare line",
@@ -634,88 +623,6 @@ static const leg legs[] = {
 
 enum { LEGS = sizeof legs / sizeof legs[0] };
 
-static figure figures[LEGS][LEG_FIGURES];
-static figure bares[LEGS][3];
-static int thrown_away[LEGS];
-
-/* Runs a leg between two looks at the bare line, again if it moved, but not for ever. */
-static void run_leg(int n, int rounds)
-{
-    for (;;) {
-        double out[LEG_FIGURES] = {0};
-        spread before = bare(line, samples, BARE_TRIPS, reader_cpu);
-        legs[n].run(out);
-        spread after = bare(line, samples, BARE_TRIPS, reader_cpu);
-        if (has_moved(before, after) && thrown_away[n] < 3 * rounds) {
-            thrown_away[n]++;
-            continue;
-        }
-        spread around = spread_between(before, after);
-        double line_of[3] = {around.p50, around.p99, around.p999};
-        for (int i = 0; i < 3; i++) {
-            note(&bares[n][i], line_of[i]);
-        }
-        for (int i = 0; i < LEG_FIGURES && legs[n].names[i] != NULL; i++) {
-            note(&figures[n][i],
-                 legs[n].against_bare && i >= 3 ? out[i - 3] / line_of[i - 3] : out[i]);
-        }
-        return;
-    }
-}
-
-/* The rounds of figure `f` in which the bare line was near, or those in which it was far. */
-static figure rounds_of(const figure *f, const figure *line_p50, double limit, int is_near)
-{
-    figure out = {.count = 0};
-    for (int i = 0; i < f->count; i++) {
-        if ((line_p50->values[i] < limit) == is_near) {
-            note(&out, f->values[i]);
-        }
-    }
-    return out;
-}
-
-static void print_leg(int n, double limit, int is_near)
-{
-    for (int i = 0; i < LEG_FIGURES && legs[n].names[i] != NULL; i++) {
-        figure f = rounds_of(&figures[n][i], &bares[n][0], limit, is_near);
-        if (f.count == 0) {
-            return;
-        }
-        double middle = median(&f);
-        (void)printf("%-34s %9.2f %-4s (%.2f .. %.2f, %d rounds) bare ", legs[n].names[i], middle,
-                     legs[n].units[i], f.values[0], f.values[f.count - 1], f.count);
-        for (int k = 0; k < 3; k++) {
-            figure of_line = rounds_of(&bares[n][k], &bares[n][0], limit, is_near);
-            (void)printf(k < 2 ? "%.0f/" : "%.0f ns", median(&of_line));
-        }
-        (void)printf("  %s\n", legs[n].targets[i] == NULL ? "" : legs[n].targets[i]);
-    }
-}
-
-/* Two CPUs of a virtual machine share a cache in one hour and do not in the next: what was timed
- * while the line was twice as long as at its shortest is another machine's figure. */
-static void print_all(void)
-{
-    double shortest = bares[0][0].values[0];
-    int all_thrown_away = 0;
-    for (int n = 0; n < LEGS; n++) {
-        all_thrown_away += thrown_away[n];
-        for (int i = 0; i < bares[n][0].count; i++) {
-            double p50 = bares[n][0].values[i];
-            shortest = p50 < shortest ? p50 : shortest;
-        }
-    }
-    for (int is_near = 1; is_near >= 0; is_near--) {
-        (void)printf("bare line %s %.0f ns:\n", is_near ? "below" : "above", 2 * shortest);
-        for (int n = 0; n < LEGS; n++) {
-            print_leg(n, 2 * shortest, is_near);
-        }
-    }
-    (void)printf("goes thrown away because the bare line moved by more than 20 %%: %d\n",
-                 all_thrown_away);
-}
-
 int main(int argc, char **argv)
 {
     int rounds = argc > 1 ? atoi(argv[1]) : 7;
@@ -734,7 +641,6 @@ int main(int argc, char **argv)
     }
     pin(writer_cpu);
     table = shared(sizeof *table);
-    line = shared(4096);
     samples = calloc(trips > BARE_TRIPS ? trips : BARE_TRIPS, sizeof *samples);
     EXPECT(samples != NULL);
     for (uint64_t n = 0; n < BATCH; n++) {
@@ -746,11 +652,12 @@ int main(int argc, char **argv)
                  "bare: cache line round trip p50/p99/p99.9\n",
                  rounds, (unsigned long long)messages, (unsigned long long)trips, writer_cpu,
                  reader_cpu);
+    between at = {.line = shared(4096), .samples = samples, .cpu = reader_cpu};
     for (int round = 0; round < rounds; round++) {
         for (int n = 0; n < LEGS; n++) {
-            run_leg(n, rounds);
+            run_leg(&legs[n], &at, rounds);
         }
     }
-    print_all();
+    print_all(legs, LEGS);
     return 0;
 }
