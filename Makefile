@@ -90,6 +90,11 @@ bench-ring: build/ctest/build.ninja ## Lane and multicast against the bare cache
 	@ninja -C build/ctest --quiet tests/bench_ring
 	@build/ctest/tests/bench_ring $(BENCH)
 
+.PHONY: stress
+stress: build/ctest/build.ninja ## Overrun with readers that stall, die and join late: 10^9 messages.
+	@ninja -C build/ctest --quiet tests/stress_ring
+	@build/ctest/tests/stress_ring $(STRESS)
+
 .PHONY: clean
 clean: ## Remove everything that was built, .venv included.
 	rm -rf $(VENV) build demo-output */_*.so .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -652,7 +652,7 @@ int main(int argc, char **argv)
                  "bare: cache line round trip p50/p99/p99.9\n",
                  rounds, (unsigned long long)messages, (unsigned long long)trips, writer_cpu,
                  reader_cpu);
-    between at = {.line = shared(4096), .samples = samples, .cpu = reader_cpu};
+    route at = {.line = shared(4096), .samples = samples, .cpu = reader_cpu};
     for (int round = 0; round < rounds; round++) {
         for (int n = 0; n < LEGS; n++) {
             run_leg(&legs[n], &at, rounds);

@@ -22,14 +22,14 @@ typedef struct leg {
 } leg;
 
 /* Where the bare line is timed: from this CPU to `cpu`. */
-typedef struct between {
+typedef struct route {
     uint64_t *line;
     uint64_t *samples; /* room for BARE_TRIPS */
     size_t cpu;
-} between;
+} route;
 
 /* Runs a leg between two looks at the bare line, again if it moved, but not for ever. */
-static inline void run_leg(leg *l, const between *at, int rounds)
+static inline void run_leg(leg *l, const route *at, int rounds)
 {
     for (;;) {
         double out[LEG_FIGURES] = {0};
