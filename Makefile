@@ -90,6 +90,11 @@ bench-ring: build/ctest/build.ninja ## Lane and multicast against the bare cache
 	@ninja -C build/ctest --quiet tests/bench_ring
 	@build/ctest/tests/bench_ring $(BENCH)
 
+.PHONY: bench-python
+bench-python: build ## The rings from Python, beside multiprocessing, pyzmq and other queues.
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --group peers
+	@$(BIN)/python -m tests.bench.bench_python $(BENCH)
+
 .PHONY: stress
 stress: build/ctest/build.ninja ## Overrun with readers that stall, die and join late: 10^9 messages.
 	@ninja -C build/ctest --quiet tests/stress_ring
