@@ -239,6 +239,16 @@ class SubethaEnd(End):
             pass
         return bytes(got)
 
+    def send_batch(self, messages: Messages) -> None:
+        raw = messages.tobytes()
+        while len(raw) > 0:
+            raw = raw[self._out.push_buffer(raw, SIZE) * SIZE :]
+
+    def receive_batch(self, limit: int) -> Messages:
+        while len(got := self._in.pop_buffer(limit)[0]) == 0:
+            pass
+        return np.frombuffer(got, MESSAGE)
+
 
 def make_subetha(directory: Path) -> Connect:
     subetha = importlib.import_module("subetha")
@@ -363,7 +373,7 @@ CONTENDERS = (
     Contender(
         "subetha SpscRing",
         "subetha",
-        "one to one in a mapped file; many other structures; no wait but polling",
+        "one to one in a mapped file, batches of bytes; many other structures; no wait but polling",
         make_subetha,
     ),
 )
