@@ -70,16 +70,12 @@ Connect = Callable[[bool], End]
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """Something that carries messages; `make` is called before the fork, its result on each side.
-
-    `window`: it drops what does not fit, so that the sender waits for an answer after so many.
-    """
+    """Something that carries messages; `make` runs before the fork, its result on each side."""
 
     name: str
     module: str
     can: str
     make: Callable[[Path], Connect]
-    window: int = 0
     touches: bool = True
 
 
@@ -271,17 +267,15 @@ def numbered(first: int) -> Messages:
     return out
 
 
-def other_process(connect: Connect, contender: Contender, count: int, trips: int, cpu: int) -> None:
+def other_process(connect: Connect, count: int, trips: int, cpu: int) -> None:
     """Sends `count` messages when told to, then echoes `trips`."""
     os.sched_setaffinity(0, {cpu})
     end = connect(False)
     end.receive()
     messages = numbered(0)
-    for first in range(0, count, BATCH):
+    for _ in range(0, count, BATCH):
         end.send_batch(messages)
         messages["time_ns"] += BATCH
-        if contender.window and (first + BATCH) % contender.window == 0:
-            end.receive()
     for _ in range(trips):
         end.send(end.receive())
 
@@ -295,7 +289,7 @@ class Round:
 
 def measure(contender: Contender, count: int, trips: int, cpu: int, directory: Path) -> Round:
     connect = contender.make(directory)
-    child = FORK.Process(target=other_process, args=(connect, contender, count, trips, cpu))
+    child = FORK.Process(target=other_process, args=(connect, count, trips, cpu))
     child.start()
     end = connect(True)
     message = bytes(SIZE)
@@ -303,13 +297,10 @@ def measure(contender: Contender, count: int, trips: int, cpu: int, directory: P
     start_ns = time.perf_counter_ns()
     end.send(message)
     while received < count:
-        # Never across the end of a window, where the sender waits.
         got = end.receive_batch(min(BATCH, count - received))
         received += len(got)
         if contender.touches:
             total += int(got["time_ns"].sum())
-        if contender.window and received % contender.window == 0:
-            end.send(message)
     stream_ns = time.perf_counter_ns() - start_ns
     assert not contender.touches or total == count * (count - 1) // 2, contender.name
     samples = []
