@@ -91,6 +91,21 @@ bench: build/ctest/build.ninja ## Round trip against the bare cache line; the fu
 	@echo "$$(uname -sr), $$(nproc) CPUs,$$(grep -m1 'model name' /proc/cpuinfo | cut -d: -f2), $$(git describe --always --dirty 2>/dev/null), load $$(cut -d' ' -f1 /proc/loadavg), flow seed 88172645463325252"
 	@build/ctest/tests/bench_engine $(BENCH)
 
+.PHONY: bench-ring
+bench-ring: build/ctest/build.ninja ## Lane and multicast against the bare cache line (1 minute).
+	@ninja -C build/ctest --quiet tests/bench_ring
+	@build/ctest/tests/bench_ring $(BENCH)
+
+.PHONY: bench-python
+bench-python: build ## The rings from Python, beside multiprocessing, pyzmq and other queues.
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --group peers
+	@$(BIN)/python -m tests.bench.bench_python $(BENCH)
+
+.PHONY: stress
+stress: build/ctest/build.ninja ## Overrun with readers that stall, die and join late: 10^9 messages.
+	@ninja -C build/ctest --quiet tests/stress_ring
+	@build/ctest/tests/stress_ring $(STRESS)
+
 .PHONY: clean
 clean: ## Remove everything that was built, .venv included.
 	rm -rf $(VENV) build demo-output */_*.so .mypy_cache .pytest_cache .ruff_cache .hypothesis

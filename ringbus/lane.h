@@ -21,6 +21,9 @@
 
 #define RB_LANE_CAPACITY_MIN 8u
 #define RB_LANE_CAPACITY_MAX (1u << 26)
+/* The producer asks for the line of a slot this many messages before it writes it: the consumer had
+ * it last, and to get it back from a distant CPU takes as long as ten messages. */
+#define RB_LANE_AHEAD 16u
 
 /* In shared memory: this, then `capacity` slots, then `capacity` stamps. */
 typedef struct rb_lane_shared {
@@ -86,6 +89,7 @@ static inline uint64_t rb_lane_room(rb_lane *lane, uint64_t wanted)
 /* Producer: the n-th slot behind the tail, to be filled but for its `sequence`; n < room. */
 static inline rb_message *rb_lane_slot(const rb_lane *lane, uint64_t n)
 {
+    __builtin_prefetch(rb_lane_at(lane, lane->tail_local + n + RB_LANE_AHEAD), 1);
     return rb_lane_at(lane, lane->tail_local + n);
 }
 

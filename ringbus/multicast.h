@@ -27,6 +27,9 @@
 #define RB_MULTICAST_CAPACITY_MIN 8u
 #define RB_MULTICAST_CAPACITY_MAX (1u << 28)
 #define RB_READERS_MAX 64u
+/* The writer asks for the line of a slot this many messages before it writes it: readers have it,
+ * and to get it back from a distant CPU takes as long as ten messages. */
+#define RB_MULTICAST_AHEAD 16u
 /* A slot that is being written holds its new sequence with this bit set. */
 #define RB_SEQUENCE_BUSY (UINT64_C(1) << 63)
 
@@ -164,6 +167,7 @@ static inline int rb_multicast_is_gone(const rb_reader *reader, uint64_t sequenc
 static inline void rb_multicast_publish(rb_writer *writer, const rb_message *message)
 {
     rb_message *slot = &writer->slots[(writer->next - 1) & writer->mask];
+    __builtin_prefetch(&writer->slots[(writer->next - 1 + RB_MULTICAST_AHEAD) & writer->mask], 1);
     /* relaxed: M3 below orders it before the payload. */
     rb_store_relaxed(&slot->header.sequence, writer->next | RB_SEQUENCE_BUSY);
     /* M3 release fence; pairs with M4 in rb_multicast_poll and M12 in rb_multicast_held: who sees

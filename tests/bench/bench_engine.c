@@ -1,30 +1,24 @@
 /*
  * The two figures of the pipeline, beside what the hardware costs in the same run.
  *
- *   roundtrip  a proposal from one process over a lane to the engine (sequencer, shard with its
- * book, publisher, all on one other CPU) and back on the stream, one in flight; and the bare round
- * trip of one cache line between the same two CPUs, before and after fused      proposals per
- * second from a lane to the stream, engine on one CPU, and what each of the three agents takes of
- * it
+ * Round trip: a proposal from one process over a lane to the engine (sequencer, shard with its book
+ * and publisher, all on one other CPU) and back on the stream, one in flight; and the bare round
+ * trip of one cache line between the same two CPUs, before and after.
+ *
+ * Fused: proposals per second from a lane to the stream, engine on one CPU, and what each of the
+ * three agents takes of it.
  *
  * usage: bench_engine [rounds] [round trips a round] [fused proposals] [engine CPU] [client CPU]
  * Prints one `name value unit` line a figure; medians over rounds, with the lowest and highest
  * round.
  */
-#include <sched.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "engine/publisher.h"
 #include "engine/sequencer.h"
 #include "engine/shard.h"
 #include "ringbus/crc32c.h"
-#include "tests/check.h"
+#include "tests/bench/bench.h"
 
 enum {
     LANE = 4096,
@@ -33,7 +27,6 @@ enum {
     INSTRUMENTS = 8,
     ORDERS = 1 << 16,
     NODES = 1 << 12,
-    ROUNDS_MAX = 64,
     BATCH = 32,
 };
 
@@ -50,39 +43,6 @@ typedef struct pipeline {
     void *bells;
     void *page;
 } pipeline;
-
-static void *shared(size_t bytes)
-{
-    void *memory =
-        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-    EXPECT(memory != MAP_FAILED);
-    return memory;
-}
-
-static uint64_t now_ns(void)
-{
-    rb_clock clock = {.mode = RB_CLOCK_REAL};
-    return rb_clock_read(&clock);
-}
-
-/* A cheaper clock than now_ns where there is one; ticks are turned into ns by the length of the
- * run. */
-static inline uint64_t ticks(void)
-{
-#if defined(__x86_64__)
-    return __builtin_ia32_rdtsc();
-#else
-    return now_ns();
-#endif
-}
-
-static void pin(size_t cpu)
-{
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    CPU_SET(cpu, &set);
-    EXPECT(sched_setaffinity(0, sizeof set, &set) == 0);
-}
 
 static pipeline make_pipeline(void)
 {
@@ -107,13 +67,12 @@ static pipeline make_pipeline(void)
     return p;
 }
 
-/* A forked child has no page tables for shared memory yet: a fault every 64 messages. */
-static void prefault(const pipeline *p)
+static void prefault_pipeline(const pipeline *p)
 {
-    EXPECT(madvise(p->contributor, rb_lane_bytes(LANE), MADV_POPULATE_WRITE) == 0);
-    EXPECT(madvise(p->in, rb_lane_bytes(LANE), MADV_POPULATE_WRITE) == 0);
-    EXPECT(madvise(p->out, rb_lane_bytes(LANE), MADV_POPULATE_WRITE) == 0);
-    EXPECT(madvise(p->ring, rb_multicast_bytes(STREAM), MADV_POPULATE_WRITE) == 0);
+    prefault(p->contributor, rb_lane_bytes(LANE));
+    prefault(p->in, rb_lane_bytes(LANE));
+    prefault(p->out, rb_lane_bytes(LANE));
+    prefault(p->ring, rb_multicast_bytes(STREAM));
 }
 
 /* The engine of one core, over a pipeline. */
@@ -241,27 +200,6 @@ static void learn(flow *f, const rb_message *message)
     }
 }
 
-/* --- figures
- * -------------------------------------------------------------------------------------- */
-
-typedef struct figure {
-    double values[ROUNDS_MAX];
-    int count;
-} figure;
-
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a;
-    double y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(figure *f)
-{
-    qsort(f->values, (size_t)f->count, sizeof f->values[0], compare);
-    return f->values[f->count / 2];
-}
-
 static void print(const char *name, figure *f, const char *unit)
 {
     double middle = median(f);
@@ -270,59 +208,8 @@ static void print(const char *name, figure *f, const char *unit)
     (void)fflush(stdout);
 }
 
-static int compare_ticks(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a;
-    uint64_t y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
-}
-
-typedef struct spread {
-    double p50;
-    double p99;
-    double p999;
-} spread;
-
-static spread spread_of(uint64_t *samples, size_t count, double ns_per_tick)
-{
-    qsort(samples, count, sizeof samples[0], compare_ticks);
-    spread s = {.p50 = (double)samples[count / 2] * ns_per_tick,
-                .p99 = (double)samples[count * 99 / 100] * ns_per_tick,
-                .p999 = (double)samples[count * 999 / 1000] * ns_per_tick};
-    return s;
-}
-
 /* --- round trips
  * ---------------------------------------------------------------------------------- */
-
-/* One word back and forth between two CPUs: the coherence miss itself. */
-static spread bare(uint64_t *line, uint64_t *samples, uint64_t trips)
-{
-    rb_store_release(line, 0);
-    pid_t child = fork();
-    EXPECT(child >= 0);
-    if (child == 0) {
-        pin(engine_cpu);
-        for (uint64_t n = 0; n < trips; n++) {
-            while (rb_load_acquire(line) != 2 * n + 1) {
-            }
-            rb_store_release(line, 2 * n + 2);
-        }
-        _exit(0);
-    }
-    uint64_t start_ns = now_ns();
-    uint64_t start = ticks();
-    for (uint64_t n = 0; n < trips; n++) {
-        uint64_t sent = ticks();
-        rb_store_release(line, 2 * n + 1);
-        while (rb_load_acquire(line) != 2 * n + 2) {
-        }
-        samples[n] = ticks() - sent;
-    }
-    double ns_per_tick = (double)(now_ns() - start_ns) / (double)(ticks() - start);
-    EXPECT(waitpid(child, NULL, 0) == child);
-    return spread_of(samples, trips, ns_per_tick);
-}
 
 static spread pipelined(uint64_t *samples, uint64_t trips)
 {
@@ -331,7 +218,7 @@ static spread pipelined(uint64_t *samples, uint64_t trips)
     EXPECT(child >= 0);
     if (child == 0) {
         pin(engine_cpu);
-        prefault(&p);
+        prefault_pipeline(&p);
         engine *e = make_engine(&p);
         _exit(rb_core_run(&e->core) == RB_OK ? 0 : 1);
     }
@@ -392,13 +279,10 @@ static void bench_roundtrip(int rounds, uint64_t trips)
     pin(client_cpu);
     int thrown_away = 0;
     for (int round = 0; round < rounds; round++) {
-        spread before = bare(line, samples, trips);
+        spread before = bare(line, samples, trips, engine_cpu);
         spread pipe = pipelined(samples, trips);
-        spread after = bare(line, samples, trips);
-        double low = before.p50 < after.p50 ? before.p50 : after.p50;
-        double high = before.p50 < after.p50 ? after.p50 : before.p50;
-        /* On a virtual machine the CPUs may have moved on the host in between. */
-        if (high > 1.2 * low && thrown_away < rounds) {
+        spread after = bare(line, samples, trips, engine_cpu);
+        if (has_moved(before, after) && thrown_away < rounds) {
             thrown_away++;
             round--;
             continue;

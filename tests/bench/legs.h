@@ -1,0 +1,109 @@
+/*
+ * Legs: what a benchmark times in each round, each between two looks at the bare line, and how the
+ * figures are printed: median over the rounds, lowest, highest, and the line beside them.
+ */
+#ifndef TESTS_BENCH_LEGS_H
+#define TESTS_BENCH_LEGS_H
+
+#include "tests/bench/bench.h"
+
+enum { LEG_FIGURES = 6, BARE_TRIPS = 20000 };
+
+/* Something that is timed between two looks at the bare line, and the figures that it gives. */
+typedef struct leg {
+    void (*run)(double *out);
+    const char *names[LEG_FIGURES];
+    const char *units[LEG_FIGURES];
+    const char *targets[LEG_FIGURES];
+    int against_bare; /* the three figures behind the first three are their ratios to the line */
+    figure figures[LEG_FIGURES];
+    figure bares[3]; /* p50, p99, p99.9 of the line around each round */
+    int thrown_away;
+} leg;
+
+/* Where the bare line is timed: from this CPU to `cpu`. */
+typedef struct route {
+    uint64_t *line;
+    uint64_t *samples; /* room for BARE_TRIPS */
+    size_t cpu;
+} route;
+
+/* Runs a leg between two looks at the bare line, again if it moved, but not for ever. */
+static inline void run_leg(leg *l, const route *at, int rounds)
+{
+    for (;;) {
+        double out[LEG_FIGURES] = {0};
+        spread before = bare(at->line, at->samples, BARE_TRIPS, at->cpu);
+        l->run(out);
+        spread after = bare(at->line, at->samples, BARE_TRIPS, at->cpu);
+        if (has_moved(before, after) && l->thrown_away < 3 * rounds) {
+            l->thrown_away++;
+            continue;
+        }
+        spread around = spread_between(before, after);
+        double line_of[3] = {around.p50, around.p99, around.p999};
+        for (int i = 0; i < 3; i++) {
+            note(&l->bares[i], line_of[i]);
+        }
+        for (int i = 0; i < LEG_FIGURES && l->names[i] != NULL; i++) {
+            note(&l->figures[i], l->against_bare && i >= 3 ? out[i - 3] / line_of[i - 3] : out[i]);
+        }
+        return;
+    }
+}
+
+/* The rounds of figure `f` in which the bare line was near, or those in which it was far. */
+static inline figure rounds_of(const figure *f, const figure *line_p50, double limit, int is_near)
+{
+    figure out = {.count = 0};
+    for (int i = 0; i < f->count; i++) {
+        if ((line_p50->values[i] < limit) == is_near) {
+            note(&out, f->values[i]);
+        }
+    }
+    return out;
+}
+
+static inline void print_leg(const leg *l, double limit, int is_near)
+{
+    for (int i = 0; i < LEG_FIGURES && l->names[i] != NULL; i++) {
+        figure f = rounds_of(&l->figures[i], &l->bares[0], limit, is_near);
+        if (f.count == 0) {
+            return;
+        }
+        double middle = median(&f);
+        (void)printf("%-34s %9.2f %-4s (%.2f .. %.2f, %d rounds) bare ", l->names[i], middle,
+                     l->units[i], f.values[0], f.values[f.count - 1], f.count);
+        for (int k = 0; k < 3; k++) {
+            figure of_line = rounds_of(&l->bares[k], &l->bares[0], limit, is_near);
+            (void)printf(k < 2 ? "%.0f/" : "%.0f ns", median(&of_line));
+        }
+        (void)printf("  %s\n", l->targets[i] == NULL ? "" : l->targets[i]);
+    }
+}
+
+/* Two CPUs of a virtual machine share a cache in one hour and do not in the next: what was timed
+ * while the line was twice as long as at its shortest is another machine's figure. */
+static inline void print_all(const leg *legs, int count)
+{
+    double shortest = legs[0].bares[0].values[0];
+    int all_thrown_away = 0;
+    for (int n = 0; n < count; n++) {
+        const leg *l = &legs[n];
+        all_thrown_away += l->thrown_away;
+        for (int i = 0; i < l->bares[0].count; i++) {
+            double p50 = l->bares[0].values[i];
+            shortest = p50 < shortest ? p50 : shortest;
+        }
+    }
+    for (int is_near = 1; is_near >= 0; is_near--) {
+        (void)printf("bare line %s %.0f ns:\n", is_near ? "below" : "above", 2 * shortest);
+        for (int n = 0; n < count; n++) {
+            print_leg(&legs[n], 2 * shortest, is_near);
+        }
+    }
+    (void)printf("goes thrown away because the bare line moved by more than 20 %%: %d\n",
+                 all_thrown_away);
+}
+
+#endif
