@@ -11,7 +11,7 @@ export PATH := $(BIN):$(PATH)
 
 .PHONY: help
 help: ## This list.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z -]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # What must be on the machine is said in one line each; the rest goes into .venv.
 .PHONY: check-machine
