@@ -42,6 +42,9 @@ int32_t rb_ring_init(void *memory, size_t bytes, uint64_t capacity, uint64_t pay
     if (status != RB_OK) {
         return status;
     }
+    /* Bell 0 is the publisher's from the first on, so that readers can ring it by its place. */
+    shared->bells.bells[0].kind = RB_BELL_FUTEX;
+    memcpy(shared->bells.bells[0].name, RB_RING_PUBLISHER, sizeof RB_RING_PUBLISHER);
     shared->payload_bytes = payload_bytes;
     memcpy(shared->type, type, strlen(type));
     rb_fence_release();

@@ -18,6 +18,7 @@
 #include "ringbus/multicast.h"
 
 #define RB_RING_TYPE_BYTES 3840u
+#define RB_RING_PUBLISHER "publisher"
 
 typedef struct rb_ring_shared {
     rb_layout layout; /* capacity and record_bytes are those of the multicast ring */

@@ -44,6 +44,8 @@ OWNERS = {
     ("tools/load.py", "time"): "open-loop load: the intended send time is the wall clock's",
     ("tools/load_session.py", "time"): "stamps what its clients send and receive",
     ("tools/load_session.py", "socket"): "the clients that it plays have real connections",
+    ("ringbus/publisher.py", "time"): "its caller says how long it may wait for room",
+    ("ringbus/subscriber.py", "time"): "its caller says how long it may wait for a record",
     ("tools/core.py", "threading"): "the journal's fdatasync runs beside the core's loop",
     ("tools/child.py", "os.environ"): "hands its environment on to the processes that it starts",
 }
