@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from ringbus._ringbus import ffi, lib
 from ringbus.idle import Idle
 from ringbus.lock import ByteLocks
+from ringbus.memory import Memory
 from ringbus.multicast import READERS_MAX, Gate, gates
 from ringbus.segment import DIRECTORY, Segment
 from ringbus.status import CapacityError, LayoutError, NotFoundError, UsageError, check
@@ -52,19 +53,19 @@ def type_text(dtype: np.dtype[Any]) -> str:
 
 
 class Part:
-    """One structure inside the segment, with the face of memory of its own."""
+    """One structure inside a larger memory, with the face of memory of its own."""
 
-    def __init__(self, segment: Segment, address: object, size: int) -> None:
-        self._segment = segment
+    def __init__(self, whole: Memory, address: object, size: int) -> None:
+        self._whole = whole
         self.address = address
         self.size = size
-        self.name = segment.name
-        self.writable = True
+        self.name = whole.name
+        self.writable = whole.writable
 
     @property
     def closed(self) -> bool:
         """Whether it was unmapped."""
-        return self._segment.closed
+        return self._whole.closed
 
 
 class Attachment:

@@ -40,6 +40,7 @@ OWNERS = {
     ("tools/exchange.py", "time"): "waits for a real exchange to come up",
     ("tools/demo/__main__.py", "time"): "paces a demonstration for a human",
     ("tools/replay.py", "time"): "tells a human how long it took",
+    ("tools/tap.py", "time"): "looks for news for a human, and ends when it was told to",
     ("tools/hist.py", "time"): "refreshes a picture for a human",
     ("tools/load.py", "time"): "open-loop load: the intended send time is the wall clock's",
     ("tools/load_session.py", "time"): "stamps what its clients send and receive",
