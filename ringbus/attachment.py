@@ -89,13 +89,7 @@ class Attachment:
             os.close(self._file)
             raise
         memory = self._segment.address
-        self.dtype = npy.descr_to_dtype(
-            ast.literal_eval(ffi.string(lib.rb_ring_type(memory)).decode())
-        )
-        if self.dtype.itemsize != lib.rb_ring_payload_bytes(memory):
-            self._segment.close()
-            os.close(self._file)
-            raise LayoutError(f"ring {name}: its records are not of {self.dtype}, as it says")
+        self.dtype = self._type()
         self.capacity = int(lib.rb_ring_capacity(memory))
         self.record_bytes = int(lib.rb_ring_record_bytes(self.dtype.itemsize))
         stream_bytes = int(lib.rb_ring_stream_bytes(memory))
@@ -127,6 +121,20 @@ class Attachment:
         except BaseException:
             self._segment.close()
             raise
+
+    def _type(self) -> np.dtype[np.void]:
+        """Of the records, as the segment says."""
+        memory = self._segment.address
+        text = ffi.string(lib.rb_ring_type(memory)).decode("latin-1")
+        try:
+            dtype = npy.descr_to_dtype(ast.literal_eval(text))
+            if dtype.itemsize == lib.rb_ring_payload_bytes(memory):
+                return dtype
+        except (ValueError, TypeError, SyntaxError, IndexError):
+            pass
+        self._segment.close()
+        os.close(self._file)
+        raise LayoutError(f"ring {self.name}: its records are not what it says they are: {text}")
 
     def locks(self) -> ByteLocks:
         """An opening of the segment's file whose locks are its own."""
@@ -198,6 +206,10 @@ class Attachment:
         # A view that is still held: the last one that goes unmaps.
         with contextlib.suppress(BufferError):
             self._segment.close()
+
+    def __del__(self) -> None:
+        with contextlib.suppress(Exception):
+            self.close()
 
 
 class Handle:

@@ -345,6 +345,7 @@ static inline __attribute__((always_inline)) int64_t copy_out(const uint64_t *wo
         return (before & ~RB_SEQUENCE_BUSY) > sequence ? RB_LAPPED : 0;
     }
     size_t whole = bytes / sizeof(uint64_t);
+#pragma GCC unroll 8
     for (size_t i = 0; i < whole; i++) {
         /* relaxed: validated by the second look at the sequence. */
         uint64_t word = rb_load_relaxed(&words[i + 1]);
@@ -366,11 +367,14 @@ static inline __attribute__((always_inline)) int64_t poll_records(rb_reader *rea
                                                                   int64_t limit, size_t bytes,
                                                                   size_t skipped, uint64_t lines)
 {
+    /* Read once: as far as the compiler knows, `out` may be the handle itself. */
+    const rb_message *slots = reader->slots;
+    uint64_t mask = reader->mask;
     unsigned char *to = out;
     uint64_t next = reader->next;
     int64_t count = 0;
     for (; count < limit; count++) {
-        const uint64_t *words = reader->slots[((next - 1) & reader->mask) * lines].words;
+        const uint64_t *words = slots[((next - 1) & mask) * lines].words;
         int64_t got = copy_out(words, next, to + skipped, bytes);
         if (got != 1) {
             if (got < 0 && count == 0) {

@@ -213,6 +213,7 @@ rb_record_write(rb_writer *writer, const void *payload, size_t bytes, uint64_t l
     rb_fence_release();
     size_t whole = bytes / sizeof(uint64_t);
     uint64_t word = 0;
+#pragma GCC unroll 8
     for (size_t i = 0; i < whole; i++) {
         memcpy(&word, from + i * sizeof word, sizeof word);
         /* relaxed: ordered by M3 before and M2 behind. */

@@ -30,7 +30,8 @@ SAID = {
 
 def name_of(example: str) -> str:
     """The name of its ring."""
-    return re.findall(r'Ring\.create\("(\w+)"', example)[0]
+    found: list[str] = re.findall(r'Ring\.create\("(\w+)"', example)
+    return found[0]
 
 
 def test_there_are_five() -> None:

@@ -288,9 +288,9 @@ def test_another_type_is_refused(name: str) -> None:
         assert publisher.next == 1
 
 
-@pytest.mark.parametrize("offset", [0, 8, 12, 32, 48, 128])
+@pytest.mark.parametrize("offset", [0, 8, 12, 32, 48, 128, 256, 264])
 def test_a_damaged_ring_is_refused(name: str, offset: int) -> None:
-    """Magic, version, kind, capacity, record, payload: each is verified."""
+    """Magic, version, kind, capacity, record, payload, type: each is verified."""
     Ring.create(name, PRICE, 8).close()
     with Segment.attach(ring_segment(name), writable=True) as memory:
         memory.buffer()[offset] ^= 0x55
@@ -503,6 +503,7 @@ def test_a_publisher_is_killed_and_another_goes_on(name: str) -> None:
             batch = subscriber.poll()
             assert batch["n"].tolist() == run_of(received + 1, received + len(batch))
             received += len(batch)
+        subscriber.release()
         assert successor.publish(ring_records(received + 1, 1)) == 1
 
 
