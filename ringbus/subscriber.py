@@ -73,7 +73,8 @@ class Subscriber(Handle):
             )
             first = self._place(start)
             if gating:
-                self._open_gate(name or f"{os.getpid()}-{os.urandom(8).hex()}", first)
+                name = name or f"{os.getpid()}-{os.urandom(8).hex()}"
+                self._open_gate(name, first, newest=start == "newest")
             else:
                 lib.rb_multicast_seek(self._reader, first)
         except BaseException:
@@ -87,11 +88,11 @@ class Subscriber(Handle):
             return int(lib.rb_multicast_oldest(self._reader))
         return int(start)
 
-    def _open_gate(self, name: str, first: int) -> None:
+    def _open_gate(self, name: str, first: int, newest: bool) -> None:
         """Take the gate of that name over from a dead one, or open it."""
         attachment, locks = self._attachment, self._locks
         with attachment.administer(locks):
-            self._refuse_living(name)
+            successor = self._succeeds(name)
             try:
                 self._attach_gate(name, first)
             except CapacityError:
@@ -100,6 +101,9 @@ class Subscriber(Handle):
             locks.take(GATES + int(lib.rb_multicast_gate(self._reader)))
             self._idle = attachment.claim_bell(locks)
         self._safe = int(lib.rb_multicast_safe(self._reader))
+        if newest and not successor and self._safe > self.next:
+            # Published while the gate was opened: only from here on nothing can be lost.
+            self._release(self._safe - 1)
 
     def _attach_gate(self, name: str, first: int) -> None:
         stream, readers = self._attachment.stream, self._attachment.readers
@@ -116,13 +120,19 @@ class Subscriber(Handle):
             f"gating subscriber {name}",
         )
 
-    def _refuse_living(self, name: str) -> None:
+    def _succeeds(self, name: str) -> bool:
+        """Whether there is a dead one's gate of that name. Raises: UsageError: it is alive."""
         found, cursor, pid = ffi.new("char[33]"), ffi.new("uint64_t *"), ffi.new("uint32_t *")
         for n in range(READERS_MAX):
             if lib.rb_readers_get(self._attachment.readers.address, n, found, cursor, pid) != 1:
                 continue
-            if ffi.string(found).decode() == name and self._locks.held(GATES + n):
-                raise UsageError(f"gating subscriber {name} is at work already, process {pid[0]}")
+            if ffi.string(found).decode() == name:
+                if self._locks.held(GATES + n):
+                    raise UsageError(
+                        f"gating subscriber {name} is at work already, process {pid[0]}"
+                    )
+                return True
+        return False
 
     @property
     def next(self) -> int:

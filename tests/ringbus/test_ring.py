@@ -507,6 +507,22 @@ def test_a_publisher_is_killed_and_another_goes_on(name: str) -> None:
         assert successor.publish(ring_records(received + 1, 1)) == 1
 
 
+def test_a_gate_that_is_opened_in_mid_stream_holds_at_once(name: str) -> None:
+    """Again and again beside a publisher at full speed: not one record of a view is overwritten."""
+    with Ring.create(name, PRICE, 16) as ring, Child("ring_publish", name, 1 << 40) as child:
+        assert child.line() == "ready"
+        for _ in range(300):
+            with ring.subscriber("newest", gating=True) as subscriber:
+                first = subscriber.next
+                for _ in range(3):
+                    batch = subscriber.view()
+                    last = first + len(batch) - 1
+                    assert batch["n"].tolist() == run_of(first, last)
+                    assert (batch["price"] == batch["n"] * 0.5).all()
+                    first = last + 1
+        child.kill()
+
+
 def test_a_killed_gating_subscriber_is_waited_for_no_more(name: str) -> None:
     with Ring.create(name, PRICE, 8) as ring, Child("ring_hold", name, "dead") as child:
         assert child.line() == "ready"
