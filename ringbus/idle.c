@@ -129,13 +129,33 @@ int32_t rb_idle_attach(rb_idle *idle, void *bells, size_t bytes, const char *nam
     return status;
 }
 
+int32_t rb_bells_get(const void *bells, uint32_t n, uint32_t *pid)
+{
+    const rb_bells_shared *shared = bells;
+    if (n >= RB_BELLS_MAX) {
+        return RB_USAGE;
+    }
+    *pid = shared->bells[n].pid;
+    return rb_load_acquire_u32(&shared->bells[n].kind) != RB_BELL_FREE;
+}
+
+int32_t rb_bells_reclaim(void *bells, uint32_t n)
+{
+    rb_bells_shared *shared = bells;
+    if (n >= RB_BELLS_MAX) {
+        return RB_USAGE;
+    }
+    uint64_t bit = UINT64_C(1) << n;
+    (void)rb_fetch_and(&shared->sleeping, ~bit);
+    (void)rb_fetch_and(&shared->stream_readers, ~bit);
+    memset(shared->bells[n].name, 0, sizeof shared->bells[n].name);
+    rb_store_release_u32(&shared->bells[n].kind, RB_BELL_FREE);
+    return RB_OK;
+}
+
 void rb_idle_close(rb_idle *idle)
 {
-    uint64_t bit = UINT64_C(1) << idle->bell;
-    (void)rb_fetch_and(&idle->shared->sleeping, ~bit);
-    (void)rb_fetch_and(&idle->shared->stream_readers, ~bit);
-    memset(idle->shared->bells[idle->bell].name, 0, sizeof idle->shared->bells[idle->bell].name);
-    rb_store_release_u32(&idle->shared->bells[idle->bell].kind, RB_BELL_FREE);
+    (void)rb_bells_reclaim(idle->shared, idle->bell);
     if (idle->socket_fd >= 0) {
         (void)close(idle->socket_fd);
         idle->socket_fd = -1;

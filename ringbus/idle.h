@@ -100,6 +100,10 @@ int32_t rb_idle_attach(rb_idle *idle, void *bells, size_t bytes, const char *nam
 void rb_idle_close(rb_idle *idle);
 /* Index of the bell called `name`, or RB_UNKNOWN. */
 int64_t rb_bells_find(const void *bells, const char *name);
+/* Bell n of RB_BELLS_MAX as a watcher sees it: 1 and the pid of its owner, or 0 if it is free. */
+int32_t rb_bells_get(const void *bells, uint32_t n, uint32_t *pid);
+/* Frees bell n, whose process is known to be dead. */
+int32_t rb_bells_reclaim(void *bells, uint32_t n);
 /* One step of waiting; `work` is what the round did (> 0: back to spinning). Returns 1 if the
  * caller must look for work once more before the next call (it is about to sleep). */
 int32_t rb_idle_step(rb_idle *idle, int64_t work);

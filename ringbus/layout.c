@@ -33,6 +33,15 @@ int32_t rb_layout_init(void *memory, size_t bytes, uint32_t kind, uint64_t capac
     return RB_OK;
 }
 
+/* Only the ring's records may be longer than a line. */
+static int record_fits(const rb_layout *layout)
+{
+    if (layout->kind == RB_KIND_MULTICAST || layout->kind == RB_KIND_RING) {
+        return layout->record_bytes != 0 && layout->record_bytes % RB_LINE_BYTES == 0;
+    }
+    return layout->record_bytes == RB_LINE_BYTES;
+}
+
 int32_t rb_layout_verify(const void *memory, size_t bytes, uint32_t kind)
 {
     const rb_layout *layout = memory;
@@ -55,7 +64,7 @@ int32_t rb_layout_verify(const void *memory, size_t bytes, uint32_t kind)
     if (layout->kind != kind) {
         return RB_KIND;
     }
-    if (layout->bytes > bytes || layout->record_bytes != RB_LINE_BYTES) {
+    if (layout->bytes > bytes || !record_fits(layout)) {
         return RB_SIZE;
     }
     if (memcmp(layout->reserved, zero, sizeof zero) != 0) {

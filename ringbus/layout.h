@@ -26,6 +26,7 @@ enum rb_kind {
     RB_KIND_METRICS = 6,
     RB_KIND_JOURNAL = 7,
     RB_KIND_DOORBELL = 8,
+    RB_KIND_RING = 9,
 };
 
 /* cffi: begin */

@@ -6,15 +6,24 @@
 #include "ringbus/check.h"
 #include "ringbus/crc32c.h"
 
-size_t rb_multicast_bytes(uint64_t capacity)
+size_t rb_records_bytes(uint64_t capacity, uint32_t record_bytes)
 {
     if (!rb_is_power_of_two(capacity)) {
+        return 0;
+    }
+    if (record_bytes == 0 || record_bytes > RB_RECORD_BYTES_MAX ||
+        record_bytes % RB_LINE_BYTES != 0) {
         return 0;
     }
     if (capacity < RB_MULTICAST_CAPACITY_MIN || capacity > RB_MULTICAST_CAPACITY_MAX) {
         return 0;
     }
-    return sizeof(rb_multicast_shared) + capacity * (sizeof(rb_message) + sizeof(uint64_t));
+    return sizeof(rb_multicast_shared) + capacity * (record_bytes + sizeof(uint64_t));
+}
+
+size_t rb_multicast_bytes(uint64_t capacity)
+{
+    return rb_records_bytes(capacity, RB_LINE_BYTES);
 }
 
 size_t rb_readers_bytes(void)
@@ -22,16 +31,26 @@ size_t rb_readers_bytes(void)
     return sizeof(rb_readers_shared);
 }
 
-int32_t rb_multicast_init(void *memory, size_t bytes, uint64_t capacity, const char *name)
+int32_t rb_records_init(void *memory, size_t bytes, uint64_t capacity, uint32_t record_bytes,
+                        const char *name)
 {
-    size_t needed = rb_multicast_bytes(capacity);
+    size_t needed = rb_records_bytes(capacity, record_bytes);
     if (needed == 0) {
         return RB_USAGE;
     }
     if (bytes < needed) {
         return RB_SIZE;
     }
-    return rb_layout_init(memory, needed, RB_KIND_MULTICAST, capacity, name);
+    int32_t status = rb_layout_init(memory, needed, RB_KIND_MULTICAST, capacity, name);
+    if (status == RB_OK) {
+        ((rb_layout *)memory)->record_bytes = record_bytes;
+    }
+    return status;
+}
+
+int32_t rb_multicast_init(void *memory, size_t bytes, uint64_t capacity, const char *name)
+{
+    return rb_records_init(memory, bytes, capacity, RB_LINE_BYTES, name);
 }
 
 int32_t rb_readers_init(void *memory, size_t bytes, const char *name)
@@ -49,8 +68,13 @@ static int32_t verify_ring(const void *ring, size_t bytes)
         return status;
     }
     const rb_multicast_shared *shared = ring;
-    size_t needed = rb_multicast_bytes(shared->layout.capacity);
+    size_t needed = rb_records_bytes(shared->layout.capacity, shared->layout.record_bytes);
     return needed != 0 && needed == shared->layout.bytes ? RB_OK : RB_SIZE;
+}
+
+static const rb_message *record_at(const rb_reader *reader, uint64_t sequence)
+{
+    return &reader->slots[((sequence - 1) & reader->mask) * reader->lines];
 }
 
 /*
@@ -62,7 +86,8 @@ static uint64_t find_next(const rb_writer *writer)
 {
     uint64_t next = rb_load_acquire(&writer->shared->tail) + 1;
     for (uint64_t n = 0; n <= writer->mask + 1; n++) {
-        uint64_t guard = rb_load_acquire(&writer->slots[(next - 1) & writer->mask].header.sequence);
+        const rb_message *slot = &writer->slots[((next - 1) & writer->mask) * writer->lines];
+        uint64_t guard = rb_load_acquire(&slot->header.sequence);
         uint64_t sequence = guard & ~RB_SEQUENCE_BUSY;
         if (sequence < next) {
             break;
@@ -75,8 +100,8 @@ static uint64_t find_next(const rb_writer *writer)
     return next;
 }
 
-int32_t rb_multicast_writer_attach(rb_writer *writer, void *ring, size_t ring_bytes, void *readers,
-                                   size_t readers_bytes)
+int32_t rb_records_writer_attach(rb_writer *writer, void *ring, size_t ring_bytes, void *readers,
+                                 size_t readers_bytes)
 {
     int32_t status = verify_ring(ring, ring_bytes);
     if (status != RB_OK) {
@@ -91,12 +116,33 @@ int32_t rb_multicast_writer_attach(rb_writer *writer, void *ring, size_t ring_by
     writer->shared = shared;
     writer->readers = readers;
     writer->slots = (rb_message *)(shared + 1);
-    writer->stamps = (uint64_t *)(writer->slots + capacity);
+    writer->lines = shared->layout.record_bytes / RB_LINE_BYTES;
+    writer->stamps = (uint64_t *)(writer->slots + capacity * writer->lines);
     writer->mask = capacity - 1;
     writer->gate_cached = 0;
     writer->next = find_next(writer);
     rb_multicast_announce(writer);
     return RB_OK;
+}
+
+/* The exchange's functions copy one line: a ring of larger records is not theirs. */
+static int32_t verify_messages(const void *ring, size_t bytes)
+{
+    int32_t status = verify_ring(ring, bytes);
+    if (status != RB_OK) {
+        return status;
+    }
+    return ((const rb_layout *)ring)->record_bytes == RB_LINE_BYTES ? RB_OK : RB_SIZE;
+}
+
+int32_t rb_multicast_writer_attach(rb_writer *writer, void *ring, size_t ring_bytes, void *readers,
+                                   size_t readers_bytes)
+{
+    int32_t status = verify_messages(ring, ring_bytes);
+    if (status != RB_OK) {
+        return status;
+    }
+    return rb_records_writer_attach(writer, ring, ring_bytes, readers, readers_bytes);
 }
 
 uint64_t rb_multicast_room(rb_writer *writer, uint64_t wanted)
@@ -106,6 +152,11 @@ uint64_t rb_multicast_room(rb_writer *writer, uint64_t wanted)
     if (last < writer->gate_cached + capacity && writer->gate_cached + capacity - last >= wanted) {
         return writer->gate_cached + capacity - last;
     }
+    /* relaxed: M13 orders it. */
+    rb_store_relaxed(&writer->shared->granted, last + capacity);
+    /* M13 full fence; pairs with M14 in gate_attach: who opens a gate that we do not see sees what
+     * this look may grant. */
+    rb_fence_seq_cst();
     uint64_t gate = last;
     for (uint32_t i = 0; i < RB_READERS_MAX; i++) {
         rb_reader_slot *slot = &writer->readers->slots[i];
@@ -139,13 +190,29 @@ int64_t rb_multicast_offer(rb_writer *writer, const void *messages, int64_t coun
     return fitting;
 }
 
+int64_t rb_records_offer(rb_writer *writer, const void *payloads, uint64_t payload_bytes,
+                         int64_t count)
+{
+    const unsigned char *from = payloads;
+    if (count < 0 || payload_bytes > writer->lines * RB_LINE_BYTES - sizeof(uint64_t)) {
+        return RB_USAGE;
+    }
+    uint64_t room = rb_multicast_room(writer, (uint64_t)count);
+    int64_t fitting = (uint64_t)count < room ? count : (int64_t)room;
+    for (int64_t i = 0; i < fitting; i++) {
+        rb_record_write(writer, from + (uint64_t)i * payload_bytes, payload_bytes, writer->lines);
+    }
+    rb_multicast_announce(writer);
+    return fitting;
+}
+
 uint64_t rb_multicast_next(const rb_writer *writer)
 {
     return writer->next;
 }
 
-int32_t rb_multicast_reader_attach(rb_reader *reader, const void *ring, size_t ring_bytes,
-                                   uint64_t next)
+int32_t rb_records_reader_attach(rb_reader *reader, const void *ring, size_t ring_bytes,
+                                 uint64_t next)
 {
     int32_t status = verify_ring(ring, ring_bytes);
     if (status != RB_OK) {
@@ -157,12 +224,21 @@ int32_t rb_multicast_reader_attach(rb_reader *reader, const void *ring, size_t r
     const rb_multicast_shared *shared = ring;
     reader->shared = shared;
     reader->slots = (const rb_message *)(shared + 1);
-    reader->stamps = (const uint64_t *)(reader->slots + shared->layout.capacity);
+    reader->lines = shared->layout.record_bytes / RB_LINE_BYTES;
+    reader->stamps = (const uint64_t *)(reader->slots + shared->layout.capacity * reader->lines);
     reader->mask = shared->layout.capacity - 1;
     reader->next = next;
     reader->gate = NULL;
+    reader->readers = NULL;
     reader->laps = 0;
     return RB_OK;
+}
+
+int32_t rb_multicast_reader_attach(rb_reader *reader, const void *ring, size_t ring_bytes,
+                                   uint64_t next)
+{
+    int32_t status = verify_messages(ring, ring_bytes);
+    return status != RB_OK ? status : rb_records_reader_attach(reader, ring, ring_bytes, next);
 }
 
 static rb_reader_slot *find_gate(rb_readers_shared *readers, const char *name)
@@ -177,10 +253,11 @@ static rb_reader_slot *find_gate(rb_readers_shared *readers, const char *name)
     return NULL;
 }
 
-int32_t rb_multicast_gate_attach(rb_reader *reader, const void *ring, size_t ring_bytes,
-                                 void *readers, size_t readers_bytes, const char *name)
+int32_t rb_records_gate_attach(rb_reader *reader, const void *ring, size_t ring_bytes,
+                               void *readers, size_t readers_bytes, const char *name,
+                               uint64_t start)
 {
-    int32_t status = rb_multicast_reader_attach(reader, ring, ring_bytes, 1);
+    int32_t status = rb_records_reader_attach(reader, ring, ring_bytes, 1);
     if (status != RB_OK) {
         return status;
     }
@@ -192,6 +269,7 @@ int32_t rb_multicast_gate_attach(rb_reader *reader, const void *ring, size_t rin
     if (name == NULL || name[0] == '\0' || strlen(name) >= sizeof shared->slots[0].name) {
         return RB_USAGE;
     }
+    reader->readers = shared;
     rb_reader_slot *slot = find_gate(shared, name);
     if (slot != NULL) {
         slot->pid = (uint32_t)getpid();
@@ -210,15 +288,43 @@ int32_t rb_multicast_gate_attach(rb_reader *reader, const void *ring, size_t rin
         /* The writer waits for `cursor` from its next look at the gates on; what it overwrites
          * until then is lapped, see rb_multicast_held. */
         uint64_t oldest = rb_multicast_oldest(reader);
-        rb_store_release(&slot->cursor, oldest - 1);
+        uint64_t first = start > oldest ? start : oldest;
+        rb_store_release(&slot->cursor, first - 1);
         /* M9 release; pairs with M8. */
         rb_store_release_u32(&slot->state, RB_READER_GATING);
+        /* M14 full fence; pairs with M13 in rb_multicast_room. */
         rb_fence_seq_cst();
         reader->gate = slot;
-        reader->next = oldest;
+        reader->next = first;
         return RB_OK;
     }
     return RB_FULL;
+}
+
+int32_t rb_multicast_gate_attach(rb_reader *reader, const void *ring, size_t ring_bytes,
+                                 void *readers, size_t readers_bytes, const char *name)
+{
+    int32_t status = verify_messages(ring, ring_bytes);
+    if (status != RB_OK) {
+        return status;
+    }
+    return rb_records_gate_attach(reader, ring, ring_bytes, readers, readers_bytes, name, 0);
+}
+
+uint64_t rb_multicast_safe(const rb_reader *reader)
+{
+    uint64_t capacity = reader->mask + 1;
+    /* relaxed: M14 orders the first look; granted only grows, so a later one is only stricter. */
+    uint64_t granted = rb_load_relaxed(&reader->shared->granted);
+    return granted > capacity ? granted - capacity + 1 : 1;
+}
+
+int64_t rb_multicast_gate(const rb_reader *reader)
+{
+    if (reader->gate == NULL || reader->readers == NULL) {
+        return RB_USAGE;
+    }
+    return reader->gate - reader->readers->slots;
 }
 
 void rb_multicast_gate_close(rb_reader *reader)
@@ -229,31 +335,48 @@ void rb_multicast_gate_close(rb_reader *reader)
     }
 }
 
-/* 1: copied; 0: not there yet; RB_LAPPED: overwritten. */
-static inline int64_t copy_out(const rb_message *slot, uint64_t sequence, rb_message *out)
+/* Copies the first `bytes` of a payload. 1: copied; 0: not there yet; RB_LAPPED: overwritten. */
+static inline __attribute__((always_inline)) int64_t copy_out(const uint64_t *words,
+                                                              uint64_t sequence, unsigned char *out,
+                                                              size_t bytes)
 {
     /* M5 acquire; pairs with M2: the payload belongs to the sequence we see. */
-    uint64_t before = rb_load_acquire(&slot->header.sequence);
+    uint64_t before = rb_load_acquire(&words[0]);
     if (before != sequence) {
         return (before & ~RB_SEQUENCE_BUSY) > sequence ? RB_LAPPED : 0;
     }
-    out->words[0] = before;
-    for (uint32_t i = 1; i < 8; i++) {
+    size_t whole = bytes / sizeof(uint64_t);
+#pragma GCC unroll 8
+    for (size_t i = 0; i < whole; i++) {
         /* relaxed: validated by the second look at the sequence. */
-        out->words[i] = rb_load_relaxed(&slot->words[i]);
+        uint64_t word = rb_load_relaxed(&words[i + 1]);
+        memcpy(out + i * sizeof word, &word, sizeof word);
+    }
+    if (bytes % sizeof(uint64_t) != 0) {
+        /* relaxed: as above. */
+        uint64_t word = rb_load_relaxed(&words[whole + 1]);
+        memcpy(out + whole * sizeof word, &word, bytes % sizeof word);
     }
     /* M4 acquire fence; pairs with M3: had we seen newer payload, we now see the busy mark. */
     rb_fence_acquire();
-    return rb_load_relaxed(&slot->header.sequence) == before ? 1 : RB_LAPPED;
+    return rb_load_relaxed(&words[0]) == before ? 1 : RB_LAPPED;
 }
 
-int64_t rb_multicast_poll(rb_reader *reader, void *out, int64_t limit)
+/* `bytes` of each payload; `skipped` bytes before each in `out` are for its sequence. The last
+ * three are constants for the exchange's messages, and fold. */
+static inline __attribute__((always_inline)) int64_t poll_records(rb_reader *reader, void *out,
+                                                                  int64_t limit, size_t bytes,
+                                                                  size_t skipped, uint64_t lines)
 {
-    rb_message *to = out;
+    /* Read once: as far as the compiler knows, `out` may be the handle itself. */
+    const rb_message *slots = reader->slots;
+    uint64_t mask = reader->mask;
+    unsigned char *to = out;
     uint64_t next = reader->next;
     int64_t count = 0;
     for (; count < limit; count++) {
-        int64_t got = copy_out(&reader->slots[(next - 1) & reader->mask], next, &to[count]);
+        const uint64_t *words = slots[((next - 1) & mask) * lines].words;
+        int64_t got = copy_out(words, next, to + skipped, bytes);
         if (got != 1) {
             if (got < 0 && count == 0) {
                 reader->laps++;
@@ -261,10 +384,27 @@ int64_t rb_multicast_poll(rb_reader *reader, void *out, int64_t limit)
             }
             break;
         }
+        memcpy(to, &next, skipped);
+        to += skipped + bytes;
         next++;
     }
     reader->next = next;
     return count;
+}
+
+enum { WORD = sizeof(uint64_t), BODY = sizeof(rb_message) - WORD };
+
+int64_t rb_multicast_poll(rb_reader *reader, void *out, int64_t limit)
+{
+    return poll_records(reader, out, limit, BODY, WORD, 1);
+}
+
+int64_t rb_records_poll(rb_reader *reader, void *out, uint64_t payload_bytes, int64_t limit)
+{
+    if (payload_bytes > reader->lines * RB_LINE_BYTES - WORD) {
+        return RB_USAGE;
+    }
+    return poll_records(reader, out, limit, payload_bytes, 0, reader->lines);
 }
 
 int64_t rb_multicast_get(const rb_reader *reader, uint64_t sequence, void *out)
@@ -272,7 +412,27 @@ int64_t rb_multicast_get(const rb_reader *reader, uint64_t sequence, void *out)
     if (sequence == 0) {
         return RB_USAGE;
     }
-    return copy_out(&reader->slots[(sequence - 1) & reader->mask], sequence, out);
+    unsigned char *to = out;
+    memcpy(to, &sequence, WORD);
+    return copy_out(record_at(reader, sequence)->words, sequence, to + WORD, BODY);
+}
+
+int64_t rb_records_ready(const rb_reader *reader, int64_t limit)
+{
+    uint64_t next = reader->next;
+    uint64_t most = reader->mask + 1 - ((next - 1) & reader->mask);
+    int64_t count = 0;
+    while (count < limit && (uint64_t)count < most) {
+        uint64_t sequence = next + (uint64_t)count;
+        /* M1 acquire; pairs with M2 in rb_record_write. */
+        uint64_t there = rb_load_acquire(&record_at(reader, sequence)->header.sequence);
+        if (there != sequence) {
+            int lapped = count == 0 && (there & ~RB_SEQUENCE_BUSY) > sequence;
+            return lapped ? RB_LAPPED : count;
+        }
+        count++;
+    }
+    return count;
 }
 
 void rb_multicast_seek(rb_reader *reader, uint64_t next)
@@ -299,7 +459,7 @@ uint64_t rb_multicast_oldest(const rb_reader *reader)
     /* tail lags behind what is published: step over what a running writer has overwritten already.
      */
     for (uint64_t n = 0; n < capacity; n++) {
-        const rb_message *slot = &reader->slots[(oldest - 1) & reader->mask];
+        const rb_message *slot = record_at(reader, oldest);
         uint64_t there = rb_load_acquire(&slot->header.sequence) & ~RB_SEQUENCE_BUSY;
         if (there <= oldest) {
             break;
@@ -349,4 +509,23 @@ int32_t rb_readers_get(const void *readers, uint32_t n, char *name, uint64_t *cu
     *cursor = rb_load_acquire(&slot->cursor);
     *pid = slot->pid;
     return 1;
+}
+
+int32_t rb_readers_used(const void *readers, uint32_t n)
+{
+    const rb_readers_shared *shared = readers;
+    if (n >= RB_READERS_MAX) {
+        return RB_USAGE;
+    }
+    return rb_load_acquire_u32(&shared->slots[n].state) != RB_READER_FREE;
+}
+
+int32_t rb_readers_reclaim(void *readers, uint32_t n)
+{
+    rb_readers_shared *shared = readers;
+    if (n >= RB_READERS_MAX) {
+        return RB_USAGE;
+    }
+    rb_store_release_u32(&shared->slots[n].state, RB_READER_FREE);
+    return RB_OK;
 }

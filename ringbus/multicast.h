@@ -1,13 +1,25 @@
 /*
  * Multicast: one writer, any number of readers, every reader sees every message in the same order.
  *
- * A ring of 64-byte messages. Each slot is a seqlock whose word is the message's own `sequence`:
- * the writer marks the slot busy, writes the payload, then the sequence; a reader copies between
- * two looks at it. The writer never waits for a lossy reader; one that is overtaken gets RB_LAPPED
- * and the range it missed, never a torn or stale message. A gating reader owns a line in a second
- * structure (`readers`), and the writer does not overwrite what that reader has not released.
+ * A ring of records of one or several whole cache lines. Each record is a seqlock whose word is the
+ * record's own first, its `sequence`: the writer marks it busy, writes the payload, then the
+ * sequence; a reader copies between two looks at it. The writer never waits for a lossy reader; one
+ * that is overtaken gets RB_LAPPED and the range it missed, never a torn or stale record. A gating
+ * reader owns a line in a second structure (`readers`), and the writer does not overwrite what that
+ * reader has not released.
  *
  * Two structures, so that a reader maps the stream read-only and can write its own cursor only.
+ *
+ * The exchange's messages are records of one line, sealed with a checksum: rb_multicast_offer,
+ * _poll, _get, _publish, _peek, on rings that rb_multicast_init made; their attach refuses any
+ * other. Records of any size, whose payload is the caller's own: rb_records_*. Both are the same
+ * code (rb_record_write, and its reader in multicast.c), of which the compiler makes one with the
+ * size folded in.
+ *
+ * When a gate holds: the writer looks at the gates only when it has used up the room it saw. Before
+ * a look it says in `granted` how far that look can take it; who has opened a gate and then reads
+ * `granted` knows from which sequence on (rb_multicast_safe) nothing is overwritten before its own
+ * release. M13 and M14 are the two halves of that handshake.
  *
  * Who: writer functions from one thread of one process; a reader handle from one thread; any number
  * of handles. Progress: the writer is wait-free but for gating readers, whose room is a return
@@ -18,6 +30,8 @@
  */
 #ifndef RINGBUS_MULTICAST_H
 #define RINGBUS_MULTICAST_H
+
+#include <string.h>
 
 #include "ringbus/atomics.h"
 #include "ringbus/layout.h"
@@ -30,6 +44,8 @@
 /* The writer asks for the line of a slot this many messages before it writes it: readers have it,
  * and to get it back from a distant CPU takes as long as ten messages. */
 #define RB_MULTICAST_AHEAD 16u
+/* A record is a multiple of a line, its payload what its sequence leaves. */
+#define RB_RECORD_BYTES_MAX 65536u
 /* A slot that is being written holds its new sequence with this bit set. */
 #define RB_SEQUENCE_BUSY (UINT64_C(1) << 63)
 
@@ -39,11 +55,13 @@ enum rb_reader_state {
     RB_READER_GATING = 2,
 };
 
-/* In shared memory: this, then `capacity` slots, then `capacity` stamps. */
+/* In shared memory: this, then `capacity` records of layout.record_bytes, then `capacity` stamps.
+ */
 typedef struct rb_multicast_shared {
     rb_layout layout;
     RB_ALIGNED uint64_t
-        tail; /* owner: writer; last sequence published, at least; read by anybody */
+        tail;         /* owner: writer; last sequence published, at least; read by anybody */
+    uint64_t granted; /* owner: writer; last sequence it may write before it looks at the gates */
 } rb_multicast_shared;
 
 typedef struct rb_reader_slot {
@@ -61,8 +79,9 @@ typedef struct rb_readers_shared {
 
 /* cffi: struct rb_writer */
 typedef struct rb_writer {
-    rb_message *slots;
+    rb_message *slots; /* lines: record n begins at line (n - 1 & mask) * lines */
     uint64_t mask;
+    uint64_t lines;       /* of a record */
     uint64_t next;        /* sequence of the next message */
     uint64_t gate_cached; /* lowest cursor of the gating readers, as last seen */
     uint64_t *stamps;
@@ -74,11 +93,13 @@ typedef struct rb_writer {
 typedef struct rb_reader {
     const rb_message *slots;
     uint64_t mask;
-    uint64_t next; /* sequence that it wants next */
+    uint64_t lines; /* of a record */
+    uint64_t next;  /* sequence that it wants next */
     const uint64_t *stamps;
     const rb_multicast_shared *shared;
     rb_reader_slot *gate; /* NULL: lossy */
-    uint64_t laps;        /* times that it was overtaken */
+    const rb_readers_shared *readers;
+    uint64_t laps; /* times that it was overtaken */
 } rb_reader;
 
 /* cffi: begin */
@@ -87,6 +108,11 @@ size_t rb_multicast_bytes(uint64_t capacity);
 size_t rb_readers_bytes(void);
 int32_t rb_multicast_init(void *memory, size_t bytes, uint64_t capacity, const char *name);
 int32_t rb_readers_init(void *memory, size_t bytes, const char *name);
+
+/* The same for records of `record_bytes`, a multiple of 64 up to 65536. */
+size_t rb_records_bytes(uint64_t capacity, uint32_t record_bytes);
+int32_t rb_records_init(void *memory, size_t bytes, uint64_t capacity, uint32_t record_bytes,
+                        const char *name);
 
 /* The one writer, or its successor: goes on behind the last whole message. */
 int32_t rb_multicast_writer_attach(rb_writer *writer, void *ring, size_t ring_bytes, void *readers,
@@ -98,6 +124,13 @@ uint64_t rb_multicast_room(rb_writer *writer, uint64_t wanted);
  * fitted. */
 int64_t rb_multicast_offer(rb_writer *writer, const void *messages, int64_t count);
 uint64_t rb_multicast_next(const rb_writer *writer);
+/* The one writer of records of any size. */
+int32_t rb_records_writer_attach(rb_writer *writer, void *ring, size_t ring_bytes, void *readers,
+                                 size_t readers_bytes);
+/* Publishes `count` payloads of `payload_bytes` each, which lie behind each other; no checksum.
+ * Returns how many fitted; RB_USAGE: a payload is larger than a record's. */
+int64_t rb_records_offer(rb_writer *writer, const void *payloads, uint64_t payload_bytes,
+                         int64_t count);
 
 /* A lossy reader that wants `next` (>= 1) first. The memory may be mapped read-only. */
 int32_t rb_multicast_reader_attach(rb_reader *reader, const void *ring, size_t ring_bytes,
@@ -106,6 +139,22 @@ int32_t rb_multicast_reader_attach(rb_reader *reader, const void *ring, size_t r
  * it keeps. A new one starts at the oldest message that is still there. RB_FULL, RB_LAPPED. */
 int32_t rb_multicast_gate_attach(rb_reader *reader, const void *ring, size_t ring_bytes,
                                  void *readers, size_t readers_bytes, const char *name);
+/* Readers of records of any size. A new gate starts at `start`, or at the oldest if that is later;
+ * 0: at the oldest. */
+int32_t rb_records_reader_attach(rb_reader *reader, const void *ring, size_t ring_bytes,
+                                 uint64_t next);
+int32_t rb_records_gate_attach(rb_reader *reader, const void *ring, size_t ring_bytes,
+                               void *readers, size_t readers_bytes, const char *name,
+                               uint64_t start);
+/* Copies up to `limit` payloads out, behind each other, oldest first; as rb_multicast_poll. */
+int64_t rb_records_poll(rb_reader *reader, void *out, uint64_t payload_bytes, int64_t limit);
+/* Records from the wanted one on that lie in the ring behind each other, `limit` at most; 0: none
+ * yet, RB_LAPPED: the wanted one is gone. */
+int64_t rb_records_ready(const rb_reader *reader, int64_t limit);
+/* First sequence from which on this reader's gate holds. */
+uint64_t rb_multicast_safe(const rb_reader *reader);
+/* Which of RB_READERS_MAX gates it has; RB_USAGE: it is lossy. */
+int64_t rb_multicast_gate(const rb_reader *reader);
 /* Gives the gate up: the writer no longer waits for it. */
 void rb_multicast_gate_close(rb_reader *reader);
 /* Lossy: copies up to `limit` messages out, oldest first. 0: nothing new. RB_LAPPED: `next` is no
@@ -131,6 +180,10 @@ void rb_multicast_release(rb_reader *reader, uint64_t sequence);
  * free. */
 int32_t rb_readers_get(const void *readers, uint32_t n, char *name, uint64_t *cursor,
                        uint32_t *pid);
+/* Whether gate n is in use, being opened included. */
+int32_t rb_readers_used(const void *readers, uint32_t n);
+/* Frees gate n, whose process is known to be dead. */
+int32_t rb_readers_reclaim(void *readers, uint32_t n);
 /* cffi: end */
 
 /* Gating reader: message `sequence` in place, NULL while it is not there. Valid until released, if
@@ -139,7 +192,7 @@ int32_t rb_readers_get(const void *readers, uint32_t n, char *name, uint64_t *cu
 static inline const rb_message *rb_multicast_peek(const rb_reader *reader, uint64_t sequence)
 {
     const rb_message *slot = &reader->slots[(sequence - 1) & reader->mask];
-    /* M1 acquire; pairs with M2 in rb_multicast_publish. */
+    /* M1 acquire; pairs with M2 in rb_record_write. */
     return rb_load_acquire(&slot->header.sequence) == sequence ? slot : NULL;
 }
 
@@ -163,23 +216,43 @@ static inline int rb_multicast_is_gone(const rb_reader *reader, uint64_t sequenc
     return (rb_load_relaxed(&slot->header.sequence) & ~RB_SEQUENCE_BUSY) > sequence;
 }
 
+/* Writer: puts one record onto the stream; there must be room. `bytes` and `lines` are constants
+ * where the size is known, and fold. */
+static inline __attribute__((always_inline)) void
+rb_record_write(rb_writer *writer, const void *payload, size_t bytes, uint64_t lines)
+{
+    uint64_t *words = writer->slots[((writer->next - 1) & writer->mask) * lines].words;
+    const unsigned char *from = payload;
+    uint64_t ahead = (writer->next - 1 + RB_MULTICAST_AHEAD) & writer->mask;
+    __builtin_prefetch(&writer->slots[ahead * lines], 1);
+    /* relaxed: M3 below orders it before the payload. */
+    rb_store_relaxed(&words[0], writer->next | RB_SEQUENCE_BUSY);
+    /* M3 release fence; pairs with M4 in copy_out and M12 in rb_multicast_held: who sees new
+     * payload sees the busy mark. */
+    rb_fence_release();
+    size_t whole = bytes / sizeof(uint64_t);
+    uint64_t word = 0;
+#pragma GCC unroll 8
+    for (size_t i = 0; i < whole; i++) {
+        memcpy(&word, from + i * sizeof word, sizeof word);
+        /* relaxed: ordered by M3 before and M2 behind. */
+        rb_store_relaxed(&words[i + 1], word);
+    }
+    if (bytes % sizeof word != 0) {
+        word = 0;
+        memcpy(&word, from + whole * sizeof word, bytes % sizeof word);
+        /* relaxed: as above. */
+        rb_store_relaxed(&words[whole + 1], word);
+    }
+    /* M2 release; pairs with M1 and M5: the payload is visible before its sequence. */
+    rb_store_release(&words[0], writer->next);
+    writer->next++;
+}
+
 /* Writer: puts one message onto the stream; there must be room. Its sequence must be `next`. */
 static inline void rb_multicast_publish(rb_writer *writer, const rb_message *message)
 {
-    rb_message *slot = &writer->slots[(writer->next - 1) & writer->mask];
-    __builtin_prefetch(&writer->slots[(writer->next - 1 + RB_MULTICAST_AHEAD) & writer->mask], 1);
-    /* relaxed: M3 below orders it before the payload. */
-    rb_store_relaxed(&slot->header.sequence, writer->next | RB_SEQUENCE_BUSY);
-    /* M3 release fence; pairs with M4 in rb_multicast_poll and M12 in rb_multicast_held: who sees
-     * new payload sees the busy mark. */
-    rb_fence_release();
-    for (uint32_t i = 1; i < 8; i++) {
-        /* relaxed: ordered by M3 before and M2 behind. */
-        rb_store_relaxed(&slot->words[i], message->words[i]);
-    }
-    /* M2 release; pairs with M1 and M5: the payload is visible before its sequence. */
-    rb_store_release(&slot->header.sequence, writer->next);
-    writer->next++;
+    rb_record_write(writer, &message->words[1], sizeof *message - sizeof message->words[0], 1);
 }
 
 /* Writer: tells watchers and late joiners how far it is; once a batch. */

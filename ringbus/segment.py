@@ -106,6 +106,10 @@ class Segment:
         """Whether it was unmapped: then `address` must not be followed."""
         return self._mapping.closed
 
+    def buffer(self) -> memoryview:
+        """Its bytes; whatever is made of them keeps them mapped."""
+        return memoryview(self._mapping)
+
     def close(self) -> None:
         """Unmap; pointers into it are dead from here on."""
         ffi.release(self._buffer)

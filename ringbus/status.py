@@ -36,7 +36,13 @@ class LayoutError(RingbusError):
 
 
 class Lapped(RingbusError):
-    """The writer overtook this reader; what was missed can be fetched from a journal."""
+    """The writer overtook this reader; what was missed can be fetched from a journal.
+
+    A ring's subscriber says which sequences are missing: `first` to `last`; elsewhere both are 0.
+    """
+
+    first = 0
+    last = 0
 
 
 class CapacityError(RingbusError):

@@ -40,10 +40,13 @@ OWNERS = {
     ("tools/exchange.py", "time"): "waits for a real exchange to come up",
     ("tools/demo/__main__.py", "time"): "paces a demonstration for a human",
     ("tools/replay.py", "time"): "tells a human how long it took",
+    ("tools/tap.py", "time"): "looks for news for a human, and ends when it was told to",
     ("tools/hist.py", "time"): "refreshes a picture for a human",
     ("tools/load.py", "time"): "open-loop load: the intended send time is the wall clock's",
     ("tools/load_session.py", "time"): "stamps what its clients send and receive",
     ("tools/load_session.py", "socket"): "the clients that it plays have real connections",
+    ("ringbus/publisher.py", "time"): "its caller says how long it may wait for room",
+    ("ringbus/subscriber.py", "time"): "its caller says how long it may wait for a record",
     ("tools/core.py", "threading"): "the journal's fdatasync runs beside the core's loop",
     ("tools/child.py", "os.environ"): "hands its environment on to the processes that it starts",
 }

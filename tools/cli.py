@@ -18,6 +18,8 @@ from pathlib import Path
 DELEGATED = {
     "hist": "latency of every hop, as table, picture and files",
     "load": "drive an exchange with orders and measure it",
+    "ls": "rings and exchanges on this host, and who uses them",
+    "tap": "print what is published on a ring or an exchange, as it comes",
     "replay": "run recorded days through the engine and compare",
     "schema": "make the generated files of the message schema",
 }

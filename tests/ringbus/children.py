@@ -7,17 +7,34 @@ import select
 import sys
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ringbus._ringbus import ffi
 from ringbus.core import Core
 from ringbus.idle import Idle
 from ringbus.journal import Journal
 from ringbus.lane import Lane
 from ringbus.multicast import Writer
+from ringbus.ring import Ring
 from ringbus.segment import Segment
 from tests.ringbus.support import numbered, word
 
 TAIL_OFFSET = 128
 FLOOD = 65536
+
+
+# Two lines a record with its sequence.
+PRICE: np.dtype[np.void] = np.dtype([("n", "<u8"), ("price", "f8"), ("note", "S90")])
+
+
+def ring_records(first: int, count: int) -> NDArray[np.void]:
+    """Records first..first+count-1; the price follows from the number."""
+    out: NDArray[np.void] = np.zeros(count, PRICE)
+    out["n"] = np.arange(first, first + count)
+    out["price"] = out["n"] * 0.5
+    out["note"] = b"note"
+    return out
 
 
 def say(text: str) -> None:
@@ -140,6 +157,52 @@ def run_core(ring: str, readers: str, page: str, bells: str, directory: str) -> 
     say("stopped")
 
 
+def ring_publish(name: str, count: str) -> None:
+    """Publish `count` numbered records in batches of all sizes, behind what is there."""
+    with Ring.attach(name, PRICE) as ring, ring.publisher() as publisher:
+        say("ready")
+        last = int(count)
+        size = 1
+        while publisher.next <= last:
+            size = size % 37 + 1
+            records = ring_records(publisher.next, min(size, last + 1 - publisher.next))
+            publisher.publish(records, timeout=None)
+        say("done")
+
+
+def ring_subscribe(name: str, count: str) -> None:
+    """Receive `count` records by view, as a gating subscriber; fails if one is missing or torn."""
+    with Ring.attach(name) as ring, ring.subscriber(gating=True) as subscriber:
+        say("ready")
+        got = 0
+        while got < int(count):
+            batch = subscriber.view(100)
+            if len(batch) == 0:
+                batch = subscriber.read(timeout=60)
+            assert batch["n"].tolist() == list(range(got + 1, got + len(batch) + 1))
+            assert (batch["price"] == batch["n"] * 0.5).all()
+            got += len(batch)
+    say("done")
+
+
+def ring_hold(name: str, *gates: str) -> None:
+    """Hold gates, and read nothing."""
+    with Ring.attach(name) as ring:
+        held = [ring.subscriber(gating=True, name=gate) for gate in gates]
+        say("ready")
+        sys.stdin.readline()
+        del held
+
+
+def ring_echo(name: str) -> None:
+    """Say the number of each record."""
+    with Ring.attach(name) as ring, ring.subscriber() as subscriber:
+        say("ready")
+        for batch in subscriber:
+            for n in batch["n"].tolist():
+                say(str(n))
+
+
 FUNCTIONS = {
     function.__name__: function
     for function in (
@@ -151,6 +214,10 @@ FUNCTIONS = {
         sleep_on_lane,
         hold_bell,
         run_core,
+        ring_publish,
+        ring_subscribe,
+        ring_hold,
+        ring_echo,
     )
 }
 

@@ -208,6 +208,105 @@ static void test_multicast(int gating)
     free(test.readers);
 }
 
+/* --- records of several lines --------------------------------------------------------------------
+ */
+
+enum { WORDS_MAX = 63 };
+
+typedef struct record_test {
+    void *ring;
+    void *readers;
+    size_t ring_bytes;
+    uint64_t words; /* of a payload */
+} record_test;
+
+/* Lossy when no gate is named; what a reader gets is whole, in order, and complete with what it is
+ * told that it missed. */
+static void read_records(const record_test *test, rb_reader *reader, int gating)
+{
+    uint64_t batch[8 * WORDS_MAX];
+    uint64_t received = 0;
+    uint64_t missed = 0;
+    uint32_t rounds = 0;
+    while (received + missed < messages) {
+        uint64_t first = rb_multicast_wanted(reader);
+        int64_t count = rb_records_poll(reader, batch, test->words * sizeof batch[0], 8);
+        if (count == RB_LAPPED) {
+            uint64_t oldest = rb_multicast_oldest(reader);
+            missed += oldest - first;
+            rb_multicast_seek(reader, oldest);
+            continue;
+        }
+        EXPECT(count >= 0);
+        for (uint64_t i = 0; i < (uint64_t)count * test->words; i++) {
+            EXPECT(batch[i] == first + i / test->words);
+        }
+        received += (uint64_t)count;
+        if (count > 0) {
+            rb_multicast_release(reader, first + (uint64_t)count - 1);
+        } else {
+            wait_a_little(&rounds);
+        }
+    }
+    EXPECT(received + missed == messages);
+    EXPECT(!gating || missed == 0);
+}
+
+static void *record_reader(void *argument)
+{
+    const record_test *test = argument;
+    rb_reader reader;
+    EXPECT(rb_records_reader_attach(&reader, test->ring, test->ring_bytes, 1) == RB_OK);
+    read_records(test, &reader, 0);
+    return NULL;
+}
+
+static void *record_gate(void *argument)
+{
+    const record_test *test = argument;
+    rb_reader reader;
+    EXPECT(rb_records_gate_attach(&reader, test->ring, test->ring_bytes, test->readers,
+                                  rb_readers_bytes(), "gate", 0) == RB_OK);
+    read_records(test, &reader, 1);
+    return NULL;
+}
+
+static void test_records(uint64_t words)
+{
+    uint32_t record_bytes = (uint32_t)(words * 8 + 8 + 63) / 64 * 64;
+    record_test test = {.ring_bytes = rb_records_bytes(64, record_bytes), .words = words};
+    test.ring = zeroed(test.ring_bytes);
+    test.readers = zeroed(rb_readers_bytes());
+    EXPECT(rb_records_init(test.ring, test.ring_bytes, 64, record_bytes, "records") == RB_OK);
+    EXPECT(rb_readers_init(test.readers, rb_readers_bytes(), "records") == RB_OK);
+    rb_writer writer;
+    EXPECT(rb_multicast_writer_attach(&writer, test.ring, test.ring_bytes, test.readers,
+                                      rb_readers_bytes()) == (words < 8 ? RB_OK : RB_SIZE));
+    EXPECT(rb_records_writer_attach(&writer, test.ring, test.ring_bytes, test.readers,
+                                    rb_readers_bytes()) == RB_OK);
+    EXPECT(rb_records_offer(&writer, test.ring, record_bytes - 7, 1) == RB_USAGE);
+    rb_reader claimed;
+    EXPECT(rb_records_gate_attach(&claimed, test.ring, test.ring_bytes, test.readers,
+                                  rb_readers_bytes(), "gate", 0) == RB_OK);
+    pthread_t threads[2];
+    EXPECT(pthread_create(&threads[0], NULL, record_reader, &test) == 0);
+    EXPECT(pthread_create(&threads[1], NULL, record_gate, &test) == 0);
+    uint64_t payload[WORDS_MAX];
+    uint32_t rounds = 0;
+    while (writer.next <= messages) {
+        for (uint64_t i = 0; i < words; i++) {
+            payload[i] = writer.next;
+        }
+        if (rb_records_offer(&writer, payload, words * sizeof payload[0], 1) == 0) {
+            wait_a_little(&rounds);
+        }
+    }
+    EXPECT(pthread_join(threads[0], NULL) == 0);
+    EXPECT(pthread_join(threads[1], NULL) == 0);
+    free(test.ring);
+    free(test.readers);
+}
+
 /* --- bells ---------------------------------------------------------------------------------------
  */
 
@@ -338,6 +437,9 @@ int main(int argc, char **argv)
     test_lane();
     test_multicast(0);
     test_multicast(1);
+    test_records(1);
+    test_records(15);
+    test_records(WORDS_MAX);
     test_bells();
     (void)printf("rings: ok, %llu messages a test\n", (unsigned long long)messages);
     return 0;

@@ -21,7 +21,7 @@ def test_help_lists_every_word(capsys: pytest.CaptureFixture[str]) -> None:
         cli.main(["--help"])
     assert caught.value.code == 0
     said = capsys.readouterr().out
-    for word in ("up", "down", "status", "secret", "hist", "load", "replay", "schema"):
+    for word in ("up", "down", "status", "secret", "hist", "load", "ls", "tap", "replay", "schema"):
         assert word in said
 
 

@@ -1,0 +1,61 @@
+"""Locks on single bytes of an open file, which the kernel frees when their holder ends.
+
+They are open file description locks (fcntl(2)): whoever opened the file holds them, not the
+process, so that two handles of one process exclude each other like those of two.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+
+# struct flock: type, whence, start, length, pid.
+FLOCK = struct.Struct("hhqqi4x")
+
+
+class ByteLocks:
+    """Locks through an opening of its own of the file behind `descriptor`.
+
+    Thread: any. Close frees all of them; so does the end of the process, a killed one included.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._file = os.open(f"/proc/self/fd/{descriptor}", os.O_RDWR | os.O_CLOEXEC)
+        self._own: dict[int, None] = {}
+
+    def take(self, byte: int) -> bool:
+        """Lock a byte; False: another opening holds it."""
+        try:
+            fcntl.fcntl(self._file, fcntl.F_OFD_SETLK, self._flock(fcntl.F_WRLCK, byte))
+        except (BlockingIOError, PermissionError):
+            return False
+        self._own[byte] = None
+        return True
+
+    def wait(self, byte: int) -> None:
+        """Lock a byte as soon as nobody else holds it."""
+        fcntl.fcntl(self._file, fcntl.F_OFD_SETLKW, self._flock(fcntl.F_WRLCK, byte))
+        self._own[byte] = None
+
+    def free(self, byte: int) -> None:
+        """Unlock a byte."""
+        fcntl.fcntl(self._file, fcntl.F_OFD_SETLK, self._flock(fcntl.F_UNLCK, byte))
+        self._own.pop(byte, None)
+
+    def held(self, byte: int) -> bool:
+        """Whether anybody holds it, this one included."""
+        if byte in self._own:
+            return True
+        answer = fcntl.fcntl(self._file, fcntl.F_OFD_GETLK, self._flock(fcntl.F_WRLCK, byte))
+        return bool(FLOCK.unpack(answer)[0] != fcntl.F_UNLCK)
+
+    def close(self) -> None:
+        """Free all. In a forked child this is only its copy: the parent keeps its locks."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    @staticmethod
+    def _flock(kind: int, byte: int) -> bytes:
+        return FLOCK.pack(kind, os.SEEK_SET, byte, 1, 0)

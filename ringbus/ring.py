@@ -1,0 +1,169 @@
+"""A ring: one program publishes records of any numpy dtype, any number of others see all of them.
+
+For programs that are no exchange. README.md in this directory says when to use it, what it
+promises, and how, by examples.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from ringbus._ringbus import lib
+from ringbus.attachment import Attachment, type_text
+from ringbus.multicast import Gate
+from ringbus.publisher import Publisher
+from ringbus.segment import DIRECTORY, Segment, segment_name, unlink
+from ringbus.status import LayoutError, UsageError, check
+from ringbus.subscriber import OnGap, Start, Subscriber
+
+PART = "ring"
+PAYLOAD_BYTES_MAX = 65528
+
+
+def ring_segment(name: str) -> str:
+    """Name of a ring's shared memory.
+
+    Raises: UsageError: other characters than letters, digits, '-' and '_', or more than 24.
+    """
+    if "." in name:
+        raise UsageError(f"'{name}' cannot name a ring: a dot separates the parts of an exchange")
+    return segment_name(name, PART)
+
+
+@dataclass(frozen=True, slots=True)
+class RingStatistics:
+    """A ring at one moment: last sequence, records it holds at most, publisher's process or 0."""
+
+    tail: int
+    capacity: int
+    publisher_pid: int
+    gates: tuple[Gate, ...]
+
+
+class Ring:
+    """A ring as this process has it mapped; `with` unmaps it. It stays until Ring.remove.
+
+    It can be handed to other processes: pickled, it attaches there by name.
+    Thread: any; publishers and subscribers made of it are of one thread each.
+    """
+
+    def __init__(self, attachment: Attachment) -> None:
+        self._attachment = attachment
+
+    @classmethod
+    def create(cls, name: str, dtype: DTypeLike, capacity: int = 1024, mode: int = 0o600) -> Ring:
+        """Make a ring and map it.
+
+        Args: name: 1 to 24 letters, digits, '-' and '_'; dtype: of a record, without Python
+        objects; capacity: records, a power of two in 8..2^28; mode: permissions.
+        Raises: UsageError; LayoutError: it exists already, or there is no memory for it.
+        """
+        segment = ring_segment(name)
+        kind = np.dtype(dtype)
+        text = type_text(kind)
+        size = int(lib.rb_ring_bytes(capacity, kind.itemsize))
+        if not 1 <= kind.itemsize <= PAYLOAD_BYTES_MAX:
+            raise UsageError(f"a record has 1 to {PAYLOAD_BYTES_MAX} bytes, not {kind.itemsize}")
+        if size == 0:
+            raise UsageError(f"capacity {capacity}: a power of two in 8..268435456 is needed")
+        if (DIRECTORY / segment).exists():
+            raise LayoutError(f"ring {name} exists already: attach to it, or Ring.remove it first")
+        with Segment.create(segment, size, mode) as memory:
+            try:
+                check(
+                    lib.rb_ring_init(
+                        memory.address, size, capacity, kind.itemsize, text.encode(), name.encode()
+                    ),
+                    f"ring {name}",
+                )
+            except BaseException:
+                unlink(segment)
+                raise
+        return cls.attach(name, kind)
+
+    @classmethod
+    def attach(cls, name: str, dtype: DTypeLike | None = None) -> Ring:
+        """Map a ring that somebody made.
+
+        Args: dtype: what its records must be; None: whatever they are.
+        Raises: NotFoundError: there is none; LayoutError: something else lies there, or records of
+        another dtype.
+        """
+        attachment = Attachment(ring_segment(name), name)
+        if dtype is not None and np.dtype(dtype) != attachment.dtype:
+            attachment.close()
+            raise LayoutError(
+                f"ring {name} has records of {attachment.dtype}, not of {np.dtype(dtype)}"
+            )
+        return cls(attachment)
+
+    @staticmethod
+    def remove(name: str) -> bool:
+        """Remove a ring's name; who has it mapped keeps it. False: there was none."""
+        return unlink(ring_segment(name))
+
+    @property
+    def name(self) -> str:
+        """What it is attached by."""
+        return self._attachment.name
+
+    @property
+    def dtype(self) -> np.dtype[np.void]:
+        """Of its records."""
+        return self._attachment.dtype
+
+    @property
+    def capacity(self) -> int:
+        """Records that it holds."""
+        return self._attachment.capacity
+
+    @property
+    def record_bytes(self) -> int:
+        """What a record takes of the ring: with its sequence, whole cache lines."""
+        return self._attachment.record_bytes
+
+    def publisher(self) -> Publisher:
+        """Become its publisher, or that of a dead one's successor, behind its last whole record.
+
+        Raises: UsageError: it has one.
+        """
+        return Publisher(self._attachment)
+
+    def subscriber(
+        self,
+        start: Start = "newest",
+        gating: bool = False,
+        name: str | None = None,
+        on_gap: OnGap = "raise",
+    ) -> Subscriber:
+        """Subscribe.
+
+        Args: start: with what is published from now on, with the oldest that is there, or a
+        sequence; gating: the publisher waits rather than overwrite what this one has not done with;
+        name: of a gating one, so that a successor of a dead one goes on where it stopped, if it
+        comes before the publisher has freed itself; on_gap: what an overtaken one does, raise
+        Lapped or skip and count.
+        Raises: UsageError; CapacityError: 63 gate or wait already.
+        """
+        return Subscriber(self._attachment, start, gating, name, on_gap)
+
+    def statistics(self) -> RingStatistics:
+        """How it is."""
+        it = self._attachment
+        return RingStatistics(it.tail(), it.capacity, it.publisher_pid(), it.gates())
+
+    def close(self) -> None:
+        """Close its publisher and subscribers of this process, and unmap."""
+        self._attachment.close()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Ring.attach, (self.name, self.dtype)
+
+    def __enter__(self) -> Ring:
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self.close()
