@@ -69,7 +69,7 @@ model: build/ctest/build.ninja ## Every interleaving of small scenarios over the
 	@build/ctest/tests/test_model $(or $(DEPTH),3)
 
 .PHONY: demo
-demo: build ## A market day through the whole exchange, compared trade for trade (3 minutes).
+demo: build ## A market day through the whole exchange, compared trade for trade (a minute).
 	@$(BIN)/python -m tools.demo $(DEMO)
 
 .PHONY: test
