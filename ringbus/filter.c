@@ -1,0 +1,92 @@
+#include "ringbus/filter.h"
+
+#include <string.h>
+
+#include "ringbus/status.h"
+
+void rb_filter_init(rb_filter *filter)
+{
+    memset(filter, 0, sizeof *filter);
+    memset(filter->templates, 0xff, sizeof filter->templates);
+    memset(filter->shards, 0xff, sizeof filter->shards);
+    memset(filter->topics, 0xff, sizeof filter->topics);
+}
+
+static void set(uint64_t *bits, uint32_t n)
+{
+    bits[n >> 6] |= UINT64_C(1) << (n & 63u);
+}
+
+static int has(const uint64_t *bits, uint64_t n)
+{
+    return (int)(bits[n >> 6] >> (n & 63u) & 1u);
+}
+
+static int32_t only_bytes(uint64_t *bits, const uint8_t *numbers, uint32_t count)
+{
+    if (numbers == NULL || count == 0 || count > UINT8_MAX + 1u) {
+        return RB_USAGE;
+    }
+    memset(bits, 0, 4 * sizeof *bits);
+    for (uint32_t i = 0; i < count; i++) {
+        set(bits, numbers[i]);
+    }
+    return RB_OK;
+}
+
+int32_t rb_filter_templates(rb_filter *filter, const uint8_t *ids, uint32_t count)
+{
+    return only_bytes(filter->templates, ids, count);
+}
+
+int32_t rb_filter_shards(rb_filter *filter, const uint8_t *shards, uint32_t count)
+{
+    return only_bytes(filter->shards, shards, count);
+}
+
+int32_t rb_filter_topics(rb_filter *filter, const uint16_t *topics, uint32_t count)
+{
+    if (topics == NULL || count == 0 || count > UINT16_MAX + 1u) {
+        return RB_USAGE;
+    }
+    memset(filter->topics, 0, sizeof filter->topics);
+    for (uint32_t i = 0; i < count; i++) {
+        set(filter->topics, topics[i]);
+    }
+    return RB_OK;
+}
+
+void rb_filter_instruments(rb_filter *filter, const uint64_t *bits, uint64_t count)
+{
+    filter->instruments = bits;
+    filter->instrument_count = count;
+}
+
+static int wanted(const rb_filter *filter, const rb_message *message)
+{
+    int all = has(filter->templates, message->header.template_id) &
+              has(filter->shards, message->header.shard) &
+              has(filter->topics, message->header.topic);
+    if (!all || filter->instruments == NULL) {
+        return all;
+    }
+    uint32_t instrument = message->any.instrument;
+    return instrument < filter->instrument_count && has(filter->instruments, instrument);
+}
+
+int64_t rb_filter_keep(rb_filter *filter, void *messages, int64_t count)
+{
+    rb_message *message = messages;
+    int64_t kept = 0;
+    for (int64_t i = 0; i < count; i++) {
+        int keep = filter->follows ? (int)filter->keeps_next : wanted(filter, &message[i]);
+        filter->follows = (message[i].header.flags & RB_FLAG_CONTINUED) != 0;
+        filter->keeps_next = (uint32_t)keep;
+        /* Copied in any case and counted if it is wanted: no branch to guess wrong. */
+        if (kept != i) {
+            memcpy(&message[kept], &message[i], sizeof *message);
+        }
+        kept += keep;
+    }
+    return kept;
+}
