@@ -102,9 +102,10 @@ static void set_up(uint64_t before, uint64_t waiting, uint64_t more)
     g.end += more;
 }
 
+/* No more than fits: a producer that finds the lane full too often gives up (set_up_full). */
 static void set_up_wrap(void)
 {
-    set_up(6, 0, 3 * model_depth);
+    set_up(6, 0, model_depth < 3 ? 3 * model_depth : CAPACITY);
 }
 
 static void set_up_full(void)
