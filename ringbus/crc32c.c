@@ -98,6 +98,17 @@ uint32_t rb_crc32c_portable(const void *bytes, size_t count)
     return ~update_portable(~0u, bytes, count);
 }
 
+int64_t rb_messages_whole(const rb_message *messages, int64_t count, uint64_t sequence)
+{
+    for (int64_t i = 0; i < count; i++) {
+        if (messages[i].header.sequence != sequence + (uint64_t)i ||
+            messages[i].header.checksum != rb_message_checksum(&messages[i])) {
+            return i;
+        }
+    }
+    return count;
+}
+
 int64_t rb_messages_verify(const void *messages, int64_t count)
 {
     const rb_message *message = messages;

@@ -13,6 +13,9 @@
 
 /* Checksum of the 60 bytes of a message that are not its checksum. */
 uint32_t rb_message_checksum(const rb_message *message);
+/* How many of `count` messages, from the first on, have the sequences from `sequence` on and their
+ * checksums right. */
+int64_t rb_messages_whole(const rb_message *messages, int64_t count, uint64_t sequence);
 
 /* cffi: begin */
 /* CRC-32C of bytes, as in RFC 3720: starts from all ones, ends inverted. */

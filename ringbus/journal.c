@@ -20,6 +20,24 @@ int32_t rb_journal_path(const char *directory, uint64_t segment_messages, uint64
     return length > 0 && (size_t)length < room ? RB_OK : RB_SIZE;
 }
 
+int32_t rb_journal_verify(int32_t file, uint64_t segment_messages, uint64_t first)
+{
+    RB_ALIGNED rb_journal_header header;
+    ssize_t got = pread(file, &header, sizeof header, 0);
+    if (got != (ssize_t)sizeof header) {
+        return got < 0 ? RB_SYSTEM : RB_TORN;
+    }
+    size_t bytes = RB_JOURNAL_HEADER_BYTES + segment_messages * sizeof(rb_message);
+    int32_t status = rb_layout_verify(&header, bytes, RB_KIND_JOURNAL);
+    if (status != RB_OK) {
+        return status;
+    }
+    if (header.layout.capacity != segment_messages) {
+        return RB_SIZE;
+    }
+    return header.first == first ? RB_OK : RB_SEQUENCE;
+}
+
 static off_t offset_of(const rb_journal *journal, uint64_t sequence)
 {
     uint64_t place = (sequence - 1) & (journal->segment_messages - 1);
@@ -78,23 +96,6 @@ static int32_t make_file(const rb_journal *journal, const char *path, uint64_t f
     return status == RB_OK ? sync_directory(journal) : status;
 }
 
-static int32_t verify_file(const rb_journal *journal, int file, uint64_t first)
-{
-    RB_ALIGNED rb_journal_header header;
-    ssize_t got = pread(file, &header, sizeof header, 0);
-    if (got != (ssize_t)sizeof header) {
-        return got < 0 ? RB_SYSTEM : RB_TORN;
-    }
-    int32_t status = rb_layout_verify(&header, file_bytes(journal), RB_KIND_JOURNAL);
-    if (status != RB_OK) {
-        return status;
-    }
-    if (header.layout.capacity != journal->segment_messages) {
-        return RB_SIZE;
-    }
-    return header.first == first ? RB_OK : RB_SEQUENCE;
-}
-
 /* Opens the file that holds `sequence`, made if `make`. 1: it is not there. */
 static int32_t open_file(rb_journal *journal, uint64_t sequence, int make)
 {
@@ -122,7 +123,7 @@ static int32_t open_file(rb_journal *journal, uint64_t sequence, int make)
     if (file < 0) {
         return RB_SYSTEM;
     }
-    status = verify_file(journal, file, first);
+    status = rb_journal_verify(file, journal->segment_messages, first);
     /* A file that was cut off gets its room back. */
     int failed = status == RB_OK ? posix_fallocate(file, 0, (off_t)file_bytes(journal)) : 0;
     if (status != RB_OK || failed != 0) {
@@ -136,18 +137,6 @@ static int32_t open_file(rb_journal *journal, uint64_t sequence, int make)
     journal->file = file;
     journal->file_index = index;
     return RB_OK;
-}
-
-/* Whole messages at the start of `batch`, which begins with `sequence`. */
-static int64_t whole(const rb_message *batch, int64_t count, uint64_t sequence)
-{
-    for (int64_t i = 0; i < count; i++) {
-        if (batch[i].header.sequence != sequence + (uint64_t)i ||
-            batch[i].header.checksum != rb_message_checksum(&batch[i])) {
-            return i;
-        }
-    }
-    return count;
 }
 
 /* Number of segment files in the directory. RB_SYSTEM. */
@@ -174,7 +163,7 @@ static int32_t count_files(const rb_journal *journal, uint64_t *count)
 static int any_whole(const rb_message *batch, int64_t from, int64_t count, uint64_t sequence)
 {
     for (int64_t i = from; i < count; i++) {
-        if (whole(&batch[i], 1, sequence + (uint64_t)i) == 1) {
+        if (rb_messages_whole(&batch[i], 1, sequence + (uint64_t)i) == 1) {
             return 1;
         }
     }
@@ -218,7 +207,7 @@ static int32_t find_tail(rb_journal *journal, uint64_t index, uint64_t files)
         }
         int64_t good = 0;
         if (!torn) {
-            good = whole(batch, count, sequence);
+            good = rb_messages_whole(batch, count, sequence);
             journal->written = sequence + (uint64_t)good - 1;
             torn = good < count;
         }
@@ -237,7 +226,7 @@ static int32_t check_full(rb_journal *journal)
     rb_message last;
     uint64_t sequence = (journal->file_index + 1) * journal->segment_messages;
     ssize_t got = pread(journal->file, &last, sizeof last, offset_of(journal, sequence));
-    if (got == (ssize_t)sizeof last && whole(&last, 1, sequence) == 1) {
+    if (got == (ssize_t)sizeof last && rb_messages_whole(&last, 1, sequence) == 1) {
         return RB_OK;
     }
     journal->written = sequence - 1;

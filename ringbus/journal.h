@@ -30,8 +30,11 @@
 typedef struct rb_journal_header {
     rb_layout layout; /* kind journal, capacity: messages in this file */
     uint64_t first;   /* sequence of its first message */
-    uint64_t environment;
 } rb_journal_header;
+
+/* Whether an open segment file is whole in its header and begins with message `first`. RB_TORN,
+ * RB_SEQUENCE, RB_SYSTEM, and what rb_layout_verify returns. Any thread. */
+int32_t rb_journal_verify(int32_t file, uint64_t segment_messages, uint64_t first);
 
 /* cffi: struct rb_journal */
 typedef struct rb_journal {

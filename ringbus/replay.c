@@ -32,23 +32,6 @@ int32_t rb_replay_attach(rb_replay *replay, const void *ring, size_t ring_bytes,
     return rb_multicast_reader_attach(&replay->reader, ring, ring_bytes, next);
 }
 
-static int32_t verify_file(const rb_replay *replay, int file, uint64_t first)
-{
-    RB_ALIGNED rb_journal_header header;
-    ssize_t got = pread(file, &header, sizeof header, 0);
-    if (got != (ssize_t)sizeof header) {
-        return got < 0 ? RB_SYSTEM : RB_TORN;
-    }
-    int32_t status = rb_layout_verify(&header, header.layout.bytes, RB_KIND_JOURNAL);
-    if (status != RB_OK) {
-        return status;
-    }
-    if (header.layout.capacity != replay->segment_messages) {
-        return RB_SIZE;
-    }
-    return header.first == first ? RB_OK : RB_SEQUENCE;
-}
-
 /* Opens the file that holds `sequence`. 1: there is none (yet). */
 static int32_t open_file(rb_replay *replay, uint64_t sequence)
 {
@@ -66,7 +49,8 @@ static int32_t open_file(rb_replay *replay, uint64_t sequence)
     if (file < 0) {
         return errno == ENOENT ? 1 : RB_SYSTEM;
     }
-    status = verify_file(replay, file, index * replay->segment_messages + 1);
+    status =
+        rb_journal_verify(file, replay->segment_messages, index * replay->segment_messages + 1);
     if (status != RB_OK) {
         (void)close(file);
         return status;
@@ -98,14 +82,7 @@ static int64_t read_file(rb_replay *replay, uint64_t sequence, rb_message *out, 
     if (got < 0) {
         return RB_SYSTEM;
     }
-    int64_t count = got / (ssize_t)sizeof *out;
-    for (int64_t i = 0; i < count; i++) {
-        if (out[i].header.sequence != sequence + (uint64_t)i ||
-            out[i].header.checksum != rb_message_checksum(&out[i])) {
-            return i;
-        }
-    }
-    return count;
+    return rb_messages_whole(out, got / (ssize_t)sizeof *out, sequence);
 }
 
 /* Whether the files go on behind `sequence`: with a later file, or a whole message in this one. */

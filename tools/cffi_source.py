@@ -15,7 +15,6 @@ from cffi import FFI
 
 SECTION = re.compile(r"/\* cffi: begin \*/(.*?)/\* cffi: end \*/", re.DOTALL)
 STRUCT = re.compile(r"/\* cffi: struct (\w+) \*/")
-INLINE = re.compile(r"^(static inline|#).*$", re.MULTILINE)
 
 
 def declarations(text: str) -> str:

@@ -84,7 +84,7 @@ def test_agents_run_in_turn(bench: Bench) -> None:
 
 
 def test_the_limit_doubles_with_work_and_falls_back_without(bench: Bench) -> None:
-    """R20: a single message is not held up by looks for a second one."""
+    """A single message is not held up by looks for a second one."""
     limits: list[int] = []
     work = iter([1] * 10 + [0, 1, 0])
 
@@ -135,7 +135,7 @@ def test_a_broken_invariant_ends_the_core_and_says_where(bench: Bench) -> None:
 
 
 def test_a_failed_system_call_says_why(bench: Bench, tmp_path: Path) -> None:
-    """R31: a journal that cannot write stops its core, with the reason of the system."""
+    """A journal that cannot write stops its core, with the reason of the system."""
     ring, readers = make_ring(64)
     directory = tmp_path / "gone"
     directory.mkdir()
@@ -195,7 +195,7 @@ def test_clocks(bench: Bench) -> None:
 
 @pytest.mark.parametrize("end", ["page", "signal"])
 def test_a_watcher_sees_a_core_in_another_process(exchange: str, tmp_path: Path, end: str) -> None:
-    """R102, R104: what a core does is read from outside, without stopping it."""
+    """What a core does is read from outside, without stopping it."""
     ring, readers = make_shared_ring(exchange, 64)
     page_name, bells_name = segment_name(exchange, "core"), segment_name(exchange, "bells")
     with (

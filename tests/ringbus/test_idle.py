@@ -24,7 +24,7 @@ def is_asleep(bells: Segment, mask: int) -> bool:
 
 @pytest.mark.parametrize("kind", ["futex", "socket"])
 def test_a_parked_process_is_woken(exchange: str, kind: str) -> None:
-    """R22: a sleep of 20 s ends when the bell rings; without the bell this test takes a minute."""
+    """A sleep of 20 s ends when the bell rings; without the bell this test takes a minute."""
     lane_name, bells_name = segment_name(exchange, "lane"), segment_name(exchange, "bells")
     with (
         Segment.create(lane_name, lane_bytes(8)) as memory,
@@ -79,7 +79,7 @@ def test_work_ends_the_announcement() -> None:
 
 @pytest.mark.parametrize("strategy", [Strategy.SPIN, Strategy.YIELD])
 def test_who_spins_never_sleeps(strategy: Strategy) -> None:
-    """R22: a spinning core makes no system call to wait, a yielding one does not park."""
+    """A spinning core makes no system call to wait, a yielding one does not park."""
     bells = make_bells()
     with Idle(bells, "busy", strategy) as idle:
         idle.set_spin(0)

@@ -87,7 +87,7 @@ def test_the_limit_is_one_batch_a_unit(recorded: Recorded) -> None:
 
 
 def test_durable_follows_written(recorded: Recorded) -> None:
-    """R31: what is below the durable mark survives the host."""
+    """What is below the durable mark survives the host."""
     assert recorded.journal.sync() == 0
     recorded.write(10)
     assert recorded.journal.sync() == 10
@@ -98,7 +98,7 @@ def test_durable_follows_written(recorded: Recorded) -> None:
 
 
 def test_sync_of_a_file_that_is_gone_is_an_error(recorded: Recorded) -> None:
-    """R31: what cannot be made durable is never said to be."""
+    """What cannot be made durable is never said to be."""
     recorded.write(10)
     recorded.path(0).unlink()
     with pytest.raises(SystemCallError, match="No such file"):
@@ -147,7 +147,7 @@ def test_a_torn_last_message_is_written_again(recorded: Recorded, kind: str, las
 
 
 def test_a_torn_end_of_the_file_before_the_last(recorded: Recorded) -> None:
-    """R31: a new file may survive the host when the end of the one before it did not."""
+    """A new file may survive the host when the end of the one before it did not."""
     recorded.write(1024)
     recorded.write(1)
     for sequence in (1000, *range(1001, 1026)):

@@ -111,7 +111,7 @@ def test_repair_counts_what_was_committed_and_erases_half_a_group() -> None:
 
 
 def test_two_processes_lose_nothing(exchange: str) -> None:
-    """R80, R85: 200,000 messages between two processes, in order, each whole, over a small lane."""
+    """R80: 200,000 messages between two processes, in order, each whole, over a small lane."""
     count = 200_000
     name = segment_name(exchange, "lane")
     with Segment.create(name, lane_bytes(4096)) as memory:

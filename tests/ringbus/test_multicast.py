@@ -235,7 +235,7 @@ def test_a_ring_whose_size_does_not_fit_is_refused() -> None:
 
 
 def test_a_stalled_reader_gets_or_is_told_every_message(exchange: str) -> None:
-    """R26, R48, R49: over a small ring, received + missed is what was sent, and nothing is torn.
+    """R48, R49: over a small ring, received + missed is what was sent, and nothing is torn.
 
     The writer never pauses, and the reader is at the slots that are about to be overwritten.
     Without its second look at the sequence, 7 runs of 10 failed with half as many messages (AMD

@@ -32,7 +32,7 @@ def recorded(tmp_path: Path) -> Recorded:
 
 
 def test_from_the_start_while_the_writer_laps_the_ring(recorded: Recorded) -> None:
-    """R48, R53, R91: a slow reader alternates between files and ring, and ends live."""
+    """R48, R53: a slow reader alternates between files and ring, and ends live."""
     recorded.write(500)
     replay = recorded.replay()
     got: list[int] = []

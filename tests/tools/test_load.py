@@ -122,7 +122,7 @@ def test_the_day_survives_a_killed_journal(tmp_path: Path) -> None:
 
 @pytest.mark.xdist_group("processes")
 def test_paced_load_answers_everything(tmp_path: Path) -> None:
-    """R27, R105: open loop; every request is answered and counted once from its intended time."""
+    """R105: open loop; every request is answered and counted once from its intended time."""
     path = topology(tmp_path, f"load-{os.getpid()}", 1, placements(1)["two-cores"])
     with launched(path) as exchange, Load(exchange, read_clients(DEMO / "clients.csv")) as load:
         load.login()
