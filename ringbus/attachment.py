@@ -11,6 +11,7 @@ import ast
 import contextlib
 import os
 import weakref
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -212,7 +213,7 @@ class Attachment:
             self.close()
 
 
-class Handle:
+class Handle(ABC):
     """What publisher and subscriber have in common: locks, a bell, and an end.
 
     A forked child inherits neither: there the copy only says so.
@@ -242,8 +243,9 @@ class Handle:
         self._state = "closed"
         self._locks.close()
 
+    @abstractmethod
     def _leave(self) -> None:
-        raise NotImplementedError
+        """Give back what only this kind of handle has."""
 
     def _check(self) -> None:
         if self._state != "open":
