@@ -294,15 +294,24 @@ uint16_t prt_ouch_reject_reason(uint16_t reason)
     switch (reason) {
     case RB_REJECT_REASON_INVALID_DISPLAY:
         return 3;
+    case RB_REJECT_REASON_INSTRUMENT_STATE:
+        return 7; /* halted */
     case RB_REJECT_REASON_INVALID_SIDE:
         return 9;
     case RB_REJECT_REASON_ORDER_CAPACITY:
     case RB_REJECT_REASON_PRICE_CAPACITY:
     case RB_REJECT_REASON_INVALID_PROPOSAL:
         return 10; /* processing error */
+    case RB_REJECT_REASON_INVALID_MINIMUM_QUANTITY:
+        return 13;
+    case RB_REJECT_REASON_WOULD_TRADE:
+        return 18; /* crossed market */
     case RB_REJECT_REASON_INVALID_QUANTITY:
     case RB_REJECT_REASON_OFF_LOT:
         return 19;
+    case RB_REJECT_REASON_INVALID_CROSS:
+    case RB_REJECT_REASON_STALE_CROSS:
+        return 20;
     case RB_REJECT_REASON_UNKNOWN_ORDER:
         return 21; /* replace not allowed */
     case RB_REJECT_REASON_UNKNOWN_INSTRUMENT:

@@ -7,7 +7,7 @@
 
 #define RB_SCHEMA_ID 1u
 #define RB_SCHEMA_VERSION 1u
-#define RB_SCHEMA_HASH UINT64_C(0x5b7e22400788c336)
+#define RB_SCHEMA_HASH UINT64_C(0x927a841bb5cea26e)
 #define RB_MESSAGE_BYTES 64u
 #define RB_INSTRUMENT_NONE UINT32_C(4294967295)
 #define RB_TEMPLATE_CONTRIBUTED_MAX 63u
@@ -18,14 +18,22 @@ enum rb_template {
     RB_TEMPLATE_REPLACE = 3,
     RB_TEMPLATE_ORDER_TAG = 4,
     RB_TEMPLATE_REJECT = 5,
+    RB_TEMPLATE_MASS_CANCEL = 6,
     RB_TEMPLATE_SESSION_EVENT = 7,
+    RB_TEMPLATE_CROSS_RESULT = 8,
+    RB_TEMPLATE_COMMAND = 9,
     RB_TEMPLATE_END_OF_DAY = 12,
     RB_TEMPLATE_INSTRUMENT_DEFINITION = 13,
     RB_TEMPLATE_PARTICIPANT_DEFINITION = 14,
     RB_TEMPLATE_BUILD_RECORD = 15,
+    RB_TEMPLATE_ORDER_TERMS = 16,
+    RB_TEMPLATE_MULTI_LEG_ORDER = 17,
+    RB_TEMPLATE_LEG = 18,
     RB_TEMPLATE_EXECUTED = 64,
     RB_TEMPLATE_CANCELED = 65,
     RB_TEMPLATE_REJECTED = 66,
+    RB_TEMPLATE_STATE_CHANGED = 67,
+    RB_TEMPLATE_REPLENISHED = 68,
     RB_TEMPLATE_SKIP = 127,
 };
 
@@ -35,6 +43,48 @@ enum rb_flag {
     RB_FLAG_GENERATED = 4, /* Made by the engine from the contributed line before it. */
     RB_FLAG_REPLAYED = 8, /* Input of a replay: topic locks are taken as recorded. */
     RB_FLAG_REFUSED = 16, /* The sequencer refused the proposal; the body is that of Rejected. */
+    RB_FLAG_KEPT_PRIORITY = 32, /* Of a Replace: the order kept its place in the queue. */
+};
+
+enum rb_order_option {
+    RB_ORDER_OPTION_HIDDEN = 1, /* Not shown; behind what is shown at its price. */
+    RB_ORDER_OPTION_MARKET = 2, /* The price is a collar; goes first in a cross. */
+    RB_ORDER_OPTION_POST_ONLY = 4, /* Refused if it would trade. */
+    RB_ORDER_OPTION_SLIDE = 8, /* Moved one tick short of the other side if it would trade. */
+    RB_ORDER_OPTION_SELF_TRADE_NEWEST = 16, /* Meeting itself, the incoming order is canceled; with SelfTradeOldest both are. */
+    RB_ORDER_OPTION_SELF_TRADE_OLDEST = 32, /* Meeting itself, the resting order is canceled. */
+    RB_ORDER_OPTION_SELF_TRADE_DECREMENT = 64, /* Meeting itself, the smaller quantity is taken off both. */
+    RB_ORDER_OPTION_SELF_TRADE_FIRM = 128, /* Itself is the firm; otherwise the account. */
+};
+
+enum rb_auction_option {
+    RB_AUCTION_OPTION_IMBALANCE_ONLY = 1, /* Only fills what the other orders of a cross leave over. */
+};
+
+enum rb_mass_cancel_scope {
+    RB_MASS_CANCEL_SCOPE_EVERYTHING = 1, /* Nothing: all orders. Stands alone. */
+    RB_MASS_CANCEL_SCOPE_SESSION = 2,
+    RB_MASS_CANCEL_SCOPE_ACCOUNT = 4,
+    RB_MASS_CANCEL_SCOPE_FIRM = 8,
+    RB_MASS_CANCEL_SCOPE_INSTRUMENT = 16,
+    RB_MASS_CANCEL_SCOPE_SIDE = 32,
+};
+
+enum rb_instrument_state {
+    RB_INSTRUMENT_STATE_CONTINUOUS = 1,
+    RB_INSTRUMENT_STATE_AUCTION = 2, /* Orders are held for a cross. */
+    RB_INSTRUMENT_STATE_HALTED = 3, /* Cancels only. */
+    RB_INSTRUMENT_STATE_CLOSED = 4, /* Cancels only. */
+};
+
+enum rb_cross_type {
+    RB_CROSS_TYPE_OPENING = 1,
+    RB_CROSS_TYPE_CLOSING = 2,
+    RB_CROSS_TYPE_HALT = 3,
+};
+
+enum rb_command_kind {
+    RB_COMMAND_KIND_INSTRUMENT_STATE = 1, /* Sets the state of an instrument. */
 };
 
 enum rb_side {
@@ -44,17 +94,31 @@ enum rb_side {
 
 enum rb_time_in_force {
     RB_TIME_IN_FORCE_DAY = 0,
+    RB_TIME_IN_FORCE_GOOD_TILL_CANCEL = 1,
+    RB_TIME_IN_FORCE_AT_OPENING = 2,
     RB_TIME_IN_FORCE_IMMEDIATE_OR_CANCEL = 3,
+    RB_TIME_IN_FORCE_FILL_OR_KILL = 4,
+    RB_TIME_IN_FORCE_GOOD_TILL_TIME = 6, /* Its time is in OrderTerms; somebody else cancels it then. */
+    RB_TIME_IN_FORCE_AT_CLOSE = 7,
 };
 
 enum rb_liquidity {
     RB_LIQUIDITY_ADDED = 1, /* The resting side. */
     RB_LIQUIDITY_REMOVED = 2, /* The incoming side. */
+    RB_LIQUIDITY_CROSS = 3, /* Either side of a cross. */
 };
 
 enum rb_cancel_reason {
     RB_CANCEL_REASON_USER = 1,
     RB_CANCEL_REASON_IMMEDIATE_OR_CANCEL = 2,
+    RB_CANCEL_REASON_FILL_OR_KILL = 3,
+    RB_CANCEL_REASON_MINIMUM_QUANTITY = 4,
+    RB_CANCEL_REASON_SELF_TRADE = 5,
+    RB_CANCEL_REASON_MASS_CANCEL = 6,
+    RB_CANCEL_REASON_COLLAR = 7, /* A market order met nothing more within its collar. */
+    RB_CANCEL_REASON_CROSS = 8, /* Its cross is over. */
+    RB_CANCEL_REASON_LEGS = 9, /* Not all legs could be filled. */
+    RB_CANCEL_REASON_CAPACITY = 10, /* No room for its price when an auction ended. */
 };
 
 enum rb_session_event_kind {
@@ -78,6 +142,13 @@ enum rb_reject_reason {
     RB_REJECT_REASON_PRICE_CAPACITY = 12, /* No room for another price level. */
     RB_REJECT_REASON_INVALID_PROPOSAL = 13, /* A contributor broke the format. */
     RB_REJECT_REASON_INVALID_CLIENT_ORDER_ID = 14, /* Not above the last one used. */
+    RB_REJECT_REASON_INVALID_OPTIONS = 15, /* Options that contradict each other. */
+    RB_REJECT_REASON_INVALID_MINIMUM_QUANTITY = 16,
+    RB_REJECT_REASON_WOULD_TRADE = 17, /* A post-only order met the other side. */
+    RB_REJECT_REASON_INSTRUMENT_STATE = 18, /* Not in this state of the instrument. */
+    RB_REJECT_REASON_INVALID_LEGS = 19,
+    RB_REJECT_REASON_INVALID_CROSS = 20,
+    RB_REJECT_REASON_STALE_CROSS = 21, /* The book moved meanwhile. */
 };
 
 typedef struct rb_header {
@@ -109,7 +180,7 @@ typedef struct rb_new_order {
     char sweep; /* Intermarket sweep eligibility, echoed. */
     char cross_type; /* Echoed; 'N' is continuous trading. */
     char original_side; /* The client's own letter (B, S, T, E), echoed. */
-    uint8_t spare;
+    uint8_t options;
 } rb_new_order;
 
 typedef struct rb_cancel {
@@ -168,6 +239,21 @@ typedef struct rb_reject {
     uint32_t spare;
 } rb_reject;
 
+typedef struct rb_mass_cancel {
+    rb_header header;
+    uint32_t instrument; /* 4294967295 unless the scope names it. */
+    uint16_t session; /* Topic of the orders' session. */
+    uint16_t spare;
+    uint64_t spare2;
+    uint32_t client_order_id; /* Number of the request. */
+    uint16_t account;
+    uint16_t firm;
+    uint8_t side;
+    uint8_t scope;
+    uint16_t spare3;
+    uint32_t spare4;
+} rb_mass_cancel;
+
 typedef struct rb_session_event {
     rb_header header;
     uint32_t instrument; /* 4294967295. */
@@ -181,6 +267,35 @@ typedef struct rb_session_event {
     uint16_t spare3;
     uint32_t spare4;
 } rb_session_event;
+
+typedef struct rb_cross_result {
+    rb_header header;
+    uint32_t instrument;
+    int32_t price_ticks; /* Of all trades of the cross. */
+    uint32_t quantity; /* Matched, of each side; 0: no trade. */
+    uint32_t locate; /* Zero. */
+    uint32_t client_order_id; /* The auction's own number. */
+    uint16_t account;
+    uint16_t firm;
+    uint8_t cross_type;
+    uint8_t state; /* Afterwards. */
+    uint16_t spare;
+    uint32_t changes; /* Lines NewOrder, Cancel, Replace, Executed and Canceled of this instrument that the auction has seen. */
+} rb_cross_result;
+
+typedef struct rb_command {
+    rb_header header;
+    uint32_t instrument;
+    uint32_t spare;
+    uint64_t spare2;
+    uint32_t client_order_id; /* The operator's own number. */
+    uint16_t account;
+    uint16_t firm;
+    uint8_t kind;
+    uint8_t state;
+    uint16_t spare3;
+    uint32_t spare4;
+} rb_command;
 
 typedef struct rb_end_of_day {
     rb_header header;
@@ -222,6 +337,47 @@ typedef struct rb_build_record {
     uint64_t configuration_hash;
     uint64_t build_hash;
 } rb_build_record;
+
+typedef struct rb_order_terms {
+    rb_header header;
+    uint32_t instrument;
+    uint32_t display_quantity; /* Shown at a time; 0: all of it. */
+    uint32_t minimum_quantity; /* Of an immediate-or-cancel order: trade so much at once or nothing; 0: any. */
+    uint8_t options; /* Behind a NewOrder those of its own line. */
+    uint8_t auction;
+    uint16_t spare;
+    uint64_t expire_time_ns; /* Of a good-till-time order, since the epoch. */
+    uint64_t spare2;
+} rb_order_terms;
+
+typedef struct rb_multi_leg_order {
+    rb_header header;
+    uint32_t instrument; /* Of the first leg. */
+    uint32_t spare;
+    uint64_t spare2;
+    uint32_t client_order_id;
+    uint16_t account;
+    uint16_t firm;
+    uint8_t leg_count; /* 2 to 8. */
+    uint8_t options; /* Those of self-trade only. */
+    uint16_t spare3;
+    uint32_t spare4;
+} rb_multi_leg_order;
+
+typedef struct rb_leg {
+    rb_header header;
+    uint32_t instrument;
+    int32_t price_ticks;
+    uint32_t quantity;
+    uint32_t locate; /* Zero: a leg never rests. */
+    uint32_t client_order_id;
+    uint16_t account;
+    uint16_t firm;
+    uint8_t side;
+    uint8_t spare;
+    uint16_t spare2;
+    uint32_t spare3;
+} rb_leg;
 
 typedef struct rb_executed {
     rb_header header;
@@ -268,6 +424,33 @@ typedef struct rb_rejected {
     uint32_t spare;
 } rb_rejected;
 
+typedef struct rb_state_changed {
+    rb_header header;
+    uint32_t instrument;
+    uint32_t spare;
+    uint64_t spare2;
+    uint64_t spare3;
+    uint8_t state_before;
+    uint8_t state;
+    uint16_t spare4;
+    uint32_t spare5;
+} rb_state_changed;
+
+typedef struct rb_replenished {
+    rb_header header;
+    uint32_t instrument;
+    int32_t price_ticks;
+    uint32_t quantity; /* Shown now. */
+    uint32_t locate;
+    uint32_t client_order_id;
+    uint16_t account;
+    uint16_t firm;
+    uint8_t side;
+    uint8_t spare;
+    uint16_t spare2;
+    uint32_t remaining; /* Open, reserve included. */
+} rb_replenished;
+
 typedef struct rb_skip {
     rb_header header;
     uint32_t instrument;
@@ -294,14 +477,22 @@ typedef union rb_message {
     rb_replace replace;
     rb_order_tag order_tag;
     rb_reject reject;
+    rb_mass_cancel mass_cancel;
     rb_session_event session_event;
+    rb_cross_result cross_result;
+    rb_command command;
     rb_end_of_day end_of_day;
     rb_instrument_definition instrument_definition;
     rb_participant_definition participant_definition;
     rb_build_record build_record;
+    rb_order_terms order_terms;
+    rb_multi_leg_order multi_leg_order;
+    rb_leg leg;
     rb_executed executed;
     rb_canceled canceled;
     rb_rejected rejected;
+    rb_state_changed state_changed;
+    rb_replenished replenished;
     rb_skip skip;
 } rb_message;
 
@@ -330,7 +521,7 @@ _Static_assert(offsetof(rb_new_order, capacity) == 59, "layout");
 _Static_assert(offsetof(rb_new_order, sweep) == 60, "layout");
 _Static_assert(offsetof(rb_new_order, cross_type) == 61, "layout");
 _Static_assert(offsetof(rb_new_order, original_side) == 62, "layout");
-_Static_assert(offsetof(rb_new_order, spare) == 63, "layout");
+_Static_assert(offsetof(rb_new_order, options) == 63, "layout");
 _Static_assert(offsetof(rb_cancel, instrument) == 32, "layout");
 _Static_assert(offsetof(rb_cancel, price_ticks) == 36, "layout");
 _Static_assert(offsetof(rb_cancel, quantity) == 40, "layout");
@@ -371,6 +562,17 @@ _Static_assert(offsetof(rb_reject, side) == 56, "layout");
 _Static_assert(offsetof(rb_reject, refused_template) == 57, "layout");
 _Static_assert(offsetof(rb_reject, reason) == 58, "layout");
 _Static_assert(offsetof(rb_reject, spare) == 60, "layout");
+_Static_assert(offsetof(rb_mass_cancel, instrument) == 32, "layout");
+_Static_assert(offsetof(rb_mass_cancel, session) == 36, "layout");
+_Static_assert(offsetof(rb_mass_cancel, spare) == 38, "layout");
+_Static_assert(offsetof(rb_mass_cancel, spare2) == 40, "layout");
+_Static_assert(offsetof(rb_mass_cancel, client_order_id) == 48, "layout");
+_Static_assert(offsetof(rb_mass_cancel, account) == 52, "layout");
+_Static_assert(offsetof(rb_mass_cancel, firm) == 54, "layout");
+_Static_assert(offsetof(rb_mass_cancel, side) == 56, "layout");
+_Static_assert(offsetof(rb_mass_cancel, scope) == 57, "layout");
+_Static_assert(offsetof(rb_mass_cancel, spare3) == 58, "layout");
+_Static_assert(offsetof(rb_mass_cancel, spare4) == 60, "layout");
 _Static_assert(offsetof(rb_session_event, instrument) == 32, "layout");
 _Static_assert(offsetof(rb_session_event, connection) == 36, "layout");
 _Static_assert(offsetof(rb_session_event, next_message) == 40, "layout");
@@ -381,6 +583,27 @@ _Static_assert(offsetof(rb_session_event, kind) == 56, "layout");
 _Static_assert(offsetof(rb_session_event, spare2) == 57, "layout");
 _Static_assert(offsetof(rb_session_event, spare3) == 58, "layout");
 _Static_assert(offsetof(rb_session_event, spare4) == 60, "layout");
+_Static_assert(offsetof(rb_cross_result, instrument) == 32, "layout");
+_Static_assert(offsetof(rb_cross_result, price_ticks) == 36, "layout");
+_Static_assert(offsetof(rb_cross_result, quantity) == 40, "layout");
+_Static_assert(offsetof(rb_cross_result, locate) == 44, "layout");
+_Static_assert(offsetof(rb_cross_result, client_order_id) == 48, "layout");
+_Static_assert(offsetof(rb_cross_result, account) == 52, "layout");
+_Static_assert(offsetof(rb_cross_result, firm) == 54, "layout");
+_Static_assert(offsetof(rb_cross_result, cross_type) == 56, "layout");
+_Static_assert(offsetof(rb_cross_result, state) == 57, "layout");
+_Static_assert(offsetof(rb_cross_result, spare) == 58, "layout");
+_Static_assert(offsetof(rb_cross_result, changes) == 60, "layout");
+_Static_assert(offsetof(rb_command, instrument) == 32, "layout");
+_Static_assert(offsetof(rb_command, spare) == 36, "layout");
+_Static_assert(offsetof(rb_command, spare2) == 40, "layout");
+_Static_assert(offsetof(rb_command, client_order_id) == 48, "layout");
+_Static_assert(offsetof(rb_command, account) == 52, "layout");
+_Static_assert(offsetof(rb_command, firm) == 54, "layout");
+_Static_assert(offsetof(rb_command, kind) == 56, "layout");
+_Static_assert(offsetof(rb_command, state) == 57, "layout");
+_Static_assert(offsetof(rb_command, spare3) == 58, "layout");
+_Static_assert(offsetof(rb_command, spare4) == 60, "layout");
 _Static_assert(offsetof(rb_end_of_day, instrument) == 32, "layout");
 _Static_assert(offsetof(rb_end_of_day, spare) == 36, "layout");
 _Static_assert(offsetof(rb_end_of_day, spare2) == 40, "layout");
@@ -406,6 +629,35 @@ _Static_assert(offsetof(rb_build_record, shards) == 36, "layout");
 _Static_assert(offsetof(rb_build_record, schema_hash) == 40, "layout");
 _Static_assert(offsetof(rb_build_record, configuration_hash) == 48, "layout");
 _Static_assert(offsetof(rb_build_record, build_hash) == 56, "layout");
+_Static_assert(offsetof(rb_order_terms, instrument) == 32, "layout");
+_Static_assert(offsetof(rb_order_terms, display_quantity) == 36, "layout");
+_Static_assert(offsetof(rb_order_terms, minimum_quantity) == 40, "layout");
+_Static_assert(offsetof(rb_order_terms, options) == 44, "layout");
+_Static_assert(offsetof(rb_order_terms, auction) == 45, "layout");
+_Static_assert(offsetof(rb_order_terms, spare) == 46, "layout");
+_Static_assert(offsetof(rb_order_terms, expire_time_ns) == 48, "layout");
+_Static_assert(offsetof(rb_order_terms, spare2) == 56, "layout");
+_Static_assert(offsetof(rb_multi_leg_order, instrument) == 32, "layout");
+_Static_assert(offsetof(rb_multi_leg_order, spare) == 36, "layout");
+_Static_assert(offsetof(rb_multi_leg_order, spare2) == 40, "layout");
+_Static_assert(offsetof(rb_multi_leg_order, client_order_id) == 48, "layout");
+_Static_assert(offsetof(rb_multi_leg_order, account) == 52, "layout");
+_Static_assert(offsetof(rb_multi_leg_order, firm) == 54, "layout");
+_Static_assert(offsetof(rb_multi_leg_order, leg_count) == 56, "layout");
+_Static_assert(offsetof(rb_multi_leg_order, options) == 57, "layout");
+_Static_assert(offsetof(rb_multi_leg_order, spare3) == 58, "layout");
+_Static_assert(offsetof(rb_multi_leg_order, spare4) == 60, "layout");
+_Static_assert(offsetof(rb_leg, instrument) == 32, "layout");
+_Static_assert(offsetof(rb_leg, price_ticks) == 36, "layout");
+_Static_assert(offsetof(rb_leg, quantity) == 40, "layout");
+_Static_assert(offsetof(rb_leg, locate) == 44, "layout");
+_Static_assert(offsetof(rb_leg, client_order_id) == 48, "layout");
+_Static_assert(offsetof(rb_leg, account) == 52, "layout");
+_Static_assert(offsetof(rb_leg, firm) == 54, "layout");
+_Static_assert(offsetof(rb_leg, side) == 56, "layout");
+_Static_assert(offsetof(rb_leg, spare) == 57, "layout");
+_Static_assert(offsetof(rb_leg, spare2) == 58, "layout");
+_Static_assert(offsetof(rb_leg, spare3) == 60, "layout");
 _Static_assert(offsetof(rb_executed, instrument) == 32, "layout");
 _Static_assert(offsetof(rb_executed, price_ticks) == 36, "layout");
 _Static_assert(offsetof(rb_executed, quantity) == 40, "layout");
@@ -439,6 +691,25 @@ _Static_assert(offsetof(rb_rejected, side) == 56, "layout");
 _Static_assert(offsetof(rb_rejected, refused_template) == 57, "layout");
 _Static_assert(offsetof(rb_rejected, reason) == 58, "layout");
 _Static_assert(offsetof(rb_rejected, spare) == 60, "layout");
+_Static_assert(offsetof(rb_state_changed, instrument) == 32, "layout");
+_Static_assert(offsetof(rb_state_changed, spare) == 36, "layout");
+_Static_assert(offsetof(rb_state_changed, spare2) == 40, "layout");
+_Static_assert(offsetof(rb_state_changed, spare3) == 48, "layout");
+_Static_assert(offsetof(rb_state_changed, state_before) == 56, "layout");
+_Static_assert(offsetof(rb_state_changed, state) == 57, "layout");
+_Static_assert(offsetof(rb_state_changed, spare4) == 58, "layout");
+_Static_assert(offsetof(rb_state_changed, spare5) == 60, "layout");
+_Static_assert(offsetof(rb_replenished, instrument) == 32, "layout");
+_Static_assert(offsetof(rb_replenished, price_ticks) == 36, "layout");
+_Static_assert(offsetof(rb_replenished, quantity) == 40, "layout");
+_Static_assert(offsetof(rb_replenished, locate) == 44, "layout");
+_Static_assert(offsetof(rb_replenished, client_order_id) == 48, "layout");
+_Static_assert(offsetof(rb_replenished, account) == 52, "layout");
+_Static_assert(offsetof(rb_replenished, firm) == 54, "layout");
+_Static_assert(offsetof(rb_replenished, side) == 56, "layout");
+_Static_assert(offsetof(rb_replenished, spare) == 57, "layout");
+_Static_assert(offsetof(rb_replenished, spare2) == 58, "layout");
+_Static_assert(offsetof(rb_replenished, remaining) == 60, "layout");
 _Static_assert(offsetof(rb_skip, instrument) == 32, "layout");
 _Static_assert(offsetof(rb_skip, spare) == 36, "layout");
 _Static_assert(offsetof(rb_skip, spare2) == 40, "layout");

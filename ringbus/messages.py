@@ -9,7 +9,7 @@ import numpy as np
 
 SCHEMA_ID: Final = 1
 SCHEMA_VERSION: Final = 1
-SCHEMA_HASH: Final = 0x5b7e22400788c336
+SCHEMA_HASH: Final = 0x927a841bb5cea26e
 MESSAGE_BYTES: Final = 64
 INSTRUMENT_NONE: Final = 4294967295
 TEMPLATE_CONTRIBUTED_MAX: Final = 63
@@ -23,14 +23,22 @@ class Template(IntEnum):
     REPLACE = 3
     ORDER_TAG = 4
     REJECT = 5
+    MASS_CANCEL = 6
     SESSION_EVENT = 7
+    CROSS_RESULT = 8
+    COMMAND = 9
     END_OF_DAY = 12
     INSTRUMENT_DEFINITION = 13
     PARTICIPANT_DEFINITION = 14
     BUILD_RECORD = 15
+    ORDER_TERMS = 16
+    MULTI_LEG_ORDER = 17
+    LEG = 18
     EXECUTED = 64
     CANCELED = 65
     REJECTED = 66
+    STATE_CHANGED = 67
+    REPLENISHED = 68
     SKIP = 127
 
 
@@ -42,6 +50,60 @@ class Flag(IntFlag):
     GENERATED = 4
     REPLAYED = 8
     REFUSED = 16
+    KEPT_PRIORITY = 32
+
+
+class OrderOption(IntFlag):
+    """Values of OrderOption."""
+
+    HIDDEN = 1
+    MARKET = 2
+    POST_ONLY = 4
+    SLIDE = 8
+    SELF_TRADE_NEWEST = 16
+    SELF_TRADE_OLDEST = 32
+    SELF_TRADE_DECREMENT = 64
+    SELF_TRADE_FIRM = 128
+
+
+class AuctionOption(IntFlag):
+    """Values of AuctionOption."""
+
+    IMBALANCE_ONLY = 1
+
+
+class MassCancelScope(IntFlag):
+    """What an order must have to be canceled."""
+
+    EVERYTHING = 1
+    SESSION = 2
+    ACCOUNT = 4
+    FIRM = 8
+    INSTRUMENT = 16
+    SIDE = 32
+
+
+class InstrumentState(IntEnum):
+    """Values of InstrumentState."""
+
+    CONTINUOUS = 1
+    AUCTION = 2
+    HALTED = 3
+    CLOSED = 4
+
+
+class CrossType(IntEnum):
+    """Values of CrossType."""
+
+    OPENING = 1
+    CLOSING = 2
+    HALT = 3
+
+
+class CommandKind(IntEnum):
+    """Values of CommandKind."""
+
+    INSTRUMENT_STATE = 1
 
 
 class Side(IntEnum):
@@ -55,7 +117,12 @@ class TimeInForce(IntEnum):
     """Values of TimeInForce."""
 
     DAY = 0
+    GOOD_TILL_CANCEL = 1
+    AT_OPENING = 2
     IMMEDIATE_OR_CANCEL = 3
+    FILL_OR_KILL = 4
+    GOOD_TILL_TIME = 6
+    AT_CLOSE = 7
 
 
 class Liquidity(IntEnum):
@@ -63,6 +130,7 @@ class Liquidity(IntEnum):
 
     ADDED = 1
     REMOVED = 2
+    CROSS = 3
 
 
 class CancelReason(IntEnum):
@@ -70,6 +138,14 @@ class CancelReason(IntEnum):
 
     USER = 1
     IMMEDIATE_OR_CANCEL = 2
+    FILL_OR_KILL = 3
+    MINIMUM_QUANTITY = 4
+    SELF_TRADE = 5
+    MASS_CANCEL = 6
+    COLLAR = 7
+    CROSS = 8
+    LEGS = 9
+    CAPACITY = 10
 
 
 class SessionEventKind(IntEnum):
@@ -97,6 +173,13 @@ class RejectReason(IntEnum):
     PRICE_CAPACITY = 12
     INVALID_PROPOSAL = 13
     INVALID_CLIENT_ORDER_ID = 14
+    INVALID_OPTIONS = 15
+    INVALID_MINIMUM_QUANTITY = 16
+    WOULD_TRADE = 17
+    INSTRUMENT_STATE = 18
+    INVALID_LEGS = 19
+    INVALID_CROSS = 20
+    STALE_CROSS = 21
 
 
 MESSAGE: Final[np.dtype[np.void]] = np.dtype(
@@ -170,7 +253,7 @@ NEW_ORDER: Final[np.dtype[np.void]] = np.dtype(
             "sweep",
             "cross_type",
             "original_side",
-            "spare",
+            "options",
         ],
         "formats": [
             "<u8",
@@ -513,6 +596,80 @@ REJECT: Final[np.dtype[np.void]] = np.dtype(
         "itemsize": 64,
     }
 )
+MASS_CANCEL: Final[np.dtype[np.void]] = np.dtype(
+    {
+        "names": [
+            "sequence",
+            "time_ns",
+            "topic_sequence",
+            "topic",
+            "publisher",
+            "template_id",
+            "flags",
+            "shard",
+            "reserved",
+            "checksum",
+            "instrument",
+            "session",
+            "spare",
+            "spare2",
+            "client_order_id",
+            "account",
+            "firm",
+            "side",
+            "scope",
+            "spare3",
+            "spare4",
+        ],
+        "formats": [
+            "<u8",
+            "<u8",
+            "<u4",
+            "<u2",
+            "<u2",
+            "u1",
+            "u1",
+            "u1",
+            "u1",
+            "<u4",
+            "<u4",
+            "<u2",
+            "<u2",
+            "<u8",
+            "<u4",
+            "<u2",
+            "<u2",
+            "u1",
+            "u1",
+            "<u2",
+            "<u4",
+        ],
+        "offsets": [
+            0,
+            8,
+            16,
+            20,
+            22,
+            24,
+            25,
+            26,
+            27,
+            28,
+            32,
+            36,
+            38,
+            40,
+            48,
+            52,
+            54,
+            56,
+            57,
+            58,
+            60,
+        ],
+        "itemsize": 64,
+    }
+)
 SESSION_EVENT: Final[np.dtype[np.void]] = np.dtype(
     {
         "names": [
@@ -534,6 +691,151 @@ SESSION_EVENT: Final[np.dtype[np.void]] = np.dtype(
             "firm",
             "kind",
             "spare2",
+            "spare3",
+            "spare4",
+        ],
+        "formats": [
+            "<u8",
+            "<u8",
+            "<u4",
+            "<u2",
+            "<u2",
+            "u1",
+            "u1",
+            "u1",
+            "u1",
+            "<u4",
+            "<u4",
+            "<u4",
+            "<u8",
+            "<u4",
+            "<u2",
+            "<u2",
+            "u1",
+            "u1",
+            "<u2",
+            "<u4",
+        ],
+        "offsets": [
+            0,
+            8,
+            16,
+            20,
+            22,
+            24,
+            25,
+            26,
+            27,
+            28,
+            32,
+            36,
+            40,
+            48,
+            52,
+            54,
+            56,
+            57,
+            58,
+            60,
+        ],
+        "itemsize": 64,
+    }
+)
+CROSS_RESULT: Final[np.dtype[np.void]] = np.dtype(
+    {
+        "names": [
+            "sequence",
+            "time_ns",
+            "topic_sequence",
+            "topic",
+            "publisher",
+            "template_id",
+            "flags",
+            "shard",
+            "reserved",
+            "checksum",
+            "instrument",
+            "price_ticks",
+            "quantity",
+            "locate",
+            "client_order_id",
+            "account",
+            "firm",
+            "cross_type",
+            "state",
+            "spare",
+            "changes",
+        ],
+        "formats": [
+            "<u8",
+            "<u8",
+            "<u4",
+            "<u2",
+            "<u2",
+            "u1",
+            "u1",
+            "u1",
+            "u1",
+            "<u4",
+            "<u4",
+            "<i4",
+            "<u4",
+            "<u4",
+            "<u4",
+            "<u2",
+            "<u2",
+            "u1",
+            "u1",
+            "<u2",
+            "<u4",
+        ],
+        "offsets": [
+            0,
+            8,
+            16,
+            20,
+            22,
+            24,
+            25,
+            26,
+            27,
+            28,
+            32,
+            36,
+            40,
+            44,
+            48,
+            52,
+            54,
+            56,
+            57,
+            58,
+            60,
+        ],
+        "itemsize": 64,
+    }
+)
+COMMAND: Final[np.dtype[np.void]] = np.dtype(
+    {
+        "names": [
+            "sequence",
+            "time_ns",
+            "topic_sequence",
+            "topic",
+            "publisher",
+            "template_id",
+            "flags",
+            "shard",
+            "reserved",
+            "checksum",
+            "instrument",
+            "spare",
+            "spare2",
+            "client_order_id",
+            "account",
+            "firm",
+            "kind",
+            "state",
             "spare3",
             "spare4",
         ],
@@ -823,6 +1125,216 @@ BUILD_RECORD: Final[np.dtype[np.void]] = np.dtype(
         "itemsize": 64,
     }
 )
+ORDER_TERMS: Final[np.dtype[np.void]] = np.dtype(
+    {
+        "names": [
+            "sequence",
+            "time_ns",
+            "topic_sequence",
+            "topic",
+            "publisher",
+            "template_id",
+            "flags",
+            "shard",
+            "reserved",
+            "checksum",
+            "instrument",
+            "display_quantity",
+            "minimum_quantity",
+            "options",
+            "auction",
+            "spare",
+            "expire_time_ns",
+            "spare2",
+        ],
+        "formats": [
+            "<u8",
+            "<u8",
+            "<u4",
+            "<u2",
+            "<u2",
+            "u1",
+            "u1",
+            "u1",
+            "u1",
+            "<u4",
+            "<u4",
+            "<u4",
+            "<u4",
+            "u1",
+            "u1",
+            "<u2",
+            "<u8",
+            "<u8",
+        ],
+        "offsets": [
+            0,
+            8,
+            16,
+            20,
+            22,
+            24,
+            25,
+            26,
+            27,
+            28,
+            32,
+            36,
+            40,
+            44,
+            45,
+            46,
+            48,
+            56,
+        ],
+        "itemsize": 64,
+    }
+)
+MULTI_LEG_ORDER: Final[np.dtype[np.void]] = np.dtype(
+    {
+        "names": [
+            "sequence",
+            "time_ns",
+            "topic_sequence",
+            "topic",
+            "publisher",
+            "template_id",
+            "flags",
+            "shard",
+            "reserved",
+            "checksum",
+            "instrument",
+            "spare",
+            "spare2",
+            "client_order_id",
+            "account",
+            "firm",
+            "leg_count",
+            "options",
+            "spare3",
+            "spare4",
+        ],
+        "formats": [
+            "<u8",
+            "<u8",
+            "<u4",
+            "<u2",
+            "<u2",
+            "u1",
+            "u1",
+            "u1",
+            "u1",
+            "<u4",
+            "<u4",
+            "<u4",
+            "<u8",
+            "<u4",
+            "<u2",
+            "<u2",
+            "u1",
+            "u1",
+            "<u2",
+            "<u4",
+        ],
+        "offsets": [
+            0,
+            8,
+            16,
+            20,
+            22,
+            24,
+            25,
+            26,
+            27,
+            28,
+            32,
+            36,
+            40,
+            48,
+            52,
+            54,
+            56,
+            57,
+            58,
+            60,
+        ],
+        "itemsize": 64,
+    }
+)
+LEG: Final[np.dtype[np.void]] = np.dtype(
+    {
+        "names": [
+            "sequence",
+            "time_ns",
+            "topic_sequence",
+            "topic",
+            "publisher",
+            "template_id",
+            "flags",
+            "shard",
+            "reserved",
+            "checksum",
+            "instrument",
+            "price_ticks",
+            "quantity",
+            "locate",
+            "client_order_id",
+            "account",
+            "firm",
+            "side",
+            "spare",
+            "spare2",
+            "spare3",
+        ],
+        "formats": [
+            "<u8",
+            "<u8",
+            "<u4",
+            "<u2",
+            "<u2",
+            "u1",
+            "u1",
+            "u1",
+            "u1",
+            "<u4",
+            "<u4",
+            "<i4",
+            "<u4",
+            "<u4",
+            "<u4",
+            "<u2",
+            "<u2",
+            "u1",
+            "u1",
+            "<u2",
+            "<u4",
+        ],
+        "offsets": [
+            0,
+            8,
+            16,
+            20,
+            22,
+            24,
+            25,
+            26,
+            27,
+            28,
+            32,
+            36,
+            40,
+            44,
+            48,
+            52,
+            54,
+            56,
+            57,
+            58,
+            60,
+        ],
+        "itemsize": 64,
+    }
+)
 EXECUTED: Final[np.dtype[np.void]] = np.dtype(
     {
         "names": [
@@ -1045,6 +1557,145 @@ REJECTED: Final[np.dtype[np.void]] = np.dtype(
         "itemsize": 64,
     }
 )
+STATE_CHANGED: Final[np.dtype[np.void]] = np.dtype(
+    {
+        "names": [
+            "sequence",
+            "time_ns",
+            "topic_sequence",
+            "topic",
+            "publisher",
+            "template_id",
+            "flags",
+            "shard",
+            "reserved",
+            "checksum",
+            "instrument",
+            "spare",
+            "spare2",
+            "spare3",
+            "state_before",
+            "state",
+            "spare4",
+            "spare5",
+        ],
+        "formats": [
+            "<u8",
+            "<u8",
+            "<u4",
+            "<u2",
+            "<u2",
+            "u1",
+            "u1",
+            "u1",
+            "u1",
+            "<u4",
+            "<u4",
+            "<u4",
+            "<u8",
+            "<u8",
+            "u1",
+            "u1",
+            "<u2",
+            "<u4",
+        ],
+        "offsets": [
+            0,
+            8,
+            16,
+            20,
+            22,
+            24,
+            25,
+            26,
+            27,
+            28,
+            32,
+            36,
+            40,
+            48,
+            56,
+            57,
+            58,
+            60,
+        ],
+        "itemsize": 64,
+    }
+)
+REPLENISHED: Final[np.dtype[np.void]] = np.dtype(
+    {
+        "names": [
+            "sequence",
+            "time_ns",
+            "topic_sequence",
+            "topic",
+            "publisher",
+            "template_id",
+            "flags",
+            "shard",
+            "reserved",
+            "checksum",
+            "instrument",
+            "price_ticks",
+            "quantity",
+            "locate",
+            "client_order_id",
+            "account",
+            "firm",
+            "side",
+            "spare",
+            "spare2",
+            "remaining",
+        ],
+        "formats": [
+            "<u8",
+            "<u8",
+            "<u4",
+            "<u2",
+            "<u2",
+            "u1",
+            "u1",
+            "u1",
+            "u1",
+            "<u4",
+            "<u4",
+            "<i4",
+            "<u4",
+            "<u4",
+            "<u4",
+            "<u2",
+            "<u2",
+            "u1",
+            "u1",
+            "<u2",
+            "<u4",
+        ],
+        "offsets": [
+            0,
+            8,
+            16,
+            20,
+            22,
+            24,
+            25,
+            26,
+            27,
+            28,
+            32,
+            36,
+            40,
+            44,
+            48,
+            52,
+            54,
+            56,
+            57,
+            58,
+            60,
+        ],
+        "itemsize": 64,
+    }
+)
 SKIP: Final[np.dtype[np.void]] = np.dtype(
     {
         "names": [
@@ -1107,13 +1758,21 @@ DTYPES: Final[dict[Template, np.dtype[np.void]]] = {
     Template.REPLACE: REPLACE,
     Template.ORDER_TAG: ORDER_TAG,
     Template.REJECT: REJECT,
+    Template.MASS_CANCEL: MASS_CANCEL,
     Template.SESSION_EVENT: SESSION_EVENT,
+    Template.CROSS_RESULT: CROSS_RESULT,
+    Template.COMMAND: COMMAND,
     Template.END_OF_DAY: END_OF_DAY,
     Template.INSTRUMENT_DEFINITION: INSTRUMENT_DEFINITION,
     Template.PARTICIPANT_DEFINITION: PARTICIPANT_DEFINITION,
     Template.BUILD_RECORD: BUILD_RECORD,
+    Template.ORDER_TERMS: ORDER_TERMS,
+    Template.MULTI_LEG_ORDER: MULTI_LEG_ORDER,
+    Template.LEG: LEG,
     Template.EXECUTED: EXECUTED,
     Template.CANCELED: CANCELED,
     Template.REJECTED: REJECTED,
+    Template.STATE_CHANGED: STATE_CHANGED,
+    Template.REPLENISHED: REPLENISHED,
     Template.SKIP: SKIP,
 }

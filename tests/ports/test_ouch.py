@@ -579,6 +579,13 @@ REASONS = {
     RejectReason.PRICE_CAPACITY: "processing error",
     RejectReason.INVALID_PROPOSAL: "processing error",
     RejectReason.INVALID_CLIENT_ORDER_ID: "other",
+    RejectReason.INVALID_OPTIONS: "other",
+    RejectReason.INVALID_MINIMUM_QUANTITY: "invalid min quantity",
+    RejectReason.WOULD_TRADE: "crossed market",
+    RejectReason.INSTRUMENT_STATE: "halted",
+    RejectReason.INVALID_LEGS: "other",
+    RejectReason.INVALID_CROSS: "invalid cross order",
+    RejectReason.STALE_CROSS: "invalid cross order",
 }
 
 
