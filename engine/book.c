@@ -31,9 +31,7 @@ static uint8_t group_template(const eng_group *group, uint32_t n)
     return eng_group_line(group, n)->header.template_id;
 }
 
-/* Whether the lines behind the first are such as belong there, in this order: legs (MultiLegOrder),
- * terms (NewOrder, Replace), a tag. */
-static int is_well_formed(const eng_group *group)
+int eng_group_is_well_formed(const eng_group *group)
 {
     uint8_t first = eng_group_line(group, 0)->header.template_id;
     uint32_t at = 1;
@@ -99,7 +97,8 @@ int32_t eng_book_submit(eng_book *book, const eng_group *group, eng_sink *sink)
             group->count > eng_sink_room(sink)) {
             return RB_USAGE;
         }
-        if ((is_order_message(template_id) || is_rare(template_id)) && !is_well_formed(group)) {
+        if ((is_order_message(template_id) || is_rare(template_id)) &&
+            !eng_group_is_well_formed(group)) {
             eng_answer_rejected(sink, group, RB_REJECT_REASON_INVALID_PROPOSAL);
             return RB_OK;
         }

@@ -97,30 +97,33 @@ static int is_one_of(uint64_t templates, uint8_t template_id)
     return template_id < 64 && (templates >> template_id & 1) != 0;
 }
 
-/* A group at the head of a contributor's lane. */
+/* What is at the head of a contributor's lane. */
 typedef struct proposal {
+    const rb_message *first;
     const rb_lane *lane;
-    uint64_t lines;
-    uint32_t instrument; /* of the first line */
-    uint16_t reason;     /* why it is refused, or 0 */
+    uint64_t lock; /* word 2 of its lines: topic sequence, topic, publisher */
+    uint32_t lines;
+    uint32_t instrument;
+    uint32_t contributor;
+    uint16_t reason; /* why it is refused, or 0 */
 } proposal;
 
-static const rb_message *line_of(const proposal *group, uint64_t n)
+static const rb_message *line_of(const proposal *said, uint32_t n)
 {
-    return rb_lane_at(group->lane, group->lane->head_local + n);
+    return rb_lane_at(said->lane, said->lane->head_local + n);
 }
 
-static uint8_t template_of(const proposal *group, uint64_t n)
+static uint8_t template_of(const proposal *said, uint32_t n)
 {
-    return line_of(group, n)->header.template_id;
+    return line_of(said, n)->header.template_id;
 }
 
 /* Lines of the group at the head; 0 while not all of them are there. One that does not end counts
  * as its longest beginning. */
-static uint64_t count_lines(const rb_lane *lane)
+static uint32_t count_lines(const rb_lane *lane)
 {
-    uint64_t most = lane->mask < ENG_GROUP_LINES_MAX ? lane->mask + 1 : ENG_GROUP_LINES_MAX;
-    for (uint64_t n = 0; n < most; n++) {
+    uint32_t n = 0;
+    for (; n < ENG_GROUP_LINES_MAX && n <= lane->mask; n++) {
         const rb_message *line = rb_lane_peek(lane, n);
         if (line == NULL) {
             return 0;
@@ -129,49 +132,37 @@ static uint64_t count_lines(const rb_lane *lane)
             return n + 1;
         }
     }
-    return most;
+    return n;
 }
 
-/* Whether the lines are those that may stand behind the first one: OrderTerms of an order or Legs,
- * then a tag. */
-static int is_of_form(const proposal *group)
+static int is_well_formed(const proposal *said)
 {
-    uint8_t first = template_of(group, 0);
-    uint64_t n = 1;
-    if (first == RB_TEMPLATE_MULTI_LEG_ORDER) {
-        while (n < group->lines && template_of(group, n) == RB_TEMPLATE_LEG) {
-            n++;
-        }
-    } else if (first == RB_TEMPLATE_NEW_ORDER || first == RB_TEMPLATE_REPLACE) {
-        n += n < group->lines && template_of(group, n) == RB_TEMPLATE_ORDER_TERMS;
-    }
-    n += n < group->lines && template_of(group, n) == RB_TEMPLATE_ORDER_TAG;
-    if (n != group->lines) {
-        return 0;
-    }
-    return (line_of(group, n - 1)->header.flags & RB_FLAG_CONTINUED) == 0;
+    eng_group group = {.base = said->lane->slots,
+                       .mask = said->lane->mask,
+                       .position = said->lane->head_local,
+                       .count = said->lines};
+    int ends = (line_of(said, said->lines - 1)->header.flags & RB_FLAG_CONTINUED) == 0;
+    return ends && eng_group_is_well_formed(&group);
 }
 
-/* Which shard they are on does not matter: the same legs are refused for any number of shards. */
-static uint16_t legs_fault(const eng_sequencer *sequencer, const proposal *group)
+/* Legs are of one group, whichever shards there are; the book sees to the rest. */
+static uint16_t legs_fault(const eng_sequencer *sequencer, const proposal *said)
 {
-    uint64_t legs = line_of(group, 0)->multi_leg_order.leg_count;
-    if (legs < 2 || legs > 8 || group->lines <= legs) {
+    uint32_t legs = 0;
+    while (legs + 1 < said->lines && template_of(said, legs + 1) == RB_TEMPLATE_LEG) {
+        legs++;
+    }
+    if (legs < 2 || legs > 8 || said->first->multi_leg_order.leg_count != legs) {
         return RB_REJECT_REASON_INVALID_LEGS;
     }
-    if (legs + 1 < group->lines && template_of(group, legs + 1) == RB_TEMPLATE_LEG) {
+    if (said->instrument >= sequencer->instrument_count || sequencer->group_of == NULL ||
+        line_of(said, 1)->leg.instrument != said->instrument) {
         return RB_REJECT_REASON_INVALID_LEGS;
     }
-    if (group->instrument >= sequencer->instrument_count || sequencer->group_of == NULL) {
-        return RB_REJECT_REASON_INVALID_LEGS;
-    }
-    uint32_t common = sequencer->group_of[group->instrument];
-    if (common == 0 || line_of(group, 1)->leg.instrument != group->instrument) {
-        return RB_REJECT_REASON_INVALID_LEGS;
-    }
-    for (uint64_t n = 1; n <= legs; n++) {
-        uint32_t instrument = line_of(group, n)->leg.instrument;
-        if (template_of(group, n) != RB_TEMPLATE_LEG || instrument >= sequencer->instrument_count ||
+    uint32_t common = sequencer->group_of[said->instrument];
+    for (uint32_t n = 1; n <= legs; n++) {
+        uint32_t instrument = line_of(said, n)->leg.instrument;
+        if (common == 0 || instrument >= sequencer->instrument_count ||
             sequencer->group_of[instrument] != common) {
             return RB_REJECT_REASON_INVALID_LEGS;
         }
@@ -180,23 +171,19 @@ static uint16_t legs_fault(const eng_sequencer *sequencer, const proposal *group
 }
 
 /* 0, or why a contributor may not say this. */
-__attribute__((noinline)) static uint16_t fault(const eng_sequencer *sequencer,
-                                                const proposal *group)
+static uint16_t fault(const eng_sequencer *sequencer, const proposal *said)
 {
-    uint8_t template_id = template_of(group, 0);
-    if (!is_one_of(CONTRIBUTED, template_id)) {
-        return RB_REJECT_REASON_INVALID_PROPOSAL;
-    }
-    if (group->lines > 1 && !is_of_form(group)) {
+    uint8_t template_id = said->first->header.template_id;
+    if (!is_one_of(CONTRIBUTED, template_id) || !is_well_formed(said)) {
         return RB_REJECT_REASON_INVALID_PROPOSAL;
     }
     if (template_id == RB_TEMPLATE_MULTI_LEG_ORDER) {
-        return legs_fault(sequencer, group);
+        return legs_fault(sequencer, said);
     }
-    if (group->instrument < sequencer->instrument_count) {
+    if (said->instrument < sequencer->instrument_count) {
         return 0;
     }
-    if (group->instrument != RB_INSTRUMENT_NONE || is_one_of(OF_AN_INSTRUMENT, template_id)) {
+    if (said->instrument != RB_INSTRUMENT_NONE || is_one_of(OF_AN_INSTRUMENT, template_id)) {
         return RB_REJECT_REASON_UNKNOWN_INSTRUMENT;
     }
     return 0;
@@ -211,14 +198,13 @@ _Static_assert(offsetof(rb_header, template_id) == 24, "word 3");
 _Static_assert(offsetof(rb_header, flags) == 25, "word 3");
 _Static_assert(offsetof(rb_header, checksum) == 28, "word 3");
 
-/* The line as it goes on; what a contributor has no say in is set here. Whole words: a shard that
- * follows at once would wait for narrow stores under its wide loads. `lock`: word 2 of the first
- * line, with the publisher. */
-static void stamp(const eng_sequencer *sequencer, const rb_message *from, rb_message *to,
-                  uint64_t lock, uint8_t flags)
+/* A line as it goes on; what a contributor has no say in is set here. Whole words: a shard that
+ * follows at once would wait for narrow stores under its wide loads. */
+static void stamp(const eng_sequencer *sequencer, const proposal *said, const rb_message *from,
+                  rb_message *to, uint8_t flags)
 {
     to->words[1] = sequencer->time_ns;
-    to->words[2] = lock;
+    to->words[2] = said->lock;
     to->words[3] = from->header.template_id | (uint64_t)flags << 8 | sequencer->input << 32;
     memcpy(&to->words[4], &from->words[4], 4 * sizeof to->words[0]);
 }
@@ -260,106 +246,80 @@ static void tell_time(eng_sequencer *sequencer)
 
 /* Whether it is the contributor's turn on the lane of a shard, and there is room; if not, and
  * nobody else has it, the next turn there is its. */
-static int may_put(eng_sequencer *sequencer, uint32_t shard, uint32_t contributor, uint64_t lines)
+static int may_put(eng_sequencer *sequencer, uint32_t shard, const proposal *said)
 {
     uint32_t *next_for = &sequencer->next_for[shard];
-    if (__builtin_expect(*next_for != 0, 0) && *next_for != contributor + 1) {
+    if (*next_for != 0 && *next_for != said->contributor + 1) {
         return 0;
     }
-    int has_room = rb_lane_room(&sequencer->shards[shard], lines) >= lines;
-    *next_for = has_room ? 0 : contributor + 1;
+    int has_room = rb_lane_room(&sequencer->shards[shard], said->lines) >= said->lines;
+    *next_for = has_room ? 0 : said->contributor + 1;
     return has_room;
 }
 
 /* The same for all lanes at once. They are claimed in ascending order, and none behind one that
  * another holds: nobody waits in a circle. */
-static int may_put_everywhere(eng_sequencer *sequencer, uint32_t contributor, uint64_t lines)
+static int may_put_everywhere(eng_sequencer *sequencer, const proposal *said)
 {
-    uint32_t claimed = 0;
     int has_room = 1;
-    for (; claimed < sequencer->shard_count; claimed++) {
-        if (!may_put(sequencer, claimed, contributor, lines)) {
-            has_room = 0;
-            if (sequencer->next_for[claimed] != contributor + 1) {
-                break;
-            }
+    uint32_t shards = sequencer->shard_count;
+    for (uint32_t n = 0; n < shards; n++) {
+        has_room &= may_put(sequencer, n, said);
+        if (!has_room && sequencer->next_for[n] != 0 &&
+            sequencer->next_for[n] != said->contributor + 1) {
+            shards = n;
         }
     }
-    for (uint32_t n = 0; n < claimed; n++) {
-        sequencer->next_for[n] = has_room ? 0 : contributor + 1;
+    for (uint32_t n = 0; n < shards; n++) {
+        sequencer->next_for[n] = has_room ? 0 : said->contributor + 1;
     }
     return has_room;
 }
 
-/* The lines behind the first, up to `lines`. */
-static void put_others(const eng_sequencer *sequencer, const rb_lane *out, const proposal *group,
-                       uint64_t lines, uint64_t lock)
-{
-    for (uint64_t n = 1; n < lines; n++) {
-        uint8_t place = n + 1 < lines ? RB_FLAG_CONTINUED : RB_FLAG_LAST_OF_GROUP;
-        stamp(sequencer, line_of(group, n), rb_lane_slot(out, n), lock, place);
-    }
-}
-
-/* Puts the first `lines` of the group onto the lane of a shard. */
-static inline void put(eng_sequencer *sequencer, uint32_t shard, const proposal *group,
-                       uint64_t lines, uint64_t lock, uint8_t flags)
+/* Puts the group onto the lane of a shard. */
+static void put(eng_sequencer *sequencer, uint32_t shard, const proposal *said, uint8_t flags)
 {
     rb_lane *out = &sequencer->shards[shard];
     rb_message *line = rb_lane_slot(out, 0);
+    uint32_t lines = said->lines;
     flags |= lines > 1 ? RB_FLAG_CONTINUED : RB_FLAG_LAST_OF_GROUP;
-    stamp(sequencer, line_of(group, 0), line, lock, flags);
-    if (lines > 1) {
-        put_others(sequencer, out, group, lines, lock);
+    stamp(sequencer, said, said->first, line, flags);
+    for (uint32_t n = 1; n < lines; n++) {
+        flags = n + 1 < lines ? RB_FLAG_CONTINUED : RB_FLAG_LAST_OF_GROUP;
+        stamp(sequencer, said, line_of(said, n), rb_lane_slot(out, n), flags);
     }
-    if (__builtin_expect(group->reason != 0, 0)) {
-        refuse(line, group->reason);
+    if (__builtin_expect(said->reason != 0, 0)) {
+        refuse(line, said->reason);
         count(sequencer->refused_count);
     }
     rb_lane_commit(out, lines);
     sequencer->wake->mask |= sequencer->shard_bells[shard];
 }
 
-static void end_input(eng_sequencer *sequencer, const proposal *group)
+/* Gives a proposal its input number and puts it onto the lane of its shard, or onto all lanes. 1:
+ * done; 0: it has to wait. */
+static int pass_on(eng_sequencer *sequencer, const proposal *said)
 {
-    uint64_t proposed_ns = line_of(group, 0)->header.time_ns;
-    if (sequencer->hop != NULL && proposed_ns != 0 && sequencer->time_ns >= proposed_ns) {
-        rb_histogram_record(sequencer->hop, sequencer->time_ns - proposed_ns);
+    if (said->instrument == RB_INSTRUMENT_NONE && said->reason == 0 &&
+        said->first->header.template_id == RB_TEMPLATE_MASS_CANCEL) {
+        if (!may_put_everywhere(sequencer, said)) {
+            return 0;
+        }
+        sequencer->input++;
+        tell_time(sequencer);
+        for (uint32_t n = 0; n < sequencer->shard_count; n++) {
+            put(sequencer, n, said, RB_FLAG_BROADCAST);
+        }
+        return 1;
     }
-}
-
-/* A proposal for every shard. 1: taken, 0: somewhere there is no room. */
-__attribute__((noinline)) static int broadcast(eng_sequencer *sequencer, const proposal *group,
-                                               uint32_t contributor, uint64_t lock)
-{
-    if (!may_put_everywhere(sequencer, contributor, group->lines)) {
+    int is_known = said->instrument < sequencer->instrument_count;
+    uint32_t shard = is_known ? sequencer->shard_of[said->instrument] : 0;
+    if (!may_put(sequencer, shard, said)) {
         return 0;
     }
     sequencer->input++;
     tell_time(sequencer);
-    for (uint32_t n = 0; n < sequencer->shard_count; n++) {
-        put(sequencer, n, group, group->lines, lock, RB_FLAG_BROADCAST);
-    }
-    end_input(sequencer, group);
-    return 1;
-}
-
-/* A proposal for one shard. */
-static int route(eng_sequencer *sequencer, const proposal *group, uint32_t contributor,
-                 uint64_t lock)
-{
-    uint32_t shard = group->instrument < sequencer->instrument_count
-                         ? sequencer->shard_of[group->instrument]
-                         : 0;
-    /* Lines that do not belong together are not repeated. */
-    uint64_t lines = group->reason == RB_REJECT_REASON_INVALID_PROPOSAL ? 1 : group->lines;
-    if (!may_put(sequencer, shard, contributor, lines)) {
-        return 0;
-    }
-    sequencer->input++;
-    tell_time(sequencer);
-    put(sequencer, shard, group, lines, lock, 0);
-    end_input(sequencer, group);
+    put(sequencer, shard, said, 0);
     return 1;
 }
 
@@ -371,33 +331,40 @@ static int take(eng_sequencer *sequencer, uint32_t contributor)
     if (first == NULL) {
         return 0;
     }
-    proposal group = {.lane = lane, .lines = 1, .instrument = first->any.instrument};
+    uint32_t lines = 1;
     if (first->header.flags & RB_FLAG_CONTINUED) {
-        group.lines = count_lines(lane);
-        if (group.lines == 0) {
+        lines = count_lines(lane);
+        if (lines == 0) {
             return 0;
         }
     }
-    uint64_t lock = first->words[2] << 16 >> 16;
-    if (lock >> 32 >= sequencer->topic_count) {
+    uint64_t lock = first->words[2] << 16 >> 16 | (uint64_t)(contributor + 1) << 48;
+    if ((uint16_t)(lock >> 32) >= sequencer->topic_count) {
         count(sequencer->dropped_count);
-        rb_lane_release(lane, group.lines);
+        rb_lane_release(lane, lines);
         return 1;
     }
-    lock |= (uint64_t)(contributor + 1) << 48;
-    /* Most is a single line about an order. */
-    if (first->header.template_id - 1u >= RB_TEMPLATE_REPLACE || group.lines > 1 ||
-        group.instrument >= sequencer->instrument_count) {
-        group.reason = fault(sequencer, &group);
+    proposal said = {.first = first,
+                     .lane = lane,
+                     .lock = lock,
+                     .lines = lines,
+                     .instrument = first->any.instrument,
+                     .contributor = contributor};
+    int is_plain = lines == 1 && first->header.template_id - 1u < RB_TEMPLATE_REPLACE;
+    if (!is_plain || said.instrument >= sequencer->instrument_count) {
+        said.reason = fault(sequencer, &said);
+        /* Lines that do not belong together are not repeated. */
+        said.lines = said.reason == RB_REJECT_REASON_INVALID_PROPOSAL ? 1 : lines;
     }
-    int is_for_all = first->header.template_id == RB_TEMPLATE_MASS_CANCEL &&
-                     group.instrument == RB_INSTRUMENT_NONE && group.reason == 0;
-    int taken = is_for_all ? broadcast(sequencer, &group, contributor, lock)
-                           : route(sequencer, &group, contributor, lock);
-    if (taken) {
-        rb_lane_release(lane, group.lines);
+    uint64_t proposed_ns = first->header.time_ns;
+    if (!pass_on(sequencer, &said)) {
+        return 0;
     }
-    return taken;
+    rb_lane_release(lane, lines);
+    if (sequencer->hop != NULL && proposed_ns != 0 && sequencer->time_ns >= proposed_ns) {
+        rb_histogram_record(sequencer->hop, sequencer->time_ns - proposed_ns);
+    }
+    return 1;
 }
 
 /* Lanes whose bell rang become hot; now and then all, for a producer that died before it could

@@ -22,6 +22,7 @@
 #ifndef ENGINE_SEQUENCER_H
 #define ENGINE_SEQUENCER_H
 
+#include "engine/book.h"
 #include "ringbus/core.h"
 #include "ringbus/doorbell.h"
 #include "ringbus/histogram.h"
@@ -30,8 +31,6 @@
 #define ENG_SHARDS_MAX 16u
 #define ENG_CONTRIBUTORS_MAX RB_DOORBELL_LANES
 #define ENG_INSTRUMENTS_MAX (1u << 20)
-/* A MultiLegOrder with eight legs and a tag. */
-#define ENG_GROUP_LINES_MAX 10u
 /* Slots that lanes to and from a shard need: a whole proposal, or its echo and a pair of trades. */
 #define ENG_SHARD_LANE_MIN 16u
 
