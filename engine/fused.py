@@ -5,6 +5,7 @@ The same agents as in production, over private memory, stepped by whoever holds 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,12 +44,18 @@ class FusedEngine:
     """Sequencer, shards and publisher on one core object.
 
     Args: size: bounds; clock: counted (repeatable), manual or real; shard_of: shard by
-    instrument, by default the instrument's number modulo the shards.
+    instrument, by default the instrument's number modulo the shards; group_of: group by instrument,
+    0 for none.
     Thread: one.
     """
 
     def __init__(
-        self, size: Size, clock: str = "counted", shard_of: bytes | None = None, name: str = "fused"
+        self,
+        size: Size,
+        clock: str = "counted",
+        shard_of: bytes | None = None,
+        name: str = "fused",
+        group_of: Sequence[int] = (),
     ) -> None:
         self.size = size
         if shard_of is None:
@@ -80,6 +87,7 @@ class FusedEngine:
             [(memory, 0) for memory in inward],
             shard_of,
             size.topics,
+            group_of,
         )
         self.shards = [
             Shard(self.core, n, inward[n], outward[n], self.books[n], size.topics)

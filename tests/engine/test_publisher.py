@@ -144,4 +144,4 @@ def test_another_input_in_the_middle_of_a_group_is_a_broken_invariant() -> None:
 
 def test_there_is_a_limit_of_shards() -> None:
     with pytest.raises(CapacityError):
-        PublisherBench(shards=17, slots=8)
+        PublisherBench(shards=17, slots=16)

@@ -196,10 +196,10 @@ def test_a_contributor_behaves_so_by_itself() -> None:
     assert one.idle and other.idle
 
 
-@pytest.mark.parametrize(("slots", "limit"), [(8, 1), (8, 256), (16, 3)])
-def test_a_sweep_of_thousands_goes_through_a_lane_of_eight(slots: int, limit: int) -> None:
+@pytest.mark.parametrize(("slots", "limit"), [(16, 1), (16, 256), (32, 3)])
+def test_a_sweep_of_thousands_goes_through_a_lane_of_sixteen(slots: int, limit: int) -> None:
     depth = 3000
-    bench = ShardBench(slots=8, out_slots=slots)
+    bench = ShardBench(slots=16, out_slots=slots)
     for n in range(1, depth + 1):
         bench.answer(new_order(1, n, client_order_id=n, side=Side.SELL, price_ticks=100 + n % 7))
     bench.offer(tagged(new_order(2, 1, quantity=10 * depth + 5, price_ticks=200), b"all"))
@@ -228,10 +228,10 @@ def test_a_sweep_of_thousands_goes_through_a_lane_of_eight(slots: int, limit: in
 
 
 def test_a_sweep_that_ends_exactly_with_the_lane_is_whole() -> None:
-    """Every length of a group against every free space of a lane of eight."""
-    for depth in range(1, 9):
-        for before in range(8):
-            bench = ShardBench(out_slots=8)
+    """Every length of a group against every free space of a lane of sixteen."""
+    for depth in range(1, 17):
+        for before in range(16):
+            bench = ShardBench(out_slots=16)
             for n in range(1, depth + 1):
                 bench.answer(new_order(1, n, client_order_id=n, side=Side.SELL))
             for n in range(1, before + 1):
