@@ -375,6 +375,9 @@ int64_t rb_journal_work(void *state, int64_t limit)
         rb_multicast_release(&journal->reader, journal->written);
         total += (int64_t)count;
     }
+    if (total > 0 && journal->wake != NULL) {
+        journal->wake->mask |= journal->sync_bell;
+    }
     return total;
 }
 
@@ -416,6 +419,37 @@ int64_t rb_journal_sync(rb_journal *journal)
     }
     rb_store_release(&journal->durable, written);
     return (int64_t)written;
+}
+
+void rb_journal_tell(rb_journal *journal, void *wake, uint64_t sync_bell)
+{
+    journal->wake = wake;
+    journal->sync_bell = sync_bell;
+}
+
+int32_t rb_journal_keep(rb_journal *journal, void *idle, void *marks, uint32_t place,
+                        uint64_t bells, const uint32_t *stop)
+{
+    /* What a predecessor wrote may not have been synced: it is before anything is promised. */
+    int64_t said = -1;
+    /* relaxed: the flag carries nothing; a look a millisecond late is in time. */
+    while (rb_load_relaxed_u32(stop) == 0) {
+        int64_t durable = rb_journal_sync(journal);
+        if (durable < 0) {
+            return (int32_t)durable;
+        }
+        int64_t news = durable != said;
+        if (news) {
+            int32_t status = rb_marks_set(marks, place, (uint64_t)durable);
+            if (status != RB_OK) {
+                return status;
+            }
+            said = durable;
+            rb_idle_ring(idle, bells, 0);
+        }
+        (void)rb_idle_step(idle, news);
+    }
+    return RB_OK;
 }
 
 uint64_t rb_journal_written(const rb_journal *journal)
