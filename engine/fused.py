@@ -24,11 +24,16 @@ from ringbus.multicast import create_multicast, multicast_bytes, readers_bytes
 from ringbus.status import CapacityError, UsageError, check
 
 IDLE_ROUNDS_MAX = 1_000_000
+# As engine/sequencer.h has it.
+SHARD_LANE_MIN = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """Bounds of an engine: instruments, shards, topics, contributors; slots are powers of two."""
+    """Bounds of an engine: instruments, shards, topics, contributors; slots are powers of two.
+
+    `lane_slots` is of every lane; those to and from a shard have SHARD_LANE_MIN at least.
+    """
 
     instruments: int
     shards: int = 1
@@ -73,9 +78,10 @@ class FusedEngine:
         self.ring = Block(multicast_bytes(size.stream_slots))
         self.readers = Block(readers_bytes())
         create_multicast(self.ring, self.readers, size.stream_slots, "stream")
-        self.lane_memory = self._lanes("contributor", size.contributors)
-        inward = self._lanes("in", size.shards)
-        outward = self._lanes("out", size.shards)
+        self.lane_memory = _lanes("contributor", size.contributors, size.lane_slots)
+        shard_slots = max(size.lane_slots, SHARD_LANE_MIN)
+        inward = _lanes("in", size.shards, shard_slots)
+        outward = _lanes("out", size.shards, shard_slots)
         self.lanes = [Lane(memory) for memory in self.lane_memory]
         self.books = [
             Book(size.instruments, size.orders, size.price_nodes) for _ in range(size.shards)
@@ -98,14 +104,6 @@ class FusedEngine:
         for n, shard in enumerate(self.shards):
             self.core.add(f"shard.{n}", shard)
         self.core.add("publisher", self.publisher)
-
-    def _lanes(self, name: str, count: int) -> list[Block]:
-        out = []
-        for n in range(count):
-            block = Block(lane_bytes(self.size.lane_slots))
-            create_lane(block, self.size.lane_slots, f"{name}.{n}")
-            out.append(block)
-        return out
 
     def offer(self, messages: NDArray[np.void], contributor: int = 0) -> int:
         """Put proposals on a contributor's lane, all or none; returns how many."""
@@ -139,3 +137,12 @@ class FusedEngine:
     def close(self) -> None:
         """Give the bell back."""
         self.core.close()
+
+
+def _lanes(name: str, count: int, slots: int) -> list[Block]:
+    out = []
+    for n in range(count):
+        block = Block(lane_bytes(slots))
+        create_lane(block, slots, f"{name}.{n}")
+        out.append(block)
+    return out
