@@ -78,10 +78,10 @@ class FusedEngine:
         self.ring = Block(multicast_bytes(size.stream_slots))
         self.readers = Block(readers_bytes())
         create_multicast(self.ring, self.readers, size.stream_slots, "stream")
-        self.lane_memory = _lanes("contributor", size.contributors, size.lane_slots)
+        self.lane_memory = make_lanes("contributor", size.contributors, size.lane_slots)
         shard_slots = max(size.lane_slots, SHARD_LANE_MIN)
-        inward = _lanes("in", size.shards, shard_slots)
-        outward = _lanes("out", size.shards, shard_slots)
+        inward = make_lanes("in", size.shards, shard_slots)
+        outward = make_lanes("out", size.shards, shard_slots)
         self.lanes = [Lane(memory) for memory in self.lane_memory]
         self.books = [
             Book(size.instruments, size.orders, size.price_nodes) for _ in range(size.shards)
@@ -139,7 +139,8 @@ class FusedEngine:
         self.core.close()
 
 
-def _lanes(name: str, count: int, slots: int) -> list[Block]:
+def make_lanes(name: str, count: int, slots: int) -> list[Block]:
+    """Memory of `count` empty lanes."""
     out = []
     for n in range(count):
         block = Block(lane_bytes(slots))
