@@ -81,7 +81,7 @@ class FusedEngine:
         self.lane_memory = make_lanes("contributor", size.contributors, size.lane_slots)
         shard_slots = max(size.lane_slots, SHARD_LANE_MIN)
         inward = make_lanes("in", size.shards, shard_slots)
-        outward = make_lanes("out", size.shards, shard_slots)
+        self.outward = outward = make_lanes("out", size.shards, shard_slots)
         self.lanes = [Lane(memory) for memory in self.lane_memory]
         self.books = [
             Book(size.instruments, size.orders, size.price_nodes) for _ in range(size.shards)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NoReturn
 
 import numpy as np
@@ -18,7 +19,7 @@ from ringbus.core import Core, create_page, page_bytes
 from ringbus.describe import describe
 from ringbus.idle import bells_bytes, create_bells
 from ringbus.lane import Lane
-from ringbus.memory import Block
+from ringbus.memory import Block, Memory
 from ringbus.messages import (
     CANCEL,
     DTYPES,
@@ -120,8 +121,8 @@ class PassiveEngine:
         self._core = Core(page, bells, "passive", "spin", "manual")
         ring, readers = Block(multicast_bytes(RING)), Block(readers_bytes())
         create_multicast(ring, readers, RING, "passive")
-        inward = make_lanes("in", size.shards, 2 * STEP)
-        outward = make_lanes("out", size.shards, 2 * STEP)
+        self._inward = inward = make_lanes("in", size.shards, 2 * STEP)
+        self._outward = outward = make_lanes("out", size.shards, 2 * STEP)
         self._lanes = [Lane(memory) for memory in inward]
         self.books = [
             Book(size.instruments, size.orders, size.price_nodes) for _ in range(size.shards)
@@ -150,6 +151,26 @@ class PassiveEngine:
         At the end of a day: the rest of the last group, which a killed engine had left half-said.
         """
         return self._ahead
+
+    @property
+    def divergence(self) -> Divergence | None:
+        """The first line that differed, if one did."""
+        return self._divergence
+
+    @property
+    def held(self) -> NDArray[np.void]:
+        """Recorded lines of a proposal whose other lines have not come: not applied yet."""
+        return self._held
+
+    @property
+    def shards(self) -> Sequence[Shard]:
+        """The shards, with the books and topic numbers of what was fed."""
+        return self._shards
+
+    @property
+    def lanes(self) -> tuple[Sequence[Memory], Sequence[Memory]]:
+        """Lanes into and out of the shards; both empty between two calls of `feed`."""
+        return self._inward, self._outward
 
     def feed(self, batch: NDArray[np.void]) -> None:
         """Take the next lines of the recorded stream.

@@ -245,3 +245,9 @@ uint64_t eng_publisher_next(const eng_publisher *publisher)
 {
     return publisher->writer.next;
 }
+
+int64_t eng_publisher_offer(eng_publisher *publisher, const void *messages, int64_t count)
+{
+    publisher->wake->stream = 1;
+    return rb_multicast_offer(&publisher->writer, messages, count);
+}

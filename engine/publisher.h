@@ -49,6 +49,9 @@ void eng_publisher_measure(eng_publisher *publisher, void *hop);
 int64_t eng_publisher_work(void *publisher, int64_t limit);
 void *eng_publisher_work_function(void);
 uint64_t eng_publisher_next(const eng_publisher *publisher);
+/* For a successor, before the first work: puts lines that the dead engine owed onto the stream. As
+ * rb_multicast_offer. */
+int64_t eng_publisher_offer(eng_publisher *publisher, const void *messages, int64_t count);
 /* cffi: end */
 
 #endif

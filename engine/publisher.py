@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from engine._engine import ffi, lib
 from ringbus.core import Core
 from ringbus.memory import Memory
@@ -20,7 +23,7 @@ class Publisher:
         self.state = ffi.new("eng_publisher *")
         self.work = lib.eng_publisher_work_function()
         self.check_text = ffi.cast("void *", ffi.addressof(lib, "rb_check_text"))
-        self._keep = (core, ring, readers, shards)
+        self._keep: list[object] = [core, ring, readers]
         check(
             lib.eng_publisher_init(
                 self.state,
@@ -34,10 +37,13 @@ class Publisher:
             "publisher",
         )
         for memory in shards:
-            check(
-                lib.eng_publisher_add_shard(self.state, memory.address, memory.size),
-                "lane from a shard",
-            )
+            self.add_shard(memory)
+
+    def add_shard(self, lane: Memory) -> None:
+        """The lane from the next shard."""
+        self._keep.append(lane)
+        status = lib.eng_publisher_add_shard(self.state, lane.address, lane.size)
+        check(status, "lane from a shard")
 
     def measure(self, hop: object) -> None:
         """Record into a metrics page (a pointer from ringbus.metrics)."""
@@ -47,3 +53,12 @@ class Publisher:
     def next(self) -> int:
         """Sequence of the next message."""
         return int(lib.eng_publisher_next(self.state))
+
+    def offer(self, lines: NDArray[np.void]) -> int:
+        """As a successor, before the first work: put what the dead engine owed onto the stream.
+
+        Args: lines: shape (n,), contiguous items of 64 bytes; they get sequences and checksums.
+        Returns: how many fitted without overtaking a gating reader.
+        """
+        pointer = ffi.from_buffer(lines)
+        return check(lib.eng_publisher_offer(self.state, pointer, len(lines)), "publisher")

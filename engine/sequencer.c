@@ -466,6 +466,12 @@ void *eng_sequencer_work_function(void)
     return pointer;
 }
 
+void eng_sequencer_begin(eng_sequencer *sequencer, uint64_t input, uint64_t time_ns)
+{
+    sequencer->input = input;
+    sequencer->time_ns = time_ns;
+}
+
 uint64_t eng_sequencer_input(const eng_sequencer *sequencer)
 {
     return sequencer->input;

@@ -91,6 +91,9 @@ void eng_sequencer_measure(eng_sequencer *sequencer, void *hop, uint64_t *refuse
 int64_t eng_sequencer_work(void *sequencer, int64_t limit);
 void *eng_sequencer_work_function(void);
 uint64_t eng_sequencer_input(const eng_sequencer *sequencer);
+/* For a successor: goes on behind input number `input`, at `time_ns` or later. Before the first
+ * work. */
+void eng_sequencer_begin(eng_sequencer *sequencer, uint64_t input, uint64_t time_ns);
 /* cffi: end */
 
 #endif

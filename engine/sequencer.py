@@ -71,6 +71,10 @@ class Sequencer:
             ffi.cast("uint64_t *", dropped),
         )
 
+    def begin(self, inputs: int, time_ns: int) -> None:
+        """For a successor: go on behind input number `inputs`, at `time_ns` or later."""
+        lib.eng_sequencer_begin(self.state, inputs, time_ns)
+
     @property
     def inputs(self) -> int:
         """Number of the last input."""

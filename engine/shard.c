@@ -300,6 +300,12 @@ int64_t eng_shard_work(void *state, int64_t limit)
     return done;
 }
 
+void eng_shard_move(eng_shard *shard, void *clock, void *wake)
+{
+    shard->clock = clock;
+    shard->wake = wake;
+}
+
 void *eng_shard_work_function(void)
 {
     rb_work work = eng_shard_work;

@@ -46,6 +46,8 @@ int32_t eng_shard_init(eng_shard *shard, uint8_t number, void *in, size_t in_byt
 void eng_shard_measure(eng_shard *shard, void *hop, uint64_t *dropped);
 int64_t eng_shard_work(void *shard, int64_t limit);
 void *eng_shard_work_function(void);
+/* From now on it runs in another core of this process. */
+void eng_shard_move(eng_shard *shard, void *clock, void *wake);
 /* cffi: end */
 
 #endif

@@ -50,6 +50,10 @@ class Shard:
             f"shard {number}",
         )
 
+    def move(self, core: Core) -> None:
+        """Run in another core of this process from now on."""
+        lib.eng_shard_move(self.state, core.clock, core.wake)
+
     def measure(self, hop: object, dropped: object) -> None:
         """Record and count into a metrics page (pointers from ringbus.metrics)."""
         lib.eng_shard_measure(self.state, ffi.cast("void *", hop), ffi.cast("uint64_t *", dropped))

@@ -249,6 +249,20 @@ int32_t prt_client_ask(prt_client *port, prt_session *session, const prt_request
     return status;
 }
 
+/* The engine that our proposals went to is dead. What it had taken and not published is lost; what
+ * it had not taken is on our lane yet, and whichever of the two comes first takes the number. */
+static void propose_again(prt_client *port)
+{
+    for (uint32_t n = 0; n < port->desk.session_count; n++) {
+        prt_session *session = &port->desk.sessions[n];
+        if (session->phase == PRT_PROPOSED) {
+            session->phase = PRT_ASKED;
+            prt_client_add(port, PRT_COUNT_RETRIES);
+            prt_queue_push(&port->asked, n);
+        }
+    }
+}
+
 /* A whole message of the stream. */
 static int32_t hear_message(prt_client *port, const rb_message *line, const rb_message *tag)
 {
@@ -259,6 +273,10 @@ static int32_t hear_message(prt_client *port, const rb_message *line, const rb_m
     }
     if (change.everyone) {
         return prt_client_deliver_to_all(port, line);
+    }
+    if (change.epoch) {
+        propose_again(port);
+        return RB_OK;
     }
     if (change.session == PRT_NONE) {
         return RB_OK;

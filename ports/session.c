@@ -242,6 +242,10 @@ static int32_t show_to_all(prt_desk *desk, const rb_message *line, prt_change *c
     if (line->header.topic != 0) {
         return RB_OK;
     }
+    if (line->header.template_id == RB_TEMPLATE_EPOCH_START) {
+        change->epoch = 1;
+        return RB_OK;
+    }
     if (line->header.template_id != RB_TEMPLATE_BUILD_RECORD &&
         line->header.template_id != RB_TEMPLATE_END_OF_DAY) {
         return RB_OK;

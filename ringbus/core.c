@@ -147,22 +147,41 @@ static void beat(rb_core *core)
     rb_store_relaxed(&page->wakes, core->idle->wakes);
 }
 
+static int32_t turn(rb_core *core, int64_t more)
+{
+    if (rb_load_acquire_u32(&core->page->stop) != 0) {
+        rb_store_release_u32(&core->page->state, RB_CORE_STOPPED);
+        return 0;
+    }
+    int64_t work = rb_core_round(core);
+    if (__builtin_expect(work < 0, 0)) {
+        return (int32_t)work;
+    }
+    (void)rb_idle_step(core->idle, work + more);
+    beat(core);
+    return 1;
+}
+
 int32_t rb_core_run(rb_core *core)
 {
     if (core->failed != 0) {
         return (int32_t)core->failed;
     }
     rb_store_release_u32(&core->page->state, RB_CORE_RUNNING);
-    while (rb_load_acquire_u32(&core->page->stop) == 0) {
-        int64_t work = rb_core_round(core);
-        if (__builtin_expect(work < 0, 0)) {
-            return (int32_t)work;
-        }
-        (void)rb_idle_step(core->idle, work);
-        beat(core);
+    int32_t going = 1;
+    while (going > 0) {
+        going = turn(core, 0);
     }
-    rb_store_release_u32(&core->page->state, RB_CORE_STOPPED);
-    return RB_OK;
+    return going;
+}
+
+int32_t rb_core_turn(rb_core *core, int64_t work)
+{
+    if (core->failed != 0) {
+        return (int32_t)core->failed;
+    }
+    rb_store_release_u32(&core->page->state, RB_CORE_RUNNING);
+    return turn(core, work);
 }
 
 void rb_core_page_stop(void *memory)

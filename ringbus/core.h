@@ -89,6 +89,10 @@ int32_t rb_core_add(rb_core *core, const char *name, void *work, void *state, vo
 int64_t rb_core_round(rb_core *core);
 /* Rounds until told to stop: RB_OK, or the status of a failed agent. Releases nothing. */
 int32_t rb_core_run(rb_core *core);
+/* One turn of rb_core_run for a core whose loop is elsewhere (an application in Python): a round,
+ * then it waits unless the round or the caller (`work`) had something to do. 1; 0: it was told to
+ * stop; < 0: an agent failed. */
+int32_t rb_core_turn(rb_core *core, int64_t work);
 /* Tells the core to stop; by the launcher, or a signal handler of the core itself. */
 void rb_core_page_stop(void *page);
 /* Ends rb_core_run of this process when SIGTERM or SIGINT comes. */

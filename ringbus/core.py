@@ -200,6 +200,16 @@ class Core:
         if status < 0:
             raise CorruptionError(CorePage(self._page).failure, status)
 
+    def turn(self, work: int) -> bool:
+        """One turn for a core whose loop is in Python: a round, then wait unless there was `work`.
+
+        Returns: False: it was told to stop. Raises: CorruptionError: an agent failed.
+        """
+        status = int(lib.rb_core_turn(self._handle, work))
+        if status < 0:
+            raise CorruptionError(CorePage(self._page).failure, status)
+        return status == 1
+
     def close(self) -> None:
         """Give the bell back."""
         self.idle.close()

@@ -100,6 +100,11 @@ uint64_t rb_lane_depth(const rb_lane *lane)
     return tail > head ? tail - head : 0;
 }
 
+const void *rb_lane_slots(const rb_lane *lane)
+{
+    return lane->slots;
+}
+
 uint64_t rb_lane_capacity(const rb_lane *lane)
 {
     return lane->mask + 1;

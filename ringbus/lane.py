@@ -74,6 +74,15 @@ class Lane:
         """As producer, take over from a dead one; returns the half-written messages erased."""
         return check(lib.rb_lane_repair(self.handle), "lane")
 
+    def slots(self) -> NDArray[np.void]:
+        """Copy every slot, released ones too; `sequence` is the position in the lane + 1.
+
+        What a dead producer said last is found there, though its consumer had taken it.
+        Returns: shape (capacity,), dtype MESSAGE. Only while the producer is at rest.
+        """
+        buffer = ffi.buffer(lib.rb_lane_slots(self.handle), self.capacity * MESSAGE.itemsize)
+        return np.frombuffer(buffer, MESSAGE).copy()
+
     def valid(self) -> None:
         """Check every slot; only while nobody works on the lane. Raises: CorruptionError."""
         check(lib.rb_lane_valid(self.handle), "lane")

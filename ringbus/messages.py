@@ -9,7 +9,7 @@ import numpy as np
 
 SCHEMA_ID: Final = 1
 SCHEMA_VERSION: Final = 1
-SCHEMA_HASH: Final = 0x608722bf955661b8
+SCHEMA_HASH: Final = 0xc49fd5f050781737
 MESSAGE_BYTES: Final = 64
 INSTRUMENT_NONE: Final = 4294967295
 TEMPLATE_CONTRIBUTED_MAX: Final = 63
@@ -27,6 +27,7 @@ class Template(IntEnum):
     SESSION_EVENT = 7
     CROSS_RESULT = 8
     COMMAND = 9
+    EPOCH_START = 11
     END_OF_DAY = 12
     INSTRUMENT_DEFINITION = 13
     PARTICIPANT_DEFINITION = 14
@@ -883,6 +884,62 @@ COMMAND: Final[np.dtype[np.void]] = np.dtype(
             57,
             58,
             60,
+        ],
+        "itemsize": 64,
+    }
+)
+EPOCH_START: Final[np.dtype[np.void]] = np.dtype(
+    {
+        "names": [
+            "sequence",
+            "time_ns",
+            "topic_sequence",
+            "topic",
+            "publisher",
+            "template_id",
+            "flags",
+            "shard",
+            "reserved",
+            "checksum",
+            "instrument",
+            "epoch",
+            "build_hash",
+            "spare",
+            "spare2",
+        ],
+        "formats": [
+            "<u8",
+            "<u8",
+            "<u4",
+            "<u2",
+            "<u2",
+            "u1",
+            "u1",
+            "u1",
+            "u1",
+            "<u4",
+            "<u4",
+            "<u4",
+            "<u8",
+            "<u8",
+            "<u8",
+        ],
+        "offsets": [
+            0,
+            8,
+            16,
+            20,
+            22,
+            24,
+            25,
+            26,
+            27,
+            28,
+            32,
+            36,
+            40,
+            48,
+            56,
         ],
         "itemsize": 64,
     }
@@ -1763,6 +1820,7 @@ DTYPES: Final[dict[Template, np.dtype[np.void]]] = {
     Template.SESSION_EVENT: SESSION_EVENT,
     Template.CROSS_RESULT: CROSS_RESULT,
     Template.COMMAND: COMMAND,
+    Template.EPOCH_START: EPOCH_START,
     Template.END_OF_DAY: END_OF_DAY,
     Template.INSTRUMENT_DEFINITION: INSTRUMENT_DEFINITION,
     Template.PARTICIPANT_DEFINITION: PARTICIPANT_DEFINITION,
@@ -1822,6 +1880,9 @@ ENUMS: Final[dict[Template, dict[str, type[IntEnum] | type[IntFlag]]]] = {
         "flags": Flag,
         "kind": CommandKind,
         "state": InstrumentState,
+    },
+    Template.EPOCH_START: {
+        "flags": Flag,
     },
     Template.END_OF_DAY: {
         "flags": Flag,
