@@ -80,7 +80,7 @@ class FusedEngine:
         create_multicast(self.ring, self.readers, size.stream_slots, "stream")
         self.lane_memory = make_lanes("contributor", size.contributors, size.lane_slots)
         shard_slots = max(size.lane_slots, SHARD_LANE_MIN)
-        inward = make_lanes("in", size.shards, shard_slots)
+        self.inward = inward = make_lanes("in", size.shards, shard_slots)
         self.outward = outward = make_lanes("out", size.shards, shard_slots)
         self.lanes = [Lane(memory) for memory in self.lane_memory]
         self.books = [

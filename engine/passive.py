@@ -121,8 +121,8 @@ class PassiveEngine:
         self._core = Core(page, bells, "passive", "spin", "manual")
         ring, readers = Block(multicast_bytes(RING)), Block(readers_bytes())
         create_multicast(ring, readers, RING, "passive")
-        self._inward = inward = make_lanes("in", size.shards, 2 * STEP)
-        self._outward = outward = make_lanes("out", size.shards, 2 * STEP)
+        inward = make_lanes("in", size.shards, 2 * STEP)
+        outward = make_lanes("out", size.shards, 2 * STEP)
         self._lanes = [Lane(memory) for memory in inward]
         self.books = [
             Book(size.instruments, size.orders, size.price_nodes) for _ in range(size.shards)
@@ -166,11 +166,6 @@ class PassiveEngine:
     def shards(self) -> Sequence[Shard]:
         """The shards, with the books and topic numbers of what was fed."""
         return self._shards
-
-    @property
-    def lanes(self) -> tuple[Sequence[Memory], Sequence[Memory]]:
-        """Lanes into and out of the shards; both empty between two calls of `feed`."""
-        return self._inward, self._outward
 
     def feed(self, batch: NDArray[np.void]) -> None:
         """Take the next lines of the recorded stream.

@@ -31,6 +31,17 @@ int32_t eng_shard_init(eng_shard *shard, uint8_t number, void *in, size_t in_byt
         return RB_USAGE;
     }
     memset(shard, 0, sizeof *shard);
+    shard->number = number;
+    shard->book = book;
+    shard->topics = topics;
+    shard->topic_count = topic_count;
+    shard->publisher_bell = publisher_bell_mask;
+    return eng_shard_move(shard, in, in_bytes, out, out_bytes, clock, wake);
+}
+
+int32_t eng_shard_move(eng_shard *shard, void *in, size_t in_bytes, void *out, size_t out_bytes,
+                       void *clock, void *wake)
+{
     int32_t status = rb_lane_attach(&shard->in, in, in_bytes);
     if (status != RB_OK) {
         return status;
@@ -43,13 +54,8 @@ int32_t eng_shard_init(eng_shard *shard, uint8_t number, void *in, size_t in_byt
         rb_lane_capacity(&shard->out) < ENG_SHARD_LANE_MIN) {
         return RB_SIZE;
     }
-    shard->number = number;
-    shard->book = book;
-    shard->topics = topics;
-    shard->topic_count = topic_count;
     shard->clock = clock;
     shard->wake = wake;
-    shard->publisher_bell = publisher_bell_mask;
     return RB_OK;
 }
 
@@ -298,12 +304,6 @@ int64_t eng_shard_work(void *state, int64_t limit)
         shard->wake->mask |= shard->publisher_bell;
     }
     return done;
-}
-
-void eng_shard_move(eng_shard *shard, void *clock, void *wake)
-{
-    shard->clock = clock;
-    shard->wake = wake;
 }
 
 void *eng_shard_work_function(void)

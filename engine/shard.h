@@ -46,8 +46,10 @@ int32_t eng_shard_init(eng_shard *shard, uint8_t number, void *in, size_t in_byt
 void eng_shard_measure(eng_shard *shard, void *hop, uint64_t *dropped);
 int64_t eng_shard_work(void *shard, int64_t limit);
 void *eng_shard_work_function(void);
-/* From now on it runs in another core of this process. */
-void eng_shard_move(eng_shard *shard, void *clock, void *wake);
+/* From now on it runs in another core of this process, on other lanes. As rb_lane_attach, RB_SIZE:
+ * fewer than ENG_SHARD_LANE_MIN slots. */
+int32_t eng_shard_move(eng_shard *shard, void *in, size_t in_bytes, void *out, size_t out_bytes,
+                       void *clock, void *wake);
 /* cffi: end */
 
 #endif

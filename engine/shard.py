@@ -50,9 +50,19 @@ class Shard:
             f"shard {number}",
         )
 
-    def move(self, core: Core) -> None:
-        """Run in another core of this process from now on."""
-        lib.eng_shard_move(self.state, core.clock, core.wake)
+    def move(self, core: Core, incoming: Memory, outgoing: Memory) -> None:
+        """Run in another core of this process, on other lanes, from now on."""
+        self._moved = (core, incoming, outgoing)
+        status = lib.eng_shard_move(
+            self.state,
+            incoming.address,
+            incoming.size,
+            outgoing.address,
+            outgoing.size,
+            core.clock,
+            core.wake,
+        )
+        check(status, "shard")
 
     def measure(self, hop: object, dropped: object) -> None:
         """Record and count into a metrics page (pointers from ringbus.metrics)."""

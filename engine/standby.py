@@ -18,11 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.fused import Size
-from engine.passive import TOPICS, PassiveEngine
+from engine.passive import PassiveEngine
 from engine.publisher import Publisher
 from engine.sequencer import Sequencer
 from ringbus.core import Core
 from ringbus.lane import Lane
+from ringbus.lock import ByteLocks
 from ringbus.memory import Memory
 from ringbus.messages import EPOCH_START, INSTRUMENT_NONE, MESSAGE, Flag, Template
 from ringbus.replay import Replay
@@ -39,15 +40,18 @@ _GUARD = slice(0, 8)
 class Estate:
     """What a dead engine leaves in shared memory.
 
-    doorbell and contributors: of the sequencer; outgoing: the shards' lanes to the publisher;
-    ring, readers: the stream, mapped for writing; group_of: group by instrument, may be empty.
+    doorbell and contributors: of the sequencer; incoming, outgoing: the shards' lanes; ring,
+    readers: the stream, mapped for writing; topics: topics are 0..topics-1; group_of: group by
+    instrument, may be empty.
     """
 
     doorbell: Memory
     contributors: Sequence[Memory]
+    incoming: Sequence[Memory]
     outgoing: Sequence[Memory]
     ring: Memory
     readers: Memory
+    topics: int
     group_of: Sequence[int] = ()
 
 
@@ -87,22 +91,28 @@ class Standby:
         return len(lines)
 
     def promote(
-        self, core: Core, estate: Estate, build: int, now_ns: int, wait: Callable[[], None]
+        self,
+        core: Core,
+        estate: Estate,
+        build: int,
+        now_ns: int,
+        wait: Callable[[], None],
+        lock: ByteLocks | None = None,
     ) -> Sequencer:
         """Become the engine: its agents are added to `core`, which the caller then runs.
 
-        The caller holds the stream's lock, so that nobody else writes. What the dead engine had
-        left half-said is finished first, then EpochStart is the first input of the new reign.
+        What the dead engine had left half-said is finished first, then EpochStart is the first
+        input of the new reign.
 
-        Args: build: hash of this build; now_ns: the clock, in nanoseconds since the epoch; wait:
+        Args: lock: of the stream if the caller has taken it, else it is taken here; build: hash of this build; now_ns: the clock, in nanoseconds since the epoch; wait:
         called while a gating reader leaves no room on the ring.
         Returns: the sequencer, to be measured.
-        Raises: Divergence; DataError: a proposal was cut off whose other lines are nowhere;
+        Raises: UsageError: the active engine lives; Divergence; DataError: a proposal was cut off whose other lines are nowhere;
         CorruptionError: the ring ends elsewhere than the engine, or a gate does not move.
         """
         if self.passive.divergence is not None:
             raise self.passive.divergence
-        publisher = Publisher(core, estate.ring, estate.readers, ())
+        publisher = Publisher(core, estate.ring, estate.readers, (), lock)
         while self._replay.next < publisher.next:
             if self.follow() == 0:
                 raise CorruptionError(f"message {self._replay.next} of the ring cannot be read")
@@ -157,7 +167,9 @@ class Standby:
     def _reign(
         self, core: Core, estate: Estate, publisher: Publisher, build: int, now_ns: int
     ) -> Sequencer:
-        incoming, outgoing = self.passive.lanes
+        # What the dead engine had on its way inside is proposed again by who said it.
+        for memory in (*estate.incoming, *estate.outgoing):
+            _empty(memory)
         time_ns = max(now_ns, self._time_ns)
         line: NDArray[np.void] = np.zeros(1, EPOCH_START)
         line["template_id"] = Template.EPOCH_START
@@ -168,25 +180,22 @@ class Standby:
         # Nobody else can have taken the operator's next number: it needs no lock.
         line["flags"] = Flag.LAST_OF_GROUP | Flag.REPLAYED
         line["checksum"] = 1
-        first = Lane(incoming[0])
-        first.repair()
-        if first.offer(line.view(MESSAGE)) != 1:
-            raise CorruptionError("the lane to the first shard is not empty")
+        Lane(estate.incoming[0]).offer(line.view(MESSAGE))
         sequencer = Sequencer(
             core,
             estate.doorbell,
             estate.contributors,
-            [(memory, 0) for memory in incoming],
+            [(memory, 0) for memory in estate.incoming],
             self._shard_of,
-            TOPICS,
+            estate.topics,
             estate.group_of,
         )
         sequencer.begin(1, time_ns)
-        for memory in outgoing:
+        for memory in estate.outgoing:
             publisher.add_shard(memory)
         core.add("sequencer", sequencer)
         for n, shard in enumerate(self.passive.shards):
-            shard.move(core)
+            shard.move(core, estate.incoming[n], estate.outgoing[n])
             core.add(f"shard.{n}", shard)
         core.add("publisher", publisher)
         return sequencer
@@ -198,6 +207,14 @@ def _content(lines: NDArray[np.void]) -> NDArray[np.uint8]:
     out[:, _GUARD] = 0
     out[:, _CHECKSUM] = 0
     return out
+
+
+def _empty(memory: Memory) -> None:
+    """Take everything off a lane whose producer and consumer are dead."""
+    lane = Lane(memory)
+    lane.repair()
+    while len(lane.take()):
+        pass
 
 
 def _publish(publisher: Publisher, lines: NDArray[np.void], wait: Callable[[], None]) -> None:

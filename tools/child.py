@@ -65,6 +65,22 @@ class Child:
         self._silent_s = 0.0
         self._polled_s = now_s
 
+    def adopt(self, other: Child, now_s: float) -> None:
+        """Take over the process of another core, which has become this one's."""
+        self.process, self._popen = other.process, other._popen
+        other.process, other._popen = None, None
+        self._beat_ns, self._silent_s, self._polled_s = 0, 0.0, now_s
+
+    def kill(self) -> None:
+        """End its process at once and reap it."""
+        if self._popen is not None:
+            self._popen.kill()
+            self._popen.wait()
+
+    def forget(self) -> None:
+        """Its process is dead, and nobody is to be started in its place."""
+        self.process, self._popen, self.due_s = None, None, None
+
     def status(self) -> int | None:
         """Exit status of its process, None while it runs; a process that has ended is reaped."""
         return None if self._popen is None else self._popen.poll()

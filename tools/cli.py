@@ -22,6 +22,7 @@ DELEGATED = {
     "tap": "print what is published on a ring or an exchange, as it comes",
     "dump": "print a recorded day, or turn it into JSON lines, CSV or Parquet",
     "explain": "one message of a recorded day: what caused it and what it changed",
+    "promote": "let the passive engine take the dead engine's place",
     "replay": "run recorded days through the engine and compare",
     "schema": "make the generated files of the message schema",
 }

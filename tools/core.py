@@ -40,8 +40,9 @@ from tools.configuration import Configuration
 from tools.instruments import Instrument, Participant
 from tools.memory import Attachment, tcp_counter
 from tools.process import end_with_parent
+from tools.standby import StandbyProcess
 from tools.state import STATE_FILE, State
-from tools.topology import ConfigurationError, CoreSection
+from tools.topology import PASSIVE, ConfigurationError, CoreSection
 
 # A step writes up to 256 batches of 1,024 messages; the largest ring holds 2^28.
 DRAIN_STEPS_MAX = 2 * (1 << 28) // (256 * 1024)
@@ -344,6 +345,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         tcp = {name: int(number) for name, _, number in (a.partition("=") for a in arguments[3:])}
         if section.pinned is not None:
             os.sched_setaffinity(0, {section.pinned})
+        if PASSIVE in section.agents:
+            with StandbyProcess(configuration, section) as standby:
+                return standby.run()
         with CoreProcess(configuration, section, tcp) as process:
             return process.run()
     except (ConfigurationError, RingbusError, OSError, ValueError) as error:

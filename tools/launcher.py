@@ -2,8 +2,9 @@
 
     check ── shared memory ── cores ── first lines of the day ── READY ── supervise ── stop, remove
 
-A core that runs only ports and the journal is started again when it dies: both rebuild themselves
-from the stream. A dead engine stops everything. Whatever ends the launcher, nothing outlives it:
+A core that runs only ports and journals is started again when it dies: both rebuild themselves from
+the stream. A dead engine is replaced by the passive one, on the operator's word or at once, and
+stops everything where there is none. Whatever ends the launcher, nothing outlives it:
 cores get SIGTERM from the kernel, and `ringbus down` removes the memory.
 """
 
@@ -37,8 +38,9 @@ from tools.configuration import Configuration
 from tools.memory import Attachment, tcp_counter
 from tools.opening import OpeningError, open_day, opening_lines
 from tools.process import Process, end
+from tools.standby import DIVERGED
 from tools.state import CONFIGURATION_FILE, CoreRecord, State, claim, find
-from tools.topology import ConfigurationError
+from tools.topology import PASSIVE, ConfigurationError
 
 POLL_SECONDS = 0.01
 
@@ -74,6 +76,7 @@ class Launcher:
         self._ready = False
         self._build = build_hash()
         self._ports: dict[str, int] = {}
+        self._vacant = False  # the engine is dead, and nobody has taken its place
         self.stop_requested = False
 
     def start(self) -> State:
@@ -97,7 +100,9 @@ class Launcher:
     def poll(self) -> None:
         """Look after every core once. Raises: LaunchError: the exchange cannot go on."""
         now_s = self._monotonic()
-        for child in self._children:
+        if self._vacant:
+            self._look_for_successor(now_s)
+        for child in list(self._children):
             if child.due_s is not None:
                 if now_s >= child.due_s:
                     self._restart(child)
@@ -105,7 +110,7 @@ class Launcher:
             status = child.status()
             if status is not None:
                 self._died(child, child.why(status))
-            elif child.is_silent(now_s) and child.process is not None:
+            elif child.process is not None and child.is_silent(now_s):
                 self._say(f"core {child.name} does not beat any more: it is killed")
                 child.process.send(signal.SIGKILL)
 
@@ -233,11 +238,18 @@ class Launcher:
         )
 
     def _died(self, child: Child, why: str) -> None:
+        if not child.restartable and self._passive() is not None:
+            self._engine_died(child, why)
+            return
         if not child.restartable:
             raise LaunchError(
                 f"core {child.name} {why}: it runs {', '.join(child.section.agents)}; an engine "
                 f"is not started again in a running exchange, which stops{log_tail(child.log)}"
             )
+        if child.section.agents == (PASSIVE,) and child.status() == DIVERGED:
+            self._say(f"ALARM: the passive engine has diverged, and ends{log_tail(child.log)}")
+            child.forget()
+            return
         pause_s = child.plan_restart(self._monotonic())
         if pause_s is None:
             raise LaunchError(
@@ -247,6 +259,45 @@ class Launcher:
         self._say(f"core {child.name} {why}; it is started again in {pause_s:.1f} s")
         if pause_s == 0.0:
             self._restart(child)
+
+    def _passive(self) -> Child | None:
+        """The passive engine, if it lives."""
+        for child in self._children:
+            if child.section.agents == (PASSIVE,) and child.process is not None:
+                return child
+        return None
+
+    def _engine_died(self, child: Child, why: str) -> None:
+        """The rest of the engine is worth nothing without its dead part: it ends too."""
+        for one in self._children:
+            if not one.restartable:
+                one.kill()
+                one.forget()
+        self._vacant = True
+        self._say(f"core {child.name} {why}; the engine is down{log_tail(child.log)}")
+        passive = self._passive()
+        if self.topology.exchange.failover == "automatic" and passive is not None:
+            if passive.process is not None:
+                passive.process.send(signal.SIGUSR1)
+            self._say("the passive engine takes over")
+        else:
+            self._say(f"`ringbus promote {self.name}` lets the passive engine take over")
+        self._write_state()
+
+    def _look_for_successor(self, now_s: float) -> None:
+        """When the passive engine has taken the sequencer's seat, another one follows it."""
+        seat = self.topology.core_of("sequencer")
+        passive = self._passive()
+        (child,) = (one for one in self._children if one.section == seat)
+        if passive is None or passive.process is None or not child.runs:
+            return
+        if child.page.pid != passive.process.pid:
+            return
+        child.adopt(passive, now_s)
+        self._vacant = False
+        agents = ", ".join(child.page.agents)
+        self._say(f"core {child.name} runs again, in process {child.page.pid}: {agents}")
+        self._restart(passive)
 
     def _restart(self, child: Child) -> None:
         child.page.reset()

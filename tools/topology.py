@@ -27,6 +27,8 @@ CONSOLE: Final = "console"
 LAUNCHER: Final = "launcher"
 ENGINE_AGENTS: Final = ("sequencer", "publisher")
 JOURNALS: Final = ("journal", "journal.b", "journal.c", "journal.d")
+# Follows the stream in a process of its own, to take a dead engine's place.
+PASSIVE: Final = "passive"
 # What a client's answer waits for; the place is the number of journals that must have it durably.
 ACKNOWLEDGE: Final = ("published", "journaled", "replicated")
 
@@ -159,6 +161,7 @@ class ExchangeSection:
     environment: str = field(default="test", metadata={"rule": _choice("test", "live")})
     shards: int = field(default=1, metadata={"rule": _whole(1, SHARDS_MAX)})
     clock: str = field(default="real", metadata={"rule": _choice("real", "stopped")})
+    failover: str = field(default="operator", metadata={"rule": _choice("operator", "automatic")})
     acknowledge: str = field(default="journaled", metadata={"rule": _choice(*ACKNOWLEDGE)})
 
 
@@ -350,10 +353,16 @@ class Topology:
                 return core
         raise KeyError(agent)
 
+    @property
+    def has_passive(self) -> bool:
+        """Whether a passive engine follows."""
+        return any(PASSIVE in core.agents for core in self.cores)
+
     def restartable(self, core: CoreSection) -> bool:
-        """Whether it runs only agents that rebuild themselves: ports and journals."""
+        """Whether it runs only agents that rebuild themselves: all but the engine's."""
         ports = {port.name for port in self.ports}
-        return all(agent in self.journals or agent in ports for agent in core.agents)
+        own = {*self.journals, *ports, PASSIVE}
+        return own.issuperset(core.agents)
 
 
 SINGLE: Final[dict[str, type[object]]] = {
@@ -388,6 +397,7 @@ def load_topology(path: Path | str, cpus: frozenset[int] | None = None) -> Topol
     )
     _check_files(topology)
     _check_promise(topology)
+    _check_failover(topology)
     _check_ports(topology)
     _check_cores(topology, frozenset(os.sched_getaffinity(0)) if cpus is None else cpus)
     _check_placement(topology)
@@ -487,7 +497,7 @@ def _check_ports(topology: Topology) -> None:
     names: dict[str, int] = {}
     taken: dict[tuple[str, int], str] = {}
     for nth, port in enumerate(topology.ports):
-        if port.name in ("sequencer", "publisher", *JOURNALS, CONSOLE) or re.fullmatch(
+        if port.name in ("sequencer", "publisher", *JOURNALS, PASSIVE, CONSOLE) or re.fullmatch(
             r"shard\.\d+", port.name
         ):
             raise error(
@@ -507,6 +517,22 @@ def _check_ports(topology: Topology) -> None:
                 "give each port its own, or 0 for any free one",
             )
         taken[address] = port.name
+
+
+def _check_failover(topology: Topology) -> None:
+    for nth, core in enumerate(topology.cores):
+        if PASSIVE in core.agents and len(core.agents) > 1:
+            raise topology.source.error(
+                ("core", nth, "agents"),
+                f'"{PASSIVE}" shares its core',
+                "give it one of its own: it becomes the engine when the engine dies",
+            )
+    if topology.exchange.failover == "automatic" and not topology.has_passive:
+        raise topology.source.error(
+            ("exchange", 0, "failover"),
+            "there is no passive engine to fail over to",
+            f'add a [[core]] with agents = ["{PASSIVE}"]',
+        )
 
 
 def _check_promise(topology: Topology) -> None:
@@ -562,6 +588,8 @@ def _check_placement(topology: Topology) -> None:
         *topology.journals,
         *(port.name for port in topology.ports),
     ]
+    if topology.has_passive:
+        expected.append(PASSIVE)
     placed: dict[str, str] = {}
     for nth, core in enumerate(topology.cores):
         for agent in core.agents:

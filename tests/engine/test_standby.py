@@ -60,7 +60,15 @@ def run_until(shards: int, lines: int, slots: int = 1 << 10) -> FusedEngine:
 
 
 def estate(engine: FusedEngine) -> Estate:
-    return Estate(engine.doorbell, engine.lane_memory, engine.outward, engine.ring, engine.readers)
+    return Estate(
+        engine.doorbell,
+        engine.lane_memory,
+        engine.inward,
+        engine.outward,
+        engine.ring,
+        engine.readers,
+        engine.size.topics,
+    )
 
 
 class Successor:
