@@ -21,11 +21,12 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from ringbus._ringbus import ffi, lib
+from ringbus.backing import Backing
 from ringbus.idle import Idle
 from ringbus.lock import ByteLocks
 from ringbus.memory import Memory
 from ringbus.multicast import READERS_MAX, Gate, gates
-from ringbus.segment import DIRECTORY, Segment
+from ringbus.segment import Segment, segment_path
 from ringbus.status import CapacityError, LayoutError, NotFoundError, UsageError, check
 
 BELLS_MAX = 64
@@ -77,15 +78,17 @@ class Attachment:
     Raises: NotFoundError, LayoutError: there is none, or something else lies there.
     """
 
-    def __init__(self, segment: str, name: str) -> None:
+    def __init__(self, segment: str, name: str, backing: Backing | None = None) -> None:
         self.name = name
+        self.backing = backing
+        self.path = segment_path(segment)
         try:
-            self._file = os.open(DIRECTORY / segment, os.O_RDWR | os.O_CLOEXEC)
+            self._file = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
         except OSError as error:
             raise NotFoundError(f"ring {name}: {error.strerror}") from None
         try:
-            self._segment = Segment.attach(segment, writable=True)
-            self._verify(DIRECTORY / segment)
+            self._segment = Segment.attach(segment, True, backing)
+            self._verify(self.path)
         except BaseException:
             os.close(self._file)
             raise
@@ -174,6 +177,11 @@ class Attachment:
             idle = Idle(self.bells, name)
         locks.take(BELLS + idle.bell)
         return idle
+
+    @property
+    def unmet(self) -> tuple[str, ...]:
+        """Wishes of the backing that this mapping could not have."""
+        return self._segment.unmet
 
     def gates(self) -> tuple[Gate, ...]:
         """Gating readers as they are now."""

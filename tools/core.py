@@ -25,12 +25,13 @@ from engine.shard import Shard
 from ports.authenticator import Authenticator
 from ports.client import ClientPort, ClientSession, Contributor, Limits, Stream
 from ports.client import Instrument as PortInstrument
+from ringbus.backing import lock_all
 from ringbus.core import Core, CorePage
 from ringbus.idle import bell_mask
 from ringbus.journal import Journal
 from ringbus.metrics import Metrics
 from ringbus.segment import Segment
-from ringbus.status import RingbusError
+from ringbus.status import BackingError, RingbusError
 from tools.build import build_hash
 from tools.configuration import Configuration
 from tools.instruments import Instrument, Participant
@@ -60,7 +61,8 @@ class CoreProcess:
         self.section = section
         self._tcp = tcp
         self._stack = ExitStack()
-        self._shared = self._stack.enter_context(Attachment(self.topology.name))
+        backing = self.topology.memory.backing.without("lock")
+        self._shared = self._stack.enter_context(Attachment(self.topology.name, backing))
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self._stops: list[Callable[[], None]] = []
@@ -95,7 +97,8 @@ class CoreProcess:
             self._add(agent)
 
     def run(self) -> int:
-        """Run until told to stop; returns the exit status."""
+        """Run until told to stop; returns the exit status. Raises: BackingError: [memory] lock."""
+        self._lock()
         for thread in self._threads:
             thread.start()
         try:
@@ -110,6 +113,17 @@ class CoreProcess:
         for text in self._errors:
             print(text, file=sys.stderr, flush=True)
         return 1 if self._errors else 0
+
+    def _lock(self) -> None:
+        """Lock everything, now that all of it is there."""
+        if not self.topology.memory.lock:
+            return
+        try:
+            lock_all()
+        except BackingError as error:
+            if self.topology.memory.required:
+                raise
+            print(f"warning: {error}; going on without", file=sys.stderr, flush=True)
 
     def close(self) -> None:
         """Unmap and close everything; the bell stays ours, for a successor to find."""

@@ -15,10 +15,11 @@ from rich.table import Table
 
 from ringbus._ringbus import ffi, lib
 from ringbus.attachment import PUBLISHER, Part
+from ringbus.backing import Mapped, mapped
 from ringbus.lock import ByteLocks
 from ringbus.memory import Block
 from ringbus.multicast import Gate, gates, readers_bytes
-from ringbus.segment import DIRECTORY, PREFIX, listing
+from ringbus.segment import PREFIX, listing, segment_path
 from ringbus.status import RingbusError, check
 from tools.process import Process
 
@@ -40,7 +41,10 @@ LAYOUT_BYTES = 128
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One segment; `readers` are those that gate, `publisher_pid` 0 if a ring has none."""
+    """One segment; `readers` are those that gate, `publisher_pid` 0 if a ring has none.
+
+    `memory` is what the first has got that is known to use it: publisher, owner or a reader.
+    """
 
     name: str
     kind: str
@@ -50,6 +54,7 @@ class Found:
     owner_alive: bool
     publisher_pid: int
     readers: tuple[Gate, ...]
+    memory: Mapped | None
 
 
 def alive(pid: int) -> bool:
@@ -75,7 +80,8 @@ def look() -> list[Found]:
 
 
 def _look_at(segment: str) -> Found | None:
-    with (DIRECTORY / segment).open("rb") as file:
+    path = segment_path(segment)
+    with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         if size < LAYOUT_BYTES:
             return None
@@ -88,6 +94,8 @@ def _look_at(segment: str) -> Found | None:
                 return None
             check(lib.rb_layout_verify(memory.address, size, kind), segment)
             publisher = _publisher(memory, file.fileno()) if kind == RING else 0
+            readers = _readers(memory, kind)
+            users = [publisher, int(layout.owner_pid), *(gate.pid for gate in readers)]
             return Found(
                 name=segment.removeprefix(PREFIX),
                 kind=KINDS[kind],
@@ -96,7 +104,8 @@ def _look_at(segment: str) -> Found | None:
                 owner_pid=int(layout.owner_pid),
                 owner_alive=alive(int(layout.owner_pid)),
                 publisher_pid=publisher,
-                readers=_readers(memory, kind),
+                readers=readers,
+                memory=next(filter(None, (mapped(path, pid) for pid in users if pid)), None),
             )
         finally:
             memory.close()
@@ -124,7 +133,9 @@ def _publisher(memory: Block, descriptor: int) -> int:
 
 def show(found: Sequence[Found], console: Console) -> None:
     """Print the table."""
-    table = Table("name", "kind", "slots", "record", "owner", "publisher", "gating readers")
+    table = Table(
+        "name", "kind", "slots", "record", "owner", "publisher", "memory", "gating readers"
+    )
     for one in found:
         owner = str(one.owner_pid) if one.owner_alive else f"{one.owner_pid} (gone)"
         table.add_row(
@@ -134,6 +145,7 @@ def show(found: Sequence[Found], console: Console) -> None:
             f"{one.record_bytes} B",
             owner,
             str(one.publisher_pid) if one.publisher_pid else "–",
+            one.memory.words if one.memory else "–",
             "\n".join(f"{gate.name} at {gate.cursor:,} ({_whose(gate)})" for gate in one.readers),
         )
     console.print(table)
