@@ -40,7 +40,7 @@ int32_t rb_segment_lock(void *address, size_t bytes)
 
 int32_t rb_segment_lock_all(void)
 {
-    /* Not MCL_FUTURE: nothing of the data path is allocated later, and what is would fail at a limit
-     * in the middle of the day instead of at its start. */
+    /* Not MCL_FUTURE: nothing of the data path is allocated later, and what is would fail at a
+     * limit in the middle of the day instead of at its start. */
     return mlockall(MCL_CURRENT) == 0 ? RB_OK : RB_SYSTEM;
 }

@@ -1,6 +1,6 @@
 /*
- * Segment: what is asked of the kernel about memory that Python maps: where its pages come from, and
- * that they stay.
+ * Segment: what is asked of the kernel about memory that Python maps: where its pages come from,
+ * and that they stay.
  *
  * Who: rb_segment_bind and rb_segment_unbind change the calling thread only, so one thread calls
  * both round what it allocates; the rest any thread. Crash: locks and policies end with their

@@ -252,7 +252,9 @@ class CoreSection:
     )
     agents: tuple[str, ...] = field(metadata={"rule": _agents})
     cpu: int | str = field(default="any", metadata={"rule": _cpu})
-    wait: str = field(default="park", metadata={"rule": _choice("spin", "yield", "park")})
+    wait: str = field(
+        default="park", metadata={"rule": _choice("spin", "yield", "park", "adaptive")}
+    )
 
     @property
     def pinned(self) -> int | None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ringbus._ringbus import ffi
 from ringbus.backing import Backing, Pages, lock_all, mapped
 from ringbus.core import Core
-from ringbus.idle import Idle
+from ringbus.idle import Idle, Strategy
 from ringbus.journal import Journal
 from ringbus.lane import Lane
 from ringbus.multicast import Writer
@@ -179,7 +179,7 @@ def write_read_only(segment: str) -> None:
     say("written")
 
 
-def sleep_on_lane(segment: str, bells: str, timeout_us: str, socket: str) -> None:
+def sleep_on_lane(segment: str, bells: str, timeout_us: str, kind: str) -> None:
     """Park until the lane has a message, on a futex or in an epoll set; three times."""
     with (
         Segment.attach(segment, writable=True) as memory,
@@ -187,8 +187,9 @@ def sleep_on_lane(segment: str, bells: str, timeout_us: str, socket: str) -> Non
         select.epoll() as epoll,
     ):
         lane = Lane(memory)
-        descriptor = epoll.fileno() if socket == "socket" else -1
-        with Idle(shared, "sleeper", epoll_fd=descriptor) as idle:
+        descriptor = epoll.fileno() if kind == "socket" else -1
+        strategy = Strategy.ADAPTIVE if kind == "adaptive" else Strategy.PARK
+        with Idle(shared, "sleeper", strategy, descriptor) as idle:
             idle.set_timeout(int(timeout_us))
             idle.set_spin(0)
             say("ready")
