@@ -137,6 +137,11 @@ int32_t prt_client_attach_stream(prt_client *port, const void *ring, size_t ring
     return rb_replay_attach(&port->replay, ring, ring_bytes, directory, segment_messages, 1);
 }
 
+void *prt_client_reader(prt_client *port)
+{
+    return rb_replay_reader(&port->replay);
+}
+
 void prt_client_measure(prt_client *port, void *hop, void *whole)
 {
     port->hop = hop;

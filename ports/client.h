@@ -94,6 +94,8 @@ int32_t prt_client_attach_lane(prt_client *port, void *lane, size_t lane_bytes, 
 /* The stream from message 1; see rb_replay_attach. */
 int32_t prt_client_attach_stream(prt_client *port, const void *ring, size_t ring_bytes,
                                  const char *directory, uint64_t segment_messages);
+/* Its reader of the stream, for rb_readers_join. */
+void *prt_client_reader(prt_client *port);
 /* Where to record; any may be NULL: publisher to reader, and bytes read to answer sent. */
 void prt_client_measure(prt_client *port, void *hop, void *whole);
 /* Counts number `n` there instead of inside. RB_USAGE. */

@@ -418,6 +418,11 @@ int64_t rb_journal_sync(rb_journal *journal)
     return (int64_t)written;
 }
 
+int64_t rb_journal_gate(const rb_journal *journal)
+{
+    return rb_multicast_gate(&journal->reader);
+}
+
 uint64_t rb_journal_written(const rb_journal *journal)
 {
     return rb_load_acquire(&journal->written);

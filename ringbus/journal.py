@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ringbus._ringbus import ffi, lib
 from ringbus.memory import Memory
 from ringbus.messages import MESSAGE
+from ringbus.multicast import lock_gate
 from ringbus.status import DataError, LayoutError, NotFoundError, UsageError, check
 
 HEADER_BYTES = 4096
@@ -40,17 +41,19 @@ class Journal:
         self.state = ffi.new("rb_journal *")
         self.work = lib.rb_journal_work_function()
         self.check_text = ffi.cast("void *", ffi.addressof(lib, "rb_check_text"))
-        status = lib.rb_journal_attach(
-            self.state,
-            str(directory).encode(),
-            segment_messages,
-            ring.address,
-            ring.size,
-            readers.address,
-            readers.size,
-            name.encode(),
-        )
-        check(status, f"journal {directory}, message {self.written + 1}")
+
+        def attach() -> int:
+            status = lib.rb_journal_attach(
+                self.state,
+                str(directory).encode(),
+                segment_messages,
+                *(ring.address, ring.size, readers.address, readers.size),
+                name.encode(),
+            )
+            check(status, f"journal {directory}, message {self.written + 1}")
+            return int(lib.rb_journal_gate(self.state))
+
+        self._locks = lock_gate(readers, name, attach)
 
     @property
     def written(self) -> int:
@@ -66,8 +69,10 @@ class Journal:
         return check(lib.rb_journal_sync(self.state), "journal sync")
 
     def close(self) -> None:
-        """Close the file; the gate stays claimed."""
+        """Close the file; the gate stays claimed, for a successor."""
         lib.rb_journal_close(self.state)
+        if self._locks is not None:
+            self._locks.close()
 
 
 def segment_files(directory: Path) -> list[Path]:

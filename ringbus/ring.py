@@ -15,7 +15,7 @@ from numpy.typing import DTypeLike
 from ringbus._ringbus import lib
 from ringbus.attachment import Attachment, type_text
 from ringbus.backing import Backing, Mapped, mapped
-from ringbus.multicast import Gate
+from ringbus.places import Place
 from ringbus.publisher import Publisher
 from ringbus.segment import Segment, segment_name, segment_path, unlink
 from ringbus.status import LayoutError, UsageError, check
@@ -46,12 +46,18 @@ def _warn(unmet: tuple[str, ...]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class RingStatistics:
-    """A ring at one moment: last sequence, records it holds at most, publisher's process or 0."""
+    """A ring at one moment: last sequence, records it holds at most, publisher's process or 0.
+
+    `gates` are the subscribers that it waits for and `waits` how often they made it wait; `lossy`
+    are the others, of which 64 can be seen.
+    """
 
     tail: int
     capacity: int
     publisher_pid: int
-    gates: tuple[Gate, ...]
+    gates: tuple[Place, ...]
+    lossy: tuple[Place, ...]
+    waits: int
 
 
 class Ring:
@@ -186,7 +192,9 @@ class Ring:
     def statistics(self) -> RingStatistics:
         """How it is."""
         it = self._attachment
-        return RingStatistics(it.tail(), it.capacity, it.publisher_pid(), it.gates())
+        return RingStatistics(
+            *(it.tail(), it.capacity, it.publisher_pid()), it.gates(), it.shown(), it.waits()
+        )
 
     def close(self) -> None:
         """Close its publisher and subscribers of this process, and unmap."""

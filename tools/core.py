@@ -260,6 +260,7 @@ class CoreProcess:
                 ),
             )
         )
+        port.show(self._shared.attach("stream.lossy", writable=True), name)
         port.measure(self._metrics, name)
         self.core.add(name, port)
         authenticator = Authenticator(

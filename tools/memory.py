@@ -13,6 +13,7 @@ from ringbus.backing import TMPFS, Backing
 from ringbus.idle import bells_bytes, create_bells
 from ringbus.lane import create_lane, lane_bytes
 from ringbus.multicast import create_multicast, multicast_bytes, readers_bytes
+from ringbus.places import create_readers
 from ringbus.segment import Segment, segment_name, unlink
 from ringbus.status import BackingError, check
 from tools.topology import Topology
@@ -36,6 +37,7 @@ def parts(topology: Topology) -> tuple[Part, ...]:
         Part("doorbell", int(lib.rb_doorbell_bytes()), fixed),
         Part("stream", multicast_bytes(topology.stream.slots), ("stream", "slots")),
         Part("stream.readers", readers_bytes(), ("stream", "slots")),
+        Part("stream.lossy", readers_bytes(), ("stream", "slots")),
     ]
     lanes = [f"lane.{name}" for name in topology.contributors]
     for n in range(topology.exchange.shards):
@@ -123,6 +125,7 @@ def _lay_out(topology: Topology, made: dict[str, Segment]) -> None:
     doorbell = made["doorbell"]
     check(lib.rb_doorbell_init(doorbell.address, doorbell.size, b"doorbell"), "doorbell")
     create_multicast(made["stream"], made["stream.readers"], topology.stream.slots, "stream")
+    create_readers(made["stream.lossy"], "stream")
     for name, segment in made.items():
         if name.startswith(("lane.", "shard.")):
             create_lane(segment, topology.lanes.slots, name)

@@ -10,7 +10,8 @@ from rich.table import Table
 
 from ringbus.backing import Mapped, mapped, process_memory, size
 from ringbus.core import CorePage, CoreState
-from ringbus.multicast import Gate, Reader, gates
+from ringbus.multicast import Reader, gates
+from ringbus.places import Place
 from ringbus.status import RingbusError
 from tools.configuration import Configuration
 from tools.memory import Attachment
@@ -48,13 +49,18 @@ class CoreStatus:
 
 @dataclass(frozen=True, slots=True)
 class ExchangeStatus:
-    """A whole exchange at one moment; `tail` is the stream's last sequence."""
+    """A whole exchange at one moment; `tail` is the stream's last sequence.
+
+    `waits` is how often the journal kept the publisher waiting.
+    """
 
     state: State
     launcher_alive: bool
     cores: tuple[CoreStatus, ...]
     tail: int
-    gates: tuple[Gate, ...]
+    waits: int
+    gates: tuple[Place, ...]
+    lossy: tuple[Place, ...]
     stream_memory: Mapped | None
 
     @property
@@ -93,12 +99,20 @@ def look(name: str, now_ns: int) -> ExchangeStatus | None:
                 )
             )
         stream = shared.attach("stream")
-        tail = Reader(stream).tail
+        reader = Reader(stream)
         # As the process that writes it has got it: that is the one that counts.
         writer = state.cores.get(topology.core_of("publisher").name)
         memory = mapped(stream.path, writer.process.pid) if writer else None
-        found = tuple(gates(shared.attach("stream.readers")))
-    return ExchangeStatus(state, state.launcher.alive, tuple(cores), tail, found, memory)
+        return ExchangeStatus(
+            state,
+            state.launcher.alive,
+            tuple(cores),
+            reader.tail,
+            reader.waits,
+            tuple(gates(shared.attach("stream.readers"))),
+            tuple(gates(shared.attach("stream.lossy"))),
+            memory,
+        )
 
 
 def show(status: ExchangeStatus, console: Console) -> None:
@@ -132,11 +146,14 @@ def show(status: ExchangeStatus, console: Console) -> None:
         console.print(f"port {port}: TCP {tcp}", highlight=False)
     memory = f", {status.stream_memory.words}" if status.stream_memory else ""
     console.print(f"stream: {status.tail:,} messages{memory}", highlight=False)
-    for gate in status.gates:
-        lag = max(0, status.tail - gate.cursor)
-        console.print(
-            f"gating reader {gate.name}: {lag:,} behind (pid {gate.pid})", highlight=False
-        )
+    console.print(f"publisher: waited {status.waits:,} times for gating readers", highlight=False)
+    for kind, readers in (("gating", status.gates), ("lossy", status.lossy)):
+        for reader in readers:
+            lag = max(0, status.tail - reader.cursor)
+            console.print(
+                f"{kind} reader {reader.name}: {lag:,} behind, {reader.counts} (pid {reader.pid})",
+                highlight=False,
+            )
 
 
 def _amount(memory: Mapped) -> str:

@@ -18,7 +18,7 @@ from ringbus.core import Core
 from ringbus.idle import Idle, Strategy
 from ringbus.journal import Journal
 from ringbus.lane import Lane
-from ringbus.multicast import Writer
+from ringbus.multicast import GatingReader, Reader, Writer
 from ringbus.ring import Ring
 from ringbus.segment import Segment, listing, segment_name, unlink
 from ringbus.status import RingbusError, UsageError
@@ -156,6 +156,45 @@ def ring_write(ring: str, readers: str, count: str) -> None:
     say("done")
 
 
+def ring_own(ring: str, readers: str) -> None:
+    """Be the one that writes, until killed."""
+    with (
+        Segment.attach(ring, writable=True) as memory,
+        Segment.attach(readers) as cursors,
+        Writer(memory, cursors),
+    ):
+        say("ready")
+        sys.stdin.read()
+
+
+def places_show(ring: str, table: str, count: str) -> None:
+    """Let so many lossy readers be seen, and keep them until killed."""
+    with Segment.attach(ring) as memory, Segment.attach(table, writable=True) as shown:
+        kept = [Reader(memory) for _ in range(int(count))]
+        for n, reader in enumerate(kept):
+            reader.show(shown, f"{os.getpid()}.{n}")
+            reader.poll()
+        say("ready")
+        sys.stdin.read()
+
+
+def gate_hold(ring: str, readers: str, name: str) -> None:
+    """Gate, and release what is there, until killed."""
+    with Segment.attach(ring) as memory, Segment.attach(readers, writable=True) as cursors:
+        reader = GatingReader(memory, cursors, name)
+        reader.poll()
+        reader.release()
+        say("ready")
+        sys.stdin.read()
+
+
+def ring_watch(name: str) -> None:
+    """Subscribe, and stay until killed."""
+    with Ring.attach(name) as ring, ring.subscriber():
+        say("ready")
+        sys.stdin.read()
+
+
 def ring_flood(ring: str, readers: str, count: str) -> None:
     """Publish `count` messages as fast as can be: message n has number (n - 1) % FLOOD + 1."""
     with (
@@ -279,6 +318,10 @@ FUNCTIONS = {
         ring_write,
         ring_flood,
         write_read_only,
+        ring_own,
+        ring_watch,
+        places_show,
+        gate_hold,
         backing_make,
         backing_see,
         backing_ring,

@@ -86,4 +86,4 @@ def test_the_table(exchange: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert len(lines) == 2
     assert "stream" in lines[0]
     assert "64 B" in lines[0]
-    assert f"watch at 0 (pid {os.getpid()})" in lines[1]
+    assert f"watch at 0 (gate, pid {os.getpid()}): 0 received, 0 lost" in lines[1]
