@@ -19,7 +19,7 @@ from ringbus.core import Core, create_page, page_bytes
 from ringbus.describe import describe
 from ringbus.idle import bells_bytes, create_bells
 from ringbus.lane import Lane
-from ringbus.memory import Block, Memory
+from ringbus.memory import Block
 from ringbus.messages import (
     CANCEL,
     DTYPES,

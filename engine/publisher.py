@@ -9,17 +9,30 @@ from numpy.typing import NDArray
 
 from engine._engine import ffi, lib
 from ringbus.core import Core
+from ringbus.lock import ByteLocks
 from ringbus.memory import Memory
+from ringbus.multicast import lock_writer
 from ringbus.status import check
 
 
 class Publisher:
     """The agent between the shards' lanes and the stream.
 
+    Args: core: where it runs; ring, readers: the stream; shards: lanes from the shards; lock: of
+    the ring (ringbus.multicast.lock_writer) if the caller has taken it.
+    Raises: UsageError: the stream has a publisher already, in this process or another.
     Thread: the core's. Source: engine/publisher.h.
     """
 
-    def __init__(self, core: Core, ring: Memory, readers: Memory, shards: Sequence[Memory]) -> None:
+    def __init__(
+        self,
+        core: Core,
+        ring: Memory,
+        readers: Memory,
+        shards: Sequence[Memory],
+        lock: ByteLocks | None = None,
+    ) -> None:
+        self._locks = lock_writer(ring) if lock is None else lock
         self.state = ffi.new("eng_publisher *")
         self.work = lib.eng_publisher_work_function()
         self.check_text = ffi.cast("void *", ffi.addressof(lib, "rb_check_text"))
@@ -48,6 +61,11 @@ class Publisher:
     def measure(self, hop: object) -> None:
         """Record into a metrics page (a pointer from ringbus.metrics)."""
         lib.eng_publisher_measure(self.state, ffi.cast("void *", hop))
+
+    def close(self) -> None:
+        """Let another one publish."""
+        if self._locks is not None:
+            self._locks.close()
 
     @property
     def next(self) -> int:

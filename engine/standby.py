@@ -104,11 +104,13 @@ class Standby:
         What the dead engine had left half-said is finished first, then EpochStart is the first
         input of the new reign.
 
-        Args: lock: of the stream if the caller has taken it, else it is taken here; build: hash of this build; now_ns: the clock, in nanoseconds since the epoch; wait:
-        called while a gating reader leaves no room on the ring.
+        Args: build: hash of this build; now_ns: the clock, in nanoseconds since the epoch; wait:
+        called while a gating reader leaves no room on the ring; lock: of the stream, if the caller
+        has taken it already.
         Returns: the sequencer, to be measured.
-        Raises: UsageError: the active engine lives; Divergence; DataError: a proposal was cut off whose other lines are nowhere;
-        CorruptionError: the ring ends elsewhere than the engine, or a gate does not move.
+        Raises: UsageError: the active engine lives; Divergence; DataError: a proposal was cut off
+        whose other lines are nowhere; CorruptionError: the ring ends elsewhere than the engine, or
+        a gate does not move.
         """
         if self.passive.divergence is not None:
             raise self.passive.divergence
@@ -153,7 +155,7 @@ class Standby:
         if len(same) == 0:
             raise DataError(f"message {next_}: the rest of the proposal before it is nowhere")
         at = int(same[np.argmax(slots["sequence"][same])])
-        out = []
+        out: list[np.void] = []
         for n in range(1, len(slots)):
             line = slots[(at + n) % len(slots)]
             if int(line["sequence"]) != int(slots["sequence"][at]) + n:

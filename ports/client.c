@@ -156,6 +156,11 @@ int32_t prt_client_attach_marks(prt_client *port, const void *marks, size_t mark
     return status;
 }
 
+void *prt_client_reader(prt_client *port)
+{
+    return rb_replay_reader(&port->replay);
+}
+
 void prt_client_measure(prt_client *port, void *hop, void *whole)
 {
     port->hop = hop;

@@ -101,6 +101,8 @@ int32_t prt_client_attach_stream(prt_client *port, const void *ring, size_t ring
  * stream. As rb_marks_verify; RB_USAGE. */
 int32_t prt_client_attach_marks(prt_client *port, const void *marks, size_t marks_bytes,
                                 uint32_t copies);
+/* Its reader of the stream, for rb_readers_join. */
+void *prt_client_reader(prt_client *port);
 /* Where to record; any may be NULL: publisher to reader, and bytes read to answer sent. */
 void prt_client_measure(prt_client *port, void *hop, void *whole);
 /* Counts number `n` there instead of inside. RB_USAGE. */

@@ -12,6 +12,8 @@ from ringbus.core import Core
 from ringbus.journal import SEGMENT_MESSAGES
 from ringbus.memory import Memory
 from ringbus.metrics import Metrics
+from ringbus.multicast import show_reader
+from ringbus.segment import Segment
 from ringbus.status import UsageError, check
 
 SYMBOL_BYTES = 8
@@ -197,6 +199,10 @@ class ClientPort:
         return {
             name: int(lib.prt_client_count(self._port, n)) for n, name in enumerate(_count_names())
         }
+
+    def show(self, table: Segment, name: str) -> None:
+        """Let watchers see how its reader of the stream does. Raises: as show_reader."""
+        self._shown = show_reader(lib.prt_client_reader(self._port), table, name)
 
     def measure(self, metrics: Metrics, name: str = "") -> None:
         """Record into a metrics page; counters are called `name connections` and so on."""

@@ -12,7 +12,6 @@ import contextlib
 import os
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +20,16 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from ringbus._ringbus import ffi, lib
+from ringbus.backing import Backing
 from ringbus.idle import Idle
-from ringbus.lock import ByteLocks
+from ringbus.lock import BELLS, GATES, LOSSY, PUBLISHER, ByteLocks
 from ringbus.memory import Memory
-from ringbus.multicast import READERS_MAX, Gate, gates
-from ringbus.segment import DIRECTORY, Segment
+from ringbus.multicast import gates
+from ringbus.places import Place, Places
+from ringbus.segment import Segment, segment_path
 from ringbus.status import CapacityError, LayoutError, NotFoundError, UsageError, check
 
 BELLS_MAX = 64
-# Bytes of the file that are locked, see above. Bell 0 is the publisher's and stays its.
-PUBLISHER = 0
-ADMINISTRATOR = 1
-GATES = 64
-BELLS = 128
 PUBLISHER_BELL = "publisher"
 
 
@@ -77,15 +73,17 @@ class Attachment:
     Raises: NotFoundError, LayoutError: there is none, or something else lies there.
     """
 
-    def __init__(self, segment: str, name: str) -> None:
+    def __init__(self, segment: str, name: str, backing: Backing | None = None) -> None:
         self.name = name
+        self.backing = backing
+        self.path = segment_path(segment)
         try:
-            self._file = os.open(DIRECTORY / segment, os.O_RDWR | os.O_CLOEXEC)
+            self._file = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
         except OSError as error:
             raise NotFoundError(f"ring {name}: {error.strerror}") from None
         try:
-            self._segment = Segment.attach(segment, writable=True)
-            self._verify(DIRECTORY / segment)
+            self._segment = Segment.attach(segment, True, backing)
+            self._verify(self.path)
         except BaseException:
             os.close(self._file)
             raise
@@ -96,6 +94,7 @@ class Attachment:
         stream_bytes = int(lib.rb_ring_stream_bytes(memory))
         self.stream = Part(self._segment, lib.rb_ring_stream(memory), stream_bytes)
         self.readers = Part(self._segment, lib.rb_ring_readers(memory), lib.rb_readers_bytes())
+        self.lossy = Part(self._segment, lib.rb_ring_lossy(memory), lib.rb_readers_bytes())
         self.bells = Part(self._segment, lib.rb_ring_bells(memory), lib.rb_bells_bytes())
         # Behind the sequence that is the first word of each record.
         offset = lib.rb_ring_records_offset() + 8
@@ -141,22 +140,18 @@ class Attachment:
         """An opening of the segment's file whose locks are its own."""
         return ByteLocks(self._file)
 
-    @contextlib.contextmanager
-    def administer(self, locks: ByteLocks) -> Iterator[None]:
-        """Be the only one who gives and takes places."""
-        locks.wait(ADMINISTRATOR)
-        try:
-            yield
-        finally:
-            locks.free(ADMINISTRATOR)
+    def gate_places(self, locks: ByteLocks) -> Places:
+        """Where gating readers stand."""
+        return Places(locks, self.readers, GATES)
+
+    def lossy_places(self, locks: ByteLocks) -> Places:
+        """Where the others show their statistics."""
+        return Places(locks, self.lossy, LOSSY)
 
     def reclaim(self, locks: ByteLocks) -> int:
-        """Free the gates and bells of the dead; the caller administers. Returns gates freed."""
-        freed = 0
-        for n in range(READERS_MAX):
-            if lib.rb_readers_used(self.readers.address, n) and not locks.held(GATES + n):
-                lib.rb_readers_reclaim(self.readers.address, n)
-                freed += 1
+        """Free the places and bells of the dead; the caller administers. Returns gates freed."""
+        freed = self.gate_places(locks).reclaim()
+        self.lossy_places(locks).reclaim()
         pid = ffi.new("uint32_t *")
         for n in range(1, BELLS_MAX):
             used = lib.rb_bells_get(self.bells.address, n, pid) == 1
@@ -175,9 +170,22 @@ class Attachment:
         locks.take(BELLS + idle.bell)
         return idle
 
-    def gates(self) -> tuple[Gate, ...]:
+    @property
+    def unmet(self) -> tuple[str, ...]:
+        """Wishes of the backing that this mapping could not have."""
+        return self._segment.unmet
+
+    def gates(self) -> tuple[Place, ...]:
         """Gating readers as they are now."""
         return tuple(gates(self.readers))
+
+    def shown(self) -> tuple[Place, ...]:
+        """Lossy readers as they are now, those of the dead included until a place is needed."""
+        return tuple(gates(self.lossy))
+
+    def waits(self) -> int:
+        """Times that gates kept the publisher waiting."""
+        return int(lib.rb_multicast_waits(self.stream.address))
 
     def tail(self) -> int:
         """Last sequence that was published."""
@@ -188,10 +196,10 @@ class Attachment:
     def publisher_pid(self) -> int:
         """Process of the publisher, 0 if there is none."""
         locks = self.locks()
-        pid = ffi.new("uint32_t *")
         try:
-            lib.rb_bells_get(self.bells.address, 0, pid)
-            return int(pid[0]) if locks.held(PUBLISHER) else 0
+            if not locks.held(PUBLISHER):
+                return 0
+            return int(lib.rb_multicast_writer_pid(self.stream.address))
         finally:
             locks.close()
 

@@ -10,7 +10,7 @@ from ringbus.idle import Idle, Strategy
 from ringbus.memory import Memory
 from ringbus.status import CorruptionError, check
 
-WAITS = {"spin": Strategy.SPIN, "yield": Strategy.YIELD, "park": Strategy.PARK}
+WAITS = {strategy.name.lower(): strategy for strategy in Strategy}
 
 
 class ClockMode(IntEnum):
@@ -126,8 +126,9 @@ class Core:
     """The loop of this process, or of a test.
 
     Args: page: memory of its page; bells: of the exchange; name: of the core and its bell; wait:
-    spin, yield or park; clock: real, manual or counted; cpu: where it is pinned, for the page;
-    epoll_fd: where it waits if an agent has sockets; stream_reader: wake it for published messages.
+    spin, yield, park or adaptive; clock: real, manual or counted; cpu: where it is pinned, for the
+    page; epoll_fd: where it waits if an agent has sockets; stream_reader: wake it for published
+    messages.
     Thread: the one that made it.
     """
 

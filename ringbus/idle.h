@@ -1,9 +1,15 @@
 /*
  * Idle: what a core does when none of its agents has work, and how others wake it.
  *
- * Three strategies: spin (bare metal: one CPU a core, lowest latency), yield (spin a while, then
+ * Four strategies: spin (bare metal: one CPU a core, lowest latency), yield (spin a while, then
  * give the CPU to whoever wants it), park (spin a while, then sleep in the kernel until a bell
- * rings).
+ * rings), adaptive (park, but the while follows what the last waits took).
+ *
+ * Adaptive spins for as long as a sleep and a wake-up cost (spin_ns) while waits are expected to be
+ * shorter than that, and a sixteenth of it while they are not: it never spends more than about
+ * twice what knowing the future would. What is expected is a running mean over about eight waits.
+ * A wait that was slept through has taken up to spin_ns longer than what it waited for, so that
+ * much is taken off it; otherwise who has once begun to sleep would never see a short wait again.
  *
  * Bells are in shared memory: one line per core and one bitmap of the cores that are asleep or
  * about to be. They are an eventcount, which cannot lose a wake-up:
@@ -66,7 +72,12 @@ typedef struct rb_wake {
 } rb_wake;
 
 /* cffi: begin */
-enum rb_idle_strategy { RB_IDLE_SPIN = 0, RB_IDLE_YIELD = 1, RB_IDLE_PARK = 2 };
+enum rb_idle_strategy {
+    RB_IDLE_SPIN = 0,
+    RB_IDLE_YIELD = 1,
+    RB_IDLE_PARK = 2,
+    RB_IDLE_ADAPTIVE = 3
+};
 
 /* cffi: end */
 /* cffi: struct rb_idle */
@@ -81,7 +92,9 @@ typedef struct rb_idle {
     int32_t socket_fd;
     int32_t sender_fd; /* to ring bells that are sockets; opened at first use */
     uint32_t announced;
+    uint32_t slept; /* in this wait */
     uint64_t idle_since_ns;
+    uint64_t expected_ns; /* adaptive: mean of the last waits */
     rb_clock clock;
     uint64_t parks; /* times it slept */
     uint64_t wakes; /* wake-ups sent */
@@ -114,7 +127,8 @@ uint64_t rb_idle_parks(const rb_idle *idle);
 uint64_t rb_idle_wakes(const rb_idle *idle);
 /* How long a parked core sleeps at most; 1000 us unless set. */
 void rb_idle_set_timeout(rb_idle *idle, uint32_t timeout_us);
-/* How long it looks for work before it yields or parks; 10,000 ns unless set. */
+/* How long it looks for work before it yields or parks; 10,000 ns unless set. Adaptive: at most,
+ * and what a sleep and a wake-up cost; 40,000 ns unless set. */
 void rb_idle_set_spin(rb_idle *idle, uint32_t spin_ns);
 /* cffi: end */
 

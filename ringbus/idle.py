@@ -15,6 +15,7 @@ class Strategy(IntEnum):
     SPIN = 0
     YIELD = 1
     PARK = 2
+    ADAPTIVE = 3
 
 
 def bells_bytes() -> int:

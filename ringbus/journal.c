@@ -505,6 +505,11 @@ int32_t rb_journal_keep(rb_journal *journal, void *idle, void *marks, uint32_t p
     return RB_OK;
 }
 
+int64_t rb_journal_gate(const rb_journal *journal)
+{
+    return rb_multicast_gate(&journal->reader);
+}
+
 uint64_t rb_journal_written(const rb_journal *journal)
 {
     return rb_load_acquire(&journal->written);

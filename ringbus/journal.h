@@ -65,6 +65,8 @@ int64_t rb_journal_work(void *journal, int64_t limit);
 void *rb_journal_work_function(void);
 /* Makes everything written so far durable. Returns the durable sequence. RB_SYSTEM. */
 int64_t rb_journal_sync(rb_journal *journal);
+/* Which of RB_READERS_MAX gates is its. */
+int64_t rb_journal_gate(const rb_journal *journal);
 uint64_t rb_journal_written(const rb_journal *journal);
 /* The bell of the syncing thread: `wake` of the core is told to ring it when something was written.
  */

@@ -14,6 +14,7 @@ from ringbus.idle import Idle
 from ringbus.marks import Marks
 from ringbus.memory import Memory
 from ringbus.messages import MESSAGE
+from ringbus.multicast import lock_gate
 from ringbus.status import DataError, LayoutError, NotFoundError, UsageError, check
 
 HEADER_BYTES = 4096
@@ -42,17 +43,19 @@ class Journal:
         self.state = ffi.new("rb_journal *")
         self.work = lib.rb_journal_work_function()
         self.check_text = ffi.cast("void *", ffi.addressof(lib, "rb_check_text"))
-        status = lib.rb_journal_attach(
-            self.state,
-            str(directory).encode(),
-            segment_messages,
-            ring.address,
-            ring.size,
-            readers.address,
-            readers.size,
-            name.encode(),
-        )
-        check(status, f"journal {directory}, message {self.written + 1}")
+
+        def attach() -> int:
+            status = lib.rb_journal_attach(
+                self.state,
+                str(directory).encode(),
+                segment_messages,
+                *(ring.address, ring.size, readers.address, readers.size),
+                name.encode(),
+            )
+            check(status, f"journal {directory}, message {self.written + 1}")
+            return int(lib.rb_journal_gate(self.state))
+
+        self._locks = lock_gate(readers, name, attach)
 
     @property
     def written(self) -> int:
@@ -83,8 +86,10 @@ class Journal:
         check(status, "journal sync")
 
     def close(self) -> None:
-        """Close the file; the gate stays claimed."""
+        """Close the file; the gate stays claimed, for a successor."""
         lib.rb_journal_close(self.state)
+        if self._locks is not None:
+            self._locks.close()
 
 
 def segment_files(directory: Path) -> list[Path]:

@@ -26,11 +26,6 @@ size_t rb_multicast_bytes(uint64_t capacity)
     return rb_records_bytes(capacity, RB_LINE_BYTES);
 }
 
-size_t rb_readers_bytes(void)
-{
-    return sizeof(rb_readers_shared);
-}
-
 int32_t rb_records_init(void *memory, size_t bytes, uint64_t capacity, uint32_t record_bytes,
                         const char *name)
 {
@@ -51,14 +46,6 @@ int32_t rb_records_init(void *memory, size_t bytes, uint64_t capacity, uint32_t 
 int32_t rb_multicast_init(void *memory, size_t bytes, uint64_t capacity, const char *name)
 {
     return rb_records_init(memory, bytes, capacity, RB_LINE_BYTES, name);
-}
-
-int32_t rb_readers_init(void *memory, size_t bytes, const char *name)
-{
-    if (bytes < sizeof(rb_readers_shared)) {
-        return RB_SIZE;
-    }
-    return rb_layout_init(memory, sizeof(rb_readers_shared), RB_KIND_READERS, RB_READERS_MAX, name);
 }
 
 static int32_t verify_ring(const void *ring, size_t bytes)
@@ -120,7 +107,10 @@ int32_t rb_records_writer_attach(rb_writer *writer, void *ring, size_t ring_byte
     writer->stamps = (uint64_t *)(writer->slots + capacity * writer->lines);
     writer->mask = capacity - 1;
     writer->gate_cached = 0;
+    writer->short_of = 0;
     writer->next = find_next(writer);
+    /* relaxed: for watchers only. */
+    rb_store_relaxed(&shared->writer_pid, (uint64_t)getpid());
     rb_multicast_announce(writer);
     return RB_OK;
 }
@@ -143,6 +133,16 @@ int32_t rb_multicast_writer_attach(rb_writer *writer, void *ring, size_t ring_by
         return status;
     }
     return rb_records_writer_attach(writer, ring, ring_bytes, readers, readers_bytes);
+}
+
+/* One wait, however often it looks in vain. */
+static void count_wait(rb_writer *writer, int is_short)
+{
+    if (is_short && !writer->short_of) {
+        /* relaxed: for watchers only. */
+        rb_store_relaxed(&writer->shared->waits, rb_load_relaxed(&writer->shared->waits) + 1);
+    }
+    writer->short_of = (uint64_t)is_short;
 }
 
 uint64_t rb_multicast_room(rb_writer *writer, uint64_t wanted)
@@ -169,7 +169,9 @@ uint64_t rb_multicast_room(rb_writer *writer, uint64_t wanted)
         gate = cursor < gate ? cursor : gate;
     }
     writer->gate_cached = gate;
-    return last < gate + capacity ? gate + capacity - last : 0;
+    uint64_t room = last < gate + capacity ? gate + capacity - last : 0;
+    count_wait(writer, room < wanted && room < capacity);
+    return room;
 }
 
 int64_t rb_multicast_offer(rb_writer *writer, const void *messages, int64_t count)
@@ -230,7 +232,11 @@ int32_t rb_records_reader_attach(rb_reader *reader, const void *ring, size_t rin
     reader->next = next;
     reader->gate = NULL;
     reader->readers = NULL;
+    reader->place = NULL;
+    reader->received = 0;
+    reader->lost = 0;
     reader->laps = 0;
+    reader->behind = 0;
     return RB_OK;
 }
 
@@ -241,16 +247,29 @@ int32_t rb_multicast_reader_attach(rb_reader *reader, const void *ring, size_t r
     return status != RB_OK ? status : rb_records_reader_attach(reader, ring, ring_bytes, next);
 }
 
-static rb_reader_slot *find_gate(rb_readers_shared *readers, const char *name)
+/* What watchers see of it. */
+static inline void show(rb_reader *reader)
 {
-    for (uint32_t i = 0; i < RB_READERS_MAX; i++) {
-        rb_reader_slot *slot = &readers->slots[i];
-        if (rb_load_acquire_u32(&slot->state) == RB_READER_GATING &&
-            strncmp(slot->name, name, sizeof slot->name) == 0) {
-            return slot;
-        }
+    rb_reader_slot *place = reader->place;
+    if (place == NULL) {
+        return;
     }
-    return NULL;
+    /* relaxed: counts, each by itself. */
+    rb_store_relaxed(&place->received, reader->received);
+    rb_store_relaxed(&place->lost, reader->lost);
+    rb_store_relaxed(&place->laps, reader->laps);
+    if (reader->gate == NULL) {
+        rb_store_relaxed(&place->cursor, reader->next - 1);
+    }
+}
+
+/* In the place of a dead one: its counts are ours. */
+static void go_on_counting(rb_reader *reader, rb_reader_slot *place)
+{
+    reader->place = place;
+    reader->received = rb_load_relaxed(&place->received);
+    reader->lost = rb_load_relaxed(&place->lost);
+    reader->laps = rb_load_relaxed(&place->laps);
 }
 
 int32_t rb_records_gate_attach(rb_reader *reader, const void *ring, size_t ring_bytes,
@@ -261,44 +280,38 @@ int32_t rb_records_gate_attach(rb_reader *reader, const void *ring, size_t ring_
     if (status != RB_OK) {
         return status;
     }
-    status = rb_layout_verify(readers, readers_bytes, RB_KIND_READERS);
+    status = rb_readers_verify(readers, readers_bytes, name);
     if (status != RB_OK) {
         return status;
     }
     rb_readers_shared *shared = readers;
-    if (name == NULL || name[0] == '\0' || strlen(name) >= sizeof shared->slots[0].name) {
-        return RB_USAGE;
-    }
     reader->readers = shared;
-    rb_reader_slot *slot = find_gate(shared, name);
+    rb_reader_slot *slot = rb_readers_find(shared, name, RB_READER_GATING);
     if (slot != NULL) {
         slot->pid = (uint32_t)getpid();
         reader->gate = slot;
         reader->next = rb_load_acquire(&slot->cursor) + 1;
+        go_on_counting(reader, slot);
         return RB_OK;
     }
-    for (uint32_t i = 0; i < RB_READERS_MAX; i++) {
-        slot = &shared->slots[i];
-        if (!rb_compare_exchange_u32(&slot->state, RB_READER_FREE, RB_READER_OPENING)) {
-            continue;
-        }
-        memset(slot->name, 0, sizeof slot->name);
-        memcpy(slot->name, name, strlen(name));
-        slot->pid = (uint32_t)getpid();
-        /* The writer waits for `cursor` from its next look at the gates on; what it overwrites
-         * until then is lapped, see rb_multicast_held. */
-        uint64_t oldest = rb_multicast_oldest(reader);
-        uint64_t first = start > oldest ? start : oldest;
-        rb_store_release(&slot->cursor, first - 1);
-        /* M9 release; pairs with M8. */
-        rb_store_release_u32(&slot->state, RB_READER_GATING);
-        /* M14 full fence; pairs with M13 in rb_multicast_room. */
-        rb_fence_seq_cst();
-        reader->gate = slot;
-        reader->next = first;
-        return RB_OK;
+    slot = rb_readers_claim(shared, name);
+    if (slot == NULL) {
+        return RB_FULL;
     }
-    return RB_FULL;
+    /* The writer waits for `cursor` from its next look at the gates on; what it overwrites until
+     * then is lapped, see rb_multicast_held. */
+    uint64_t oldest = rb_multicast_oldest(reader);
+    uint64_t first = start > oldest ? start : oldest;
+    rb_store_release(&slot->cursor, first - 1);
+    /* M9 release; pairs with M8. */
+    rb_store_release_u32(&slot->state, RB_READER_GATING);
+    /* M14 full fence; pairs with M13 in rb_multicast_room. */
+    rb_fence_seq_cst();
+    reader->gate = slot;
+    reader->next = first;
+    reader->place = slot;
+    show(reader);
+    return RB_OK;
 }
 
 int32_t rb_multicast_gate_attach(rb_reader *reader, const void *ring, size_t ring_bytes,
@@ -332,6 +345,40 @@ void rb_multicast_gate_close(rb_reader *reader)
     if (reader->gate != NULL) {
         rb_store_release_u32(&reader->gate->state, RB_READER_FREE);
         reader->gate = NULL;
+        reader->place = NULL;
+    }
+}
+
+int64_t rb_readers_join(rb_reader *reader, void *readers, size_t readers_bytes, const char *name)
+{
+    int32_t status = rb_readers_verify(readers, readers_bytes, name);
+    if (status != RB_OK) {
+        return status;
+    }
+    if (reader->gate != NULL) {
+        return RB_USAGE;
+    }
+    rb_readers_shared *shared = readers;
+    rb_reader_slot *slot = rb_readers_find(shared, name, RB_READER_LOSSY);
+    if (slot != NULL) {
+        slot->pid = (uint32_t)getpid();
+    } else {
+        slot = rb_readers_claim(shared, name);
+    }
+    if (slot == NULL) {
+        return RB_FULL;
+    }
+    reader->place = slot;
+    show(reader);
+    rb_store_release_u32(&slot->state, RB_READER_LOSSY);
+    return slot - shared->slots;
+}
+
+void rb_readers_leave(rb_reader *reader)
+{
+    if (reader->place != NULL && reader->gate == NULL) {
+        rb_store_release_u32(&reader->place->state, RB_READER_FREE);
+        reader->place = NULL;
     }
 }
 
@@ -379,7 +426,9 @@ static inline __attribute__((always_inline)) int64_t poll_records(rb_reader *rea
         int64_t got = copy_out(words, next, to + skipped, bytes);
         if (got != 1) {
             if (got < 0 && count == 0) {
-                reader->laps++;
+                reader->laps += reader->behind == 0;
+                reader->behind = 1;
+                show(reader);
                 return got;
             }
             break;
@@ -389,6 +438,11 @@ static inline __attribute__((always_inline)) int64_t poll_records(rb_reader *rea
         next++;
     }
     reader->next = next;
+    if (count > 0) {
+        reader->received += (uint64_t)count;
+        reader->behind = 0;
+        show(reader);
+    }
     return count;
 }
 
@@ -437,7 +491,19 @@ int64_t rb_records_ready(const rb_reader *reader, int64_t limit)
 
 void rb_multicast_seek(rb_reader *reader, uint64_t next)
 {
+    if (reader->behind && next > reader->next) {
+        reader->lost += next - reader->next;
+        reader->behind = 0;
+    }
     reader->next = next;
+    show(reader);
+}
+
+void rb_multicast_took(rb_reader *reader, uint64_t count)
+{
+    reader->next += count;
+    reader->received += count;
+    show(reader);
 }
 
 uint64_t rb_multicast_wanted(const rb_reader *reader)
@@ -480,6 +546,26 @@ uint64_t rb_multicast_laps(const rb_reader *reader)
     return reader->laps;
 }
 
+uint64_t rb_multicast_received(const rb_reader *reader)
+{
+    return reader->received;
+}
+
+uint64_t rb_multicast_lost(const rb_reader *reader)
+{
+    return reader->lost;
+}
+
+uint64_t rb_multicast_waits(const void *ring)
+{
+    return rb_load_relaxed(&((const rb_multicast_shared *)ring)->waits);
+}
+
+uint64_t rb_multicast_writer_pid(const void *ring)
+{
+    return rb_load_relaxed(&((const rb_multicast_shared *)ring)->writer_pid);
+}
+
 uint64_t rb_multicast_stamp(const rb_reader *reader, uint64_t sequence)
 {
     /* relaxed: a measurement, checked for plausibility by its reader. */
@@ -488,44 +574,13 @@ uint64_t rb_multicast_stamp(const rb_reader *reader, uint64_t sequence)
 
 void rb_multicast_release(rb_reader *reader, uint64_t sequence)
 {
-    reader->next = sequence + 1;
+    if (!reader->behind && sequence >= reader->next) {
+        rb_multicast_took(reader, sequence + 1 - reader->next);
+    } else {
+        rb_multicast_seek(reader, sequence + 1);
+    }
     if (reader->gate != NULL) {
         /* M11 release; pairs with M10 in rb_multicast_room. */
         rb_store_release(&reader->gate->cursor, sequence);
     }
-}
-
-int32_t rb_readers_get(const void *readers, uint32_t n, char *name, uint64_t *cursor, uint32_t *pid)
-{
-    const rb_readers_shared *shared = readers;
-    if (n >= RB_READERS_MAX) {
-        return RB_USAGE;
-    }
-    const rb_reader_slot *slot = &shared->slots[n];
-    if (rb_load_acquire_u32(&slot->state) != RB_READER_GATING) {
-        return 0;
-    }
-    memcpy(name, slot->name, sizeof slot->name);
-    *cursor = rb_load_acquire(&slot->cursor);
-    *pid = slot->pid;
-    return 1;
-}
-
-int32_t rb_readers_used(const void *readers, uint32_t n)
-{
-    const rb_readers_shared *shared = readers;
-    if (n >= RB_READERS_MAX) {
-        return RB_USAGE;
-    }
-    return rb_load_acquire_u32(&shared->slots[n].state) != RB_READER_FREE;
-}
-
-int32_t rb_readers_reclaim(void *readers, uint32_t n)
-{
-    rb_readers_shared *shared = readers;
-    if (n >= RB_READERS_MAX) {
-        return RB_USAGE;
-    }
-    rb_store_release_u32(&shared->slots[n].state, RB_READER_FREE);
-    return RB_OK;
 }

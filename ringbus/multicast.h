@@ -21,6 +21,12 @@
  * `granted` knows from which sequence on (rb_multicast_safe) nothing is overwritten before its own
  * release. M13 and M14 are the two halves of that handshake.
  *
+ * What a reader has received, lost and how often it was overtaken it counts for itself, and shows
+ * to watchers once a poll in its place: a gating reader in its gate, a lossy one in a table of its
+ * own (rb_readers_join), which is of the same kind but of which the writer knows nothing. The
+ * writer counts in its own line how often gates kept it waiting. So nobody pays for another's
+ * statistics.
+ *
  * Who: writer functions from one thread of one process; a reader handle from one thread; any number
  * of handles. Progress: the writer is wait-free but for gating readers, whose room is a return
  * value; readers are wait-free per poll. Crash: a dead writer leaves at most one slot marked busy,
@@ -36,11 +42,11 @@
 #include "ringbus/atomics.h"
 #include "ringbus/layout.h"
 #include "ringbus/messages.h"
+#include "ringbus/readers.h"
 #include "ringbus/status.h"
 
 #define RB_MULTICAST_CAPACITY_MIN 8u
 #define RB_MULTICAST_CAPACITY_MAX (1u << 28)
-#define RB_READERS_MAX 64u
 /* The writer asks for the line of a slot this many messages before it writes it: readers have it,
  * and to get it back from a distant CPU takes as long as ten messages. */
 #define RB_MULTICAST_AHEAD 16u
@@ -49,12 +55,6 @@
 /* A slot that is being written holds its new sequence with this bit set. */
 #define RB_SEQUENCE_BUSY (UINT64_C(1) << 63)
 
-enum rb_reader_state {
-    RB_READER_FREE = 0,
-    RB_READER_OPENING = 1, /* claimed, cursor not yet valid */
-    RB_READER_GATING = 2,
-};
-
 /* In shared memory: this, then `capacity` records of layout.record_bytes, then `capacity` stamps.
  */
 typedef struct rb_multicast_shared {
@@ -62,20 +62,9 @@ typedef struct rb_multicast_shared {
     RB_ALIGNED uint64_t
         tail;         /* owner: writer; last sequence published, at least; read by anybody */
     uint64_t granted; /* owner: writer; last sequence it may write before it looks at the gates */
+    uint64_t waits;   /* owner: writer; times that gates left it less room than it wanted */
+    uint64_t writer_pid; /* owner: writer; the last one */
 } rb_multicast_shared;
-
-typedef struct rb_reader_slot {
-    RB_ALIGNED uint64_t
-        cursor;     /* owner: the reader; last sequence it is done with; read by the writer */
-    uint32_t state; /* enum rb_reader_state */
-    uint32_t pid;
-    char name[32];
-} rb_reader_slot;
-
-typedef struct rb_readers_shared {
-    rb_layout layout;
-    rb_reader_slot slots[RB_READERS_MAX];
-} rb_readers_shared;
 
 /* cffi: struct rb_writer */
 typedef struct rb_writer {
@@ -84,6 +73,7 @@ typedef struct rb_writer {
     uint64_t lines;       /* of a record */
     uint64_t next;        /* sequence of the next message */
     uint64_t gate_cached; /* lowest cursor of the gating readers, as last seen */
+    uint64_t short_of;    /* the last look at the gates found less room than was wanted */
     uint64_t *stamps;
     rb_multicast_shared *shared;
     rb_readers_shared *readers;
@@ -99,15 +89,17 @@ typedef struct rb_reader {
     const rb_multicast_shared *shared;
     rb_reader_slot *gate; /* NULL: lossy */
     const rb_readers_shared *readers;
-    uint64_t laps; /* times that it was overtaken */
+    rb_reader_slot *place; /* where it shows what follows; NULL: nowhere */
+    uint64_t received;
+    uint64_t lost;
+    uint64_t laps;   /* times that it was overtaken */
+    uint64_t behind; /* overtaken, and not yet where the ring goes on */
 } rb_reader;
 
 /* cffi: begin */
 /* Bytes of a ring of `capacity` slots (a power of two, 8..2^28); 0 if it is not. */
 size_t rb_multicast_bytes(uint64_t capacity);
-size_t rb_readers_bytes(void);
 int32_t rb_multicast_init(void *memory, size_t bytes, uint64_t capacity, const char *name);
-int32_t rb_readers_init(void *memory, size_t bytes, const char *name);
 
 /* The same for records of `record_bytes`, a multiple of 64 up to 65536. */
 size_t rb_records_bytes(uint64_t capacity, uint32_t record_bytes);
@@ -163,8 +155,10 @@ int64_t rb_multicast_poll(rb_reader *reader, void *out, int64_t limit);
 /* Copies the one message `sequence`. 1; 0 if it is not there yet; RB_LAPPED if no longer; RB_USAGE:
  * 0. */
 int64_t rb_multicast_get(const rb_reader *reader, uint64_t sequence, void *out);
-/* Sets the sequence that is wanted next. */
+/* Sets the sequence that is wanted next; of one that was overtaken, what is left out is lost. */
 void rb_multicast_seek(rb_reader *reader, uint64_t next);
+/* Goes on behind `count` messages that were got in another way: in place, or from a file. */
+void rb_multicast_took(rb_reader *reader, uint64_t count);
 uint64_t rb_multicast_wanted(const rb_reader *reader);
 /* Last published sequence, at least. */
 uint64_t rb_multicast_tail(const rb_reader *reader);
@@ -172,18 +166,21 @@ uint64_t rb_multicast_tail(const rb_reader *reader);
 uint64_t rb_multicast_oldest(const rb_reader *reader);
 uint64_t rb_multicast_capacity(const rb_reader *reader);
 uint64_t rb_multicast_laps(const rb_reader *reader);
+uint64_t rb_multicast_received(const rb_reader *reader);
+uint64_t rb_multicast_lost(const rb_reader *reader);
+/* How often gates kept the writer waiting, and the process of the last writer, 0 before the first.
+ */
+uint64_t rb_multicast_waits(const void *ring);
+uint64_t rb_multicast_writer_pid(const void *ring);
 /* When `sequence` was published, ns, as far as known (see rb_lane_note). */
 uint64_t rb_multicast_stamp(const rb_reader *reader, uint64_t sequence);
 /* Gating: done with everything up to and including `sequence`. */
 void rb_multicast_release(rb_reader *reader, uint64_t sequence);
-/* Gate n of RB_READERS_MAX as a watcher sees it: 1 and its name, cursor and pid, or 0 if it is
- * free. */
-int32_t rb_readers_get(const void *readers, uint32_t n, char *name, uint64_t *cursor,
-                       uint32_t *pid);
-/* Whether gate n is in use, being opened included. */
-int32_t rb_readers_used(const void *readers, uint32_t n);
-/* Frees gate n, whose process is known to be dead. */
-int32_t rb_readers_reclaim(void *readers, uint32_t n);
+/* A lossy reader shows its statistics in `readers`, a table that has no gates: in the place called
+ * `name`, a dead one's if there is one of that name. Returns which; RB_FULL, RB_USAGE. */
+int64_t rb_readers_join(rb_reader *reader, void *readers, size_t readers_bytes, const char *name);
+/* Gives that place back. */
+void rb_readers_leave(rb_reader *reader);
 /* cffi: end */
 
 /* Gating reader: message `sequence` in place, NULL while it is not there. Valid until released, if

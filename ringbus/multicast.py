@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ringbus._ringbus import ffi, lib
+from ringbus.lock import GATES, LOSSY, PUBLISHER, ByteLocks
 from ringbus.memory import Memory
 from ringbus.messages import MESSAGE
+from ringbus.places import Place, Places, create_readers, places
+from ringbus.segment import Segment
 from ringbus.status import UsageError, check
-
-READERS_MAX = 64
 
 
 def multicast_bytes(capacity: int) -> int:
@@ -27,7 +28,7 @@ def multicast_bytes(capacity: int) -> int:
 
 
 def readers_bytes() -> int:
-    """Bytes of the structure in which gating readers keep their cursors."""
+    """Bytes of the table in which readers have their places."""
     return int(lib.rb_readers_bytes())
 
 
@@ -35,36 +36,80 @@ def create_multicast(ring: Memory, readers: Memory, capacity: int, name: str) ->
     """Lay out an empty ring and its readers in zeroed memory."""
     raw = name.encode()
     check(lib.rb_multicast_init(ring.address, ring.size, capacity, raw), f"ring {name}")
-    check(lib.rb_readers_init(readers.address, readers.size, raw), f"readers of {name}")
+    create_readers(readers, name)
 
 
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """A gating reader as a watcher sees it; `cursor` is the last sequence that it is done with."""
-
-    name: str
-    cursor: int
-    pid: int
-
-
-def gates(readers: Memory) -> list[Gate]:
+def gates(readers: Memory) -> list[Place]:
     """All gating readers. Thread: any, while they work."""
-    out = []
-    name, cursor, pid = ffi.new("char[33]"), ffi.new("uint64_t *"), ffi.new("uint32_t *")
-    for n in range(READERS_MAX):
-        if check(lib.rb_readers_get(readers.address, n, name, cursor, pid)) == 1:
-            out.append(Gate(ffi.string(name).decode(), cursor[0], pid[0]))
-    return out
+    return list(places(readers).values())
+
+
+def lock_writer(ring: Memory) -> ByteLocks | None:
+    """Become the one that may write a ring, for as long as the lock is open; C knows nothing of it.
+
+    Returns: the lock, which the kernel frees with the process; None for private memory.
+    Raises: UsageError: another process, or another writer of this one, has it.
+    """
+    if not isinstance(ring, Segment):
+        return None
+    locks = ByteLocks(ring.path)
+    if not locks.take(PUBLISHER):
+        locks.close()
+        pid = Reader(ring).writer_pid
+        raise UsageError(f"shared memory {ring.name} has a publisher already, process {pid}")
+    return locks
+
+
+def show_reader(reader: object, table: Segment, name: str) -> ByteLocks:
+    """Let a lossy reader's statistics be seen in `table`, for as long as the lock is open.
+
+    Args: reader: the C reader, as a cffi pointer.
+    Raises: UsageError: one of that name is alive; CapacityError: 64 are.
+    Thread: the reader's. Source: rb_readers_join.
+    """
+    locks = ByteLocks(table.path)
+
+    def join() -> int:
+        raw = name.encode()
+        return check(lib.rb_readers_join(reader, table.address, table.size, raw), f"reader {name}")
+
+    try:
+        Places(locks, table, LOSSY).take(name, join)
+    except BaseException:
+        locks.close()
+        raise
+    return locks
+
+
+def lock_gate(readers: Memory, name: str, attach: Callable[[], int]) -> ByteLocks | None:
+    """Become the gating reader `name`; a dead one's gate stays shut until its successor comes.
+
+    Args: attach: opens the gate in C and returns its number.
+    Returns: the lock, free with the process; None for private memory.
+    Raises: UsageError: one of that name is alive; CapacityError: 64 gating readers are there.
+    """
+    if not isinstance(readers, Segment):
+        attach()
+        return None
+    locks = ByteLocks(readers.path)
+    try:
+        Places(locks, readers, GATES, keeps=True).take(name, attach)
+    except BaseException:
+        locks.close()
+        raise
+    return locks
 
 
 class Writer:
     """The one writer of a ring, for Python users; the exchange's is the publisher, in C.
 
+    Raises: UsageError: a segment has one already.
     Thread: one. Source: ringbus/multicast.h.
     """
 
     def __init__(self, ring: Memory, readers: Memory) -> None:
         self._memory = (ring, readers)
+        self._locks = lock_writer(ring)
         self.handle = ffi.new("rb_writer *")
         check(
             lib.rb_multicast_writer_attach(
@@ -89,6 +134,17 @@ class Writer:
         # from_buffer takes 90 ns and array.ctypes.data 700 or more (AMD EPYC, 2026-11).
         pointer = ffi.from_buffer(messages)
         return check(lib.rb_multicast_offer(self.handle, pointer, len(messages)), "ring")
+
+    def close(self) -> None:
+        """Let another one write."""
+        if self._locks is not None:
+            self._locks.close()
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self.close()
 
 
 class Reader:
@@ -135,6 +191,30 @@ class Reader:
         """Times that this reader was overtaken."""
         return int(lib.rb_multicast_laps(self.handle))
 
+    @property
+    def received(self) -> int:
+        """Messages that it has got."""
+        return int(lib.rb_multicast_received(self.handle))
+
+    @property
+    def lost(self) -> int:
+        """Messages that it left out when it was overtaken."""
+        return int(lib.rb_multicast_lost(self.handle))
+
+    @property
+    def waits(self) -> int:
+        """Times that gating readers kept the writer waiting."""
+        return int(lib.rb_multicast_waits(self._memory.address))
+
+    @property
+    def writer_pid(self) -> int:
+        """Process of the last writer, 0 before the first."""
+        return int(lib.rb_multicast_writer_pid(self._memory.address))
+
+    def show(self, table: Segment, name: str) -> None:
+        """Let watchers see its statistics in `table`. Raises: as show_reader."""
+        self._shown = show_reader(self.handle, table, name)
+
     def seek(self, sequence: int) -> None:
         """Want `sequence` next: after a gap, `oldest`."""
         if sequence < 1:
@@ -159,18 +239,24 @@ class GatingReader(Reader):
     """A reader that the writer waits for: what it has not released is not overwritten.
 
     Args: name: of its place, which it keeps if its process dies and another attaches.
-    Raises: CapacityError: 64 gating readers are there already.
+    Raises: UsageError: one of that name is at work; CapacityError: 64 gating readers are there.
     """
 
     def __init__(self, ring: Memory, readers: Memory, name: str) -> None:
         super().__init__(ring)
         self._readers = readers
-        check(
-            lib.rb_multicast_gate_attach(
-                self.handle, ring.address, ring.size, readers.address, readers.size, name.encode()
-            ),
-            f"gating reader {name}",
-        )
+
+        def attach() -> int:
+            check(
+                lib.rb_multicast_gate_attach(
+                    *(self.handle, ring.address, ring.size, readers.address, readers.size),
+                    name.encode(),
+                ),
+                f"gating reader {name}",
+            )
+            return int(lib.rb_multicast_gate(self.handle))
+
+        self._locks = lock_gate(readers, name, attach)
 
     def release(self, sequence: int | None = None) -> None:
         """Be done with everything up to `sequence`, by default with all that was polled."""
@@ -180,3 +266,5 @@ class GatingReader(Reader):
     def close(self) -> None:
         """Give the place up: the writer no longer waits."""
         lib.rb_multicast_gate_close(self.handle)
+        if self._locks is not None:
+            self._locks.close()

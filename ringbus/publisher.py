@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ringbus._ringbus import ffi, lib
-from ringbus.attachment import PUBLISHER, PUBLISHER_BELL, Attachment, Handle
+from ringbus.attachment import PUBLISHER_BELL, Attachment, Handle
 from ringbus.idle import Idle
+from ringbus.lock import PUBLISHER
 from ringbus.status import UsageError, check
 
 # Who waits looks up this often, should the one who was to wake it have died.
@@ -120,7 +121,7 @@ class Publisher(Handle):
         return done - first
 
     def _free_the_dead(self) -> int:
-        with self._attachment.administer(self._locks):
+        with self._locks.administer():
             freed = self._attachment.reclaim(self._locks)
         self._reclaimed += freed
         return freed

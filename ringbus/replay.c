@@ -154,7 +154,7 @@ int64_t rb_replay_poll(rb_replay *replay, void *out, int64_t limit)
     int64_t most = limit < (int64_t)RB_REPLAY_BATCH ? limit : (int64_t)RB_REPLAY_BATCH;
     int64_t got = read_file(replay, replay->reader.next, out, most);
     if (got > 0) {
-        replay->reader.next += (uint64_t)got;
+        rb_multicast_took(&replay->reader, (uint64_t)got);
         replay->from_files += (uint64_t)got;
         return got;
     }
@@ -175,6 +175,11 @@ int64_t rb_replay_get(rb_replay *replay, uint64_t sequence, void *out)
     }
     int64_t got = read_file(replay, sequence, out, 1);
     return got == 0 ? ring : got;
+}
+
+void *rb_replay_reader(rb_replay *replay)
+{
+    return &replay->reader;
 }
 
 uint64_t rb_replay_next(const rb_replay *replay)

@@ -39,6 +39,8 @@ int64_t rb_replay_poll(rb_replay *replay, void *out, int64_t limit);
 /* Copies the one message `sequence`, from wherever it is, without moving. 1; 0: it is nowhere yet;
  * RB_LAPPED: gone from the ring, and not whole in the files. */
 int64_t rb_replay_get(rb_replay *replay, uint64_t sequence, void *out);
+/* Its reader of the ring, for rb_readers_join. */
+void *rb_replay_reader(rb_replay *replay);
 uint64_t rb_replay_next(const rb_replay *replay);
 uint64_t rb_replay_from_files(const rb_replay *replay);
 /* Messages published that this reader has not had yet; 0 without a ring. */

@@ -37,6 +37,9 @@ int32_t rb_ring_init(void *memory, size_t bytes, uint64_t capacity, uint64_t pay
         status = rb_readers_init(&shared->readers, sizeof shared->readers, name);
     }
     if (status == RB_OK) {
+        status = rb_readers_init(&shared->lossy, sizeof shared->lossy, name);
+    }
+    if (status == RB_OK) {
         status = rb_bells_init(&shared->bells, sizeof shared->bells, name);
     }
     if (status != RB_OK) {
@@ -78,6 +81,9 @@ int32_t rb_ring_verify(const void *memory, size_t bytes)
         status = rb_layout_verify(&shared->readers, sizeof shared->readers, RB_KIND_READERS);
     }
     if (status == RB_OK) {
+        status = rb_layout_verify(&shared->lossy, sizeof shared->lossy, RB_KIND_READERS);
+    }
+    if (status == RB_OK) {
         status = rb_layout_verify(&shared->bells, sizeof shared->bells, RB_KIND_BELLS);
     }
     return status;
@@ -101,6 +107,11 @@ const char *rb_ring_type(const void *memory)
 void *rb_ring_readers(void *memory)
 {
     return &((rb_ring_shared *)memory)->readers;
+}
+
+void *rb_ring_lossy(void *memory)
+{
+    return &((rb_ring_shared *)memory)->lossy;
 }
 
 void *rb_ring_bells(void *memory)

@@ -1,7 +1,7 @@
 /*
  * Ring: everything that programs need to share one stream of records, in one segment.
  *
- *     header, text of the record's type | gates of readers | bells | multicast ring
+ *     header, text of the record's type | gates | lossy readers | bells | multicast ring
  *
  * The parts are the structures of multicast.h and idle.h, each with its own layout; this is only
  * where they lie. Laid out once, the outer layout last, so that who attaches meanwhile is told that
@@ -24,7 +24,8 @@ typedef struct rb_ring_shared {
     rb_layout layout; /* capacity and record_bytes are those of the multicast ring */
     RB_ALIGNED uint64_t payload_bytes;
     RB_ALIGNED char type[RB_RING_TYPE_BYTES]; /* as the language of the users writes it */
-    rb_readers_shared readers;
+    rb_readers_shared readers;                /* gates */
+    rb_readers_shared lossy;                  /* who only shows its statistics */
     rb_bells_shared bells;
 } rb_ring_shared;
 
@@ -45,6 +46,7 @@ uint64_t rb_ring_capacity(const void *memory);
 uint64_t rb_ring_payload_bytes(const void *memory);
 const char *rb_ring_type(const void *memory);
 void *rb_ring_readers(void *memory);
+void *rb_ring_lossy(void *memory);
 void *rb_ring_bells(void *memory);
 void *rb_ring_stream(void *memory);
 size_t rb_ring_stream_bytes(const void *memory);

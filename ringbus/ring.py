@@ -6,6 +6,7 @@ promises, and how, by examples.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,9 +14,10 @@ from numpy.typing import DTypeLike
 
 from ringbus._ringbus import lib
 from ringbus.attachment import Attachment, type_text
-from ringbus.multicast import Gate
+from ringbus.backing import Backing, Mapped, mapped
+from ringbus.places import Place
 from ringbus.publisher import Publisher
-from ringbus.segment import DIRECTORY, Segment, segment_name, unlink
+from ringbus.segment import Segment, segment_name, segment_path, unlink
 from ringbus.status import LayoutError, UsageError, check
 from ringbus.subscriber import OnGap, Start, Subscriber
 
@@ -33,14 +35,29 @@ def ring_segment(name: str) -> str:
     return segment_name(name, PART)
 
 
+class BackingWarning(UserWarning):
+    """A ring's memory is not of the kind that was wished for; the text says why."""
+
+
+def _warn(unmet: tuple[str, ...]) -> None:
+    for text in unmet:
+        warnings.warn(text, BackingWarning, stacklevel=3)
+
+
 @dataclass(frozen=True, slots=True)
 class RingStatistics:
-    """A ring at one moment: last sequence, records it holds at most, publisher's process or 0."""
+    """A ring at one moment: last sequence, records it holds at most, publisher's process or 0.
+
+    `gates` are the subscribers that it waits for and `waits` how often they made it wait; `lossy`
+    are the others, of which 64 can be seen.
+    """
 
     tail: int
     capacity: int
     publisher_pid: int
-    gates: tuple[Gate, ...]
+    gates: tuple[Place, ...]
+    lossy: tuple[Place, ...]
+    waits: int
 
 
 class Ring:
@@ -54,12 +71,21 @@ class Ring:
         self._attachment = attachment
 
     @classmethod
-    def create(cls, name: str, dtype: DTypeLike, capacity: int = 1024, mode: int = 0o600) -> Ring:
+    def create(
+        cls,
+        name: str,
+        dtype: DTypeLike,
+        capacity: int = 1024,
+        mode: int = 0o600,
+        backing: Backing | None = None,
+    ) -> Ring:
         """Make a ring and map it.
 
         Args: name: 1 to 24 letters, digits, '-' and '_'; dtype: of a record, without Python
-        objects; capacity: records, a power of two in 8..2^28; mode: permissions.
-        Raises: UsageError; LayoutError: it exists already, or there is no memory for it.
+        objects; capacity: records, a power of two in 8..2^28; mode: permissions; backing:
+        what its memory is to be made of. What is wished for and cannot be had is a BackingWarning.
+        Raises: UsageError; LayoutError: it exists already, or there is no memory for it;
+        BackingError: not of the kind that is required.
         """
         segment = ring_segment(name)
         kind = np.dtype(dtype)
@@ -69,9 +95,11 @@ class Ring:
             raise UsageError(f"a record has 1 to {PAYLOAD_BYTES_MAX} bytes, not {kind.itemsize}")
         if size == 0:
             raise UsageError(f"capacity {capacity}: a power of two in 8..268435456 is needed")
-        if (DIRECTORY / segment).exists():
+        if segment_path(segment).exists():
             raise LayoutError(f"ring {name} exists already: attach to it, or Ring.remove it first")
-        with Segment.create(segment, size, mode) as memory:
+        backing = backing or Backing()
+        # Locked where it is used: below, and in whoever attaches.
+        with Segment.create(segment, size, mode, backing.without("lock")) as memory:
             try:
                 check(
                     lib.rb_ring_init(
@@ -79,20 +107,26 @@ class Ring:
                     ),
                     f"ring {name}",
                 )
+                ring = cls.attach(name, kind, backing)
             except BaseException:
                 unlink(segment)
                 raise
-        return cls.attach(name, kind)
+        _warn(memory.unmet)
+        return ring
 
     @classmethod
-    def attach(cls, name: str, dtype: DTypeLike | None = None) -> Ring:
+    def attach(
+        cls, name: str, dtype: DTypeLike | None = None, backing: Backing | None = None
+    ) -> Ring:
         """Map a ring that somebody made.
 
-        Args: dtype: what its records must be; None: whatever they are.
+        Args: dtype: what its records must be, None for whatever they are; backing: whether to
+        prefault and to lock them in this process.
         Raises: NotFoundError: there is none; LayoutError: something else lies there, or records of
-        another dtype.
+        another dtype; BackingError: they cannot be locked.
         """
-        attachment = Attachment(ring_segment(name), name)
+        attachment = Attachment(ring_segment(name), name, backing)
+        _warn(attachment.unmet)
         if dtype is not None and np.dtype(dtype) != attachment.dtype:
             attachment.close()
             raise LayoutError(
@@ -125,6 +159,11 @@ class Ring:
         """What a record takes of the ring: with its sequence, whole cache lines."""
         return self._attachment.record_bytes
 
+    @property
+    def memory(self) -> Mapped | None:
+        """What this process has got of its memory; None: the kernel does not say."""
+        return mapped(self._attachment.path)
+
     def publisher(self) -> Publisher:
         """Become its publisher, or that of a dead one's successor, behind its last whole record.
 
@@ -153,14 +192,16 @@ class Ring:
     def statistics(self) -> RingStatistics:
         """How it is."""
         it = self._attachment
-        return RingStatistics(it.tail(), it.capacity, it.publisher_pid(), it.gates())
+        return RingStatistics(
+            *(it.tail(), it.capacity, it.publisher_pid()), it.gates(), it.shown(), it.waits()
+        )
 
     def close(self) -> None:
         """Close its publisher and subscribers of this process, and unmap."""
         self._attachment.close()
 
     def __reduce__(self) -> tuple[object, ...]:
-        return Ring.attach, (self.name, self.dtype)
+        return Ring.attach, (self.name, self.dtype, self._attachment.backing)
 
     def __enter__(self) -> Ring:
         return self

@@ -35,6 +35,17 @@ class LayoutError(RingbusError):
     """Shared memory or a file does not hold what was expected there."""
 
 
+class BackingError(LayoutError):
+    """The host does not give memory of the kind that is wanted; the text says how to allow it.
+
+    `wish` is the setting that could not be met: pages, numa_node or lock.
+    """
+
+    def __init__(self, text: str, wish: str) -> None:
+        super().__init__(text)
+        self.wish = wish
+
+
 class Lapped(RingbusError):
     """The writer overtook this reader; what was missed can be fetched from a journal.
 

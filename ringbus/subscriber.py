@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -14,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ringbus._ringbus import ffi, lib
-from ringbus.attachment import GATES, Attachment, Handle
-from ringbus.multicast import READERS_MAX
+from ringbus.attachment import Attachment, Handle
 from ringbus.publisher import LOOK_S
 from ringbus.status import CapacityError, Lapped, UsageError, check
 
@@ -60,7 +60,6 @@ class Subscriber(Handle):
         self._reader = ffi.new("rb_reader *")
         self._gating = gating
         self._skips = on_gap == "skip"
-        self._received = self._lost = 0
         self._first = 0
         self._pending = False
         self._executor: ThreadPoolExecutor | None = None
@@ -77,6 +76,7 @@ class Subscriber(Handle):
                 self._open_gate(name, first, newest=start == "newest")
             else:
                 lib.rb_multicast_seek(self._reader, first)
+                self._show()
         except BaseException:
             self.close()
             raise
@@ -91,21 +91,17 @@ class Subscriber(Handle):
     def _open_gate(self, name: str, first: int, newest: bool) -> None:
         """Take the gate of that name over from a dead one, or open it."""
         attachment, locks = self._attachment, self._locks
-        with attachment.administer(locks):
-            successor = self._succeeds(name)
-            try:
-                self._attach_gate(name, first)
-            except CapacityError:
-                attachment.reclaim(locks)
-                self._attach_gate(name, first)
-            locks.take(GATES + int(lib.rb_multicast_gate(self._reader)))
+        places = attachment.gate_places(locks)
+        successor = places.take(name, lambda: self._attach_gate(name, first))
+        with locks.administer():
             self._idle = attachment.claim_bell(locks)
         self._safe = int(lib.rb_multicast_safe(self._reader))
         if newest and not successor and self._safe > self.next:
             # Published while the gate was opened: only from here on nothing can be lost.
+            lib.rb_multicast_seek(self._reader, self._safe)
             self._release(self._safe - 1)
 
-    def _attach_gate(self, name: str, first: int) -> None:
+    def _attach_gate(self, name: str, first: int) -> int:
         stream, readers = self._attachment.stream, self._attachment.readers
         check(
             lib.rb_records_gate_attach(
@@ -119,20 +115,21 @@ class Subscriber(Handle):
             ),
             f"gating subscriber {name}",
         )
+        return int(lib.rb_multicast_gate(self._reader))
 
-    def _succeeds(self, name: str) -> bool:
-        """Whether there is a dead one's gate of that name. Raises: UsageError: it is alive."""
-        found, cursor, pid = ffi.new("char[33]"), ffi.new("uint64_t *"), ffi.new("uint32_t *")
-        for n in range(READERS_MAX):
-            if lib.rb_readers_get(self._attachment.readers.address, n, found, cursor, pid) != 1:
-                continue
-            if ffi.string(found).decode() == name:
-                if self._locks.held(GATES + n):
-                    raise UsageError(
-                        f"gating subscriber {name} is at work already, process {pid[0]}"
-                    )
-                return True
-        return False
+    def _show(self) -> None:
+        """Let others see what this one does, if there is a place to show it."""
+        table = self._attachment.lossy
+
+        def join() -> int:
+            name = f"{os.getpid()}-{os.urandom(8).hex()}"
+            return check(
+                lib.rb_readers_join(self._reader, table.address, table.size, name.encode()),
+                "subscriber",
+            )
+
+        with contextlib.suppress(CapacityError):
+            self._attachment.lossy_places(self._locks).take("", join)
 
     @property
     def next(self) -> int:
@@ -192,7 +189,7 @@ class Subscriber(Handle):
             return self._empty
         # Behind `safe` the gate holds: nothing here can be overwritten.
         check(count, f"ring {self._attachment.name}")
-        lib.rb_multicast_seek(self._reader, wanted + count)
+        lib.rb_multicast_took(self._reader, count)
         index = (wanted - 1) % self._attachment.capacity
         return self._taken(wanted, self._attachment.records[index : index + count])
 
@@ -236,8 +233,8 @@ class Subscriber(Handle):
     def statistics(self) -> SubscriberStatistics:
         """What it did so far."""
         return SubscriberStatistics(
-            received=self._received,
-            lost=self._lost,
+            received=int(lib.rb_multicast_received(self._reader)),
+            lost=int(lib.rb_multicast_lost(self._reader)),
             laps=int(lib.rb_multicast_laps(self._reader)),
             parks=self._idle.parks if self._idle else 0,
             lag=max(0, self.tail - self.next + 1),
@@ -257,7 +254,6 @@ class Subscriber(Handle):
 
     def _taken(self, first: int, batch: Batch) -> Batch:
         self._first = first
-        self._received += len(batch)
         self._pending = self._gating
         return batch
 
@@ -266,7 +262,6 @@ class Subscriber(Handle):
         if status != LAPPED:
             check(status, f"ring {self._attachment.name}")
         oldest = int(lib.rb_multicast_oldest(self._reader))
-        self._lost += oldest - wanted
         self._release(oldest - 1)
         if not self._skips:
             error = Lapped(
@@ -280,7 +275,7 @@ class Subscriber(Handle):
     def _wait(self, seconds: float) -> None:
         """Sleep until there is something, at most so long."""
         if self._idle is None:
-            with self._attachment.administer(self._locks):
+            with self._locks.administer():
                 self._idle = self._attachment.claim_bell(self._locks)
         deadline = time.monotonic() + seconds
         while lib.rb_multicast_tail(self._reader) < lib.rb_multicast_wanted(self._reader):
@@ -294,10 +289,9 @@ class Subscriber(Handle):
     def _leave(self) -> None:
         if self._executor is not None:
             self._executor.shutdown()
-        if self._idle is None and not self._gating:
-            return
-        with self._attachment.administer(self._locks):
+        with self._locks.administer():
             lib.rb_multicast_gate_close(self._reader)
+            lib.rb_readers_leave(self._reader)
             if self._idle is not None:
                 self._idle.ring(1)
                 self._idle.close()

@@ -27,6 +27,7 @@ from ports.authenticator import Authenticator
 from ports.client import ClientPort, ClientSession, Contributor, Limits, Stream
 from ports.client import Instrument as PortInstrument
 from ringbus._ringbus import ffi
+from ringbus.backing import lock_all
 from ringbus.core import Core, CorePage
 from ringbus.idle import Idle, bell_mask
 from ringbus.journal import Journal
@@ -34,7 +35,7 @@ from ringbus.marks import Marks
 from ringbus.metrics import Metrics
 from ringbus.repair import repair
 from ringbus.segment import Segment
-from ringbus.status import DataError, Lapped, RingbusError
+from ringbus.status import BackingError, DataError, Lapped, RingbusError
 from tools.build import build_hash
 from tools.configuration import Configuration
 from tools.instruments import Instrument, Participant
@@ -65,7 +66,8 @@ class CoreProcess:
         self.section = section
         self._tcp = tcp
         self._stack = ExitStack()
-        self._shared = self._stack.enter_context(Attachment(self.topology.name))
+        backing = self.topology.memory.backing.without("lock")
+        self._shared = self._stack.enter_context(Attachment(self.topology.name, backing))
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self._stops: list[Callable[[], None]] = []
@@ -100,7 +102,8 @@ class CoreProcess:
             self._add(agent)
 
     def run(self) -> int:
-        """Run until told to stop; returns the exit status."""
+        """Run until told to stop; returns the exit status. Raises: BackingError: [memory] lock."""
+        self._lock()
         for thread in self._threads:
             thread.start()
         try:
@@ -115,6 +118,17 @@ class CoreProcess:
         for text in self._errors:
             print(text, file=sys.stderr, flush=True)
         return 1 if self._errors else 0
+
+    def _lock(self) -> None:
+        """Lock everything, now that all of it is there."""
+        if not self.topology.memory.lock:
+            return
+        try:
+            lock_all()
+        except BackingError as error:
+            if self.topology.memory.required:
+                raise
+            print(f"warning: {error}; going on without", file=sys.stderr, flush=True)
 
     def close(self) -> None:
         """Unmap and close everything; the bell stays ours, for a successor to find."""
@@ -275,6 +289,7 @@ class CoreProcess:
                 ),
             )
         )
+        port.show(self._shared.attach("stream.lossy", writable=True), name)
         port.measure(self._metrics, name)
         self.core.add(name, port)
         authenticator = Authenticator(

@@ -173,7 +173,8 @@ class Launcher:
                 self._say(f"the former day's {journal} is kept as {kept}")
             path.mkdir()
         self.configuration.save(self.directory / CONFIGURATION_FILE)
-        memory.create(topology)
+        for text in memory.create(topology):
+            self._say(f"warning: {text}; going on without")
         count, size = len(memory.parts(topology)), memory.total_bytes(topology)
         self._say(f"shared memory: {count} segments, {size / (1 << 20):,.1f} MiB")
         # Every bell is claimed here, in the order of the cores, so that a core finds those it has

@@ -9,16 +9,19 @@ import argparse
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from rich.console import Console
 from rich.table import Table
 
 from ringbus._ringbus import ffi, lib
-from ringbus.attachment import PUBLISHER, Part
-from ringbus.lock import ByteLocks
+from ringbus.attachment import Part
+from ringbus.backing import Mapped, mapped
+from ringbus.lock import PUBLISHER, ByteLocks
 from ringbus.memory import Block
-from ringbus.multicast import Gate, gates, readers_bytes
-from ringbus.segment import DIRECTORY, PREFIX, listing
+from ringbus.multicast import gates, readers_bytes
+from ringbus.places import Place
+from ringbus.segment import PREFIX, listing, segment_path
 from ringbus.status import RingbusError, check
 from tools.process import Process
 
@@ -33,6 +36,7 @@ KINDS = {
     8: "doorbell",
     9: "ring",
 }
+STREAM = 2
 READERS = 3
 RING = 9
 LAYOUT_BYTES = 128
@@ -40,7 +44,12 @@ LAYOUT_BYTES = 128
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One segment; `readers` are those that gate, `publisher_pid` 0 if a ring has none."""
+    """One segment; `publisher_pid` is 0 if a ring or stream has none.
+
+    `waits` is how often gates kept a publisher waiting; `readers` are those that gate, `lossy` the
+    others that can be seen; `memory` is what the first has got that is known to use it: publisher,
+    owner or a reader.
+    """
 
     name: str
     kind: str
@@ -49,7 +58,10 @@ class Found:
     owner_pid: int
     owner_alive: bool
     publisher_pid: int
-    readers: tuple[Gate, ...]
+    waits: int
+    readers: tuple[Place, ...]
+    lossy: tuple[Place, ...]
+    memory: Mapped | None
 
 
 def alive(pid: int) -> bool:
@@ -75,7 +87,8 @@ def look() -> list[Found]:
 
 
 def _look_at(segment: str) -> Found | None:
-    with (DIRECTORY / segment).open("rb") as file:
+    path = segment_path(segment)
+    with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         if size < LAYOUT_BYTES:
             return None
@@ -87,7 +100,10 @@ def _look_at(segment: str) -> Found | None:
             if kind not in KINDS:
                 return None
             check(lib.rb_layout_verify(memory.address, size, kind), segment)
-            publisher = _publisher(memory, file.fileno()) if kind == RING else 0
+            stream = _stream(memory, kind)
+            publisher = _publisher(stream, file.fileno()) if stream else 0
+            readers, lossy = _readers(memory, kind)
+            users = [publisher, int(layout.owner_pid), *(place.pid for place in readers + lossy)]
             return Found(
                 name=segment.removeprefix(PREFIX),
                 kind=KINDS[kind],
@@ -96,35 +112,44 @@ def _look_at(segment: str) -> Found | None:
                 owner_pid=int(layout.owner_pid),
                 owner_alive=alive(int(layout.owner_pid)),
                 publisher_pid=publisher,
-                readers=_readers(memory, kind),
+                waits=int(lib.rb_multicast_waits(stream)) if stream else 0,
+                readers=readers,
+                lossy=lossy,
+                memory=next(filter(None, (mapped(path, pid) for pid in users if pid)), None),
             )
         finally:
             memory.close()
 
 
-def _readers(memory: Block, kind: int) -> tuple[Gate, ...]:
-    if kind == READERS:
-        return tuple(gates(memory))
+def _stream(memory: Block, kind: int) -> object | None:
+    """Where the header of a multicast ring is, if there is one."""
     if kind == RING:
-        return tuple(gates(Part(memory, lib.rb_ring_readers(memory.address), readers_bytes())))
-    return ()
+        return cast(object, lib.rb_ring_stream(memory.address))
+    return memory.address if kind == STREAM else None
 
 
-def _publisher(memory: Block, descriptor: int) -> int:
+def _readers(memory: Block, kind: int) -> tuple[tuple[Place, ...], tuple[Place, ...]]:
+    """Readers that gate, and others."""
+    if kind == RING:
+        both = lib.rb_ring_readers(memory.address), lib.rb_ring_lossy(memory.address)
+        gating, lossy = (tuple(gates(Part(memory, table, readers_bytes()))) for table in both)
+        return gating, lossy
+    every = gates(memory) if kind == READERS else []
+    # The two tables of an exchange are of one kind; only gates are opened by a writer's reader.
+    return tuple(one for one in every if one.gates), tuple(one for one in every if not one.gates)
+
+
+def _publisher(stream: object, descriptor: int) -> int:
     locks = ByteLocks(descriptor)
     try:
-        if not locks.held(PUBLISHER):
-            return 0
+        return int(lib.rb_multicast_writer_pid(stream)) if locks.held(PUBLISHER) else 0
     finally:
         locks.close()
-    pid = ffi.new("uint32_t *")
-    lib.rb_bells_get(lib.rb_ring_bells(memory.address), 0, pid)
-    return int(pid[0])
 
 
 def show(found: Sequence[Found], console: Console) -> None:
     """Print the table."""
-    table = Table("name", "kind", "slots", "record", "owner", "publisher", "gating readers")
+    table = Table("name", "kind", "slots", "record", "owner", "publisher", "memory", "readers")
     for one in found:
         owner = str(one.owner_pid) if one.owner_alive else f"{one.owner_pid} (gone)"
         table.add_row(
@@ -133,14 +158,23 @@ def show(found: Sequence[Found], console: Console) -> None:
             f"{one.capacity:,}",
             f"{one.record_bytes} B",
             owner,
-            str(one.publisher_pid) if one.publisher_pid else "–",
-            "\n".join(f"{gate.name} at {gate.cursor:,} ({_whose(gate)})" for gate in one.readers),
+            _publishing(one),
+            one.memory.words if one.memory else "–",
+            "\n".join(_reading(place) for place in one.readers + one.lossy),
         )
     console.print(table)
 
 
-def _whose(gate: Gate) -> str:
-    return f"pid {gate.pid}" if alive(gate.pid) else f"pid {gate.pid}, gone"
+def _publishing(one: Found) -> str:
+    waits = f"waited {one.waits:,} times" if one.waits else ""
+    pid = str(one.publisher_pid) if one.publisher_pid else "–"
+    return f"{pid}\n{waits}".strip()
+
+
+def _reading(place: Place) -> str:
+    gone = "" if alive(place.pid) else ", gone"
+    kind = "gate" if place.gates else "lossy"
+    return f"{place.name} at {place.cursor:,} ({kind}, pid {place.pid}{gone}): {place.counts}"
 
 
 def main(argv: Sequence[str]) -> int:

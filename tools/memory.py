@@ -9,12 +9,14 @@ from types import TracebackType
 from ringbus import core as core_module
 from ringbus import metrics as metrics_module
 from ringbus._ringbus import lib
+from ringbus.backing import TMPFS, Backing
 from ringbus.idle import bells_bytes, create_bells
 from ringbus.lane import create_lane, lane_bytes
 from ringbus.marks import Marks, create_marks, marks_bytes
 from ringbus.multicast import create_multicast, multicast_bytes, readers_bytes
-from ringbus.segment import DIRECTORY, Segment, segment_name, unlink
-from ringbus.status import check
+from ringbus.places import create_readers
+from ringbus.segment import Segment, segment_name, unlink
+from ringbus.status import BackingError, check
 from tools.topology import Topology
 
 
@@ -37,6 +39,7 @@ def parts(topology: Topology) -> tuple[Part, ...]:
         Part("stream", multicast_bytes(topology.stream.slots), ("stream", "slots")),
         Part("stream.readers", readers_bytes(), ("stream", "slots")),
         Part("marks", marks_bytes(), fixed),
+        Part("stream.lossy", readers_bytes(), ("stream", "slots")),
     ]
     lanes = [f"lane.{name}" for name in topology.contributors]
     for n in range(topology.exchange.shards):
@@ -55,13 +58,13 @@ def total_bytes(topology: Topology) -> int:
 
 def free_bytes() -> int:
     """Shared memory that is left on this host."""
-    state = os.statvfs(DIRECTORY)
+    state = os.statvfs(TMPFS)
     return state.f_bavail * state.f_frsize
 
 
 def check_room(topology: Topology, free: int) -> None:
     """Raises: ConfigurationError: the exchange does not fit into `free` bytes."""
-    every = parts(topology)
+    every = [part for part in parts(topology) if backing_of(topology, part).in_tmpfs]
     total = sum(part.size for part in every)
     if total <= free:
         return
@@ -71,22 +74,44 @@ def check_room(topology: Topology, free: int) -> None:
     (table, key), most = max(by_key.items(), key=lambda item: item[1])
     raise topology.source.error(
         (table, 0, key),
-        f"the exchange takes {total:,} bytes of {DIRECTORY}, {most:,} of them by this; "
+        f"the exchange takes {total:,} bytes of {TMPFS}, {most:,} of them by this; "
         f"{free:,} are free",
         "make it smaller, or free some (`ringbus down` removes what dead exchanges left)",
     )
 
 
-def create(topology: Topology) -> None:
+def backing_of(topology: Topology, part: Part) -> Backing:
+    """What a part is to be made of: rings as [memory] says, unless they are smaller than a page.
+
+    Locked it is in the cores: the launcher's mapping goes as soon as it has laid everything out.
+    """
+    backing = topology.memory.backing.without("lock")
+    is_ring = part.key[0] in ("stream", "lanes")
+    return backing if is_ring and part.size >= backing.unit else backing.without("pages")
+
+
+def create(topology: Topology) -> tuple[str, ...]:
     """Make and lay out every segment; none is left if one cannot be made.
 
-    Raises: LayoutError: one exists already, or there is no memory.
+    Returns: which wishes of [memory] were not met, and why.
+    Raises: LayoutError: one exists already, or there is no memory; ConfigurationError: not of the
+    kind that [memory] requires.
     """
     made: dict[str, Segment] = {}
+    unmet: dict[str, None] = {}
     try:
         for part in parts(topology):
-            made[part.name] = Segment.create(segment_name(topology.name, part.name), part.size)
+            name, backing = segment_name(topology.name, part.name), backing_of(topology, part)
+            made[part.name] = segment = Segment.create(name, part.size, backing=backing)
+            unmet |= dict.fromkeys(segment.unmet)
         _lay_out(topology, made)
+        return tuple(unmet)
+    except BackingError as error:
+        for segment in made.values():
+            unlink(segment.name)
+        raise topology.source.error(
+            ("memory", 0, error.wish), str(error), "or go on without: [memory] required = false"
+        ) from None
     except BaseException:
         for segment in made.values():
             unlink(segment.name)
@@ -106,6 +131,7 @@ def _lay_out(topology: Topology, made: dict[str, Segment]) -> None:
     marks = Marks(made["marks"])
     for name in topology.journals:
         marks.place(name)
+    create_readers(made["stream.lossy"], "stream")
     for name, segment in made.items():
         if name.startswith(("lane.", "shard.")):
             create_lane(segment, topology.lanes.slots, name)
@@ -120,10 +146,14 @@ def tcp_counter(port: str) -> str:
 
 
 class Attachment:
-    """The segments that one process has mapped, closed together; use it with `with`."""
+    """The segments that one process has mapped, closed together; use it with `with`.
 
-    def __init__(self, exchange: str) -> None:
+    Args: backing: whether to fill the page tables when it maps them.
+    """
+
+    def __init__(self, exchange: str, backing: Backing | None = None) -> None:
         self.exchange = exchange
+        self._backing = backing
         self._open: dict[tuple[str, bool], Segment] = {}
 
     def attach(self, part: str, writable: bool = False) -> Segment:
@@ -131,7 +161,7 @@ class Attachment:
         key = (part, writable)
         if key not in self._open:
             name = segment_name(self.exchange, part)
-            self._open[key] = Segment.attach(name, writable)
+            self._open[key] = Segment.attach(name, writable, self._backing)
         return self._open[key]
 
     def close(self) -> None:

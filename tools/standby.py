@@ -134,9 +134,7 @@ class StandbyProcess:
             self.section.pinned,
             stream_reader=False,
         )
-        sequencer = self.standby.promote(
-            core, estate, build_hash(), time.time_ns(), _wait, lock
-        )
+        sequencer = self.standby.promote(core, estate, build_hash(), time.time_ns(), _wait, lock)
         sequencer.measure(
             self._metrics.histogram_address("port to sequencer"),
             self._metrics.counter_address("refused proposals"),

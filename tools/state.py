@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from ringbus.segment import DIRECTORY, listing, segment_name, unlink
+from ringbus.backing import TMPFS
+from ringbus.segment import listing, segment_name, unlink
 from ringbus.status import UsageError
 from tools.configuration import write_private
 from tools.process import Process, end
@@ -84,7 +85,7 @@ class State:
 
 def claim(name: str, directory: Path) -> bool:
     """Say that the exchange's state is in `directory`; False: somebody has said so before."""
-    path = DIRECTORY / segment_name(name, POINTER)
+    path = TMPFS / segment_name(name, POINTER)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError:
@@ -97,7 +98,7 @@ def claim(name: str, directory: Path) -> bool:
 def find(name: str) -> State | None:
     """The state of the exchange of that name, if its launcher got as far as writing it."""
     try:
-        directory = Path((DIRECTORY / segment_name(name, POINTER)).read_text(encoding="utf-8"))
+        directory = Path((TMPFS / segment_name(name, POINTER)).read_text(encoding="utf-8"))
         state = State.read(directory / STATE_FILE)
     except (OSError, ValueError):
         return None

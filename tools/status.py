@@ -8,8 +8,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from ringbus.backing import Mapped, mapped, process_memory, size
 from ringbus.core import CorePage, CoreState
-from ringbus.multicast import Gate, Reader, gates
+from ringbus.multicast import Reader, gates
+from ringbus.places import Place
 from ringbus.status import RingbusError
 from tools.configuration import Configuration
 from tools.memory import Attachment
@@ -32,6 +34,7 @@ class CoreStatus:
     agents: dict[str, int]
     restarts: int
     failure: str
+    memory: Mapped
 
     @property
     def beats(self) -> bool:
@@ -46,13 +49,19 @@ class CoreStatus:
 
 @dataclass(frozen=True, slots=True)
 class ExchangeStatus:
-    """A whole exchange at one moment; `tail` is the stream's last sequence."""
+    """A whole exchange at one moment; `tail` is the stream's last sequence.
+
+    `waits` is how often the journal kept the publisher waiting.
+    """
 
     state: State
     launcher_alive: bool
     cores: tuple[CoreStatus, ...]
     tail: int
-    gates: tuple[Gate, ...]
+    waits: int
+    gates: tuple[Place, ...]
+    lossy: tuple[Place, ...]
+    stream_memory: Mapped | None
 
     @property
     def healthy(self) -> bool:
@@ -86,11 +95,24 @@ def look(name: str, now_ns: int) -> ExchangeStatus | None:
                     agents=page.agents,
                     restarts=record.restarts if record else 0,
                     failure=page.failure,
+                    memory=process_memory(record.process.pid if record else 0),
                 )
             )
-        tail = Reader(shared.attach("stream")).tail
-        found = tuple(gates(shared.attach("stream.readers")))
-    return ExchangeStatus(state, state.launcher.alive, tuple(cores), tail, found)
+        stream = shared.attach("stream")
+        reader = Reader(stream)
+        # As the process that writes it has got it: that is the one that counts.
+        writer = state.cores.get(topology.core_of("publisher").name)
+        memory = mapped(stream.path, writer.process.pid) if writer else None
+        return ExchangeStatus(
+            state,
+            state.launcher.alive,
+            tuple(cores),
+            reader.tail,
+            reader.waits,
+            tuple(gates(shared.attach("stream.readers"))),
+            tuple(gates(shared.attach("stream.lossy"))),
+            memory,
+        )
 
 
 def show(status: ExchangeStatus, console: Console) -> None:
@@ -117,16 +139,31 @@ def show(status: ExchangeStatus, console: Console) -> None:
         )
     console.print(cores)
     for core in status.cores:
+        console.print(f"memory of {core.name}: {_amount(core.memory)}", highlight=False)
         if core.failure:
             console.print(f"core {core.name}: {core.failure}", style="red", markup=False)
     for port, tcp in state.ports.items():
         console.print(f"port {port}: TCP {tcp}", highlight=False)
-    console.print(f"stream: {status.tail:,} messages", highlight=False)
-    for gate in status.gates:
-        lag = max(0, status.tail - gate.cursor)
-        console.print(
-            f"gating reader {gate.name}: {lag:,} behind (pid {gate.pid})", highlight=False
-        )
+    memory = f", {status.stream_memory.words}" if status.stream_memory else ""
+    console.print(f"stream: {status.tail:,} messages{memory}", highlight=False)
+    console.print(f"publisher: waited {status.waits:,} times for gating readers", highlight=False)
+    for kind, readers in (("gating", status.gates), ("lossy", status.lossy)):
+        for reader in readers:
+            lag = max(0, status.tail - reader.cursor)
+            console.print(
+                f"{kind} reader {reader.name}: {lag:,} behind, {reader.counts} (pid {reader.pid})",
+                highlight=False,
+            )
+
+
+def _amount(memory: Mapped) -> str:
+    """What a process has in memory: 84.1 MiB, of it 12 MiB in huge pages, locked."""
+    if memory.present_bytes == 0:
+        return "none"
+    said = size(memory.present_bytes)
+    if memory.huge_bytes:
+        said += f", {size(memory.huge_bytes)} huge"
+    return said + (f", {size(memory.locked_bytes)} locked" if memory.locked_bytes else "")
 
 
 def _condition(core: CoreStatus) -> str:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ringbus.describe import describe
 from ringbus.multicast import Reader
 from ringbus.ring import Ring, ring_segment
-from ringbus.segment import DIRECTORY
+from ringbus.segment import segment_path
 from ringbus.status import Lapped, NotFoundError, RingbusError
 from ringbus.subscriber import Start
 from tools.memory import Attachment
@@ -90,7 +90,7 @@ def main(argv: Sequence[str]) -> int:
     end_s = None if options.seconds is None else time.monotonic() + options.seconds
     left = options.count
     try:
-        is_ring = "." not in options.name and (DIRECTORY / ring_segment(options.name)).exists()
+        is_ring = "." not in options.name and segment_path(ring_segment(options.name)).exists()
         lines = (ring_lines if is_ring else stream_lines)(options.name, options.oldest)
         for line in lines:
             if line:

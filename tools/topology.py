@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar, cast
 
+from ringbus.backing import Backing, Pages
+
 SHARDS_MAX: Final = 16
 AGENTS_MAX: Final = 32
 # One bell each in shared memory (64); the launcher and each journal's syncing thread have one too.
@@ -104,6 +106,20 @@ def _text(pattern: str, what: str) -> Rule:
     return rule
 
 
+def _flag(value: object) -> object:
+    if not isinstance(value, bool):
+        raise _Refused(f"found {value!r}", "write true or false, no quotes")
+    return value
+
+
+def _node(value: object) -> object:
+    if value == "any":
+        return value
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise _Refused(f"found {value!r}", 'write the number of a NUMA node, or "any"')
+    return value
+
+
 def _cpu(value: object) -> object:
     if value == "any":
         return value
@@ -180,6 +196,25 @@ class LanesSection:
 
 
 @dataclass(frozen=True, slots=True)
+class MemorySection:
+    """`[memory]`: what the shared memory is made of; see ringbus/backing.py."""
+
+    pages: str = field(
+        default="4k", metadata={"rule": _choice("4k", "transparent", "explicit", "explicit-1g")}
+    )
+    numa_node: int | str = field(default="any", metadata={"rule": _node})
+    prefault: bool = field(default=True, metadata={"rule": _flag})
+    lock: bool = field(default=False, metadata={"rule": _flag})
+    required: bool = field(default=True, metadata={"rule": _flag})
+
+    @property
+    def backing(self) -> Backing:
+        """The same for the library."""
+        node = self.numa_node if isinstance(self.numa_node, int) else None
+        return Backing(cast(Pages, self.pages), node, self.prefault, self.lock, self.required)
+
+
+@dataclass(frozen=True, slots=True)
 class LimitsSection:
     """`[limits]`: everything that is allocated before the first message."""
 
@@ -229,7 +264,9 @@ class CoreSection:
     )
     agents: tuple[str, ...] = field(metadata={"rule": _agents})
     cpu: int | str = field(default="any", metadata={"rule": _cpu})
-    wait: str = field(default="park", metadata={"rule": _choice("spin", "yield", "park")})
+    wait: str = field(
+        default="park", metadata={"rule": _choice("spin", "yield", "park", "adaptive")}
+    )
 
     @property
     def pinned(self) -> int | None:
@@ -282,6 +319,7 @@ class Topology:
     exchange: ExchangeSection
     stream: StreamSection
     lanes: LanesSection
+    memory: MemorySection
     limits: LimitsSection
     journal: JournalSection
     ports: tuple[PortSection, ...]
@@ -369,6 +407,7 @@ SINGLE: Final[dict[str, type[object]]] = {
     "exchange": ExchangeSection,
     "stream": StreamSection,
     "lanes": LanesSection,
+    "memory": MemorySection,
     "limits": LimitsSection,
     "journal": JournalSection,
 }
@@ -389,6 +428,7 @@ def load_topology(path: Path | str, cpus: frozenset[int] | None = None) -> Topol
         exchange=cast(ExchangeSection, sections["exchange"]),
         stream=cast(StreamSection, sections["stream"]),
         lanes=cast(LanesSection, sections["lanes"]),
+        memory=cast(MemorySection, sections["memory"]),
         limits=cast(LimitsSection, sections["limits"]),
         journal=cast(JournalSection, sections["journal"]),
         ports=cast(tuple[PortSection, ...], _repeated(source, document, "port")),

@@ -17,7 +17,6 @@
  */
 #include <signal.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 
 #include "ringbus/histogram.h"
@@ -33,10 +32,12 @@ enum {
     READERS_HERE = 3,
     GOES = 3,
     SLOW_TURNS = 1000, /* of rb_pause after each batch */
-    WAKES = 200,
-    IDLE_MS = 200,
-    WAKE_GAP_NS = 300000,
+    STAMPS = 20000,
+    IDLE_GAP_NS = 1000000,
+    IDLE_NS = 200000000,
 };
+
+_Static_assert((int)STAMPS <= (int)BARE_TRIPS, "samples has room");
 
 static uint64_t messages = 1 << 24;
 static uint64_t trips = 200000;
@@ -45,17 +46,19 @@ static size_t reader_cpu = 1;
 
 /* What the processes of a leg tell each other; one line each. */
 typedef struct board {
-    RB_ALIGNED uint64_t ready; /* readers that are attached (atomic) */
-    RB_ALIGNED uint64_t end;   /* last sequence of this leg, 0 while the writer writes */
-    RB_ALIGNED uint64_t stamp; /* idle: ticks at which the writer rang, 0 for none */
-    RB_ALIGNED uint64_t over;  /* idle: the leg is over */
+    RB_ALIGNED uint64_t ready;   /* readers that are attached (atomic) */
+    RB_ALIGNED uint64_t end;     /* last sequence of this leg, 0 while the writer writes */
+    RB_ALIGNED uint64_t stamped; /* idle: times that the writer rang */
+    RB_ALIGNED uint64_t over;    /* idle: the leg is over */
     struct {
         RB_ALIGNED uint64_t received;
         uint64_t lost;
         uint64_t ended_ns;
         uint64_t sum;
     } readers[READERS_HERE];
-    RB_ALIGNED uint64_t latencies[WAKES];
+    RB_ALIGNED uint64_t stamps[STAMPS]; /* idle: ticks at which the writer rang */
+    RB_ALIGNED uint64_t latencies[STAMPS];
+    double cpu_seconds;
 } board;
 
 static board *table;
@@ -66,6 +69,13 @@ static rb_message work[BATCH];
 static void start_board(void)
 {
     memset(table, 0, sizeof *table);
+}
+
+static double cpu_seconds(void)
+{
+    struct timespec now;
+    EXPECT(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now) == 0);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
 static void wait_ready(uint64_t count)
@@ -453,56 +463,76 @@ static void run_disturbance(double *out)
 
 /* --- idle */
 
-/* Sees the writer's stamps: how late, and at the end what CPU time an idle wait took. */
+/* Takes each stamp as it comes: how late, and at the end what CPU time it took in all. */
 static void sleeper(void *bells, uint32_t strategy)
 {
     rb_idle idle;
     EXPECT(rb_idle_attach(&idle, bells, rb_bells_bytes(), "sleeper", strategy, -1, 1) == RB_OK);
+    double before = cpu_seconds();
     say_ready();
-    uint64_t last = 0;
     uint64_t seen = 0;
     while (rb_load_acquire(&table->over) == 0) {
-        uint64_t stamp = rb_load_acquire(&table->stamp);
+        uint64_t stamped = rb_load_acquire(&table->stamped);
         uint64_t now = ticks();
-        int64_t found = stamp != last;
-        if (found && seen < WAKES) {
-            table->latencies[seen++] = now > stamp ? now - stamp : 0;
-            last = stamp;
+        int64_t found = (int64_t)(stamped - seen);
+        for (; seen < stamped; seen++) {
+            uint64_t stamp = rb_load_relaxed(&table->stamps[seen]);
+            table->latencies[seen] = now > stamp ? now - stamp : 0;
         }
         (void)rb_idle_step(&idle, found);
     }
     table->readers[0].received = seen;
+    table->cpu_seconds = cpu_seconds() - before;
     _exit(0);
 }
 
-static void wait_ns(uint64_t length_ns)
+static void wait_until_ns(uint64_t until_ns)
 {
-    for (uint64_t start_ns = now_ns(); now_ns() - start_ns < length_ns;) {
+    while (now_ns() < until_ns) {
         rb_pause();
     }
 }
 
-static double cpu_seconds_of_children(void)
-{
-    struct rusage usage;
-    EXPECT(getrusage(RUSAGE_CHILDREN, &usage) == 0);
-    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-}
+/* Stamps `count` times, `gap_ns` apart: what ringing takes of the writer, how late each was seen,
+ * and the sleeper's share of its CPU. */
+typedef struct idle_result {
+    double cost;
+    spread seen;
+    double cpu;
+} idle_result;
 
-/* out: ns that a ring takes of the writer, wake-up latency p50 in ns. */
-static void wake_many(rb_idle *idle, double *out)
+static idle_result idle_at(void *bells, rb_idle *idle, uint32_t strategy, int count,
+                           uint64_t gap_ns)
 {
-    static uint64_t costs[WAKES];
-    for (int n = 0; n < WAKES; n++) {
-        wait_ns(WAKE_GAP_NS);
+    static uint64_t costs[STAMPS];
+    idle_result result = {.cost = 0};
+    start_board();
+    pid_t child = fork_pinned();
+    if (child == 0) {
+        sleeper(bells, strategy);
+    }
+    wait_ready(1);
+    uint64_t start_ns = now_ns();
+    for (int n = 0; n < count; n++) {
+        wait_until_ns(start_ns + (uint64_t)(n + 1) * gap_ns);
         uint64_t start = ticks();
-        rb_store_release(&table->stamp, start);
+        rb_store_relaxed(&table->stamps[n], start);
+        rb_store_release(&table->stamped, (uint64_t)n + 1);
         rb_idle_ring(idle, 0, 1);
         costs[n] = ticks() - start;
     }
-    wait_ns(WAKE_GAP_NS);
-    out[0] = spread_of(costs, WAKES, ns_per_tick_of_run).p50;
+    wait_until_ns(start_ns + (uint64_t)(count + 1) * gap_ns);
+    uint64_t end_ns = now_ns();
+    /* Seen at its next look at the latest: a sleep ends after a millisecond. */
+    rb_store_release(&table->over, 1);
+    reap(child);
+    result.cpu = table->cpu_seconds / ((double)(end_ns - start_ns) / 1e9) * 100;
+    if (table->readers[0].received > 0) {
+        result.cost = spread_of(costs, (size_t)count, ns_per_tick_of_run).p50;
+        memcpy(samples, table->latencies, table->readers[0].received * sizeof samples[0]);
+        result.seen = spread_of(samples, table->readers[0].received, ns_per_tick_of_run);
+    }
+    return result;
 }
 
 static void run_idle(double *out, uint32_t strategy)
@@ -511,31 +541,18 @@ static void run_idle(double *out, uint32_t strategy)
     EXPECT(rb_bells_init(bells, rb_bells_bytes(), "bench") == RB_OK);
     rb_idle idle;
     EXPECT(rb_idle_attach(&idle, bells, rb_bells_bytes(), "writer", RB_IDLE_SPIN, -1, 0) == RB_OK);
-    /* First with wake-ups, then with nothing to do, for the CPU that it takes. */
-    for (int busy = 1; busy >= 0; busy--) {
-        start_board();
-        double before = cpu_seconds_of_children();
-        pid_t child = fork_pinned();
-        if (child == 0) {
-            sleeper(bells, strategy);
-        }
-        wait_ready(1);
-        if (busy) {
-            wake_many(&idle, out);
-        } else {
-            struct timespec pause = {.tv_nsec = IDLE_MS * 1000000L};
-            EXPECT(nanosleep(&pause, NULL) == 0);
-        }
-        rb_store_release(&table->over, 1);
-        reap(child);
-        if (busy) {
-            EXPECT(table->readers[0].received > 0);
-            memcpy(samples, table->latencies, sizeof table->latencies);
-            out[1] = spread_of(samples, table->readers[0].received, ns_per_tick_of_run).p50;
-        } else {
-            out[2] = (cpu_seconds_of_children() - before) / (IDLE_MS / 1e3) * 100;
-        }
-    }
+    idle_result slow = idle_at(bells, &idle, strategy, STAMPS / 100, IDLE_GAP_NS);
+    idle_result fast = idle_at(bells, &idle, strategy, STAMPS, IDLE_GAP_NS / 100);
+    EXPECT(slow.seen.p50 > 0);
+    out[0] = slow.cost;
+    out[1] = slow.seen.p50;
+    out[2] = slow.seen.p99;
+    out[3] = slow.cpu;
+    out[4] = fast.cost;
+    out[5] = fast.seen.p50;
+    out[6] = fast.seen.p99;
+    out[7] = fast.cpu;
+    out[8] = idle_at(bells, &idle, strategy, 0, IDLE_NS).cpu;
     rb_idle_close(&idle);
     EXPECT(munmap(bells, rb_bells_bytes()) == 0);
 }
@@ -553,6 +570,11 @@ static void run_yield(double *out)
 static void run_park(double *out)
 {
     run_idle(out, RB_IDLE_PARK);
+}
+
+static void run_adaptive(double *out)
+{
+    run_idle(out, RB_IDLE_ADAPTIVE);
 }
 
 /* --- histogram */
@@ -578,6 +600,12 @@ static void run_histogram(double *out)
 }
 
 /* --- legs and rounds */
+
+#define IDLE_NAMES(strategy)                                                                       \
+    {strategy ", 1 k/s: costs the writer",   "  seen after p50", "  seen after p99", "  CPU",      \
+     strategy ", 100 k/s: costs the writer", "  seen after p50", "  seen after p99", "  CPU",      \
+     strategy ", nothing to do: CPU"}
+#define IDLE_UNITS {"ns", "ns", "ns", "%", "ns", "ns", "ns", "%", "%"}
 
 static leg legs[] = {
     {.run = run_round_trip,
@@ -609,15 +637,10 @@ static leg legs[] = {
                "  less with a slow reader"},
      .units = {"M/s", "%", "%"},
      .targets = {"", "< 5", ""}},
-    {.run = run_spin,
-     .names = {"spin: ring costs the writer", "  seen after", "  CPU when idle"},
-     .units = {"ns", "ns", "%"}},
-    {.run = run_yield,
-     .names = {"yield: ring costs the writer", "  seen after", "  CPU when idle"},
-     .units = {"ns", "ns", "%"}},
-    {.run = run_park,
-     .names = {"park: ring costs the writer", "  seen after", "  CPU when idle"},
-     .units = {"ns", "ns", "%"}},
+    {.run = run_spin, .names = IDLE_NAMES("spin"), .units = IDLE_UNITS},
+    {.run = run_yield, .names = IDLE_NAMES("yield"), .units = IDLE_UNITS},
+    {.run = run_park, .names = IDLE_NAMES("park"), .units = IDLE_UNITS},
+    {.run = run_adaptive, .names = IDLE_NAMES("adaptive"), .units = IDLE_UNITS},
     {.run = run_histogram, .names = {"histogram record"}, .units = {"ns"}},
 };
 

@@ -16,7 +16,7 @@
 #include "ringbus/multicast.h"
 #include "tests/model/scenarios.h"
 
-enum { LANES = 2, CAPACITY = 8 };
+enum { LANES = 2, CAPACITY = 8, TICK_NS = 64 };
 
 #define LANE_AT(n) (model_arena + 2048u * (n))
 #define RING (model_arena + 4096)
@@ -79,6 +79,16 @@ static void set_up_socket(void)
     set_up_bells(0, 0, 1u + model_depth);
 }
 
+/* Each look takes a tick of half what sleeping costs, and it is just about to expect a longer wait:
+ * it spins, sleeps, and learns from both. */
+static void set_up_adaptive(void)
+{
+    set_up_bells(-1, 0, 1u + model_depth);
+    g.sleeper.strategy = RB_IDLE_ADAPTIVE;
+    g.sleeper.spin_ns = 2 * TICK_NS;
+    g.sleeper.expected_ns = 2 * TICK_NS - 8;
+}
+
 static void set_up_stream(void)
 {
     set_up_bells(-1, 1, 1u + model_depth);
@@ -100,6 +110,7 @@ static void sleep_on_lanes(void)
             }
         }
         g.received += (uint64_t)work;
+        g.sleeper.clock.now_ns += g.sleeper.spin_ns > 0 ? TICK_NS : 0;
         (void)rb_idle_step(&g.sleeper, work);
     }
 }
@@ -224,6 +235,13 @@ const model_scenario model_wakes[] = {
                  {"waker0", wake_first, 0},
                  {"waker1", wake_second, 0}},
      .weak_depth = 1,
+     GHOST},
+    {.name = "bell-adaptive",
+     .promise = "nor one whose spin follows what its waits took",
+     .set_up = set_up_adaptive,
+     .at_end = all_received,
+     .threads = {{"sleeper", sleep_on_lanes, 0}, {"waker", wake_all, 0}},
+     .weak_depth = 2,
      GHOST},
     {.name = "bell-socket",
      .promise = "nor in epoll, rung by datagrams",

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import os
 import select
+import subprocess
 import sys
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ringbus._ringbus import ffi
+from ringbus.backing import Backing, Pages, lock_all, mapped
 from ringbus.core import Core
-from ringbus.idle import Idle
+from ringbus.idle import Idle, Strategy
 from ringbus.journal import Journal
 from ringbus.lane import Lane
-from ringbus.multicast import Writer
+from ringbus.multicast import GatingReader, Reader, Writer
 from ringbus.ring import Ring
-from ringbus.segment import Segment
+from ringbus.segment import Segment, listing, segment_name, unlink
+from ringbus.status import RingbusError, UsageError
 from tests.ringbus.support import numbered, word
 
 TAIL_OFFSET = 128
@@ -40,6 +44,69 @@ def ring_records(first: int, count: int) -> NDArray[np.void]:
 def say(text: str) -> None:
     """A line for the test."""
     print(text, flush=True)
+
+
+def backing_make(pages: str, size: str, wish: str, exchange: str) -> None:
+    """Make a segment of such pages, and say what it and who attaches got of it."""
+    backing = Backing(cast(Pages, pages), required=wish == "required")
+    name = segment_name(exchange, "part")
+    try:
+        with Segment.create(name, int(size), backing=backing) as made:
+            ffi.buffer(made.address, 5)[0:5] = b"hello"
+            say(f"unmet {made.unmet}")
+            say(f"made {_got(made)}")
+            program = [sys.executable, "-m", "tests.ringbus.children", "backing_see", name]
+            subprocess.run(program, check=True)
+    except RingbusError as error:
+        say(f"{type(error).__name__} {error}")
+    say(f"listed {listing(exchange)} unlinked {unlink(name)} left {listing(exchange)}")
+
+
+def backing_see(name: str) -> None:
+    """Attach a segment, read-only, and say what is in it and what was got."""
+    with Segment.attach(name) as seen:
+        say(f"seen {bytes(ffi.buffer(seen.address, 5)).decode()} {_got(seen)}")
+
+
+def _got(segment: Segment) -> str:
+    got = mapped(segment.path)
+    return f"{segment.path.parent} {segment.size} {got.words if got else None}"
+
+
+def backing_ring(exchange: str) -> None:
+    """A ring on explicit pages: its locks and its discovery work there too."""
+    with Ring.create(exchange, "u8", 16, backing=Backing("explicit")) as ring:
+        publisher, subscriber = ring.publisher(), ring.subscriber()
+        with Ring.attach(exchange) as again:
+            try:
+                again.publisher()
+            except UsageError as error:
+                say(str(error))
+        publisher.publish(np.arange(20, dtype="u8"))
+        try:
+            subscriber.poll()
+        except RingbusError as error:
+            say(str(error))
+        say(str(ring.memory and ring.memory.words))
+        try:
+            Ring.create(exchange, "u8", 16)
+        except RingbusError as error:
+            say(str(error))
+    say(str(Ring.remove(exchange)))
+
+
+def backing_lock(exchange: str, wish: str) -> None:
+    """Lock what the limit does not allow."""
+    backing = Backing(lock=True, required=wish == "required")
+    try:
+        with Ring.create(exchange, "u8", 65536, backing=backing) as ring:
+            say(str(ring.memory and ring.memory.words))
+    except RingbusError as error:
+        say(f"{type(error).__name__} {error}")
+    try:
+        lock_all()
+    except RingbusError as error:
+        say(f"{type(error).__name__} {error}")
 
 
 def lane_produce(segment: str, count: str) -> None:
@@ -89,6 +156,45 @@ def ring_write(ring: str, readers: str, count: str) -> None:
     say("done")
 
 
+def ring_own(ring: str, readers: str) -> None:
+    """Be the one that writes, until killed."""
+    with (
+        Segment.attach(ring, writable=True) as memory,
+        Segment.attach(readers) as cursors,
+        Writer(memory, cursors),
+    ):
+        say("ready")
+        sys.stdin.read()
+
+
+def places_show(ring: str, table: str, count: str) -> None:
+    """Let so many lossy readers be seen, and keep them until killed."""
+    with Segment.attach(ring) as memory, Segment.attach(table, writable=True) as shown:
+        kept = [Reader(memory) for _ in range(int(count))]
+        for n, reader in enumerate(kept):
+            reader.show(shown, f"{os.getpid()}.{n}")
+            reader.poll()
+        say("ready")
+        sys.stdin.read()
+
+
+def gate_hold(ring: str, readers: str, name: str) -> None:
+    """Gate, and release what is there, until killed."""
+    with Segment.attach(ring) as memory, Segment.attach(readers, writable=True) as cursors:
+        reader = GatingReader(memory, cursors, name)
+        reader.poll()
+        reader.release()
+        say("ready")
+        sys.stdin.read()
+
+
+def ring_watch(name: str) -> None:
+    """Subscribe, and stay until killed."""
+    with Ring.attach(name) as ring, ring.subscriber():
+        say("ready")
+        sys.stdin.read()
+
+
 def ring_flood(ring: str, readers: str, count: str) -> None:
     """Publish `count` messages as fast as can be: message n has number (n - 1) % FLOOD + 1."""
     with (
@@ -112,7 +218,7 @@ def write_read_only(segment: str) -> None:
     say("written")
 
 
-def sleep_on_lane(segment: str, bells: str, timeout_us: str, socket: str) -> None:
+def sleep_on_lane(segment: str, bells: str, timeout_us: str, kind: str) -> None:
     """Park until the lane has a message, on a futex or in an epoll set; three times."""
     with (
         Segment.attach(segment, writable=True) as memory,
@@ -120,8 +226,9 @@ def sleep_on_lane(segment: str, bells: str, timeout_us: str, socket: str) -> Non
         select.epoll() as epoll,
     ):
         lane = Lane(memory)
-        descriptor = epoll.fileno() if socket == "socket" else -1
-        with Idle(shared, "sleeper", epoll_fd=descriptor) as idle:
+        descriptor = epoll.fileno() if kind == "socket" else -1
+        strategy = Strategy.ADAPTIVE if kind == "adaptive" else Strategy.PARK
+        with Idle(shared, "sleeper", strategy, descriptor) as idle:
             idle.set_timeout(int(timeout_us))
             idle.set_spin(0)
             say("ready")
@@ -211,6 +318,14 @@ FUNCTIONS = {
         ring_write,
         ring_flood,
         write_read_only,
+        ring_own,
+        ring_watch,
+        places_show,
+        gate_hold,
+        backing_make,
+        backing_see,
+        backing_ring,
+        backing_lock,
         sleep_on_lane,
         hold_bell,
         run_core,

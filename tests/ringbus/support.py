@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import ctypes
 import itertools
 import os
+import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from ringbus._ringbus import ffi
@@ -198,3 +202,48 @@ class Child:
         if self.process.poll() is None:
             self.process.kill()
         self.process.communicate(timeout=30)
+
+
+# Nothing is mounted there but in the tests' own mount namespaces.
+HUGETLB = Path("/mnt")
+
+
+def in_own_mounts(mounts: str, *command: str) -> subprocess.CompletedProcess[str]:
+    """Run a program of this project where only it sees the mounts; skip where that is refused.
+
+    Args: mounts: shell commands; command: what follows `python -m`.
+    """
+    refused = 77
+    script = f'( {mounts} ) || exit {refused}; exec "$@"'
+    program = ["unshare", "--mount", "sh", "-c", script, "sh", sys.executable, "-m", *command]
+    try:
+        done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S)
+    except FileNotFoundError:
+        pytest.skip("unshare(1) is not installed")
+    if done.returncode == refused or "unshare failed" in done.stderr:
+        pytest.skip(f"no mounts of one's own here: {done.stderr.strip()}")
+    return done
+
+
+@contextmanager
+def huge_pages(count: int) -> Iterator[None]:
+    """At least `count` huge pages that can be had; skip where they cannot."""
+    pool = Path("/sys/kernel/mm/hugepages/hugepages-2048kB")
+    setting = pool / "nr_overcommit_hugepages"
+    try:
+        before = int(setting.read_text())
+        # Given only as long as somebody uses them.
+        setting.write_text(str(before + count))
+    except OSError as error:
+        pytest.skip(f"no huge pages can be allowed here: {error}")
+    try:
+        yield
+    finally:
+        setting.write_text(str(before))
+
+
+def limit_locking() -> None:
+    """In a child before it starts: no right to lock more than 64 KiB."""
+    cap_bset_drop, cap_ipc_lock = 24, 14
+    ctypes.CDLL(None).prctl(cap_bset_drop, cap_ipc_lock, 0, 0, 0)
+    resource.setrlimit(resource.RLIMIT_MEMLOCK, (1 << 16, 1 << 16))

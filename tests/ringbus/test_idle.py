@@ -22,7 +22,7 @@ def is_asleep(bells: Segment, mask: int) -> bool:
     return bool(word(bells, SLEEPING_OFFSET) & mask)
 
 
-@pytest.mark.parametrize("kind", ["futex", "socket"])
+@pytest.mark.parametrize("kind", ["futex", "socket", "adaptive"])
 def test_a_parked_process_is_woken(exchange: str, kind: str) -> None:
     """A sleep of 20 s ends when the bell rings; without the bell this test takes a minute."""
     lane_name, bells_name = segment_name(exchange, "lane"), segment_name(exchange, "bells")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from ringbus._ringbus import ffi, lib
-from ringbus.multicast import Gate, GatingReader, Reader, Writer, gates, multicast_bytes
+from ringbus.multicast import GatingReader, Reader, Writer, gates, multicast_bytes
 from ringbus.segment import Segment
 from ringbus.status import CapacityError, Lapped, LayoutError, UsageError, check
 from tests.ringbus.children import FLOOD
@@ -43,6 +43,7 @@ class AgainstAList(RuleBasedStateMachine):
         self.writer = Writer(self.ring, self.readers)
         self.last = 0
         self.lossy: list[Reader] = []
+        self.starts: dict[int, int] = {}
 
     @property
     def oldest(self) -> int:
@@ -66,6 +67,7 @@ class AgainstAList(RuleBasedStateMachine):
     def join(self, start: int) -> None:
         reader = Reader(self.ring, start)
         assert reader.next == (start or self.last + 1)
+        self.starts[id(reader)] = reader.next
         self.lossy.append(reader)
 
     @precondition(lambda self: self.lossy)
@@ -79,9 +81,12 @@ class AgainstAList(RuleBasedStateMachine):
             with pytest.raises(Lapped, match=missing):
                 reader.poll(limit)
             assert (reader.oldest, reader.laps, reader.next) == (self.oldest, laps + 1, first)
+            lost = reader.lost
             reader.seek(reader.oldest)
+            assert reader.lost == lost + self.oldest - first
             return
         got = reader.poll(limit)
+        assert reader.received + reader.lost == reader.next - self.starts[id(reader)]
         last = min(self.last, first + limit - 1)
         assert numbers_of(got) == run_of(first, last)
         assert got["sequence"].tolist() == run_of(first, last)
@@ -98,7 +103,10 @@ class AgainstAList(RuleBasedStateMachine):
         if release:
             reader.release()
             self.released[name] = reader.next - 1
-        assert Gate(name, self.released[name], gates(self.readers)[0].pid) in gates(self.readers)
+        (shown,) = (gate for gate in gates(self.readers) if gate.name == name)
+        assert (shown.gates, shown.cursor) == (True, self.released[name])
+        assert (shown.lost, shown.laps) == (0, 0)
+        assert shown.received == reader.received >= shown.cursor
 
     @precondition(lambda self: self.gates)
     @rule(which=st.integers(0, 1))

@@ -317,6 +317,7 @@ typedef struct bell_test {
     uint64_t *ball;
     uint64_t side;
     uint64_t rounds;
+    uint32_t strategy;
 } bell_test;
 
 static void *bell_player(void *argument)
@@ -324,10 +325,11 @@ static void *bell_player(void *argument)
     const bell_test *test = argument;
     rb_idle idle;
     const char *name = test->side == 0 ? "left" : "right";
-    EXPECT(rb_idle_attach(&idle, test->bells, rb_bells_bytes(), name, RB_IDLE_PARK, -1, 0) ==
+    EXPECT(rb_idle_attach(&idle, test->bells, rb_bells_bytes(), name, test->strategy, -1, 0) ==
            RB_OK);
     rb_idle_set_timeout(&idle, 20000000);
-    rb_idle_set_spin(&idle, 100);
+    /* About what a turn takes: the adaptive ones sleep now and spin then. */
+    rb_idle_set_spin(&idle, test->strategy == RB_IDLE_PARK ? 100 : 1000);
     for (uint64_t turn = test->side; turn < test->rounds;) {
         if (rb_load_acquire(test->ball) != turn) {
             (void)rb_idle_step(&idle, 0);
@@ -343,20 +345,70 @@ static void *bell_player(void *argument)
     return NULL;
 }
 
-static void test_bells(void)
+static void test_bells(uint32_t strategy)
 {
     uint64_t ball = 0;
     void *bells = zeroed(rb_bells_bytes());
     EXPECT(rb_bells_init(bells, rb_bells_bytes(), "stress") == RB_OK);
     uint64_t rounds = messages / 20;
-    bell_test left = {.bells = bells, .ball = &ball, .side = 0, .rounds = rounds};
-    bell_test right = {.bells = bells, .ball = &ball, .side = 1, .rounds = rounds};
+    bell_test left = {
+        .bells = bells, .ball = &ball, .side = 0, .rounds = rounds, .strategy = strategy};
+    bell_test right = {
+        .bells = bells, .ball = &ball, .side = 1, .rounds = rounds, .strategy = strategy};
     pthread_t players[2];
     EXPECT(pthread_create(&players[0], NULL, bell_player, &left) == 0);
     EXPECT(pthread_create(&players[1], NULL, bell_player, &right) == 0);
     EXPECT(pthread_join(players[0], NULL) == 0);
     EXPECT(pthread_join(players[1], NULL) == 0);
     EXPECT(ball == rounds);
+    free(bells);
+}
+
+/* Looks in vain, a microsecond apart, before it sleeps for the first time, in a wait that ends
+ * after `looks`. */
+static int looks_before_sleep(rb_idle *idle, int looks)
+{
+    uint64_t before = rb_idle_parks(idle);
+    int first = 0;
+    for (int n = 1; n <= looks; n++) {
+        (void)rb_idle_step(idle, 0);
+        if (first == 0 && rb_idle_parks(idle) != before) {
+            first = n;
+        }
+        idle->clock.now_ns += 1000;
+    }
+    (void)rb_idle_step(idle, 1);
+    return first;
+}
+
+/* The spin follows what the last waits took, up to what a sleep costs; 16 us here. */
+static void test_adaptive(void)
+{
+    void *bells = zeroed(rb_bells_bytes());
+    EXPECT(rb_bells_init(bells, rb_bells_bytes(), "adaptive") == RB_OK);
+    rb_idle idle;
+    EXPECT(rb_idle_attach(&idle, bells, rb_bells_bytes(), "one", RB_IDLE_ADAPTIVE, -1, 0) == RB_OK);
+    idle.clock.mode = RB_CLOCK_MANUAL;
+    rb_idle_set_timeout(&idle, 1);
+    rb_idle_set_spin(&idle, 16000);
+    /* Knowing nothing it spins for as long as a sleep costs: the look after that is the last. */
+    EXPECT(looks_before_sleep(&idle, 100) == 18);
+    for (int n = 0; n < 8; n++) {
+        (void)looks_before_sleep(&idle, 100);
+    }
+    /* Waits are long: a sixteenth of that. */
+    EXPECT(looks_before_sleep(&idle, 100) == 3);
+    /* A dozen waits shorter than a sleep costs, although each is slept through at first. */
+    for (int n = 0; n < 12; n++) {
+        (void)looks_before_sleep(&idle, 12);
+    }
+    EXPECT(looks_before_sleep(&idle, 12) == 0);
+    EXPECT(looks_before_sleep(&idle, 100) == 18);
+    /* Never to spin is never to spin. */
+    rb_idle_set_spin(&idle, 0);
+    EXPECT(looks_before_sleep(&idle, 12) == 2);
+    EXPECT(looks_before_sleep(&idle, 12) == 2);
+    rb_idle_close(&idle);
     free(bells);
 }
 
@@ -440,7 +492,9 @@ int main(int argc, char **argv)
     test_records(1);
     test_records(15);
     test_records(WORDS_MAX);
-    test_bells();
+    test_bells(RB_IDLE_PARK);
+    test_bells(RB_IDLE_ADAPTIVE);
+    test_adaptive();
     (void)printf("rings: ok, %llu messages a test\n", (unsigned long long)messages);
     return 0;
 }

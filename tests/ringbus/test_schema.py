@@ -159,7 +159,8 @@ def test_numbers_that_are_promised_are_not_given_away() -> None:
         assert number not in kept.values() or name in kept
     frozen = {"NewOrder": 1, "Cancel": 2, "Replace": 3, "OrderTag": 4, "Reject": 5,
               "MassCancel": 6, "SessionEvent": 7, "CrossResult": 8, "Command": 9, "EpochStart": 11,
-              "EndOfDay": 12, "InstrumentDefinition": 13, "ParticipantDefinition": 14, "BuildRecord": 15,
+              "EndOfDay": 12, "InstrumentDefinition": 13, "ParticipantDefinition": 14,
+              "BuildRecord": 15,
               "OrderTerms": 16, "MultiLegOrder": 17, "Leg": 18, "Executed": 64, "Canceled": 65,
               "Rejected": 66, "StateChanged": 67, "Replenished": 68, "Skip": 127}  # fmt: skip
     assert given | frozen == given

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from ringbus.backing import TMPFS
 from ringbus.multicast import GatingReader, Writer, create_multicast, multicast_bytes, readers_bytes
 from ringbus.ring import Ring
-from ringbus.segment import DIRECTORY, Segment, segment_name
+from ringbus.segment import Segment, segment_name
 from tests.ringbus.children import PRICE, ring_records
 from tests.ringbus.support import Child, make_shared_ring, numbered
 from tools import cli
@@ -67,7 +68,7 @@ def test_an_owner_that_is_gone(exchange: str) -> None:
 def test_what_is_not_laid_out_is_not_listed(exchange: str) -> None:
     Segment.create(segment_name(exchange, "stream"), 1 << 16).close()
     Segment.create(segment_name(exchange, "bells"), 64).close()
-    (DIRECTORY / segment_name(exchange, "launcher")).write_text("somewhere")
+    (TMPFS / segment_name(exchange, "launcher")).write_text("somewhere")
     assert found_of(exchange) == {}
 
 
@@ -85,4 +86,4 @@ def test_the_table(exchange: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert len(lines) == 2
     assert "stream" in lines[0]
     assert "64 B" in lines[0]
-    assert f"watch at 0 (pid {os.getpid()})" in lines[1]
+    assert f"watch at 0 (gate, pid {os.getpid()}): 0 received, 0 lost" in lines[1]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ringbus.backing import Backing
 from tools.topology import ConfigurationError, Topology, load_topology
 
 CPUS = frozenset({0, 1})
@@ -72,6 +73,27 @@ def test_everything_is_read(write: Writer, tmp_path: Path) -> None:
     assert topology.core_of("shard.1").name == "engine"
     assert topology.restartable(topology.core("edge"))
     assert not topology.restartable(topology.core("engine"))
+
+
+def test_what_the_memory_is_made_of(write: Writer) -> None:
+    assert load_topology(write(GOOD), CPUS).memory.backing == Backing()
+    said = '[memory]\npages = "transparent"\nnuma_node = 1\nlock = true\nrequired = false\n'
+    topology = load_topology(write(GOOD + said), CPUS)
+    assert topology.memory.backing == Backing("transparent", 1, True, True, False)
+
+
+@pytest.mark.parametrize(
+    ("line", "cure"),
+    [
+        ('pages = "huge"', 'write "4k" or "transparent" or "explicit" or "explicit-1g"'),
+        ("numa_node = -1", 'write the number of a NUMA node, or "any"'),
+        ("lock = 1", "write true or false"),
+    ],
+)
+def test_what_the_memory_cannot_be_made_of(write: Writer, line: str, cure: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"\[memory\]") as caught:
+        load_topology(write(f"{GOOD}[memory]\n{line}\n"), CPUS)
+    assert cure in str(caught.value)
 
 
 def test_defaults_fill_what_is_left_out(write: Writer) -> None:
