@@ -53,12 +53,15 @@ static uint32_t find(const eng_publisher *publisher)
     return publisher->shard_count;
 }
 
-static void publish(eng_publisher *publisher, const rb_message *line, uint8_t flags)
+_Static_assert(offsetof(rb_header, flags) == 25, "word 3");
+
+/* `drop`: flags that the line loses. */
+static void publish(eng_publisher *publisher, const rb_message *line, uint8_t drop)
 {
     rb_message message;
     memcpy(&message, line, sizeof message);
     message.header.sequence = publisher->writer.next;
-    message.header.flags = flags;
+    message.words[3] = line->words[3] & ~((uint64_t)drop << 8);
     message.header.checksum = rb_message_checksum(&message);
     rb_multicast_publish(&publisher->writer, &message);
 }
@@ -160,9 +163,8 @@ static int32_t merge(eng_publisher *publisher)
     uint8_t flags = line->header.flags;
     if (flags & RB_FLAG_LAST_OF_GROUP) {
         publisher->merging &= ~(1u << shard);
-        flags &= publisher->merging == 0 ? UINT8_MAX : (uint8_t)~RB_FLAG_LAST_OF_GROUP;
     }
-    publish(publisher, line, flags);
+    publish(publisher, line, publisher->merging == 0 ? 0 : RB_FLAG_LAST_OF_GROUP);
     if ((flags & RB_FLAG_BROADCAST) && eng_is_measured(line)) {
         measure(publisher, lane, line->header.time_ns);
     }
@@ -200,7 +202,7 @@ static int32_t step(eng_publisher *publisher)
         if (rb_multicast_room(&publisher->writer, 1) == 0) {
             return 0;
         }
-        publish(publisher, line, flags);
+        publish(publisher, line, 0);
         if (eng_is_measured(line) && (flags & RB_FLAG_GENERATED) == 0) {
             measure(publisher, lane, line->header.time_ns);
         }

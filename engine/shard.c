@@ -72,56 +72,58 @@ _Static_assert(offsetof(rb_header, flags) == 25, "word 3");
 _Static_assert(offsetof(rb_header, shard) == 26, "word 3");
 _Static_assert(offsetof(rb_header, reserved) == 27, "word 3");
 
-/* Gives a line its number, its shard and its flags; whole words, as in sequencer.c. `is_next`: it
- * takes the next number of its topic, otherwise it shares that of the line before it. */
-static int32_t finish(eng_shard *shard, rb_message *line, uint8_t flags, int is_next)
+/* Gives a line its number, its shard and its flags. Read as it was written, field by field, and
+ * written in whole words: the publisher may follow at once, and neither loads nor stores may wait
+ * for others that overlap them. `is_next`: it takes the next number of its topic, otherwise it
+ * shares that of the line before it. */
+static int32_t finish(eng_shard *shard, rb_message *line, uint16_t publisher, uint8_t flags,
+                      int is_next)
 {
-    uint32_t topic = line->header.topic;
+    uint64_t topic = line->header.topic;
+    uint64_t template_id = line->header.template_id;
+    uint64_t input = line->header.checksum;
     RB_CHECK(topic < shard->topic_count);
     uint32_t number = shard->topics[topic] + (is_next != 0);
     shard->topics[topic] = number;
-    line->words[2] = line->words[2] >> 32 << 32 | number;
-    line->words[3] = (line->words[3] & UINT64_C(0xffffffff000000ff)) | (uint64_t)flags << 8 |
-                     (uint64_t)shard->number << 16;
+    line->words[2] = number | topic << 32 | (uint64_t)publisher << 48;
+    line->words[3] =
+        template_id | (uint64_t)flags << 8 | (uint64_t)shard->number << 16 | input << 32;
     return RB_OK;
 }
 
-/* The lines that turn the proposal round, or refuse it. */
-static int32_t finish_first(eng_shard *shard, const eng_group *group)
+/* The lines that turn the proposal round, or refuse it. They carry who asked, so that the
+ * contributor knows its own, a refusal too. `mark`: LastOfGroup if no line follows. */
+static int32_t finish_first(eng_shard *shard, const eng_group *group, uint8_t mark)
 {
-    const rb_message *asked = eng_group_line(group, 0);
+    const rb_header *asked = &eng_group_line(group, 0)->header;
     rb_message *line = rb_lane_slot(&shard->out, 0);
-    /* The answer carries who asked, so that the contributor knows its own, a refusal too. */
-    line->header.publisher = asked->header.publisher;
     uint8_t flags = line->header.flags & (RB_FLAG_GENERATED | RB_FLAG_KEPT_PRIORITY);
-    flags |= asked->header.flags & (RB_FLAG_CONTINUED | RB_FLAG_BROADCAST);
-    int32_t status = finish(shard, line, flags, 1);
+    flags |= asked->flags & (RB_FLAG_CONTINUED | RB_FLAG_BROADCAST);
+    flags |= group->count > 1 ? 0 : mark;
+    int32_t status = finish(shard, line, asked->publisher, flags, 1);
     for (uint32_t n = 1; n < group->count && status == RB_OK; n++) {
-        flags = n + 1 < group->count ? RB_FLAG_CONTINUED : 0;
-        status = finish(shard, rb_lane_slot(&shard->out, n), flags, 0);
+        flags = n + 1 < group->count ? RB_FLAG_CONTINUED : mark;
+        status = finish(shard, rb_lane_slot(&shard->out, n), asked->publisher, flags, 0);
     }
     return status;
 }
 
-/* Finishes the lines that the engine made and commits what it can of `count` lines behind the tail,
- * of which `done` are finished: all but the last if more is to come. */
-static int32_t answer(eng_shard *shard, uint64_t done, uint64_t count, int is_whole)
+/* The lines that the engine made, from the n-th behind the tail on. */
+static int32_t finish_others(eng_shard *shard, uint64_t n, uint64_t count, uint8_t mark)
 {
-    for (uint64_t n = done; n < count; n++) {
-        int32_t status = finish(shard, rb_lane_slot(&shard->out, n), RB_FLAG_GENERATED, 1);
-        if (status != RB_OK) {
-            return status;
-        }
+    int32_t status = RB_OK;
+    for (; n < count && status == RB_OK; n++) {
+        uint8_t flags = RB_FLAG_GENERATED | (n + 1 < count ? 0 : mark);
+        status = finish(shard, rb_lane_slot(&shard->out, n), 0, flags, 1);
     }
+    return status;
+}
+
+/* Commits `count` lines, or all but the last if more is to come. */
+static void commit(eng_shard *shard, uint64_t count, int is_whole)
+{
     shard->sweeping = !is_whole;
-    if (is_whole) {
-        rb_lane_at(&shard->out, shard->out.tail_local + count - 1)->header.flags |=
-            RB_FLAG_LAST_OF_GROUP;
-        rb_lane_commit(&shard->out, count);
-    } else {
-        rb_lane_commit(&shard->out, count - 1);
-    }
-    return RB_OK;
+    rb_lane_commit(&shard->out, is_whole ? count : count - 1);
 }
 
 /* What the book does not know: said again as it came. */
@@ -168,7 +170,16 @@ static int32_t resume(eng_shard *shard, uint64_t room)
     if (status != RB_OK && status != RB_FULL) {
         return status;
     }
-    return answer(shard, 1, sink.count, status == RB_OK);
+    uint8_t mark = status == RB_OK ? RB_FLAG_LAST_OF_GROUP : 0;
+    if (sink.count == 1) {
+        /* Nothing was left to say behind the line that waited. */
+        rb_lane_at(&shard->out, shard->out.tail_local)->header.flags |= mark;
+    }
+    int32_t finished = finish_others(shard, 1, sink.count, mark);
+    if (finished == RB_OK) {
+        commit(shard, sink.count, status == RB_OK);
+    }
+    return finished;
 }
 
 /* Whether the contributor knew all that its topic has seen here. */
@@ -199,8 +210,15 @@ static int32_t apply(eng_shard *shard, const eng_group *group, uint64_t room)
         return status;
     }
     RB_CHECK(count >= group->count);
-    int32_t finished = finish_first(shard, group);
-    return finished == RB_OK ? answer(shard, group->count, count, status == RB_OK) : finished;
+    uint8_t mark = status == RB_OK ? RB_FLAG_LAST_OF_GROUP : 0;
+    int32_t finished = finish_first(shard, group, count == group->count ? mark : 0);
+    if (finished == RB_OK) {
+        finished = finish_others(shard, group->count, count, mark);
+    }
+    if (finished == RB_OK) {
+        commit(shard, count, status == RB_OK);
+    }
+    return finished;
 }
 
 /* The n-th message in the lane, or one that asks for nothing where a line of another kind is: no

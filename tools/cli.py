@@ -23,6 +23,7 @@ DELEGATED = {
     "dump": "print a recorded day, or turn it into JSON lines, CSV or Parquet",
     "explain": "one message of a recorded day: what caused it and what it changed",
     "promote": "let the passive engine take the dead engine's place",
+    "shards": "what each shard of a topology has to carry, and why an instrument is where it is",
     "replay": "run recorded days through the engine and compare",
     "schema": "make the generated files of the message schema",
 }

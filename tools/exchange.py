@@ -107,7 +107,12 @@ class Exchange:
         with Attachment(self.name) as shared:
             page = CorePage(shared.attach(f"core.{core}"))
             while time.monotonic() < deadline:
-                process = self.process(core)
+                record = self.state.cores.get(core)
+                if record is None:
+                    # Its place is vacant: the engine died, and nobody has taken over yet.
+                    time.sleep(POLL_SECONDS)
+                    continue
+                process = record.process
                 running = page.state == CoreState.RUNNING and page.pid == process.pid
                 if process != former and running and page.beat_ns > 0:
                     return process

@@ -370,7 +370,7 @@ def test_a_group_without_end_is_refused_and_holds_up_nothing(slots: int, longest
 def test_legs_that_are_not_of_one_group_are_refused_whatever_the_shards(
     group: Lines, shards: int
 ) -> None:
-    """R11: a multi-leg order is of one group, which is a rule of the market and not of shards."""
+    """A multi-leg order is of one group, which is a rule of the market and not of shards."""
     bench = SequencerBench(
         shards=shards,
         instruments=6,
