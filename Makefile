@@ -76,6 +76,13 @@ demo: build ## A market day through the whole exchange, compared trade for trade
 test: build ctest asan tsan ## Everything: C tests plain and sanitized, then pytest.
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup $(PYTEST)
 
+.PHONY: sim sim-long
+sim: build ## One simulated day: make sim SEED=7 [COUNT=1] [STEPS=1500].
+	@$(BIN)/python -m tests.sim --seed $(or $(SEED),1) --count $(or $(COUNT),1) --steps $(or $(STEPS),1500)
+
+sim-long: build ## Simulate for long: make sim-long [SEED=1] [COUNT=5000].
+	@$(BIN)/python -m tests.sim --seed $(or $(SEED),1) --count $(or $(COUNT),5000) --steps $(or $(STEPS),1500)
+
 .PHONY: lint
 lint: build ## Style, types, formatting, layering.
 	@$(BIN)/python -m pytest --quiet tests/test_quality.py

@@ -21,6 +21,7 @@ from engine.fused import Size
 from engine.passive import PassiveEngine
 from engine.publisher import Publisher
 from engine.sequencer import Sequencer
+from engine.shard import Shard
 from ringbus.core import Core
 from ringbus.lane import Lane
 from ringbus.lock import ByteLocks
@@ -55,17 +56,31 @@ class Estate:
     group_of: Sequence[int] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Reign:
+    """The agents of a promoted engine."""
+
+    sequencer: Sequencer
+    shards: Sequence[Shard]
+    publisher: Publisher
+
+
 class Standby:
     """Follows the stream with the engine's own shards; `promote` makes it the engine.
 
     Args: size, shard_of: as the active engine's; ring: the stream, may be mapped read-only;
-    directory, segment_messages: of a journal, for what the ring has lost.
+    directory, segment_messages: of a journal or several, for what the ring has lost.
     Raises: Divergence by `follow`: the active engine said something that this one would not.
     Thread: one.
     """
 
     def __init__(
-        self, size: Size, shard_of: bytes, ring: Memory, directory: Path, segment_messages: int
+        self,
+        size: Size,
+        shard_of: bytes,
+        ring: Memory,
+        directory: Path | Sequence[Path],
+        segment_messages: int,
     ) -> None:
         self.passive = PassiveEngine(size, shard_of)
         self._shard_of = shard_of
@@ -98,7 +113,7 @@ class Standby:
         now_ns: int,
         wait: Callable[[], None],
         lock: ByteLocks | None = None,
-    ) -> Sequencer:
+    ) -> Reign:
         """Become the engine: its agents are added to `core`, which the caller then runs.
 
         What the dead engine had left half-said is finished first, then EpochStart is the first
@@ -107,7 +122,7 @@ class Standby:
         Args: build: hash of this build; now_ns: the clock, in nanoseconds since the epoch; wait:
         called while a gating reader leaves no room on the ring; lock: of the stream, if the caller
         has taken it already.
-        Returns: the sequencer, to be measured.
+        Returns: the agents, to be measured.
         Raises: UsageError: the active engine lives; Divergence; DataError: a proposal was cut off
         whose other lines are nowhere; CorruptionError: the ring ends elsewhere than the engine, or
         a gate does not move.
@@ -168,7 +183,7 @@ class Standby:
 
     def _reign(
         self, core: Core, estate: Estate, publisher: Publisher, build: int, now_ns: int
-    ) -> Sequencer:
+    ) -> Reign:
         # What the dead engine had on its way inside is proposed again by who said it.
         for memory in (*estate.incoming, *estate.outgoing):
             _empty(memory)
@@ -200,7 +215,7 @@ class Standby:
             shard.move(core, estate.incoming[n], estate.outgoing[n])
             core.add(f"shard.{n}", shard)
         core.add("publisher", publisher)
-        return sequencer
+        return Reign(sequencer, self.passive.shards, publisher)
 
 
 def _content(lines: NDArray[np.void]) -> NDArray[np.uint8]:

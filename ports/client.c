@@ -141,6 +141,11 @@ int32_t prt_client_attach_stream(prt_client *port, const void *ring, size_t ring
     return rb_replay_attach(&port->replay, ring, ring_bytes, directory, segment_messages, 1);
 }
 
+int32_t prt_client_add_journal(prt_client *port, const char *directory)
+{
+    return rb_replay_add(&port->replay, directory);
+}
+
 int32_t prt_client_attach_marks(prt_client *port, const void *marks, size_t marks_bytes,
                                 uint32_t copies)
 {

@@ -97,6 +97,8 @@ int32_t prt_client_attach_lane(prt_client *port, void *lane, size_t lane_bytes, 
 /* The stream from message 1; see rb_replay_attach. */
 int32_t prt_client_attach_stream(prt_client *port, const void *ring, size_t ring_bytes,
                                  const char *directory, uint64_t segment_messages);
+/* Another journal, as rb_replay_add. */
+int32_t prt_client_add_journal(prt_client *port, const char *directory);
 /* Clients are shown nothing that fewer than `copies` journals have durably; 0: whatever is on the
  * stream. As rb_marks_verify; RB_USAGE. */
 int32_t prt_client_attach_marks(prt_client *port, const void *marks, size_t marks_bytes,
@@ -113,6 +115,9 @@ uint64_t prt_client_count(const prt_client *port, uint32_t n);
 
 /* Listens for clients. `host` is an address; port 0 is any. Returns the port number. RB_SYSTEM. */
 int64_t prt_client_listen(prt_client *port, const char *host, uint16_t tcp_port);
+/* Serves a socket that is connected already and does not block (of whatever kind, as an activator
+ * or a simulation hands it over); it is the port's from then on. RB_FULL. Thread: the core's. */
+int32_t prt_client_adopt(prt_client *port, int32_t fd);
 /* The epoll set in which the core may wait. */
 int32_t prt_client_epoll(const prt_client *port);
 int64_t prt_client_work(void *port, int64_t limit);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from ringbus.journal import SEGMENT_MESSAGES
 from ringbus.memory import Memory
 from ringbus.metrics import Metrics
 from ringbus.multicast import show_reader
+from ringbus.replay import journals
 from ringbus.segment import Segment
 from ringbus.status import UsageError, check
 
@@ -75,13 +77,13 @@ class Contributor:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """Where the port reads the stream: the ring, and the journal's files if there are any.
+    """Where the port reads the stream: the ring, and the files of a journal or several.
 
     Clients are shown nothing that fewer than `copies` journals have durably, by their `marks`.
     """
 
     ring: Memory
-    directory: Path | None = None
+    directory: Path | Sequence[Path] | None = None
     segment_messages: int = SEGMENT_MESSAGES
     marks: Memory | None = None
     copies: int = 0
@@ -127,7 +129,7 @@ class ClientPort:
             raise
 
     def _attach(self, core: Core, contributor: Contributor, stream: Stream) -> None:
-        directory = b"" if stream.directory is None else str(stream.directory).encode()
+        directories = journals(stream.directory)
         lane, doorbell = contributor.lane, contributor.doorbell
         status = lib.prt_client_attach_core(self._port, core.clock, core.wake, contributor.bells)
         check(status, "client port", lib)
@@ -136,9 +138,16 @@ class ClientPort:
         )
         check(status, f"lane {contributor.number} of the client port", lib)
         status = lib.prt_client_attach_stream(
-            self._port, stream.ring.address, stream.ring.size, directory, stream.segment_messages
+            self._port,
+            stream.ring.address,
+            stream.ring.size,
+            directories[0] if directories else b"",
+            stream.segment_messages,
         )
         check(status, "stream of the client port", lib)
+        for directory in directories[1:]:
+            status = lib.prt_client_add_journal(self._port, directory)
+            check(status, "journal of the client port", lib)
         if stream.marks is not None:
             marks = stream.marks
             status = lib.prt_client_attach_marks(
@@ -169,6 +178,14 @@ class ClientPort:
         listens already.
         """
         return check(lib.prt_client_listen(self._port, host.encode(), port), f"{host}:{port}", lib)
+
+    def adopt(self, connected: socket.socket) -> None:
+        """Serve a socket that is connected already and does not block; it is the port's then.
+
+        Raises: CapacityError: no room for another connection; the socket is closed.
+        Thread: the core's.
+        """
+        check(lib.prt_client_adopt(self._port, connected.detach()), "connection", lib)
 
     @property
     def epoll_fd(self) -> int:

@@ -186,14 +186,18 @@ static prt_connection *open_slot(prt_connections *connections, int fd, uint64_t 
 int32_t prt_connections_accept(prt_connections *connections, uint64_t now_ns, prt_connection **out)
 {
     int fd = accept4(connections->listener_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0) {
-        return 0;
-    }
+    return fd < 0 ? 0 : prt_connections_adopt(connections, fd, now_ns, out);
+}
+
+int32_t prt_connections_adopt(prt_connections *connections, int32_t fd, uint64_t now_ns,
+                              prt_connection **out)
+{
     if (connections->free_count == 0) {
         (void)close(fd);
         return 2;
     }
     int on = 1;
+    /* Not every socket is TCP. */
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     prt_connection *connection = open_slot(connections, fd, now_ns);
     if (prt_connections_watch(connections, fd, event_of(connections, connection)) != RB_OK) {

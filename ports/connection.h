@@ -92,6 +92,10 @@ int64_t prt_connections_listen(prt_connections *connections, const char *host, u
 int32_t prt_connections_watch(prt_connections *connections, int32_t fd, uint64_t event);
 /* Accepts one. 1: `out` is it; 2: it was refused, there is no slot; 0: none waits. */
 int32_t prt_connections_accept(prt_connections *connections, uint64_t now_ns, prt_connection **out);
+/* Makes a connection of a socket that is connected already; it owns `fd` from then on, also when
+ * there is no room. As prt_connections_accept, but never 0. */
+int32_t prt_connections_adopt(prt_connections *connections, int32_t fd, uint64_t now_ns,
+                              prt_connection **out);
 /* The connection that an epoll event is about, NULL if it is gone. */
 prt_connection *prt_connections_find(prt_connections *connections, uint64_t event);
 uint32_t prt_connections_number(const prt_connections *connections,

@@ -378,6 +378,15 @@ static void accept_all(prt_client *port)
     }
 }
 
+int32_t prt_client_adopt(prt_client *port, int32_t fd)
+{
+    prt_connection *connection;
+    port->now_ns = rb_clock_read(port->clock);
+    int32_t got = prt_connections_adopt(&port->connections, fd, port->now_ns, &connection);
+    prt_client_add(port, got == 1 ? PRT_COUNT_CONNECTIONS : PRT_COUNT_CONNECTIONS_REFUSED);
+    return got == 1 ? RB_OK : RB_FULL;
+}
+
 static int32_t on_end(prt_client *port, prt_connection *connection)
 {
     if (connection->state != PRT_DRAINING && connection->state != PRT_FLUSHING) {

@@ -23,13 +23,40 @@ int32_t rb_replay_attach(rb_replay *replay, const void *ring, size_t ring_bytes,
     memset(replay, 0, sizeof *replay);
     replay->file = -1;
     replay->segment_messages = segment_messages;
-    memcpy(replay->directory, directory, strlen(directory) + 1);
     replay->reader.next = next;
+    if (directory[0] != '\0') {
+        memcpy(replay->directories[0], directory, strlen(directory) + 1);
+        replay->directory_count = 1;
+    }
     if (ring == NULL) {
         return directory[0] != '\0' ? RB_OK : RB_USAGE;
     }
     replay->has_ring = 1;
     return rb_multicast_reader_attach(&replay->reader, ring, ring_bytes, next);
+}
+
+int32_t rb_replay_add(rb_replay *replay, const char *directory)
+{
+    if (replay->directory_count == 0 || strlen(directory) + 32 > RB_JOURNAL_PATH_BYTES) {
+        return RB_USAGE;
+    }
+    if (replay->directory_count == RB_REPLAY_DIRECTORIES) {
+        return RB_FULL;
+    }
+    memcpy(replay->directories[replay->directory_count++], directory, strlen(directory) + 1);
+    return RB_OK;
+}
+
+static const char *current(const rb_replay *replay)
+{
+    return replay->directories[replay->directory];
+}
+
+/* Goes on with the files of another journal. */
+static void change(rb_replay *replay)
+{
+    replay->directory = (replay->directory + 1) % replay->directory_count;
+    rb_replay_close(replay);
 }
 
 /* Opens the file that holds `sequence`. 1: there is none (yet). */
@@ -41,7 +68,7 @@ static int32_t open_file(rb_replay *replay, uint64_t sequence)
     }
     char path[RB_JOURNAL_PATH_BYTES + 32];
     int32_t status =
-        rb_journal_path(replay->directory, replay->segment_messages, sequence, path, sizeof path);
+        rb_journal_path(current(replay), replay->segment_messages, sequence, path, sizeof path);
     if (status != RB_OK) {
         return status;
     }
@@ -67,7 +94,7 @@ static int32_t open_file(rb_replay *replay, uint64_t sequence)
  * there. */
 static int64_t read_file(rb_replay *replay, uint64_t sequence, rb_message *out, int64_t limit)
 {
-    if (replay->directory[0] == '\0') {
+    if (replay->directory_count == 0) {
         return 0;
     }
     int32_t status = open_file(replay, sequence);
@@ -85,12 +112,28 @@ static int64_t read_file(rb_replay *replay, uint64_t sequence, rb_message *out, 
     return rb_messages_whole(out, got / (ssize_t)sizeof *out, sequence);
 }
 
+/* The same from whichever journal has any, beginning with the one that had the last. What is wrong
+ * with them is only said when it is with all. */
+static int64_t read_any(rb_replay *replay, uint64_t sequence, rb_message *out, int64_t limit)
+{
+    int64_t first = 0;
+    for (uint32_t n = 0; n < replay->directory_count; n++) {
+        int64_t got = read_file(replay, sequence, out, limit);
+        if (got > 0) {
+            return got;
+        }
+        first = n == 0 || got == 0 ? got : first;
+        change(replay);
+    }
+    return first;
+}
+
 /* Whether the files go on behind `sequence`: with a later file, or a whole message in this one. */
-static int64_t goes_on(rb_replay *replay, uint64_t sequence)
+static int64_t one_goes_on(rb_replay *replay, uint64_t sequence)
 {
     static _Thread_local rb_message batch[RB_REPLAY_BATCH];
     char path[RB_JOURNAL_PATH_BYTES + 32];
-    int32_t status = rb_journal_path(replay->directory, replay->segment_messages,
+    int32_t status = rb_journal_path(current(replay), replay->segment_messages,
                                      sequence + replay->segment_messages, path, sizeof path);
     if (status != RB_OK) {
         return status;
@@ -115,10 +158,21 @@ static int64_t goes_on(rb_replay *replay, uint64_t sequence)
     return got < 0 ? RB_SYSTEM : 0;
 }
 
+/* Whether all journals do: one that merely ends may have the message in a moment. */
+static int64_t goes_on(rb_replay *replay, uint64_t sequence)
+{
+    int64_t status = 1;
+    for (uint32_t n = 0; n < replay->directory_count && status == 1; n++) {
+        status = one_goes_on(replay, sequence);
+        change(replay);
+    }
+    return status;
+}
+
 /* Nothing whole at `next` in the files: not written yet, or damage? What is behind it tells. */
 static int64_t nothing_there(rb_replay *replay, int64_t ring)
 {
-    if (replay->directory[0] == '\0') {
+    if (replay->directory_count == 0) {
         return ring < 0 ? RB_LAPPED : 0;
     }
     uint64_t next = replay->reader.next;
@@ -131,7 +185,7 @@ static int64_t nothing_there(rb_replay *replay, int64_t ring)
     }
     /* The journal may have written on between the two looks: then it is there now. */
     rb_message message;
-    int64_t got = read_file(replay, next, &message, 1);
+    int64_t got = read_any(replay, next, &message, 1);
     if (got == 0) {
         return RB_CHECKSUM;
     }
@@ -152,7 +206,7 @@ int64_t rb_replay_poll(rb_replay *replay, void *out, int64_t limit)
     }
     /* Behind the ring. The journal gates the ring, so what was overwritten is in the files. */
     int64_t most = limit < (int64_t)RB_REPLAY_BATCH ? limit : (int64_t)RB_REPLAY_BATCH;
-    int64_t got = read_file(replay, replay->reader.next, out, most);
+    int64_t got = read_any(replay, replay->reader.next, out, most);
     if (got > 0) {
         rb_multicast_took(&replay->reader, (uint64_t)got);
         replay->from_files += (uint64_t)got;
@@ -173,7 +227,7 @@ int64_t rb_replay_get(rb_replay *replay, uint64_t sequence, void *out)
             return ring;
         }
     }
-    int64_t got = read_file(replay, sequence, out, 1);
+    int64_t got = read_any(replay, sequence, out, 1);
     return got == 0 ? ring : got;
 }
 

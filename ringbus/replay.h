@@ -1,9 +1,9 @@
 /*
  * Replay: the stream from any message on, from the journal's files and then live from the ring.
  *
- * One call for every reader. It prefers the ring; what the ring no longer has comes from the files,
- * and when those are exhausted it is on the ring again. It never yields a message twice, leaves one
- * out, or yields one whose checksum is wrong.
+ * One call for every reader. It prefers the ring; what the ring no longer has comes from the files
+ * of any journal that has it whole, and when those are exhausted it is on the ring again. It never
+ * yields a message twice, leaves one out, or yields one whose checksum is wrong.
  *
  * Who: one thread a handle, read-only on everything. Progress: bounded by `limit` a call; reads
  * files with pread only while it is behind. Crash: nothing to lose.
@@ -15,6 +15,7 @@
 #include "ringbus/multicast.h"
 
 #define RB_REPLAY_BATCH 512u
+#define RB_REPLAY_DIRECTORIES 4u
 
 /* cffi: struct rb_replay */
 typedef struct rb_replay {
@@ -24,7 +25,9 @@ typedef struct rb_replay {
     uint64_t file_index;
     uint64_t segment_messages;
     uint64_t from_files; /* messages that came from files */
-    char directory[RB_JOURNAL_PATH_BYTES];
+    uint32_t directory_count;
+    uint32_t directory; /* that is read from */
+    char directories[RB_REPLAY_DIRECTORIES][RB_JOURNAL_PATH_BYTES];
 } rb_replay;
 
 /* cffi: begin */
@@ -32,6 +35,9 @@ typedef struct rb_replay {
  */
 int32_t rb_replay_attach(rb_replay *replay, const void *ring, size_t ring_bytes,
                          const char *directory, uint64_t segment_messages, uint64_t next);
+/* Another journal of the same stream, asked when those before it do not have a message whole.
+ * RB_USAGE, RB_FULL: four are there. */
+int32_t rb_replay_add(rb_replay *replay, const char *directory);
 /* Copies up to `limit` messages, oldest first. 0: nothing new. RB_LAPPED: the ring has lost what
  * the files do not have (yet). RB_CHECKSUM: the next message is damaged or missing in the files,
  * and others come behind it. RB_SYSTEM. */

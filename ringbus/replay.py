@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,21 @@ from ringbus.messages import MESSAGE
 from ringbus.status import check
 
 
+def journals(directory: Path | Sequence[Path] | None) -> list[bytes]:
+    """One directory, several or none, as C takes them."""
+    if directory is None:
+        return []
+    return [
+        str(one).encode() for one in ([directory] if isinstance(directory, Path) else directory)
+    ]
+
+
 class Replay:
     """A reader that starts at message `start` and ends up live, without a gap or a repeat.
 
-    Args: ring: the stream, may be mapped read-only, None for files only; directory: of the
-    journal, None for the ring only; segment_messages: as the journal has it.
+    Args: ring: the stream, may be mapped read-only, None for files only; directory: of the journal,
+    or of up to four, of which any may have a message whole; None for the ring only;
+    segment_messages: as the journal has it.
     Raises: Lapped by `poll`: the ring has lost what the files do not have.
     Thread: one. Source: ringbus/replay.h.
     """
@@ -26,23 +37,26 @@ class Replay:
     def __init__(
         self,
         ring: Memory | None,
-        directory: Path | None = None,
+        directory: Path | Sequence[Path] | None = None,
         start: int = 1,
         segment_messages: int = SEGMENT_MESSAGES,
     ) -> None:
         self._memory = ring
+        directories = journals(directory)
         self.handle = ffi.new("rb_replay *")
         check(
             lib.rb_replay_attach(
                 self.handle,
                 ffi.NULL if ring is None else ring.address,
                 0 if ring is None else ring.size,
-                b"" if directory is None else str(directory).encode(),
+                directories[0] if directories else b"",
                 segment_messages,
                 start,
             ),
             "replay",
         )
+        for one in directories[1:]:
+            check(lib.rb_replay_add(self.handle, one), "replay")
         self._out: NDArray[np.void] = np.empty(4096, MESSAGE)
         self._pointer = ffi.cast("void *", self._out.ctypes.data)
 

@@ -266,7 +266,7 @@ class CoreProcess:
         )
         stream = Stream(
             self._shared.attach("stream"),
-            topology.journal_directory,
+            topology.journal_paths,
             topology.journal.segment_messages,
             self._shared.attach("marks"),
             topology.copies_awaited,

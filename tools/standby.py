@@ -62,7 +62,7 @@ class StandbyProcess:
             size,
             configuration.shard_of,
             self._shared.attach("stream"),
-            topology.journal_directory,
+            topology.journal_paths,
             topology.journal.segment_messages,
         )
         self._stack.callback(self.standby.close)
@@ -134,8 +134,8 @@ class StandbyProcess:
             self.section.pinned,
             stream_reader=False,
         )
-        sequencer = self.standby.promote(core, estate, build_hash(), time.time_ns(), _wait, lock)
-        sequencer.measure(
+        reign = self.standby.promote(core, estate, build_hash(), time.time_ns(), _wait, lock)
+        reign.sequencer.measure(
             self._metrics.histogram_address("port to sequencer"),
             self._metrics.counter_address("refused proposals"),
             self._metrics.counter_address("dropped proposals"),

@@ -351,6 +351,11 @@ class Topology:
         """The stream's files, of the first journal."""
         return self.journal_path(self.journals[0])
 
+    @property
+    def journal_paths(self) -> tuple[Path, ...]:
+        """The directories of all journals."""
+        return tuple(self.journal_path(one) for one in self.journals)
+
     def journal_path(self, journal: str) -> Path:
         """The directory of one journal's files."""
         return self.directory / journal

@@ -113,7 +113,7 @@ def groups_until(expected: Lines, lines: int) -> int:
 def test_it_goes_on_from_every_line_that_the_dead_one_said_last(
     shards: int, tmp_path: Path
 ) -> None:
-    """R79, R84: killed behind any line of a group: the group is finished, nothing is lost, and
+    """R79: killed behind any line of a group: the group is finished, nothing is lost, and
     what contributors propose again is done once."""
     expected = day(shards).stream
     assert len(expected) > 60

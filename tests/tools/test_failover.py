@@ -95,7 +95,7 @@ def orders_of(exchange: Exchange) -> list[int]:
 
 
 def test_the_operator_promotes_the_passive_engine(make: Maker) -> None:
-    """R77, R83: SIGKILL of the engine under load; after `ringbus promote` trading goes on."""
+    """R81: SIGKILL of the engine under load; after `ringbus promote` trading goes on."""
 
     async def run(exchange: Exchange) -> list[int]:
         trader = await trader_of(exchange)
@@ -125,7 +125,7 @@ def test_the_operator_promotes_the_passive_engine(make: Maker) -> None:
 
 
 def test_it_takes_over_by_itself_and_again(make: Maker) -> None:
-    """R79, R84: three engines die in the middle of trading; nothing is lost or done twice."""
+    """R79, R33: three engines die in the middle of trading; nothing is lost or done twice."""
 
     async def run(exchange: Exchange) -> list[int]:
         trader = await trader_of(exchange)
