@@ -77,13 +77,8 @@ int32_t rb_marks_set(void *marks, uint32_t place, uint64_t sequence)
     if (place >= places(shared)) {
         return RB_USAGE;
     }
-    uint64_t *durable = &shared->marks[place].durable;
-    /* relaxed: only this journal writes it. */
-    if (sequence < rb_load_relaxed(durable)) {
-        return RB_USAGE;
-    }
     /* K3 release; pairs with K4. */
-    rb_store_release(durable, sequence);
+    rb_store_release(&shared->marks[place].durable, sequence);
     return RB_OK;
 }
 

@@ -6,8 +6,8 @@
  * nothing above the second best. The pipeline behind them never waits for a mark.
  *
  * Who: a place is written by one journal's syncing thread, under its name; read by anybody.
- * Progress: wait-free. Crash: a mark stays where it was; what it said is on the disk, and the
- * successor goes on from there.
+ * Progress: wait-free. Crash: a mark stays where it was; what it said is on the disk. A successor
+ * whose disk has lost some of it sets the mark back: it says what is there now.
  */
 #ifndef RINGBUS_MARKS_H
 #define RINGBUS_MARKS_H
@@ -38,7 +38,7 @@ int64_t rb_marks_place(void *marks, const char *name);
 /* The mark of a place and its name, NULL behind the last. */
 uint64_t rb_marks_durable(const void *marks, uint32_t place);
 const char *rb_marks_name(const void *marks, uint32_t place);
-/* Says that all up to `sequence` is durable there. RB_USAGE: no such place, or it would go back. */
+/* Says that all up to `sequence` is durable there. RB_USAGE: no such place. */
 int32_t rb_marks_set(void *marks, uint32_t place, uint64_t sequence);
 /* The last sequence that at least `copies` journals (0..RB_MARKS_MAX) have durably. 0 copies:
  * everything, so UINT64_MAX. */

@@ -35,7 +35,7 @@ class Marks:
         return check(status, f"mark {journal}")
 
     def set(self, place: int, sequence: int) -> None:
-        """Say that a journal has everything up to `sequence` durably; it never goes back."""
+        """Say that a journal has everything up to `sequence` durably."""
         check(lib.rb_marks_set(self.memory.address, place, sequence), f"mark {place}")
 
     def reached(self, copies: int) -> int:

@@ -142,6 +142,7 @@ def _liveness(world: World) -> None:
         if world.engine is not None:
             work += sum(world.engine.step(n, 64) for n in range(len(world.engine.agents)))
         for n in range(2):
+            world.start_journal(n)
             work += world.step_journal(n, 64)
             world.sync_journal(n)
             work += world.step_port(n)
