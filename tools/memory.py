@@ -12,6 +12,7 @@ from ringbus._ringbus import lib
 from ringbus.backing import TMPFS, Backing
 from ringbus.idle import bells_bytes, create_bells
 from ringbus.lane import create_lane, lane_bytes
+from ringbus.marks import Marks, create_marks, marks_bytes
 from ringbus.multicast import create_multicast, multicast_bytes, readers_bytes
 from ringbus.places import create_readers
 from ringbus.segment import Segment, segment_name, unlink
@@ -38,6 +39,7 @@ def parts(topology: Topology) -> tuple[Part, ...]:
         Part("stream", multicast_bytes(topology.stream.slots), ("stream", "slots")),
         Part("stream.readers", readers_bytes(), ("stream", "slots")),
         Part("stream.lossy", readers_bytes(), ("stream", "slots")),
+        Part("marks", marks_bytes(), fixed),
     ]
     lanes = [f"lane.{name}" for name in topology.contributors]
     for n in range(topology.exchange.shards):
@@ -126,6 +128,10 @@ def _lay_out(topology: Topology, made: dict[str, Segment]) -> None:
     check(lib.rb_doorbell_init(doorbell.address, doorbell.size, b"doorbell"), "doorbell")
     create_multicast(made["stream"], made["stream.readers"], topology.stream.slots, "stream")
     create_readers(made["stream.lossy"], "stream")
+    create_marks(made["marks"], "marks")
+    marks = Marks(made["marks"])
+    for name in topology.journals:
+        marks.place(name)
     for name, segment in made.items():
         if name.startswith(("lane.", "shard.")):
             create_lane(segment, topology.lanes.slots, name)
