@@ -108,6 +108,10 @@ bench-python: build ## The rings from Python, beside multiprocessing, pyzmq and 
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --group peers
 	@$(BIN)/python -m tests.bench.bench_python $(BENCH)
 
+.PHONY: bench-memory
+bench-memory: build ## Pages of 4 KiB, transparent and explicit huge ones, where the host gives them.
+	@$(BIN)/python -m tests.bench.bench_memory $(BENCH)
+
 .PHONY: stress
 stress: build/ctest/build.ninja ## Overrun with readers that stall, die and join late: 10^9 messages.
 	@ninja -C build/ctest --quiet tests/stress_ring

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #define RB_MAGIC UINT64_C(0x315355424e495252) /* "RRINBUS1" */
-#define RB_LAYOUT_VERSION 2u
+#define RB_LAYOUT_VERSION 1u
 #define RB_LINE_BYTES 64u
 /* Two lines: the adjacent-line prefetcher pulls pairs, so owners are kept a pair apart. */
 #define RB_GUARD_BYTES 128u

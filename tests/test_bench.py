@@ -38,6 +38,22 @@ def test_bench_ring_runs_and_prints_every_figure_beside_the_line() -> None:
     assert all(" rounds) bare " in line for line in figures)
 
 
+def test_bench_memory_runs_with_the_pages_that_are_here() -> None:
+    """Each kind of pages has its rows, or the reason why not."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bench.bench_memory", "1", "4096", "1"],
+        cwd=PROGRAMS.parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    for kind in ("4k", "transparent", "explicit"):
+        assert f"\n{kind}: " in done.stdout
+    for row in ("stream   4k", "lines    4k", "book     4k", "book     transparent"):
+        assert row in done.stdout
+
+
 def test_bench_python_runs_with_what_is_installed() -> None:
     """Each checks the sum over all messages; peers are optional."""
     done = subprocess.run(

@@ -62,7 +62,7 @@ def not_ringbus(directory: Path) -> None:
 
 
 def version(directory: Path) -> None:
-    patched_lane(8, b"\xff")
+    patched_lane(8, b"\2")
 
 
 def version_by_reserved(directory: Path) -> None:
