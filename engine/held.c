@@ -1,10 +1,179 @@
 #include "engine/held.h"
 
 #include "engine/answer.h"
+#include "engine/match.h"
+#include "engine/queue.h"
+#include "ringbus/check.h"
+
+_Static_assert(ENG_PLACE_BIDS == 0 && ENG_PLACE_HIDDEN_BIDS == 2, "bids are even");
 
 int32_t eng_submit_command(eng_book *book, const eng_group *group, eng_sink *sink)
 {
-    (void)book;
-    eng_answer_rejected(sink, group, RB_REJECT_REASON_NOT_SUPPORTED);
+    const rb_command *command = &eng_group_line(group, 0)->command;
+    uint16_t reason = 0;
+    if (command->kind != RB_COMMAND_KIND_INSTRUMENT_STATE) {
+        reason = RB_REJECT_REASON_INVALID_PROPOSAL;
+    } else if (!eng_is_state(command->state) ||
+               command->state == book->ladders[command->instrument].state) {
+        reason = RB_REJECT_REASON_INSTRUMENT_STATE;
+    }
+    if (reason != 0) {
+        eng_answer_rejected(sink, group, reason);
+        return RB_OK;
+    }
+    book->task.instrument = command->instrument;
+    book->task.state = command->state;
+    book->task.stage = eng_change_state;
+    book->task.lines[0] = *eng_group_line(group, 0);
+    eng_answer_first(sink, group);
+    return eng_run_stages(book, sink);
+}
+
+/* --- places ------------------------------------------------------------------------------------
+ */
+
+static uint8_t side_of(uint32_t place)
+{
+    return place % 2 == 0 ? RB_SIDE_BUY : RB_SIDE_SELL;
+}
+
+static const eng_ladder *ladder_of(const eng_book *book, uint32_t instrument, uint32_t place)
+{
+    return place < ENG_PLACE_HIDDEN_BIDS ? &book->ladders[instrument]
+                                         : eng_ladder_hidden(book, instrument);
+}
+
+uint32_t eng_place_first(const eng_book *book, uint32_t instrument, uint32_t place)
+{
+    if (place == ENG_PLACE_HELD) {
+        return book->asides[instrument].held_head;
+    }
+    return eng_ladder_first(book, ladder_of(book, instrument, place), side_of(place));
+}
+
+uint32_t eng_place_after(const eng_book *book, uint32_t locate, uint32_t place)
+{
+    const eng_order *order = &book->orders[locate];
+    if (order->next != ENG_LOCATE_NONE || place == ENG_PLACE_HELD) {
+        return order->next;
+    }
+    return eng_ladder_after(book, ladder_of(book, order->instrument, place), locate);
+}
+
+/* --- holding -------------------------------------------------------------------------------------
+ */
+
+int eng_held_rests(const eng_book *book, uint32_t locate)
+{
+    uint8_t time_in_force = book->terms[locate].time_in_force;
+    return time_in_force != RB_TIME_IN_FORCE_AT_OPENING &&
+           time_in_force != RB_TIME_IN_FORCE_AT_CLOSE;
+}
+
+static int32_t hold(eng_book *book, uint32_t locate)
+{
+    int32_t status = eng_order_unlink(book, locate);
+    eng_terms *terms = &book->terms[locate];
+    if ((book->orders[locate].options & ENG_ORDER_RESERVE) == 0) {
+        terms->display_quantity = 0;
+        terms->reserve = 0;
+    }
+    terms->time_in_force = RB_TIME_IN_FORCE_DAY; /* which of those that rest is forgotten */
+    terms->auction = 0;
+    terms->reserved = 0;
+    eng_order_hold(book, locate);
+    return status;
+}
+
+int32_t eng_hold_resting(eng_book *book, uint32_t instrument)
+{
+    for (uint32_t place = ENG_PLACE_BIDS; place < ENG_PLACE_HELD; place++) {
+        uint32_t locate = eng_place_first(book, instrument, place);
+        for (uint32_t n = 0; n < book->order_count && locate != ENG_LOCATE_NONE; n++) {
+            int32_t status = hold(book, locate);
+            if (status != RB_OK) {
+                return status;
+            }
+            locate = eng_place_first(book, instrument, place);
+        }
+    }
     return RB_OK;
+}
+
+/* --- releasing -----------------------------------------------------------------------------------
+ */
+
+/* Makes a held order the incoming one. */
+static int32_t enter(eng_book *book, uint32_t locate)
+{
+    uint32_t quantity = eng_order_open(book, locate);
+    eng_order *order = &book->orders[locate];
+    int32_t status = eng_order_unlink(book, locate);
+    book->incoming = (eng_incoming){
+        .instrument = order->instrument,
+        .price_ticks = order->price_ticks,
+        .quantity = quantity,
+        .locate = locate,
+        .client_order_id = order->client_order_id,
+        .topic = order->topic,
+        .account = order->account,
+        .firm = order->firm,
+        .side = order->side,
+        .options = order->options,
+        .display_quantity = book->terms[locate].display_quantity,
+    };
+    order->side = 0;
+    return status;
+}
+
+/* A stage: releases task.step held orders, task.locate first; those that wait for a cross stay. */
+static int32_t release_held(eng_book *book, eng_sink *sink)
+{
+    eng_task *task = &book->task;
+    int32_t status = task->matching ? eng_match(book, sink) : RB_OK;
+    while (status == RB_OK && task->step != 0) {
+        uint32_t locate = task->locate;
+        RB_CHECK(locate != ENG_LOCATE_NONE);
+        const eng_order *order = &book->orders[locate];
+        int rests = eng_held_rests(book, locate);
+        int fits = eng_price_has_room(book, order->instrument, order->price_ticks,
+                                      (order->options & RB_ORDER_OPTION_HIDDEN) != 0);
+        task->matching = 0;
+        if (rests && !fits && eng_sink_room(sink) < 1) {
+            return RB_FULL;
+        }
+        task->locate = order->next;
+        task->step--;
+        if (rests && fits) {
+            status = enter(book, locate);
+            task->matching = 1;
+            status = status == RB_OK ? eng_match(book, sink) : status;
+        } else if (rests) {
+            status = eng_answer_order_canceled(book, sink, locate, RB_CANCEL_REASON_CAPACITY);
+        }
+    }
+    return status;
+}
+
+int32_t eng_change_state(eng_book *book, eng_sink *sink)
+{
+    eng_task *task = &book->task;
+    eng_ladder *ladder = &book->ladders[task->instrument];
+    if (eng_sink_room(sink) < 1) {
+        return RB_FULL;
+    }
+    eng_answer_state(book, sink, task->lines[0].header.topic, task->instrument, ladder->state,
+                     task->state);
+    ladder->state = task->state;
+    if (task->state == RB_INSTRUMENT_STATE_AUCTION) {
+        return eng_hold_resting(book, task->instrument);
+    }
+    if (task->state != RB_INSTRUMENT_STATE_CONTINUOUS) {
+        return RB_OK;
+    }
+    task->locate = book->asides[task->instrument].held_head;
+    task->step = book->asides[task->instrument].held_count;
+    task->matching = 0;
+    task->stage = release_held;
+    return ENG_NEXT;
 }
