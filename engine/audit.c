@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "engine/book_state.h"
+#include "engine/held.h"
 #include "engine/match.h"
 #include "engine/queue.h"
 #include "ringbus/check.h"
@@ -234,6 +235,9 @@ static int32_t verify_instrument(const eng_book *book, uint32_t instrument, uint
     }
     if (status == RB_OK) {
         status = verify_side(book, instrument, RB_SIDE_SELL, &levels, orders);
+    }
+    if (status == RB_OK) {
+        status = eng_held_verify(book, instrument, orders);
     }
     if (status != RB_OK) {
         return status;

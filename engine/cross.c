@@ -109,9 +109,8 @@ static uint32_t merge(eng_book *book, uint32_t first, uint32_t second)
     uint32_t *link = &head;
     uint64_t rank_first = first != ENG_LOCATE_NONE ? rank_of(book, first) : 0;
     uint64_t rank_second = second != ENG_LOCATE_NONE ? rank_of(book, second) : 0;
-    for (uint32_t n = 0; n < book->order_count && first != ENG_LOCATE_NONE &&
-                         second != ENG_LOCATE_NONE;
-         n++) {
+    for (uint32_t n = 0;
+         n < book->order_count && first != ENG_LOCATE_NONE && second != ENG_LOCATE_NONE; n++) {
         if (rank_second < rank_first) {
             *link = second;
             link = &book->orders[second].prev;

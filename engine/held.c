@@ -1,6 +1,7 @@
 #include "engine/held.h"
 
 #include "engine/answer.h"
+#include "engine/cross.h"
 #include "engine/match.h"
 #include "engine/queue.h"
 #include "ringbus/check.h"
@@ -74,10 +75,12 @@ static int32_t hold(eng_book *book, uint32_t locate)
 {
     int32_t status = eng_order_unlink(book, locate);
     eng_terms *terms = &book->terms[locate];
-    if ((book->orders[locate].options & ENG_ORDER_RESERVE) == 0) {
+    if ((book->orders[locate].options & ENG_ORDER_RESERVE) != 0) {
+        book->orders[locate].quantity += terms->reserve;
+    } else {
         terms->display_quantity = 0;
-        terms->reserve = 0;
     }
+    terms->reserve = 0;
     terms->time_in_force = RB_TIME_IN_FORCE_DAY; /* which of those that rest is forgotten */
     terms->auction = 0;
     terms->reserved = 0;
@@ -176,4 +179,55 @@ int32_t eng_change_state(eng_book *book, eng_sink *sink)
     task->matching = 0;
     task->stage = release_held;
     return ENG_NEXT;
+}
+
+/* --- proof ---------------------------------------------------------------------------------------
+ */
+
+static int32_t verify_held(const eng_book *book, uint32_t locate)
+{
+    const eng_order *order = &book->orders[locate];
+    const eng_terms *terms = &book->terms[locate];
+    int has_display = (order->options & ENG_ORDER_RESERVE) != 0;
+    RB_CHECK((order->options & ENG_ORDER_HELD) != 0);
+    RB_CHECK(order->side == RB_SIDE_BUY || order->side == RB_SIDE_SELL);
+    RB_CHECK(terms->reserve == 0);
+    RB_CHECK(terms->reserved == 0);
+    RB_CHECK((terms->display_quantity != 0) == has_display);
+    RB_CHECK(terms->auction == 0 || !eng_held_rests(book, locate));
+    return RB_OK;
+}
+
+int32_t eng_held_verify(const eng_book *book, uint32_t instrument, uint64_t *orders)
+{
+    const eng_aside *aside = &book->asides[instrument];
+    const eng_ladder *ladder = &book->ladders[instrument];
+    int lends = eng_cross_lends(book, instrument);
+    int releases = book->state == ENG_BOOK_PENDING && book->task.instrument == instrument;
+    uint32_t last = ENG_LOCATE_NONE;
+    uint32_t locate = aside->held_head;
+    RB_CHECK(eng_is_state(ladder->state));
+    if (ladder->state == RB_INSTRUMENT_STATE_AUCTION) {
+        RB_CHECK(ladder->orders[0] + ladder->orders[1] + ladder->hidden_orders == 0);
+    }
+    for (uint32_t n = 0; n < aside->held_count; n++) {
+        RB_CHECK(locate != ENG_LOCATE_NONE);
+        RB_CHECK(locate <= book->order_count);
+        const eng_order *order = &book->orders[locate];
+        RB_CHECK(order->instrument == instrument);
+        RB_CHECK(order->prev == last || lends);
+        RB_CHECK(order->quantity != 0 || lends);
+        RB_CHECK(ladder->state != RB_INSTRUMENT_STATE_CONTINUOUS || releases ||
+                 !eng_held_rests(book, locate));
+        int32_t status = verify_held(book, locate);
+        if (status != RB_OK) {
+            return status;
+        }
+        last = locate;
+        locate = order->next;
+    }
+    RB_CHECK(locate == ENG_LOCATE_NONE);
+    RB_CHECK(aside->held_tail == last);
+    *orders += aside->held_count;
+    return RB_OK;
 }

@@ -41,5 +41,7 @@ int eng_held_rests(const eng_book *book, uint32_t locate);
 int32_t eng_change_state(eng_book *book, eng_sink *sink);
 /* Answers a Command, whose instrument exists. There is room for its lines and ENG_SINK_ROOM_MIN. */
 int32_t eng_submit_command(eng_book *book, const eng_group *group, eng_sink *sink);
+/* Checks the held list of an instrument and what its state says of it, and counts the orders. */
+int32_t eng_held_verify(const eng_book *book, uint32_t instrument, uint64_t *orders);
 
 #endif

@@ -71,9 +71,8 @@ static uint16_t reason_of(const eng_book *book, const eng_group *group)
     if (!are_legs_valid(book, group)) {
         return RB_REJECT_REASON_INVALID_LEGS;
     }
-    eng_request asked = {.quantity = 1,
-                         .time_in_force = RB_TIME_IN_FORCE_FILL_OR_KILL,
-                         .options = order->options};
+    eng_request asked = {
+        .quantity = 1, .time_in_force = RB_TIME_IN_FORCE_FILL_OR_KILL, .options = order->options};
     if ((order->options & ~(ENG_SELF_TRADE | RB_ORDER_OPTION_SELF_TRADE_FIRM)) != 0 ||
         eng_contradiction(&asked) != ENG_ACCEPTED) {
         return RB_REJECT_REASON_INVALID_OPTIONS;
