@@ -111,9 +111,6 @@ static int32_t verify_ladder(const eng_book *book, uint32_t instrument, uint8_t 
     if (status == RB_OK) {
         status = verify_side(&in, RB_SIDE_SELL);
     }
-    if (status == RB_OK) {
-        status = eng_held_verify(book, instrument, orders);
-    }
     if (status != RB_OK) {
         return status;
     }
@@ -133,18 +130,18 @@ static int32_t verify_instrument(const eng_book *book, uint32_t instrument, uint
     if (status == RB_OK) {
         status = verify_ladder(book, instrument, RB_ORDER_OPTION_HIDDEN, nodes, orders);
     }
+    if (status == RB_OK) {
+        status = eng_held_verify(book, instrument, orders);
+    }
     if (status != RB_OK) {
         return status;
     }
     RB_CHECK(eng_best_of_all(book, instrument, RB_SIDE_BUY) <
              eng_best_of_all(book, instrument, RB_SIDE_SELL));
     RB_CHECK(displayed->hidden_orders == (uint64_t)hidden->orders[0] + hidden->orders[1]);
-    RB_CHECK(displayed->state >= RB_INSTRUMENT_STATE_CONTINUOUS);
-    RB_CHECK(displayed->state <= RB_INSTRUMENT_STATE_CLOSED);
     RB_CHECK(hidden->state == 0);
     RB_CHECK(hidden->changes == 0);
     RB_CHECK(hidden->hidden_orders == 0);
-    *orders += book->asides[instrument].held_count;
     return RB_OK;
 }
 

@@ -333,8 +333,7 @@ int32_t eng_submit_cross(eng_book *book, const eng_group *group, eng_sink *sink)
     const rb_cross_result *cross = &message->cross_result;
     uint16_t reason = reason_of(book, cross);
     if (reason != 0) {
-        eng_answer_rejected(sink, group, reason);
-        return RB_OK;
+        return eng_reject(sink, group, reason);
     }
     eng_answer_first(sink, group);
     int32_t status = eng_hold_resting(book, cross->instrument);

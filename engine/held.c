@@ -4,6 +4,7 @@
 #include "engine/cross.h"
 #include "engine/match.h"
 #include "engine/queue.h"
+#include "engine/terms.h"
 #include "ringbus/check.h"
 
 _Static_assert(ENG_PLACE_BIDS == 0 && ENG_PLACE_HIDDEN_BIDS == 2, "bids are even");
@@ -19,8 +20,7 @@ int32_t eng_submit_command(eng_book *book, const eng_group *group, eng_sink *sin
         reason = RB_REJECT_REASON_INSTRUMENT_STATE;
     }
     if (reason != 0) {
-        eng_answer_rejected(sink, group, reason);
-        return RB_OK;
+        return eng_reject(sink, group, reason);
     }
     book->task.instrument = command->instrument;
     book->task.state = command->state;
@@ -66,24 +66,15 @@ uint32_t eng_place_after(const eng_book *book, uint32_t locate, uint32_t place)
 
 int eng_held_rests(const eng_book *book, uint32_t locate)
 {
-    uint8_t time_in_force = book->terms[locate].time_in_force;
-    return time_in_force != RB_TIME_IN_FORCE_AT_OPENING &&
-           time_in_force != RB_TIME_IN_FORCE_AT_CLOSE;
+    return !eng_is_for_cross(book->terms[locate].time_in_force);
 }
 
 static int32_t hold(eng_book *book, uint32_t locate)
 {
     int32_t status = eng_order_unlink(book, locate);
-    eng_terms *terms = &book->terms[locate];
-    if ((book->orders[locate].options & ENG_ORDER_RESERVE) != 0) {
-        book->orders[locate].quantity += terms->reserve;
-    } else {
-        terms->display_quantity = 0;
-    }
-    terms->reserve = 0;
-    terms->time_in_force = RB_TIME_IN_FORCE_DAY; /* which of those that rest is forgotten */
-    terms->auction = 0;
-    terms->reserved = 0;
+    /* Which of those that rest is forgotten. */
+    book->terms[locate].time_in_force = RB_TIME_IN_FORCE_DAY;
+    book->terms[locate].auction = 0;
     eng_order_hold(book, locate);
     return status;
 }
@@ -106,29 +97,6 @@ int32_t eng_hold_resting(eng_book *book, uint32_t instrument)
 /* --- releasing -----------------------------------------------------------------------------------
  */
 
-/* Makes a held order the incoming one. */
-static int32_t enter(eng_book *book, uint32_t locate)
-{
-    uint32_t quantity = eng_order_open(book, locate);
-    eng_order *order = &book->orders[locate];
-    int32_t status = eng_order_unlink(book, locate);
-    book->incoming = (eng_incoming){
-        .instrument = order->instrument,
-        .price_ticks = order->price_ticks,
-        .quantity = quantity,
-        .locate = locate,
-        .client_order_id = order->client_order_id,
-        .topic = order->topic,
-        .account = order->account,
-        .firm = order->firm,
-        .side = order->side,
-        .options = order->options,
-        .display_quantity = book->terms[locate].display_quantity,
-    };
-    order->side = 0;
-    return status;
-}
-
 /* A stage: releases task.step held orders, task.locate first; those that wait for a cross stay. */
 static int32_t release_held(eng_book *book, eng_sink *sink)
 {
@@ -148,7 +116,8 @@ static int32_t release_held(eng_book *book, eng_sink *sink)
         task->locate = order->next;
         task->step--;
         if (rests && fits) {
-            status = enter(book, locate);
+            status = eng_order_unlink(book, locate);
+            eng_incoming_of(book, locate);
             task->matching = 1;
             status = status == RB_OK ? eng_match(book, sink) : status;
         } else if (rests) {
@@ -193,7 +162,7 @@ static int32_t verify_held(const eng_book *book, uint32_t locate)
     RB_CHECK(order->side == RB_SIDE_BUY || order->side == RB_SIDE_SELL);
     RB_CHECK(terms->reserve == 0);
     RB_CHECK(terms->reserved == 0);
-    RB_CHECK((terms->display_quantity != 0) == has_display);
+    RB_CHECK(terms->display_quantity != 0 || !has_display);
     RB_CHECK(terms->auction == 0 || !eng_held_rests(book, locate));
     return RB_OK;
 }

@@ -71,10 +71,8 @@ static uint16_t reason_of(const eng_book *book, const eng_group *group)
     if (!are_legs_valid(book, group)) {
         return RB_REJECT_REASON_INVALID_LEGS;
     }
-    eng_request asked = {
-        .quantity = 1, .time_in_force = RB_TIME_IN_FORCE_FILL_OR_KILL, .options = order->options};
     if ((order->options & ~(ENG_SELF_TRADE | RB_ORDER_OPTION_SELF_TRADE_FIRM)) != 0 ||
-        eng_contradiction(&asked) != ENG_ACCEPTED) {
+        !eng_is_self_trade_clear(order->options)) {
         return RB_REJECT_REASON_INVALID_OPTIONS;
     }
     for (uint32_t n = 1; n <= order->leg_count; n++) {
@@ -139,8 +137,7 @@ int32_t eng_submit_legs(eng_book *book, const eng_group *group, eng_sink *sink)
     eng_task *task = &book->task;
     uint16_t reason = reason_of(book, group);
     if (reason != 0) {
-        eng_answer_rejected(sink, group, reason);
-        return RB_OK;
+        return eng_reject(sink, group, reason);
     }
     eng_answer_first(sink, group);
     task->line_count = eng_group_line(group, 0)->multi_leg_order.leg_count;

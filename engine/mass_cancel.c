@@ -212,8 +212,7 @@ int32_t eng_submit_mass_cancel(eng_book *book, const eng_group *group, eng_sink 
     eng_sweep *sweep = book->sweep;
     uint16_t reason = reason_of(book, request);
     if (reason != 0) {
-        eng_answer_rejected(sink, group, reason);
-        return RB_OK;
+        return eng_reject(sink, group, reason);
     }
     take_scope(sweep, request);
     memset(sweep->marks, 0, mark_words(book->instrument_count) * sizeof(uint64_t));

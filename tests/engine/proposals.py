@@ -13,6 +13,7 @@ from ringbus.messages import (
     LEG,
     MASS_CANCEL,
     MULTI_LEG_ORDER,
+    ORDER_TAG,
     ORDER_TERMS,
     CancelReason,
     CommandKind,
@@ -43,8 +44,13 @@ Event = tuple[object, ...]
 def group(*parts: Lines) -> Lines:
     """Lines that belong together."""
     out = np.concatenate(parts)
-    out["flags"][:-1] |= Flag.CONTINUED
+    out["flags"][:-1] |= np.uint8(Flag.CONTINUED)
     return out
+
+
+def tagged(message: Lines, text: bytes = b"") -> Lines:
+    """The same with an OrderTag behind it."""
+    return group(message, lines(ORDER_TAG, Template.ORDER_TAG, text=text))
 
 
 def order(

@@ -8,6 +8,7 @@ import pytest
 
 from ringbus.messages import (
     CANCEL,
+    ORDER_TERMS,
     REPLACE,
     AuctionOption,
     CrossType,
@@ -34,8 +35,9 @@ from tests.engine.proposals import (
     group,
     mass_cancel,
     order,
+    tagged,
 )
-from tests.engine.trader import Lines, lines, tagged
+from tests.engine.trader import Lines, lines
 
 IMBALANCE_ONLY = AuctionOption.IMBALANCE_ONLY
 TO_AUCTION: list[Event] = [("COMMAND",), ("state", CONTINUOUS, AUCTION)]
@@ -78,7 +80,7 @@ def test_a_change_of_state_is_said(desk: Desk) -> None:
         (command(5), "INSTRUMENT_STATE"),
         (command(HALTED, instrument=2), "UNKNOWN_INSTRUMENT"),
         (command(HALTED, kind=2), "INVALID_PROPOSAL"),
-        (group(command(HALTED), order(1, BUY, 1, 1)), "INVALID_PROPOSAL"),
+        (group(command(HALTED), lines(ORDER_TERMS, Template.ORDER_TERMS)), "INVALID_PROPOSAL"),
     ],
 )
 def test_commands_that_are_refused(desk: Desk, wrong: Lines, reason: str) -> None:
@@ -275,7 +277,7 @@ def test_priority_of_sells_in_a_cross(desk: Desk) -> None:
         order(5, SELL, 1, 97, auction=IMBALANCE_ONLY, time_in_force=AT_OPENING),
         *(order(6, SELL, 1, 98), order(7, BUY, 100, 100)),
     )
-    sellers = [one[1] for one in desk.cross(98, 5) if one[0] == "sells"]
+    sellers = [one[1] for one in desk.cross(98, 5, state=AUCTION) if one[0] == "sells"]
     assert sellers == [4, 3, 6, 2, 5]
 
 
@@ -301,8 +303,8 @@ def test_what_a_cross_leaves_keeps_the_order_in_which_it_was_held(desk: Desk) ->
     )
     answer = desk.cross(100, 25, state=AUCTION)
     assert answer[-1] == ("state", AUCTION, AUCTION)
-    assert [one[1] for one in answer if one[0] == "buys"] == [4, 6, 6, 2]
-    assert desk.drain() == [1, 2, 3]
+    assert [one[1] for one in answer if one[0] == "buys"] == [4, 6, 2]
+    assert desk.drain() == [1, 2, 3, 5]
 
 
 def test_quantity_of_a_cross_ends_in_the_middle_of_orders(desk: Desk) -> None:
@@ -442,7 +444,7 @@ def test_what_counts_as_a_change(desk: Desk) -> None:
         *(order(1, BUY, 10, 100), order(2, SELL, 4, 100), order(3, SELL, 1, 0)),
         *(order(4, BUY, 1, 1, instrument=1), cancel(1, 1, 1), replace(1, 1, 5, 5, 100)),
         *(order(6, SELL, 3, 100, time_in_force=3), order(7, SELL, 3, 100, time_in_force=3)),
-        *(command(HALTED), command(AUCTION), order(8, BUY, 30, 90, display=5)),
+        *(command(AUCTION), order(8, BUY, 30, 90, display=5)),
         *(command(CONTINUOUS), order(9, SELL, 7, 90), tagged(order(10, BUY, 1, 2), b"")),
         mass_cancel(MassCancelScope.SIDE, side=BUY),
     ):

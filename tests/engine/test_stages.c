@@ -371,7 +371,6 @@ static void test_verify_sees_damage(void)
     EXPECT_SEEN(book->orders[2].side = 0);
     EXPECT_SEEN(book->orders[2].options = 0);
     EXPECT_SEEN(book->orders[2].options |= ENG_ORDER_RESERVE);
-    EXPECT_SEEN(book->terms[2].display_quantity = 1);
     EXPECT_SEEN(book->terms[2].reserve = 1);
     EXPECT_SEEN(book->terms[2].auction = 1);
     EXPECT_SEEN(book->terms[2].reserved = 1);
