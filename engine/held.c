@@ -61,6 +61,29 @@ uint32_t eng_place_after(const eng_book *book, uint32_t locate, uint32_t place)
     return eng_ladder_after(book, ladder_of(book, order->instrument, place), locate);
 }
 
+uint32_t eng_place_queue(const eng_book *book, uint32_t instrument, uint32_t place,
+                         int32_t *price_ticks)
+{
+    if (place == ENG_PLACE_HELD) {
+        uint32_t head = *price_ticks == 0 ? book->asides[instrument].held_head : ENG_LOCATE_NONE;
+        *price_ticks = 1;
+        return head;
+    }
+    const eng_ladder *ladder = ladder_of(book, instrument, place);
+    uint32_t index = eng_side_index(side_of(place));
+    if (*price_ticks != 0) {
+        *price_ticks =
+            eng_ladder_next(&book->nodes, ladder, *price_ticks, eng_side_up(side_of(place)));
+    } else if (ladder->orders[index] != 0) {
+        *price_ticks = ladder->best[index];
+    }
+    if (*price_ticks == 0) {
+        return ENG_LOCATE_NONE;
+    }
+    const eng_level *level = eng_ladder_look(&book->nodes, ladder, *price_ticks);
+    return level != NULL ? level->head : ENG_LOCATE_NONE;
+}
+
 /* --- holding -------------------------------------------------------------------------------------
  */
 

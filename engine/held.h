@@ -32,6 +32,10 @@ static inline int eng_is_state(uint8_t state)
  * take orders out on the way, ask before. */
 uint32_t eng_place_first(const eng_book *book, uint32_t instrument, uint32_t place);
 uint32_t eng_place_after(const eng_book *book, uint32_t locate, uint32_t place);
+/* Goes through the queues of a place instead: the first order of the next one, ENG_LOCATE_NONE:
+ * there is none. *price_ticks is where the last one was, 0: nowhere yet. Reads no order. */
+uint32_t eng_place_queue(const eng_book *book, uint32_t instrument, uint32_t place,
+                         int32_t *price_ticks);
 /* Moves every resting order of an instrument to the end of its held list. */
 int32_t eng_hold_resting(eng_book *book, uint32_t instrument);
 /* Whether a held order's time in force rests. */

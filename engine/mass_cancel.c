@@ -90,9 +90,27 @@ static uint32_t mark_words(uint32_t instruments)
     return (instruments + MARKS_A_WORD - 1) / MARKS_A_WORD;
 }
 
-uint64_t eng_sweep_bytes(uint32_t instruments)
+static uint32_t found_max(uint32_t orders)
 {
-    return sizeof(eng_sweep) + mark_words(instruments) * sizeof(uint64_t);
+    return orders < ENG_SWEEP_FOUND_MAX ? orders : ENG_SWEEP_FOUND_MAX;
+}
+
+uint64_t eng_sweep_bytes(uint32_t instruments, uint32_t orders)
+{
+    return sizeof(eng_sweep) + mark_words(instruments) * sizeof(uint64_t) +
+           (uint64_t)ENG_SWEEP_LANES * found_max(orders) * sizeof(uint32_t);
+}
+
+eng_sweep *eng_sweep_init(void *memory, uint32_t instruments, uint32_t orders)
+{
+    eng_sweep *sweep = memory;
+    sweep->marks = (uint64_t *)(void *)(sweep + 1);
+    sweep->found_max = found_max(orders);
+    uint32_t *found = (uint32_t *)(void *)(sweep->marks + mark_words(instruments));
+    for (uint32_t lane = 0; lane < ENG_SWEEP_LANES; lane++) {
+        sweep->lanes[lane].found = found + lane * sweep->found_max;
+    }
+    return sweep;
 }
 
 static void mark(eng_sweep *sweep, uint32_t instrument)
@@ -130,39 +148,78 @@ static uint32_t next_marked(const eng_book *book, uint32_t instrument)
 /* --- lanes ---------------------------------------------------------------------------------------
  */
 
-/* Gives the lanes the next places that have orders; none: all are through. */
+/* Brings the levels of an instrument into the caches. */
+static void fetch_levels(const eng_book *book, uint32_t instrument)
+{
+    const eng_ladder *ladder = &book->ladders[instrument];
+    for (uint32_t slot = 0; slot < ENG_LEAVES_CACHED; slot++) {
+        const uint8_t *leaf = (const uint8_t *)&book->nodes.pool[ladder->cached_leaves[slot]];
+        for (size_t at = 0; at < sizeof(eng_node); at += RB_MESSAGE_BYTES) {
+            __builtin_prefetch(leaf + at);
+        }
+    }
+}
+
+/* Goes on to the next marked instrument. */
+static void next_instrument(const eng_book *book, eng_sweep *sweep)
+{
+    sweep->instrument = next_marked(book, sweep->instrument + 1);
+    uint32_t ahead = next_marked(book, sweep->instrument + 1);
+    if (ahead < book->instrument_count) {
+        fetch_levels(book, ahead);
+    }
+}
+
+/* The next queue in the order of the answer; ENG_LOCATE_NONE: there is none. */
+static uint32_t next_queue(const eng_book *book, eng_sweep *sweep)
+{
+    while (sweep->instrument < book->instrument_count) {
+        uint32_t head = ENG_LOCATE_NONE;
+        if (sweep->place != ENG_PLACES) {
+            head = eng_place_queue(book, sweep->instrument, sweep->place, &sweep->price_ticks);
+        }
+        if (head != ENG_LOCATE_NONE) {
+            return head;
+        }
+        sweep->price_ticks = 0;
+        if (++sweep->place >= ENG_PLACES) {
+            sweep->place = 0;
+            next_instrument(book, sweep);
+        }
+    }
+    return ENG_LOCATE_NONE;
+}
+
+/* Gives the lanes the next queues; none: all are through. */
 static void take_lanes(const eng_book *book, eng_sweep *sweep)
 {
     sweep->lane = 0;
     sweep->lane_count = 0;
-    while (sweep->lane_count < ENG_SWEEP_LANES && sweep->instrument < book->instrument_count) {
-        uint32_t first = eng_place_first(book, sweep->instrument, sweep->place);
-        if (first != ENG_LOCATE_NONE) {
-            __builtin_prefetch(&book->orders[first]);
-            eng_sweep_lane *lane = &sweep->lanes[sweep->lane_count++];
-            lane->place = sweep->place;
-            lane->next = first;
-            lane->count = 0;
-            lane->used = 0;
+    while (sweep->lane_count < ENG_SWEEP_LANES) {
+        uint32_t head = next_queue(book, sweep);
+        if (head == ENG_LOCATE_NONE) {
+            return;
         }
-        if (++sweep->place == ENG_PLACES) {
-            sweep->place = 0;
-            sweep->instrument = next_marked(book, sweep->instrument + 1);
-        }
+        __builtin_prefetch(&book->orders[head], 1);
+        eng_sweep_lane *lane = &sweep->lanes[sweep->lane_count++];
+        lane->next = head;
+        lane->count = 0;
+        lane->used = 0;
     }
 }
 
 /* A step of a lane; 0: it cannot go on. */
 static int step(const eng_book *book, const eng_sweep *sweep, eng_sweep_lane *lane)
 {
-    if (lane->next == ENG_LOCATE_NONE || lane->count == ENG_SWEEP_FOUND) {
+    uint32_t locate = lane->next;
+    if (locate == ENG_LOCATE_NONE || lane->count == sweep->found_max) {
         return 0;
     }
-    uint32_t locate = lane->next;
-    lane->next = eng_place_after(book, locate, lane->place);
-    __builtin_prefetch(&book->orders[lane->next]);
+    const eng_order *order = &book->orders[locate];
+    lane->next = order->next;
+    __builtin_prefetch(&book->orders[lane->next], 1);
     lane->found[lane->count] = locate;
-    lane->count += (uint32_t)is_in_scope(sweep, &book->orders[locate]);
+    lane->count += (uint32_t)is_in_scope(sweep, order);
     return 1;
 }
 
@@ -223,6 +280,7 @@ int32_t eng_submit_mass_cancel(eng_book *book, const eng_group *group, eng_sink 
     }
     eng_answer_first(sink, group);
     sweep->place = 0;
+    sweep->price_ticks = 0;
     sweep->instrument = next_marked(book, 0);
     take_lanes(book, sweep);
     look(book, sweep);
