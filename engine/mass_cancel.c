@@ -148,28 +148,6 @@ static uint32_t next_marked(const eng_book *book, uint32_t instrument)
 /* --- lanes ---------------------------------------------------------------------------------------
  */
 
-/* Brings the levels of an instrument into the caches. */
-static void fetch_levels(const eng_book *book, uint32_t instrument)
-{
-    const eng_ladder *ladder = &book->ladders[instrument];
-    for (uint32_t slot = 0; slot < ENG_LEAVES_CACHED; slot++) {
-        const uint8_t *leaf = (const uint8_t *)&book->nodes.pool[ladder->cached_leaves[slot]];
-        for (size_t at = 0; at < sizeof(eng_node); at += RB_MESSAGE_BYTES) {
-            __builtin_prefetch(leaf + at);
-        }
-    }
-}
-
-/* Goes on to the next marked instrument. */
-static void next_instrument(const eng_book *book, eng_sweep *sweep)
-{
-    sweep->instrument = next_marked(book, sweep->instrument + 1);
-    uint32_t ahead = next_marked(book, sweep->instrument + 1);
-    if (ahead < book->instrument_count) {
-        fetch_levels(book, ahead);
-    }
-}
-
 /* The next queue in the order of the answer; ENG_LOCATE_NONE: there is none. */
 static uint32_t next_queue(const eng_book *book, eng_sweep *sweep)
 {
@@ -184,7 +162,7 @@ static uint32_t next_queue(const eng_book *book, eng_sweep *sweep)
         sweep->price_ticks = 0;
         if (++sweep->place >= ENG_PLACES) {
             sweep->place = 0;
-            next_instrument(book, sweep);
+            sweep->instrument = next_marked(book, sweep->instrument + 1);
         }
     }
     return ENG_LOCATE_NONE;
@@ -208,30 +186,38 @@ static void take_lanes(const eng_book *book, eng_sweep *sweep)
     }
 }
 
-/* A step of a lane; 0: it cannot go on. */
-static int step(const eng_book *book, const eng_sweep *sweep, eng_sweep_lane *lane)
+/* A step of a lane; 0: it cannot go on after it. */
+static uint32_t step(const eng_book *book, const eng_sweep *sweep, eng_sweep_lane *lane)
 {
     uint32_t locate = lane->next;
-    if (locate == ENG_LOCATE_NONE || lane->count == sweep->found_max) {
-        return 0;
-    }
     const eng_order *order = &book->orders[locate];
-    lane->next = order->next;
-    __builtin_prefetch(&book->orders[lane->next], 1);
+    uint32_t next = order->next;
+    lane->next = next;
+    __builtin_prefetch(&book->orders[next], 1);
     lane->found[lane->count] = locate;
     lane->count += (uint32_t)is_in_scope(sweep, order);
-    return 1;
+    return next != ENG_LOCATE_NONE && lane->count != sweep->found_max;
 }
 
 /* Lets the lanes from the one that is being canceled on go as far as they can. */
 static void look(const eng_book *book, eng_sweep *sweep)
 {
-    int going = 1;
-    for (uint32_t n = 0; n <= book->order_count && going; n++) {
-        going = 0;
-        for (uint32_t lane = sweep->lane; lane < sweep->lane_count; lane++) {
-            going |= step(book, sweep, &sweep->lanes[lane]);
+    uint16_t going[ENG_SWEEP_LANES];
+    uint32_t count = 0;
+    for (uint32_t lane = sweep->lane; lane < sweep->lane_count; lane++) {
+        int can = sweep->lanes[lane].next != ENG_LOCATE_NONE &&
+                  sweep->lanes[lane].count != sweep->found_max;
+        going[count] = (uint16_t)lane;
+        count += (uint32_t)can;
+    }
+    for (uint32_t n = 0; n < book->order_count && count != 0; n++) {
+        uint32_t left = 0;
+        for (uint32_t at = 0; at < count; at++) {
+            uint16_t lane = going[at];
+            going[left] = lane;
+            left += step(book, sweep, &sweep->lanes[lane]);
         }
+        count = left;
     }
 }
 

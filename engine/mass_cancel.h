@@ -22,9 +22,9 @@
 
 #include "engine/book_state.h"
 
-#define ENG_SWEEP_LANES 32u
+#define ENG_SWEEP_LANES 256u
 /* Of one lane. Queues of a price that have more in scope are rare, and only slower. */
-#define ENG_SWEEP_FOUND_MAX 1024u
+#define ENG_SWEEP_FOUND_MAX 512u
 
 typedef struct eng_sweep_lane {
     uint32_t next;   /* the order to look at next */
