@@ -34,10 +34,6 @@ typedef struct rb_journal_header {
     uint64_t first;   /* sequence of its first message */
 } rb_journal_header;
 
-/* Whether an open segment file is whole in its header and begins with message `first`. RB_TORN,
- * RB_SEQUENCE, RB_SYSTEM, and what rb_layout_verify returns. Any thread. */
-int32_t rb_journal_verify(int32_t file, uint64_t segment_messages, uint64_t first);
-
 /* cffi: struct rb_journal */
 typedef struct rb_journal {
     rb_reader reader;
@@ -79,6 +75,14 @@ void rb_journal_tell(rb_journal *journal, void *wake, uint64_t sync_bell);
 int32_t rb_journal_keep(rb_journal *journal, void *idle, void *marks, uint32_t place,
                         uint64_t bells, const uint32_t *stop);
 void rb_journal_close(rb_journal *journal);
+/* Writes `count` whole messages, from `sequence` on, into their places in the files of a journal
+ * that is at rest, and syncs them; a file that is missing is made. For repair. RB_CHECKSUM: one is
+ * not whole; RB_USAGE, RB_SYSTEM, and what rb_layout_verify returns. */
+int32_t rb_journal_restore(const char *directory, uint64_t segment_messages, const char *name,
+                           uint64_t sequence, const void *messages, int64_t count);
+/* Whether an open segment file is whole in its header and begins with message `first`. RB_TORN,
+ * RB_SEQUENCE, RB_SYSTEM, and what rb_layout_verify returns. Any thread. */
+int32_t rb_journal_verify(int32_t file, uint64_t segment_messages, uint64_t first);
 /* Path of the segment file that holds `sequence`; `out` has `room` bytes. RB_SIZE. */
 int32_t rb_journal_path(const char *directory, uint64_t segment_messages, uint64_t sequence,
                         char *out, size_t room);

@@ -32,8 +32,9 @@ from ringbus.idle import Idle, bell_mask
 from ringbus.journal import Journal
 from ringbus.marks import Marks
 from ringbus.metrics import Metrics
+from ringbus.repair import repair
 from ringbus.segment import Segment
-from ringbus.status import RingbusError
+from ringbus.status import DataError, Lapped, RingbusError
 from tools.build import build_hash
 from tools.configuration import Configuration
 from tools.instruments import Instrument, Participant
@@ -191,13 +192,15 @@ class CoreProcess:
 
     def _add_journal(self, name: str) -> None:
         topology = self.topology
-        journal = Journal(
-            topology.journal_path(name),
-            self._shared.attach("stream"),
-            self._shared.attach("stream.readers", writable=True),
-            topology.journal.segment_messages,
-            name,
-        )
+        try:
+            journal = self._open_journal(name)
+        except (DataError, Lapped) as error:
+            peers = [topology.journal_path(one) for one in topology.journals if one != name]
+            stream, segment = self._shared.attach("stream"), topology.journal.segment_messages
+            print(f"{error}: asking the others", file=sys.stderr, flush=True)
+            repaired = repair(topology.journal_path(name), peers, stream, segment, name)
+            print(f"{name}: {repaired}", file=sys.stderr, flush=True)
+            journal = self._open_journal(name)
         self._stack.callback(journal.close)
         self.core.add(name, journal)
         idle = self._stack.enter_context(Idle(self._bells, f"{name} sync", stream_reader=False))
@@ -209,6 +212,15 @@ class CoreProcess:
         arguments = (journal, name, idle, stop)
         self._threads.append(
             threading.Thread(target=self._sync, args=arguments, name=f"{name} sync")
+        )
+
+    def _open_journal(self, name: str) -> Journal:
+        return Journal(
+            self.topology.journal_path(name),
+            self._shared.attach("stream"),
+            self._shared.attach("stream.readers", writable=True),
+            self.topology.journal.segment_messages,
+            name,
         )
 
     def _sync(self, journal: Journal, name: str, idle: Idle, stop: object) -> None:

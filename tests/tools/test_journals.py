@@ -98,6 +98,30 @@ def test_two_journals_hold_the_same_day_though_one_was_killed(make: Maker) -> No
     assert np.array_equal(one, two)
 
 
+def test_a_damaged_journal_is_mended_when_it_starts_again(make: Maker) -> None:
+    """R51, R52: a restarted journal asks its peer, not the engine, for what its disk has lost."""
+
+    async def run(exchange: Exchange) -> None:
+        client = await client_of(exchange)
+        for n in range(10):
+            if n == 5:
+                with (exchange.directory / "journal.b" / "stream-00000000.rbj").open("r+b") as file:
+                    file.seek(4096 + 64 * 2)
+                    file.write(b"\xee" * 128)
+                exchange.await_restart("second", exchange.kill("second"))
+            await client.enter(symbol="S0", side="B", quantity=1, price=10_000)
+            assert await answer(client, 20) is not None
+        await client.close()
+
+    with launched(replicated(make)) as exchange:
+        asyncio.run(run(exchange))
+        directory = exchange.directory
+        log = (directory / "logs" / "second.log").read_text()
+    assert "message 3: a stored message does not match its checksum: asking the others" in log
+    assert "journal.b: 2 messages fetched from others: 3 to 4" in log
+    assert np.array_equal(read_day(directory / "journal"), read_day(directory / "journal.b"))
+
+
 def test_a_promise_needs_its_journals(make: Maker) -> None:
     path = make()
     path.write_text(path.read_text().replace("[stream]", 'acknowledge = "replicated"\n[stream]'))
