@@ -31,7 +31,6 @@ class Part:
 
 def parts(topology: Topology) -> tuple[Part, ...]:
     """All segments of an exchange."""
-    lane = lane_bytes(topology.lanes.slots)
     fixed = ("core", "")
     out = [
         Part("bells", bells_bytes(), fixed),
@@ -41,10 +40,11 @@ def parts(topology: Topology) -> tuple[Part, ...]:
         Part("marks", marks_bytes(), fixed),
         Part("stream.lossy", readers_bytes(), ("stream", "slots")),
     ]
-    lanes = [f"lane.{name}" for name in topology.contributors]
+    lanes = {f"lane.{name}": "slots" for name in topology.contributors}
     for n in range(topology.exchange.shards):
-        lanes += [f"shard.{n}.in", f"shard.{n}.out"]
-    out += [Part(name, lane, ("lanes", "slots")) for name in lanes]
+        lanes |= {f"shard.{n}.in": "shard_slots", f"shard.{n}.out": "slots"}
+    for name, key in lanes.items():
+        out.append(Part(name, lane_bytes(getattr(topology.lanes, key)), ("lanes", key)))
     for core in topology.cores:
         out.append(Part(f"core.{core.name}", core_module.page_bytes(), fixed))
         out.append(Part(f"metrics.{core.name}", metrics_module.page_bytes(), fixed))
@@ -132,9 +132,9 @@ def _lay_out(topology: Topology, made: dict[str, Segment]) -> None:
     for name in topology.journals:
         marks.place(name)
     create_readers(made["stream.lossy"], "stream")
-    for name, segment in made.items():
-        if name.startswith(("lane.", "shard.")):
-            create_lane(segment, topology.lanes.slots, name)
+    for part in parts(topology):
+        if part.key[0] == "lanes":
+            create_lane(made[part.name], getattr(topology.lanes, part.key[1]), part.name)
     for core in topology.cores:
         core_module.create_page(made[f"core.{core.name}"], core.name)
         metrics_module.Metrics.create(made[f"metrics.{core.name}"])
