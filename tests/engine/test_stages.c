@@ -247,6 +247,7 @@ static void submit(eng_book *book, const proposal *from, uint32_t room_max, answ
     int32_t status = eng_book_submit(book, &group, &sink);
     for (uint32_t turn = 0; turn < 2 * LINES_MAX && status == RB_FULL; turn++) {
         EXPECT(eng_book_verify(book) == RB_OK);
+        EXPECT(sink.count <= sink.limit);
         EXPECT(sink.limit - sink.count < 2);
         to->stops++;
         /* None, one or two more. What asks for most is a pair. */
@@ -257,6 +258,7 @@ static void submit(eng_book *book, const proposal *from, uint32_t room_max, answ
         EXPECT(sink.limit <= LINES_MAX);
     }
     EXPECT(status == RB_OK);
+    EXPECT(sink.count <= sink.limit);
     EXPECT(eng_book_verify(book) == RB_OK);
     to->count = sink.count;
 }
