@@ -339,7 +339,8 @@ static int take(eng_sequencer *sequencer, uint32_t contributor)
         }
     }
     uint64_t lock = first->words[2] << 16 >> 16 | (uint64_t)(contributor + 1) << 48;
-    if ((uint16_t)(lock >> 32) >= sequencer->topic_count) {
+    if ((uint16_t)(lock >> 32) >= sequencer->topic_count ||
+        first->header.reserved != sequencer->reign) {
         count(sequencer->dropped_count);
         rb_lane_release(lane, lines);
         return 1;
@@ -466,10 +467,11 @@ void *eng_sequencer_work_function(void)
     return pointer;
 }
 
-void eng_sequencer_begin(eng_sequencer *sequencer, uint64_t input, uint64_t time_ns)
+void eng_sequencer_begin(eng_sequencer *sequencer, uint64_t input, uint64_t time_ns, uint32_t epoch)
 {
     sequencer->input = input;
     sequencer->time_ns = time_ns;
+    sequencer->reign = rb_reign(epoch);
 }
 
 uint64_t eng_sequencer_input(const eng_sequencer *sequencer)

@@ -58,6 +58,7 @@ typedef struct eng_sequencer {
     uint32_t next_contributor; /* where the next turn begins */
     uint32_t turns_to_sweep;
     uint32_t time_is_old;
+    uint8_t reign;            /* of the proposals that are taken, see rb_reign */
     const uint8_t *shard_of;  /* by instrument */
     const uint32_t *group_of; /* by instrument, 0: none; may be NULL */
     rb_doorbell *doorbell;
@@ -91,9 +92,11 @@ void eng_sequencer_measure(eng_sequencer *sequencer, void *hop, uint64_t *refuse
 int64_t eng_sequencer_work(void *sequencer, int64_t limit);
 void *eng_sequencer_work_function(void);
 uint64_t eng_sequencer_input(const eng_sequencer *sequencer);
-/* For a successor: goes on behind input number `input`, at `time_ns` or later. Before the first
- * work. */
-void eng_sequencer_begin(eng_sequencer *sequencer, uint64_t input, uint64_t time_ns);
+/* For a successor, before the first work: goes on behind input number `input`, at `time_ns` or
+ * later, in the reign `epoch`; proposals that were made to another one are dropped, since who made
+ * them makes them again. */
+void eng_sequencer_begin(eng_sequencer *sequencer, uint64_t input, uint64_t time_ns,
+                         uint32_t epoch);
 /* cffi: end */
 
 #endif

@@ -71,9 +71,9 @@ class Sequencer:
             ffi.cast("uint64_t *", dropped),
         )
 
-    def begin(self, inputs: int, time_ns: int) -> None:
-        """For a successor: go on behind input number `inputs`, at `time_ns` or later."""
-        lib.eng_sequencer_begin(self.state, inputs, time_ns)
+    def begin(self, inputs: int, time_ns: int, epoch: int) -> None:
+        """For a successor: go on behind input `inputs`, at `time_ns` or later, as `epoch`."""
+        lib.eng_sequencer_begin(self.state, inputs, time_ns, epoch)
 
     @property
     def inputs(self) -> int:

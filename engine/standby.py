@@ -207,7 +207,7 @@ class Standby:
             estate.topics,
             estate.group_of,
         )
-        sequencer.begin(1, time_ns)
+        sequencer.begin(1, time_ns, self._epoch + 1)
         for memory in estate.outgoing:
             publisher.add_shard(memory)
         core.add("sequencer", sequencer)

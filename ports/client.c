@@ -259,8 +259,8 @@ int32_t prt_client_ask(prt_client *port, prt_session *session, const prt_request
     return status;
 }
 
-/* The engine that our proposals went to is dead. What it had taken and not published is lost; what
- * it had not taken is on our lane yet, and whichever of the two comes first takes the number. */
+/* The engine that our proposals went to is dead. What it had taken and not published is lost, and
+ * what it had not taken its successor drops: all that is on its way is proposed again. */
 static void propose_again(prt_client *port)
 {
     for (uint32_t n = 0; n < port->desk.session_count; n++) {
@@ -278,13 +278,16 @@ static int32_t hear_message(prt_client *port, const rb_message *line, const rb_m
 {
     prt_change change;
     int32_t status = prt_desk_apply(&port->desk, line, tag, &change);
+    if (change.epoch != 0) {
+        port->reign = rb_reign(change.epoch);
+    }
     if (status != RB_OK || !port->is_live) {
         return status;
     }
     if (change.everyone) {
         return prt_client_deliver_to_all(port, line);
     }
-    if (change.epoch) {
+    if (change.epoch != 0) {
         propose_again(port);
         return RB_OK;
     }
@@ -388,6 +391,7 @@ static void commit(prt_client *port, const prt_proposal *proposal)
         memcpy(rb_lane_slot(&port->lane, n)->words + 1, proposal->lines[n].words + 1,
                sizeof proposal->lines[n] - sizeof proposal->lines[n].words[0]);
     }
+    rb_lane_slot(&port->lane, 0)->header.reserved = port->reign;
     rb_lane_commit(&port->lane, proposal->count);
     prt_client_add(port, PRT_COUNT_PROPOSALS);
 }

@@ -39,6 +39,7 @@ struct prt_client {
     uint64_t ticked_ns; /* last look at all connections */
     uint64_t heard;     /* last sequence applied */
     uint64_t allowed;   /* last sequence that a client may see */
+    uint8_t reign;      /* of the engine that proposals are made to */
     uint32_t is_live;
     uint32_t has_head;
     rb_message head; /* a line of which not all that belongs to it has come yet */

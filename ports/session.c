@@ -243,7 +243,7 @@ static int32_t show_to_all(prt_desk *desk, const rb_message *line, prt_change *c
         return RB_OK;
     }
     if (line->header.template_id == RB_TEMPLATE_EPOCH_START) {
-        change->epoch = 1;
+        change->epoch = line->epoch_start.epoch;
         return RB_OK;
     }
     if (line->header.template_id != RB_TEMPLATE_BUILD_RECORD &&

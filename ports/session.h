@@ -85,7 +85,7 @@ typedef struct prt_change {
     uint8_t everyone; /* to all sessions */
     uint8_t answered; /* it is the answer to the session's request, which is QUIET again */
     uint8_t lost;     /* it took the number that the request had named: ASKED again */
-    uint8_t epoch;    /* another engine reigns: what was PROPOSED to the last one is ASKED again */
+    uint32_t epoch;   /* another engine reigns: what was PROPOSED to the last one is ASKED again */
 } prt_change;
 
 /* Allocates everything. RB_USAGE, RB_SYSTEM: no memory; prt_desk_free in any case. */

@@ -52,4 +52,11 @@ int32_t rb_doorbell_init(void *memory, size_t bytes, const char *name);
 int32_t rb_doorbell_press(void *doorbell, uint32_t lane);
 /* cffi: end */
 
+/* Which engine a proposal is made to, in the `reserved` byte of its first line on a contributor's
+ * lane: the epoch counted from zero, modulo 256. */
+static inline uint8_t rb_reign(uint32_t epoch)
+{
+    return (uint8_t)(epoch - 1);
+}
+
 #endif

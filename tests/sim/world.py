@@ -213,8 +213,8 @@ class World:
         try:
             return journal.step(limit)
         except Lapped:
-            # Torn below its gate, it came back for what the writer was free to overwrite: its process
-            # ends, and the next one asks the other journal.
+            # Torn below its gate, it came back for what the writer was free to overwrite: its
+            # process ends, and the next one asks the other journal.
             self.kill_journal(n, False)
             return 1
 
