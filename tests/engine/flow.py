@@ -43,8 +43,8 @@ from tests.engine.parts import Lines, count, counter, grouped, sequence_one
 from tests.engine.trader import Trader, lines
 
 INSTRUMENTS = 6
-# Legs may be in the first and the last of them.
-GROUP_OF = (1, 0, 0, 0, 0, 1)
+# Legs may be in two of them.
+GROUP_OF = (1, 0, 0, 0, 1, 0)
 TOPICS = 10
 PRICES = range(95, 106)
 CHANGES = (
@@ -243,7 +243,7 @@ class _Market:
 
     def _legs(self, first: int) -> Lines:
         draw = self._draw
-        where = [first, draw.choice((5, 5, 5, 1))]
+        where = [first, draw.choice((4, 4, 4, 1))]
         legs = [
             lines(
                 LEG,
