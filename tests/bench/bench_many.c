@@ -1,7 +1,7 @@
 /*
  * One message, many orders: mass cancels out of a full book, and crosses.
  *
- *     bench_many [rounds] [orders]
+ *     bench_many [rounds] [orders]        orders: 10,000 at least
  *
  * Each round makes its book anew, from a fixed seed; the hash of all lines comes before the times.
  * A mass cancel of a session is of a tenth of the orders: all of those of a tenth of the
@@ -193,6 +193,7 @@ int main(int argc, char **argv)
     uint32_t orders = argc > 2 ? (uint32_t)atoi(argv[2]) : ORDERS;
     EXPECT(rounds >= 1);
     EXPECT(rounds <= ROUNDS_MAX);
+    EXPECT(orders >= 10000);
     for (size_t n = 0; n < sizeof scenarios / sizeof scenarios[0]; n++) {
         figure rates = {.count = 0};
         result first = run(&scenarios[n], orders);
