@@ -99,8 +99,9 @@ def _put_aside(directory: Path, segment_messages: int) -> Iterator[Path]:
             check(status, str(path))
 
 
-def _read(path: Path) -> NDArray[np.void]:
+def _read(path: Path, segment_messages: int) -> NDArray[np.void]:
     size = max(path.stat().st_size - HEADER_BYTES, 0) // MESSAGE.itemsize
+    size = min(size, segment_messages)
     out: NDArray[np.void] = np.fromfile(path, MESSAGE, size, offset=HEADER_BYTES)
     return out
 
@@ -123,7 +124,7 @@ def _last(directory: Path, segment_messages: int) -> int:
     """The last whole message of a directory, 0 if it has none."""
     for number, path in reversed(_files(directory)):
         first = number * segment_messages + 1
-        found = np.flatnonzero(_is_whole(_read(path), first))
+        found = np.flatnonzero(_is_whole(_read(path, segment_messages), first))
         if len(found):
             return first + int(found[-1])
     return 0
@@ -137,7 +138,7 @@ def _holes(directory: Path, segment_messages: int, end: int) -> Iterator[tuple[i
         first = number * segment_messages + 1
         whole = np.zeros(segment_messages, np.bool_)
         if number in files:
-            found = _is_whole(_read(files[number]), first)
+            found = _is_whole(_read(files[number], segment_messages), first)
             whole[: len(found)] = found
         whole = whole[: end - first + 1]
         edges = np.flatnonzero(np.diff(whole.astype(np.int8), prepend=np.int8(start is None)))
