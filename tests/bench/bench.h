@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -45,6 +46,17 @@ static inline void *shared(size_t bytes)
 static inline void prefault(void *memory, size_t bytes)
 {
     EXPECT(madvise(memory, bytes, MADV_POPULATE_WRITE) == 0);
+}
+
+/* Memory of one process, zero, on huge pages where the host gives them. */
+static inline void *huge(size_t bytes)
+{
+    const size_t page = (size_t)1 << 21;
+    void *memory = aligned_alloc(page, (bytes + page - 1) / page * page);
+    EXPECT(memory != NULL);
+    (void)madvise(memory, bytes, MADV_HUGEPAGE); /* a wish */
+    memset(memory, 0, bytes);
+    return memory;
 }
 
 static inline uint64_t now_ns(void)
@@ -90,6 +102,14 @@ static inline double median(figure *f)
 {
     qsort(f->values, (size_t)f->count, sizeof f->values[0], compare_doubles);
     return f->values[f->count / 2];
+}
+
+static inline void print(const char *name, figure *f, const char *unit)
+{
+    double middle = median(f);
+    (void)printf("%-34s %10.1f %-10s (rounds %.1f .. %.1f)\n", name, middle, unit, f->values[0],
+                 f->values[f->count - 1]);
+    (void)fflush(stdout);
 }
 
 static inline int compare_ticks(const void *a, const void *b)

@@ -200,14 +200,6 @@ static void learn(flow *f, const rb_message *message)
     }
 }
 
-static void print(const char *name, figure *f, const char *unit)
-{
-    double middle = median(f);
-    (void)printf("%-34s %10.1f %-10s (rounds %.1f .. %.1f)\n", name, middle, unit, f->values[0],
-                 f->values[f->count - 1]);
-    (void)fflush(stdout);
-}
-
 /* --- round trips
  * ---------------------------------------------------------------------------------- */
 
