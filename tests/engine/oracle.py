@@ -17,7 +17,7 @@ EXECUTED, CANCELED, REJECTED = 64, 65, 66
 BUY, SELL = 1, 2
 DAY, IMMEDIATE_OR_CANCEL = 0, 3
 ADDED, REMOVED = 1, 2
-CONTINUED, GENERATED = 2, 4
+CONTINUED, GENERATED, KEPT_PRIORITY = 2, 4, 32
 CANCELED_IMMEDIATE_OR_CANCEL = 2
 UNKNOWN_INSTRUMENT = 1
 INVALID_SIDE = 2
@@ -165,8 +165,13 @@ class Oracle:
             reason = PRICE_CAPACITY
         if reason != 0:
             return self._reject(line, tag, reason)
-        self._remove(order)
         side = order.side
+        if force == DAY and price == order.price and quantity <= order.quantity:
+            self._first(line, tag, (*body[:7], side, *body[8:]), KEPT_PRIORITY)
+            order.quantity, order.client_order_id = quantity, client_order_id
+            order.account, order.firm = account, firm
+            return None
+        self._remove(order)
         self._first(line, tag, (*body[:7], side, *body[8:]))
         return self._enter(
             Order(locate, instrument, side, price, quantity, client_order_id, topic, account, firm),
@@ -235,10 +240,10 @@ class Oracle:
 
     # Lines
 
-    def _first(self, line: bytes, tag: bytes | None, body: tuple[int, ...]) -> None:
+    def _first(self, line: bytes, tag: bytes | None, body: tuple[int, ...], flags: int = 0) -> None:
         header = list(HEADER.unpack_from(line))
         header[0] = 0
-        header[6] = (header[6] & ~CONTINUED) | (CONTINUED if tag is not None else 0)
+        header[6] = (header[6] & ~CONTINUED) | (CONTINUED if tag is not None else 0) | flags
         self._answer.append(HEADER.pack(*header) + BODY.pack(*body))
         if tag is not None:
             self._answer.append(bytes(8) + tag[8:])

@@ -347,10 +347,24 @@ def test_best_level_emptied_by_cancel_leaves_no_phantom(desk: Desk) -> None:
 
 def test_replace_moves_to_the_back_in_the_same_locate(desk: Desk) -> None:
     desk.submit(new(1, SELL, 10, 100), new(2, SELL, 10, 100))
-    assert desk.submit(replace(1, 1, 3, 5, 100)) == [("replace", 3, 1)]
-    assert desk.rows(0, SELL) == [(100, 10, 2, 2, 1, 11, 12), (100, 5, 1, 3, 1, 13, 14)]
+    assert desk.submit(replace(1, 1, 3, 11, 100)) == [("replace", 3, 1)]
+    assert desk.rows(0, SELL) == [(100, 10, 2, 2, 1, 11, 12), (100, 11, 1, 3, 1, 13, 14)]
     assert desk.submit(cancel(1, 1, 5)) == [("rejected", 1, RejectReason.UNKNOWN_ORDER)]
-    assert desk.submit(cancel(1, 3, 5)) == [("cancel", 3, 0)]
+    assert desk.submit(cancel(1, 3, 11)) == [("cancel", 3, 0)]
+
+
+def test_replace_by_less_at_the_same_price_keeps_its_place(desk: Desk) -> None:
+    desk.submit(new(1, SELL, 10, 100), new(2, SELL, 10, 100))
+    answer = desk.book.submit(replace(1, 1, 3, 10, 100)).view(REPLACE)[0]
+    assert (answer["flags"], answer["side"], answer["locate"]) == (Flag.KEPT_PRIORITY, SELL, 1)
+    desk.oracle.submit(replace(1, 1, 3, 10, 100).tobytes())
+    answer = desk.book.submit(replace(1, 3, 4, 4, 100, flags=Flag.KEPT_PRIORITY))
+    assert answer["flags"][0] == Flag.KEPT_PRIORITY
+    assert desk.rows(0, SELL) == [(100, 4, 1, 4, 1, 13, 14), (100, 10, 2, 2, 1, 11, 12)]
+    # The flag is the book's to give.
+    answer = desk.book.submit(replace(1, 4, 5, 4, 101, flags=Flag.KEPT_PRIORITY))
+    assert answer["flags"][0] == 0
+    assert desk.rows(0, SELL) == [(100, 10, 2, 2, 1, 11, 12), (101, 4, 1, 5, 1, 13, 14)]
 
 
 def test_replace_into_a_cross_trades_at_resting_price(desk: Desk) -> None:
@@ -427,7 +441,7 @@ def test_refused_replace_leaves_the_old_order(
         ({"price_ticks": -(2**31)}, RejectReason.INVALID_PRICE),
         ({"price_ticks": PRICE_TICKS_MAX + 1}, RejectReason.INVALID_PRICE),
         ({"price_ticks": 2**31 - 1}, RejectReason.INVALID_PRICE),
-        ({"time_in_force": 1}, RejectReason.INVALID_TIME_IN_FORCE),
+        ({"time_in_force": 5}, RejectReason.INVALID_TIME_IN_FORCE),
     ],
 )
 def test_refused_order(desk: Desk, fields: dict[str, object], reason: RejectReason) -> None:
@@ -660,7 +674,7 @@ class Trader:
             "checksum": self.number,
             "account": dice.randrange(5),
             "firm": dice.randrange(3),
-            "time_in_force": dice.choice((0, 0, 0, 0, 0, 3, 3, 1 if dice.random() < 0.05 else 0)),
+            "time_in_force": dice.choice((0, 0, 0, 0, 0, 3, 3, 5 if dice.random() < 0.05 else 0)),
         }
 
     def _price(self) -> int:
