@@ -46,7 +46,8 @@ static void submit(bench *b, const rb_message *message, rb_message *answer)
 {
     rb_message lines[SINK];
     eng_sink sink = {.base = lines, .mask = SINK - 1, .limit = SINK};
-    EXPECT(eng_book_submit(b->book, message, NULL, &sink) == RB_OK);
+    const eng_group group = {.base = message, .mask = ~UINT64_C(0), .position = 0, .count = 1};
+    EXPECT(eng_book_submit(b->book, &group, &sink) == RB_OK);
     EXPECT(lines[0].header.template_id == message->header.template_id);
     *answer = lines[0];
 }
@@ -126,8 +127,9 @@ static const path paths[] = {
 /* noipa: callgrind knows it by its name. */
 static __attribute__((noipa)) void measured(bench *b, eng_sink *sink)
 {
-    for (uint32_t n = 0; n < TIMES; n++) {
-        (void)eng_book_submit(b->book, &b->messages[n], NULL, sink);
+    eng_group group = {.base = b->messages, .mask = ~UINT64_C(0), .position = 0, .count = 1};
+    for (; group.position < TIMES; group.position++) {
+        (void)eng_book_submit(b->book, &group, sink);
     }
 }
 
