@@ -102,13 +102,15 @@ int32_t eng_ladder_seek(const eng_nodes *nodes, const eng_ladder *ladder, int32_
 static inline uint64_t eng_bits_beyond(uint64_t bitmap, uint32_t digit, int up)
 {
     /* Two shifts, since one by 64 is undefined. */
-    return up ? bitmap & ((~UINT64_C(0) << digit) << 1) : bitmap & ~(~UINT64_C(0) << digit);
+    uint64_t from = ~UINT64_C(0) << digit;
+    return bitmap & (up ? from << 1 : ~from);
 }
 
 /* The bit of a bitmap that is not zero that comes first, going up or down. */
 static inline uint32_t eng_bits_first(uint64_t bitmap, int up)
 {
-    return (uint32_t)(up ? __builtin_ctzll(bitmap) : 63 - __builtin_clzll(bitmap));
+    uint64_t last = up ? bitmap & (0 - bitmap) : bitmap;
+    return (uint32_t)(63 - __builtin_clzll(last));
 }
 
 /* The leaf of a tick if it is remembered, ENG_NODE_NONE if not. */
@@ -149,11 +151,13 @@ static inline eng_level *eng_ladder_enter(eng_nodes *nodes, eng_ladder *ladder, 
         }
     }
     eng_node *node = &nodes->pool[leaf];
-    if ((node->bitmap >> digit & 1) == 0) {
-        node->bitmap |= UINT64_C(1) << digit;
-        node->levels[digit] = (eng_level){0, 0};
-    }
-    return &node->levels[digit];
+    eng_level *level = &node->levels[digit];
+    /* Without a branch: whether a price is new is a coin toss. */
+    uint32_t was_there = (uint32_t)(node->bitmap >> digit & 1);
+    node->bitmap |= UINT64_C(1) << digit;
+    level->head &= 0 - was_there;
+    level->tail &= 0 - was_there;
+    return level;
 }
 
 /* Takes the level of a tick out; it must be there. */
