@@ -31,17 +31,21 @@ static inline const eng_order *order_at(const eng_book *book, uint32_t locate)
     return &book->orders[locate <= book->order_count ? locate : ENG_LOCATE_NONE];
 }
 
-/* The leaf of a price if it is remembered, or node 0. */
-static inline const eng_node *leaf_of(const eng_book *book, const eng_ladder *ladder,
-                                      int32_t price_ticks)
+/* The leaf that the ladder's table has for a price, perhaps another one's, or node 0. */
+static inline uint32_t leaf_of(const eng_book *book, const eng_ladder *ladder, int32_t price_ticks)
 {
-    return &book->nodes.pool[eng_ladder_cached(ladder, price_ticks)];
+    return eng_ladder_slot(&book->nodes, ladder, (uint32_t)price_ticks >> ENG_DIGIT_BITS);
 }
 
-static inline void fetch_level(const eng_node *leaf, int32_t price_ticks)
+static inline const eng_level *level_of(const eng_book *book, uint32_t leaf, int32_t price_ticks)
 {
-    fetch(&leaf->bitmap);
-    fetch(&leaf->levels[(uint32_t)price_ticks & ENG_DIGIT_MASK]);
+    return &book->nodes.pool[leaf].levels[(uint32_t)price_ticks & ENG_DIGIT_MASK];
+}
+
+static inline void fetch_level(const eng_book *book, uint32_t leaf, int32_t price_ticks)
+{
+    fetch(&book->nodes.heads[leaf]);
+    fetch(level_of(book, leaf, price_ticks));
 }
 
 void eng_book_prefetch(const eng_book *book, const rb_message *message)
@@ -61,8 +65,8 @@ void eng_book_prefetch_near(const eng_book *book, const rb_message *message)
     const eng_ladder *ladder = ladder_of(book, message);
     const eng_order *order = order_at(book, message->cancel.locate);
     int32_t price_ticks = message->new_order.price_ticks;
-    fetch_level(leaf_of(book, ladder, price_ticks), price_ticks);
-    fetch_level(leaf_of(book, ladder, order->price_ticks), order->price_ticks);
+    fetch_level(book, leaf_of(book, ladder, price_ticks), price_ticks);
+    fetch_level(book, leaf_of(book, ladder, order->price_ticks), order->price_ticks);
     fetch(order_at(book, order->next));
     fetch(order_at(book, order->prev));
 }
@@ -73,8 +77,8 @@ void eng_book_prefetch_tail(const eng_book *book, const rb_message *message)
         return;
     }
     int32_t price_ticks = message->new_order.price_ticks;
-    const eng_node *leaf = leaf_of(book, ladder_of(book, message), price_ticks);
-    fetch(order_at(book, leaf->levels[(uint32_t)price_ticks & ENG_DIGIT_MASK].tail));
+    uint32_t leaf = leaf_of(book, ladder_of(book, message), price_ticks);
+    fetch(order_at(book, level_of(book, leaf, price_ticks)->tail));
 }
 
 int32_t eng_book_apply(eng_book *book, const rb_message *message, rb_message *out, int64_t limit,

@@ -311,12 +311,13 @@ static int32_t plain_next(const uint8_t *set, const int32_t *ticks, int32_t at, 
 
 static void test_ladder(void)
 {
-    static eng_node pool[5 * TICKS + 1];
+    void *memory = calloc(1, eng_nodes_bytes(5 * TICKS));
     static uint8_t set[TICKS];
     static int32_t ticks[TICKS];
     eng_nodes nodes;
     eng_ladder ladder;
-    eng_nodes_init(&nodes, pool, 5 * TICKS);
+    EXPECT(memory != NULL);
+    eng_nodes_init(&nodes, memory, 5 * TICKS);
     eng_ladder_init(&ladder);
     for (uint32_t n = 0; n < TICKS; n++) {
         /* Distinct, near and far. */
@@ -356,20 +357,24 @@ static void test_ladder(void)
         }
     }
     EXPECT(nodes.free_count == nodes.count);
+    EXPECT(ladder.mask > ENG_LEAVES_OWN);
     EXPECT(eng_nodes_verify(&nodes) == RB_OK);
+    free(memory);
 }
 
 static void test_ladder_out_of_nodes(void)
 {
-    eng_node pool[5];
+    void *memory = calloc(1, eng_nodes_bytes(4));
     eng_nodes nodes;
     eng_ladder ladder;
-    eng_nodes_init(&nodes, pool, 4);
+    EXPECT(memory != NULL);
+    eng_nodes_init(&nodes, memory, 4);
     eng_ladder_init(&ladder);
     EXPECT(eng_ladder_missing(&nodes, &ladder, 1) == 5);
     EXPECT(eng_ladder_enter(&nodes, &ladder, 1) == NULL);
     EXPECT(nodes.free_count == 4);
     EXPECT(eng_nodes_verify(&nodes) == RB_OK);
+    free(memory);
 }
 
 static rb_message random_message(uint32_t id)
@@ -498,12 +503,16 @@ static void test_verify_sees_damage(void)
     EXPECT_SEEN(book->ladders[0].root = 21);
     EXPECT_SEEN(book->ladders[0].reserved[1] = 1);
     EXPECT_SEEN(book->ladders[0].hidden_orders = 1);
-    EXPECT_SEEN(book->ladders[0].cached_leaves[100 / 64 % 4]++);
+    EXPECT_SEEN(book->ladders[0].leaves[100 / 64 % 4]++);
+    EXPECT_SEEN(book->ladders[0].mask = 7);
+    EXPECT_SEEN(book->ladders[0].table = 8);
+    EXPECT_SEEN(book->nodes.table_used = 0);
+    EXPECT_SEEN(book->nodes.heads[5].key++);
     EXPECT_SEEN(book->nodes.free_count--);
     EXPECT_SEEN(book->nodes.free_head = 1);
-    EXPECT_SEEN(book->nodes.pool[book->ladders[0].root].bitmap |= 2);
-    EXPECT_SEEN(book->nodes.pool[book->ladders[0].root].bitmap = 0);
-    EXPECT_SEEN(book->nodes.pool[5].bitmap |= 1);
+    EXPECT_SEEN(book->nodes.heads[book->ladders[0].root].bitmap |= 2);
+    EXPECT_SEEN(book->nodes.heads[book->ladders[0].root].bitmap = 0);
+    EXPECT_SEEN(book->nodes.heads[5].bitmap |= 1);
     EXPECT_SEEN(book->nodes.pool[5].levels[100 % 64].tail = 1);
     EXPECT_SEEN(book->nodes.pool[5].levels[100 % 64].head = 2);
 }
