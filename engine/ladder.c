@@ -106,12 +106,11 @@ uint32_t eng_ladder_find(eng_nodes *nodes, eng_ladder *ladder, int32_t tick)
 
 const eng_level *eng_ladder_look(const eng_nodes *nodes, const eng_ladder *ladder, int32_t tick)
 {
-    trail path = descend(nodes, ladder, tick);
     uint32_t digit = (uint32_t)tick & ENG_DIGIT_MASK;
-    if (path.length < ENG_LADDER_DEPTHS) {
-        return NULL;
+    uint32_t leaf = eng_ladder_known(nodes, ladder, tick);
+    if (leaf == ENG_NODE_NONE) {
+        leaf = descend(nodes, ladder, tick).nodes[DEPTH_LEAF];
     }
-    uint32_t leaf = path.nodes[DEPTH_LEAF];
     return (nodes->heads[leaf].bitmap >> digit & 1) != 0 ? &nodes->pool[leaf].levels[digit] : NULL;
 }
 

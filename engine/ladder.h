@@ -145,26 +145,39 @@ static inline eng_level *eng_ladder_enter(eng_nodes *nodes, eng_ladder *ladder, 
     return level;
 }
 
-/* Takes the level of a tick out; it must be there. */
-static inline void eng_ladder_leave(eng_nodes *nodes, eng_ladder *ladder, int32_t tick)
+/* Takes the level of a tick, which must be there, out of its leaf. */
+static inline void eng_leaf_leave(eng_nodes *nodes, eng_ladder *ladder, uint32_t leaf, int32_t tick)
 {
-    eng_head *head = &nodes->heads[eng_ladder_leaf(nodes, ladder, tick)];
+    eng_head *head = &nodes->heads[leaf];
     head->bitmap &= ~(UINT64_C(1) << ((uint32_t)tick & ENG_DIGIT_MASK));
     if (head->bitmap == 0) {
         eng_ladder_prune(nodes, ladder, tick);
     }
 }
 
-/* The next tick with a level above (up) or below `tick`, 0 if there is none. */
-static inline int32_t eng_ladder_next(const eng_nodes *nodes, const eng_ladder *ladder,
-                                      int32_t tick, int up)
+/* Takes the level of a tick out; it must be there. */
+static inline void eng_ladder_leave(eng_nodes *nodes, eng_ladder *ladder, int32_t tick)
 {
-    uint64_t bitmap = nodes->heads[eng_ladder_known(nodes, ladder, tick)].bitmap;
-    uint64_t bits = eng_bits_beyond(bitmap, (uint32_t)tick & ENG_DIGIT_MASK, up);
+    eng_leaf_leave(nodes, ladder, eng_ladder_leaf(nodes, ladder, tick), tick);
+}
+
+/* The next tick with a level above (up) or below `tick`, whose leaf is given (or ENG_NODE_NONE); 0
+ * if there is none. */
+static inline int32_t eng_leaf_next(const eng_nodes *nodes, const eng_ladder *ladder, uint32_t leaf,
+                                    int32_t tick, int up)
+{
+    uint64_t bits = eng_bits_beyond(nodes->heads[leaf].bitmap, (uint32_t)tick & ENG_DIGIT_MASK, up);
     if (bits != 0) {
         return (tick & ~(int32_t)ENG_DIGIT_MASK) | (int32_t)eng_bits_first(bits, up);
     }
     return eng_ladder_seek(nodes, ladder, tick, up);
+}
+
+/* The next tick with a level above (up) or below `tick`, 0 if there is none. */
+static inline int32_t eng_ladder_next(const eng_nodes *nodes, const eng_ladder *ladder,
+                                      int32_t tick, int up)
+{
+    return eng_leaf_next(nodes, ladder, eng_ladder_known(nodes, ladder, tick), tick, up);
 }
 
 #endif

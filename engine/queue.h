@@ -135,18 +135,18 @@ static inline int32_t eng_ladder_append(eng_book *book, eng_ladder *ladder, uint
     return RB_OK;
 }
 
-/* Takes an empty level out of a ladder. */
-static inline void eng_ladder_close(eng_book *book, eng_ladder *ladder, int32_t price_ticks,
-                                    uint8_t side)
+/* Takes an empty level, of which the leaf is given, out of a ladder. */
+static inline void eng_ladder_close(eng_book *book, eng_ladder *ladder, uint32_t leaf,
+                                    int32_t price_ticks, uint8_t side)
 {
     uint32_t index = eng_side_index(side);
-    int last = ladder->orders[index] == 0;
-    if (last) {
-        ladder->best[index] = eng_side_up(side) ? ENG_BEST_ASK_NONE : ENG_BEST_BID_NONE;
-    } else if (price_ticks == ladder->best[index]) {
-        ladder->best[index] = eng_ladder_next(&book->nodes, ladder, price_ticks, eng_side_up(side));
+    if (price_ticks == ladder->best[index]) {
+        int up = eng_side_up(side);
+        int32_t next = eng_leaf_next(&book->nodes, ladder, leaf, price_ticks, up);
+        int32_t none = up ? ENG_BEST_ASK_NONE : ENG_BEST_BID_NONE;
+        ladder->best[index] = ladder->orders[index] != 0 ? next : none;
     }
-    eng_ladder_leave(&book->nodes, ladder, price_ticks);
+    eng_leaf_leave(&book->nodes, ladder, leaf, price_ticks);
 }
 
 /* Takes an order out of its queue in one ladder. */
@@ -154,15 +154,18 @@ static inline int32_t eng_ladder_remove(eng_book *book, eng_ladder *ladder, cons
 {
     uint32_t prev = order->prev;
     uint32_t next = order->next;
+    int32_t price_ticks = order->price_ticks;
+    uint32_t digit = (uint32_t)price_ticks & ENG_DIGIT_MASK;
     ladder->orders[eng_side_index(order->side)]--;
     book->orders[prev].next = next;
     book->orders[next].prev = prev;
-    eng_level *level = eng_ladder_level(&book->nodes, ladder, order->price_ticks);
-    RB_CHECK(level != NULL);
+    uint32_t leaf = eng_ladder_leaf(&book->nodes, ladder, price_ticks);
+    RB_CHECK((book->nodes.heads[leaf].bitmap >> digit & 1) != 0);
+    eng_level *level = &book->nodes.pool[leaf].levels[digit];
     level->head = eng_pick(prev == ENG_LOCATE_NONE, next, level->head);
     level->tail = eng_pick(next == ENG_LOCATE_NONE, prev, level->tail);
     if ((prev | next) == ENG_LOCATE_NONE) {
-        eng_ladder_close(book, ladder, order->price_ticks, order->side);
+        eng_ladder_close(book, ladder, leaf, price_ticks, order->side);
     }
     return RB_OK;
 }
