@@ -63,7 +63,7 @@ void flow_hot(flow *f, hot_scenario scenario, uint64_t timed)
     const int32_t start = 100000;
     uint32_t orders = 2 * scenario.standing + 1000;
     maker *m = make_maker(f, 1, 1, orders);
-    make_book(m, 0, 4 * (uint64_t)orders + timed, 1, orders, 1 << 13);
+    make_book(m, 0, 4 * (uint64_t)orders + timed, 1, orders, 1 << 11);
     while (m->open_count < scenario.standing) {
         hot_new(m, scenario, start, 0);
     }

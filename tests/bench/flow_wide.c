@@ -3,7 +3,7 @@
 enum {
     TREND_MESSAGES = 8,   /* a trending touch moves a tick in so many messages of its instrument */
     WANDER_MESSAGES = 64, /* and a wandering one */
-    NODES_EACH = 8,
+    NODES_EACH = 6, /* 5.6 are used: five for the first price, and what trends leaves behind */
 };
 
 typedef struct universe {
@@ -123,7 +123,8 @@ static void wide_message(maker *m, universe *u)
 void flow_wide(flow *flows, uint32_t shards, uint32_t instruments, uint32_t standing,
                uint64_t timed)
 {
-    uint32_t orders = standing + standing / 4 + 1000;
+    /* It ends with a fifth more than at the start, or less. */
+    uint32_t orders = standing + standing / 5 + 1000;
     maker *m = make_maker(flows, shards, instruments, orders);
     for (uint32_t shard = 0; shard < shards; shard++) {
         /* Trending touches trade a part of the standing orders away again. */
