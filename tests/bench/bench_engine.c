@@ -189,6 +189,21 @@ static uint32_t fused_run(uint64_t proposals, double *agent_ns, double *elapsed_
     return hash;
 }
 
+/* What follows for a core each: the slowest stage bounds the rate, the shards share theirs. `ns`
+ * are the stages' times of one proposal, hops between cores not counted. */
+static void print_scaling(double sequencer_ns, double shard_ns, double publisher_ns)
+{
+    for (int shards = 1; shards <= 16; shards *= 2) {
+        double slowest_ns = shard_ns / shards;
+        slowest_ns = sequencer_ns > slowest_ns ? sequencer_ns : slowest_ns;
+        slowest_ns = publisher_ns > slowest_ns ? publisher_ns : slowest_ns;
+        (void)printf(
+            "  it follows for %2d shards %10.1f M/s, at 3 M/s the busiest stage is at %.0f "
+            "%% of that\n",
+            shards, 1e3 / slowest_ns, 3 * slowest_ns / 10);
+    }
+}
+
 static void bench_fused(int rounds, uint64_t proposals)
 {
     static figure rate, agents[3];
@@ -212,6 +227,7 @@ static void bench_fused(int rounds, uint64_t proposals)
     print("  sequencer", &agents[0], "ns each");
     print("  shard and book", &agents[1], "ns each");
     print("  publisher", &agents[2], "ns each");
+    print_scaling(median(&agents[0]), median(&agents[1]), median(&agents[2]));
 }
 
 int main(int argc, char **argv)
