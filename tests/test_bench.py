@@ -40,7 +40,7 @@ def test_bench_engine_runs_and_makes_the_known_result() -> None:
 
 
 def test_bench_book_runs_and_makes_the_known_results() -> None:
-    """R17, R18: the flows are fixed, so the book's answers to them are.
+    """The flows are fixed, so the book's answers to them are.
 
     Each timed run ends in the book that the flow was made with, or the program fails.
     """
