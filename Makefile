@@ -108,6 +108,22 @@ bench-ring: build/ctest/build.ninja ## Lane and multicast against the bare cache
 	@ninja -C build/ctest --quiet tests/bench_ring
 	@build/ctest/tests/bench_ring $(BENCH)
 
+# Other engines on the same flows: PEERS names folders of their sources (tests/bench/peers/README.md).
+.PHONY: bench-engine
+bench-engine: build build/ctest/build.ninja ## The book on wide and hot flows, latency, instructions, Python.
+	@ninja -C build/ctest --quiet tests/bench_book tests/bench_latency tests/bench_engine tests/bench_counts
+	@echo "$$(uname -sr), $$(nproc) CPUs,$$(grep -m1 'model name' /proc/cpuinfo | cut -d: -f2), $$(git describe --always --dirty 2>/dev/null), load $$(cut -d' ' -f1 /proc/loadavg)"
+	@build/ctest/tests/bench_book $(or $(BENCH),5 5000000 1600000 2000000) $$(bash tests/bench/peers/build.sh '$(PEERS)' build/peers)
+	@build/ctest/tests/bench_engine
+	@build/ctest/tests/bench_latency
+	@$(BIN)/python -m tests.bench.bench_book
+	@$(BIN)/python -m tests.bench.counts
+
+.PHONY: bench-counts
+bench-counts: build/ctest/build.ninja ## Instructions per message against what is recorded (callgrind).
+	@ninja -C build/ctest --quiet tests/bench_counts
+	@$(BIN)/python -m tests.bench.counts $(COUNTS)
+
 .PHONY: bench-python
 bench-python: build ## The rings from Python, beside multiprocessing, pyzmq and other queues.
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --group peers

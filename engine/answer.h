@@ -14,8 +14,14 @@
 #include "engine/book_state.h"
 #include "engine/queue.h"
 
+/* The sink is often a ring whose lines the reader had last: they are asked for so many lines before
+ * they are written, as a lane does (RB_LANE_AHEAD). */
+#define ENG_SINK_AHEAD 16u
+
 static inline rb_message *eng_sink_next(eng_sink *sink)
 {
+    __builtin_prefetch(&sink->base[(sink->position + sink->count + ENG_SINK_AHEAD) & sink->mask],
+                       1);
     return &sink->base[(sink->position + sink->count++) & sink->mask];
 }
 

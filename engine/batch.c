@@ -31,50 +31,72 @@ static inline const eng_order *order_at(const eng_book *book, uint32_t locate)
     return &book->orders[locate <= book->order_count ? locate : ENG_LOCATE_NONE];
 }
 
-/* The leaf of a price if it is remembered, or node 0. */
-static inline const eng_node *leaf_of(const eng_book *book, const eng_ladder *ladder,
-                                      int32_t price_ticks)
+/* The leaf that the ladder's table has for a price, perhaps another one's, or node 0. */
+static inline uint32_t leaf_of(const eng_book *book, const eng_ladder *ladder, int32_t price_ticks)
 {
-    return &book->nodes.pool[eng_ladder_cached(ladder, price_ticks)];
+    return eng_ladder_slot(&book->nodes, ladder, (uint32_t)price_ticks >> ENG_DIGIT_BITS);
 }
 
-static inline void fetch_level(const eng_node *leaf, int32_t price_ticks)
+static inline const eng_level *level_of(const eng_book *book, uint32_t leaf, int32_t price_ticks)
 {
-    fetch(&leaf->bitmap);
-    fetch(&leaf->levels[(uint32_t)price_ticks & ENG_DIGIT_MASK]);
+    return &book->nodes.pool[leaf].levels[(uint32_t)price_ticks & ENG_DIGIT_MASK];
 }
 
-void eng_book_prefetch(const eng_book *book, const rb_message *message)
+static inline void fetch_level(const eng_book *book, uint32_t leaf, int32_t price_ticks)
 {
-    if (book->arena_bytes < FETCHED_BYTES_MIN) {
-        return;
-    }
+    fetch(&book->nodes.heads[leaf]);
+    fetch(level_of(book, leaf, price_ticks));
+}
+
+static inline int is_fetched(const eng_book *book)
+{
+    return book->arena_bytes >= FETCHED_BYTES_MIN;
+}
+
+static inline void fetch_far(const eng_book *book, const rb_message *message)
+{
     fetch(ladder_of(book, message));
     fetch(order_at(book, message->cancel.locate));
 }
 
-void eng_book_prefetch_near(const eng_book *book, const rb_message *message)
+static inline void fetch_near(const eng_book *book, const rb_message *message)
 {
-    if (book->arena_bytes < FETCHED_BYTES_MIN) {
-        return;
-    }
     const eng_ladder *ladder = ladder_of(book, message);
     const eng_order *order = order_at(book, message->cancel.locate);
     int32_t price_ticks = message->new_order.price_ticks;
-    fetch_level(leaf_of(book, ladder, price_ticks), price_ticks);
-    fetch_level(leaf_of(book, ladder, order->price_ticks), order->price_ticks);
-    fetch(order_at(book, order->next));
-    fetch(order_at(book, order->prev));
+    fetch_level(book, leaf_of(book, ladder, price_ticks), price_ticks);
+    fetch_level(book, leaf_of(book, ladder, order->price_ticks), order->price_ticks);
+    fetch(&book->orders[order->next]);
+    fetch(&book->orders[order->prev]);
+}
+
+static inline void fetch_tail(const eng_book *book, const rb_message *message)
+{
+    int32_t price_ticks = message->new_order.price_ticks;
+    uint32_t leaf = leaf_of(book, ladder_of(book, message), price_ticks);
+    /* Where there is no queue, this is whatever its memory held. */
+    fetch(order_at(book, level_of(book, leaf, price_ticks)->tail));
+}
+
+void eng_book_prefetch(const eng_book *book, const rb_message *message)
+{
+    if (is_fetched(book)) {
+        fetch_far(book, message);
+    }
+}
+
+void eng_book_prefetch_near(const eng_book *book, const rb_message *message)
+{
+    if (is_fetched(book)) {
+        fetch_near(book, message);
+    }
 }
 
 void eng_book_prefetch_tail(const eng_book *book, const rb_message *message)
 {
-    if (book->arena_bytes < FETCHED_BYTES_MIN) {
-        return;
+    if (is_fetched(book)) {
+        fetch_tail(book, message);
     }
-    int32_t price_ticks = message->new_order.price_ticks;
-    const eng_node *leaf = leaf_of(book, ladder_of(book, message), price_ticks);
-    fetch(order_at(book, leaf->levels[(uint32_t)price_ticks & ENG_DIGIT_MASK].tail));
 }
 
 int32_t eng_book_apply(eng_book *book, const rb_message *message, rb_message *out, int64_t limit,
@@ -106,17 +128,51 @@ static int32_t group_front(eng_group *group, int64_t left)
     return RB_OK;
 }
 
-static void prefetch_behind(const eng_book *book, const rb_message *messages, int64_t left)
+/* The three steps for what lies behind the first of `left` messages. */
+static inline void fetch_behind(const eng_book *book, const rb_message *messages, int64_t left)
 {
-    if (ENG_AHEAD_FAR < left) {
-        eng_book_prefetch(book, &messages[ENG_AHEAD_FAR]);
+    if (__builtin_expect(left > ENG_AHEAD_FAR, 1)) {
+        fetch_far(book, &messages[ENG_AHEAD_FAR]);
+        fetch_near(book, &messages[ENG_AHEAD_NEAR]);
+        fetch_tail(book, &messages[ENG_AHEAD_TAIL]);
+        return;
     }
-    if (ENG_AHEAD_NEAR < left) {
-        eng_book_prefetch_near(book, &messages[ENG_AHEAD_NEAR]);
+    if (left > ENG_AHEAD_NEAR) {
+        fetch_near(book, &messages[ENG_AHEAD_NEAR]);
     }
-    if (ENG_AHEAD_TAIL < left) {
-        eng_book_prefetch_tail(book, &messages[ENG_AHEAD_TAIL]);
+    if (left > ENG_AHEAD_TAIL) {
+        fetch_tail(book, &messages[ENG_AHEAD_TAIL]);
     }
+}
+
+/* Applies messages until one of them fails, the sink is full, or all are done; how many of them
+ * were taken is group->position. */
+static int32_t apply_all(eng_book *book, eng_group *group, int64_t message_count, eng_sink *sink)
+{
+    const int ahead = is_fetched(book);
+    int64_t at = 0;
+    int32_t status = RB_OK;
+    while (status == RB_OK && at < message_count) {
+        const rb_message *message = &group->base[at];
+        group->count = 1;
+        if (__builtin_expect((message->header.flags & RB_FLAG_CONTINUED) != 0, 0)) {
+            status = group_front(group, message_count - at);
+            if (status != RB_OK) {
+                break;
+            }
+        }
+        if (eng_sink_room(sink) < ENG_SINK_ROOM_MIN || eng_sink_room(sink) < group->count) {
+            status = group->count > sink->limit ? RB_USAGE : RB_FULL;
+            break;
+        }
+        if (ahead) {
+            fetch_behind(book, message, message_count - at);
+        }
+        status = eng_book_submit(book, group, sink);
+        at += status == RB_OK || status == RB_FULL ? group->count : 0;
+        group->position = (uint64_t)at;
+    }
+    return status;
 }
 
 int32_t eng_book_apply_batch(eng_book *book, const rb_message *messages, int64_t message_count,
@@ -135,21 +191,10 @@ int32_t eng_book_apply_batch(eng_book *book, const rb_message *messages, int64_t
     } else if (message_count == 0) {
         status = book->state == ENG_BOOK_FAILED ? RB_CORRUPT : RB_USAGE;
     }
-    while (status == RB_OK && *used < message_count) {
-        int64_t left = message_count - *used;
-        group.position = (uint64_t)*used;
-        status = group_front(&group, left);
-        if (status != RB_OK) {
-            break;
-        }
-        if (eng_sink_room(&sink) < ENG_SINK_ROOM_MIN || eng_sink_room(&sink) < group.count) {
-            status = group.count > (uint64_t)limit ? RB_USAGE : RB_FULL;
-            break;
-        }
-        prefetch_behind(book, &messages[*used], left);
-        status = eng_book_submit(book, &group, &sink);
-        *used += status == RB_OK || status == RB_FULL ? group.count : 0;
+    if (status == RB_OK) {
+        status = apply_all(book, &group, message_count, &sink);
     }
+    *used = (int64_t)group.position;
     *count = (int64_t)sink.count;
     return status;
 }

@@ -40,7 +40,7 @@ eng_book *eng_book_create(uint32_t instruments, uint32_t orders, uint32_t nodes)
     uint64_t asides_bytes = round_up(instruments * (uint64_t)sizeof(eng_aside), RB_MESSAGE_BYTES);
     uint64_t terms_bytes = round_up((orders + UINT64_C(1)) * sizeof(eng_terms), RB_MESSAGE_BYTES);
     uint64_t orders_bytes = round_up((orders + UINT64_C(1)) * sizeof(eng_order), RB_MESSAGE_BYTES);
-    uint64_t nodes_bytes = round_up((nodes + UINT64_C(1)) * sizeof(eng_node), RB_MESSAGE_BYTES);
+    uint64_t nodes_bytes = eng_nodes_bytes(nodes);
     uint64_t bytes = round_up(ladders_bytes + orders_bytes + nodes_bytes + asides_bytes +
                                   terms_bytes + eng_sweep_bytes(instruments, orders),
                               ARENA_ALIGN);
@@ -59,7 +59,7 @@ eng_book *eng_book_create(uint32_t instruments, uint32_t orders, uint32_t nodes)
     arena += ladders_bytes;
     book->orders = (eng_order *)(void *)arena;
     arena += orders_bytes;
-    eng_nodes_init(&book->nodes, (eng_node *)(void *)arena, nodes);
+    eng_nodes_init(&book->nodes, arena, nodes);
     arena += nodes_bytes;
     book->asides = (eng_aside *)(void *)arena;
     arena += asides_bytes;

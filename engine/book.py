@@ -11,7 +11,9 @@ from engine._engine import ffi, lib
 from ringbus.messages import MESSAGE, NEW_ORDER, InstrumentState
 from ringbus.status import CapacityError, UsageError, check, statuses
 
-FULL = {name: value for name, value, _ in statuses()}["FULL"]
+STATUSES = {name: value for name, value, _ in statuses()}
+OK = STATUSES["OK"]
+FULL = STATUSES["FULL"]
 
 # Answers of an ordinary message: itself turned round and one pair of executions.
 LINES_PER_MESSAGE = 3
@@ -40,6 +42,9 @@ class Book:
         self._used = ffi.new("int64_t *")
         self._count = ffi.new("int64_t *")
         self._quantity = ffi.new("uint64_t *")
+        # Answers of a few messages: to make an array of so many lines takes longer than the call.
+        self._answers = bytearray(LINES_MIN * MESSAGE.itemsize)
+        self._answer_lines = ffi.from_buffer("rb_message[]", self._answers, require_writable=True)
 
     def _open(self) -> object:
         if self.handle == ffi.NULL:
@@ -61,25 +66,35 @@ class Book:
             raise UsageError(f"messages must be contiguous items of 64 bytes, not {batch.dtype}")
         if len(batch) == 0:
             return np.zeros(0, MESSAGE)
-        room = limit if limit != 0 else max(LINES_MIN, LINES_PER_MESSAGE * len(batch))
-        answers: list[NDArray[np.void]] = []
-        done = 0
-        status = FULL
+        if limit == 0 and len(batch) * LINES_PER_MESSAGE <= LINES_MIN:
+            status = self._apply(batch, self._answer_lines, LINES_MIN)
+            # A copy: the lines are used again.
+            own = self._answers[: self._count[0] * MESSAGE.itemsize]
+            answers = [np.frombuffer(own, MESSAGE)]
+            room = LINES_MIN
+        else:
+            room = limit if limit != 0 else LINES_PER_MESSAGE * len(batch)
+            answers = []
+            status = FULL
+        done = self._used[0] if answers else 0
         while status == FULL:
             out: NDArray[np.void] = np.zeros(max(room, 0), MESSAGE)
-            status = lib.eng_book_apply_batch(
-                self._open(),
-                ffi.from_buffer("rb_message[]", batch[done:]),
-                len(batch) - done,
-                ffi.from_buffer("rb_message[]", out, require_writable=True),
-                room,
-                self._used,
-                self._count,
-            )
+            lines = ffi.from_buffer("rb_message[]", out, require_writable=True)
+            status = self._apply(batch[done:], lines, room)
             done += self._used[0]
             answers.append(out[: self._count[0]])
-        check(status, "book", lib)
+        if status != OK:
+            check(status, "book", lib)
         return np.concatenate(answers) if len(answers) != 1 else answers[0]
+
+    def _apply(self, batch: NDArray[np.void], lines: object, room: int) -> int:
+        """Apply a batch once; _used says how many messages, _count how many lines came out."""
+        messages = ffi.from_buffer("rb_message[]", batch)
+        return int(
+            lib.eng_book_apply_batch(
+                self._open(), messages, len(batch), lines, room, self._used, self._count
+            )
+        )
 
     def best(self, instrument: int, side: int) -> tuple[int, int]:
         """Best displayed price of a side in ticks and the quantity displayed there, else (0, 0).

@@ -155,7 +155,7 @@ enum eng_book_state {
 };
 
 struct eng_book {
-    eng_order *orders; /* orders[0] is not used */
+    eng_order *orders; /* orders[0] is no order; links to it are written, not read */
     eng_ladder *ladders;
     eng_nodes nodes;
     uint32_t instrument_count;
@@ -183,6 +183,19 @@ static inline uint32_t eng_side_index(uint8_t side)
 static inline uint8_t eng_side_other(uint8_t side)
 {
     return (uint8_t)(RB_SIDE_BUY + RB_SIDE_SELL - side);
+}
+
+/* Prices are compared without a branch on the side, which is a coin toss: those of buys mirrored,
+ * since ~x falls as x rises. */
+static inline int32_t eng_mirrored(uint8_t side, int32_t price_ticks)
+{
+    return price_ticks ^ ((int32_t)side - RB_SIDE_SELL);
+}
+
+/* Whether a price is better than another one of its side. */
+static inline int eng_is_better(uint8_t side, int32_t price_ticks, int32_t than)
+{
+    return eng_mirrored(side, price_ticks) < eng_mirrored(side, than);
 }
 
 /* Whether prices get worse going up: they do for sells. */

@@ -108,7 +108,8 @@ static void remove_head(eng_book *book, eng_ladder *ladder, eng_level *level)
     if (level->head != ENG_LOCATE_NONE) {
         book->orders[level->head].prev = ENG_LOCATE_NONE;
     } else {
-        eng_ladder_close(book, ladder, resting->price_ticks, resting->side);
+        uint32_t leaf = eng_ladder_leaf(&book->nodes, ladder, resting->price_ticks);
+        eng_ladder_close(book, ladder, leaf, resting->price_ticks, resting->side);
     }
     eng_order_release(book, locate);
 }

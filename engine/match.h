@@ -64,7 +64,7 @@ static inline void eng_incoming_take(eng_book *book, const rb_message *message, 
 /* Whether a limit meets the best price of the other side. */
 static inline int eng_meets(uint8_t side, int32_t price_ticks, int32_t best)
 {
-    return side == RB_SIDE_BUY ? price_ticks >= best : price_ticks <= best;
+    return eng_mirrored(side, price_ticks) <= eng_mirrored(side, best);
 }
 
 #endif

@@ -100,6 +100,18 @@ static inline int eng_price_has_room(const eng_book *book, uint32_t instrument, 
     return book->nodes.free_count >= eng_ladder_missing(&book->nodes, ladder, price_ticks);
 }
 
+/* `a` if it holds, else `b`, without a branch: compilers make one of a conditional store, and where
+ * an order stands in its queue is a coin toss. */
+static inline uint32_t eng_pick(int holds, uint32_t a, uint32_t b)
+{
+    return b ^ ((a ^ b) & (0 - (uint32_t)holds));
+}
+
+/*
+ * Links are written without asking which neighbours there are: order 0 stands in for one that is
+ * not there, and nobody reads its links.
+ */
+
 /* Links an order whose record is filled in to the back of its price in one ladder. */
 static inline int32_t eng_ladder_append(eng_book *book, eng_ladder *ladder, uint32_t locate)
 {
@@ -107,57 +119,50 @@ static inline int32_t eng_ladder_append(eng_book *book, eng_ladder *ladder, uint
     int32_t price_ticks = order->price_ticks;
     eng_level *level = eng_ladder_enter(&book->nodes, ladder, price_ticks);
     RB_CHECK(level != NULL);
+    uint32_t tail = level->tail;
     order->next = ENG_LOCATE_NONE;
-    order->prev = level->tail;
-    if (level->tail != ENG_LOCATE_NONE) {
-        book->orders[level->tail].next = locate;
-    } else {
-        level->head = locate;
-    }
+    order->prev = tail;
+    book->orders[tail].next = locate;
+    level->head = eng_pick(tail == ENG_LOCATE_NONE, locate, level->head);
     level->tail = locate;
     uint32_t index = eng_side_index(order->side);
     ladder->orders[index]++;
-    int better = eng_side_up(order->side) ? price_ticks < ladder->best[index]
-                                          : price_ticks > ladder->best[index];
-    if (better) {
-        ladder->best[index] = price_ticks;
-    }
+    int32_t best = ladder->best[index];
+    ladder->best[index] = eng_is_better(order->side, price_ticks, best) ? price_ticks : best;
     return RB_OK;
 }
 
-/* Takes an empty level out of a ladder. */
-static inline void eng_ladder_close(eng_book *book, eng_ladder *ladder, int32_t price_ticks,
-                                    uint8_t side)
+/* Takes an empty level, of which the leaf is given, out of a ladder. */
+static inline void eng_ladder_close(eng_book *book, eng_ladder *ladder, uint32_t leaf,
+                                    int32_t price_ticks, uint8_t side)
 {
     uint32_t index = eng_side_index(side);
-    int last = ladder->orders[index] == 0;
-    if (last) {
-        ladder->best[index] = eng_side_up(side) ? ENG_BEST_ASK_NONE : ENG_BEST_BID_NONE;
-    } else if (price_ticks == ladder->best[index]) {
-        ladder->best[index] = eng_ladder_next(&book->nodes, ladder, price_ticks, eng_side_up(side));
+    if (price_ticks == ladder->best[index]) {
+        int up = eng_side_up(side);
+        int32_t next = eng_leaf_next(&book->nodes, ladder, leaf, price_ticks, up);
+        int32_t none = up ? ENG_BEST_ASK_NONE : ENG_BEST_BID_NONE;
+        ladder->best[index] = ladder->orders[index] != 0 ? next : none;
     }
-    eng_ladder_leave(&book->nodes, ladder, price_ticks);
+    eng_leaf_leave(&book->nodes, ladder, leaf, price_ticks);
 }
 
 /* Takes an order out of its queue in one ladder. */
 static inline int32_t eng_ladder_remove(eng_book *book, eng_ladder *ladder, const eng_order *order)
 {
+    uint32_t prev = order->prev;
+    uint32_t next = order->next;
+    int32_t price_ticks = order->price_ticks;
+    uint32_t digit = (uint32_t)price_ticks & ENG_DIGIT_MASK;
     ladder->orders[eng_side_index(order->side)]--;
-    if (order->prev != ENG_LOCATE_NONE && order->next != ENG_LOCATE_NONE) {
-        book->orders[order->prev].next = order->next;
-        book->orders[order->next].prev = order->prev;
-        return RB_OK;
-    }
-    eng_level *level = eng_ladder_level(&book->nodes, ladder, order->price_ticks);
-    RB_CHECK(level != NULL);
-    if (order->prev != ENG_LOCATE_NONE) {
-        book->orders[order->prev].next = ENG_LOCATE_NONE;
-        level->tail = order->prev;
-    } else if (order->next != ENG_LOCATE_NONE) {
-        book->orders[order->next].prev = ENG_LOCATE_NONE;
-        level->head = order->next;
-    } else {
-        eng_ladder_close(book, ladder, order->price_ticks, order->side);
+    book->orders[prev].next = next;
+    book->orders[next].prev = prev;
+    uint32_t leaf = eng_ladder_leaf(&book->nodes, ladder, price_ticks);
+    RB_CHECK((book->nodes.heads[leaf].bitmap >> digit & 1) != 0);
+    eng_level *level = &book->nodes.pool[leaf].levels[digit];
+    level->head = eng_pick(prev == ENG_LOCATE_NONE, next, level->head);
+    level->tail = eng_pick(next == ENG_LOCATE_NONE, prev, level->tail);
+    if ((prev | next) == ENG_LOCATE_NONE) {
+        eng_ladder_close(book, ladder, leaf, price_ticks, order->side);
     }
     return RB_OK;
 }

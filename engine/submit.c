@@ -112,6 +112,29 @@ int32_t eng_cancel(eng_book *book, const eng_group *group, eng_sink *sink)
     return status;
 }
 
+/* All of an order that only its price's queue knows. */
+static inline int32_t cancel(eng_book *book, const eng_group *group, eng_sink *sink)
+{
+    const rb_message *message = eng_group_line(group, 0);
+    const rb_cancel *line = &message->cancel;
+    const eng_order *order = eng_order_named(book, message, line->client_order_id);
+    if (order == NULL) {
+        return eng_reject(sink, group, RB_REJECT_REASON_UNKNOWN_ORDER);
+    }
+    if (__builtin_expect(order->options != 0 || line->quantity != order->quantity, 0)) {
+        return eng_cancel(book, group, sink);
+    }
+    eng_ladder *ladder = &book->ladders[line->instrument];
+    ladder->changes++;
+    rb_cancel *answer = &eng_answer_line(sink, group)->cancel;
+    answer->price_ticks = order->price_ticks;
+    answer->side = order->side;
+    answer->remaining = 0;
+    int32_t status = eng_ladder_remove(book, ladder, order);
+    eng_order_release(book, line->locate);
+    return status;
+}
+
 static inline int32_t replace(eng_book *book, const eng_group *group, eng_sink *sink)
 {
     const rb_message *message = eng_group_line(group, 0);
@@ -175,7 +198,7 @@ static inline int32_t submit_line(eng_book *book, const eng_group *group, eng_si
     if (line->header.template_id == RB_TEMPLATE_NEW_ORDER) {
         return new_order(book, group, sink);
     }
-    return line->header.template_id == RB_TEMPLATE_CANCEL ? eng_cancel(book, group, sink)
+    return line->header.template_id == RB_TEMPLATE_CANCEL ? cancel(book, group, sink)
                                                           : replace(book, group, sink);
 }
 

@@ -6,11 +6,26 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from tests.bench import counts
+
 PROGRAMS = Path(__file__).resolve().parents[1] / "build" / "ctest" / "tests"
 # Of 6,400 proposals with seed 88172645463325252. It changes with the schema and the matching rules.
 RESULT_HASH = "c1db7ed5"
 # Of 4,096 orders to 16 shards that meet nothing.
 STAGES_HASH = "f5e05f3a"
+# Of all answers to 20,000 messages of each flow: wide, its two shards, and hot.
+FLOW_HASHES = {
+    "wide": "1da8610d",
+    "wide, shard 0 of 2": "12e8af53",
+    "wide, shard 1 of 2": "dd6c7fcc",
+    "hot, price walks 0 %": "f8d80285",
+    "hot, price walks 2 %": "55c3e7a0",
+    "hot, price walks -25 %": "b158cc33",
+    "hot, price walks 40 %": "971f6aba",
+    "hot, price walks -60 %": "2b725b79",
+}
 
 
 def test_bench_engine_runs_and_makes_the_known_result() -> None:
@@ -44,6 +59,59 @@ def test_bench_shards_runs_and_a_slow_shard_costs_what_it_always_did() -> None:
     # What the others wait for at most is what is in the lane to the slow one: 16 steps of 240 ns.
     assert float(short[6]) <= 16 * 0.240 + 0.1
     assert float(long[6]) > 10 * float(short[6])
+
+
+def test_bench_book_runs_and_makes_the_known_results() -> None:
+    """The flows are fixed, so the book's answers to them are.
+
+    Each timed run ends in the book that the flow was made with, or the program fails.
+    """
+    done = subprocess.run(
+        [PROGRAMS / "bench_book", "1", "20000", "20000", "20000"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    for name, result in FLOW_HASHES.items():
+        assert f"{name}: result hash {result}, " in done.stdout
+    assert "hot: the worst of the 5 is" in done.stdout
+
+
+def test_bench_latency_runs_and_makes_the_known_result() -> None:
+    """Every proposal is answered, or the program does not end."""
+    done = subprocess.run(
+        [PROGRAMS / "bench_latency", "1", "6400"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    assert "open loop: result hash f962d019, 6400 proposals" in done.stdout
+    assert "at 80 % of it, p99.99" in done.stdout
+
+
+def test_bench_python_book_trades_like_the_plain_one() -> None:
+    """The sum over all executions is the same for both books, or the program fails."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bench.bench_book", "1", "8000"],
+        cwd=PROGRAMS.parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    assert "result 9411873600: price x quantity of all executions, 8000 messages" in done.stdout
+
+
+def test_the_commonest_paths_take_no_more_instructions_than_recorded() -> None:
+    """Counted by callgrind; `make bench-counts COUNTS=--record` writes down a wanted change."""
+    if not counts.has_valgrind():
+        pytest.skip(counts.NO_VALGRIND)
+    before = counts.recorded(counts.compiler())
+    if not before:
+        pytest.skip(f"no counts are recorded for {counts.compiler()} (tests/bench/counts.toml)")
+    assert counts.compare({path: counts.count(path) for path in counts.PATHS}, before) == []
 
 
 def test_bench_ring_runs_and_prints_every_figure_beside_the_line() -> None:

@@ -12,8 +12,10 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "ringbus/atomics.h"
@@ -47,10 +49,29 @@ static inline void prefault(void *memory, size_t bytes)
     EXPECT(madvise(memory, bytes, MADV_POPULATE_WRITE) == 0);
 }
 
+/* Memory of one process, zero, on huge pages where the host gives them. */
+static inline void *huge(size_t bytes)
+{
+    const size_t page = (size_t)1 << 21;
+    void *memory = aligned_alloc(page, (bytes + page - 1) / page * page);
+    EXPECT(memory != NULL);
+    (void)madvise(memory, bytes, MADV_HUGEPAGE); /* a wish */
+    memset(memory, 0, bytes);
+    return memory;
+}
+
 static inline uint64_t now_ns(void)
 {
     rb_clock clock = {.mode = RB_CLOCK_REAL};
     return rb_clock_read(&clock);
+}
+
+/* What this thread had of a CPU: other jobs of the machine take nothing of it but cache. */
+static inline uint64_t cpu_ns(void)
+{
+    struct timespec t;
+    EXPECT(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t) == 0);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
 /* A cheaper clock than now_ns where there is one; ticks are turned into ns by the length of the
@@ -90,6 +111,14 @@ static inline double median(figure *f)
 {
     qsort(f->values, (size_t)f->count, sizeof f->values[0], compare_doubles);
     return f->values[f->count / 2];
+}
+
+static inline void print(const char *name, figure *f, const char *unit)
+{
+    double middle = median(f);
+    (void)printf("%-34s %10.1f %-10s (rounds %.1f .. %.1f)\n", name, middle, unit, f->values[0],
+                 f->values[f->count - 1]);
+    (void)fflush(stdout);
 }
 
 static inline int compare_ticks(const void *a, const void *b)

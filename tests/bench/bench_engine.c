@@ -12,201 +12,10 @@
  * Prints one `name value unit` line a figure; medians over rounds, with the lowest and highest
  * round.
  */
-#include <string.h>
-
-#include "engine/publisher.h"
-#include "engine/sequencer.h"
-#include "engine/shard.h"
-#include "ringbus/crc32c.h"
-#include "tests/bench/bench.h"
-
-enum {
-    LANE = 4096,
-    STREAM = 65536,
-    TOPICS = 4,
-    INSTRUMENTS = 8,
-    ORDERS = 1 << 16,
-    NODES = 1 << 12,
-    BATCH = 32,
-};
+#include "tests/bench/pipeline.h"
 
 static size_t engine_cpu = 0;
 static size_t client_cpu = 1;
-
-typedef struct pipeline {
-    void *doorbell;
-    void *contributor;
-    void *in;
-    void *out;
-    void *ring;
-    void *readers;
-    void *bells;
-    void *page;
-} pipeline;
-
-static pipeline make_pipeline(void)
-{
-    pipeline p = {
-        .doorbell = shared(rb_doorbell_bytes()),
-        .contributor = shared(rb_lane_bytes(LANE)),
-        .in = shared(rb_lane_bytes(LANE)),
-        .out = shared(rb_lane_bytes(LANE)),
-        .ring = shared(rb_multicast_bytes(STREAM)),
-        .readers = shared(rb_readers_bytes()),
-        .bells = shared(rb_bells_bytes()),
-        .page = shared(rb_core_page_bytes()),
-    };
-    EXPECT(rb_doorbell_init(p.doorbell, rb_doorbell_bytes(), "bench") == RB_OK);
-    EXPECT(rb_lane_init(p.contributor, rb_lane_bytes(LANE), LANE, "contributor") == RB_OK);
-    EXPECT(rb_lane_init(p.in, rb_lane_bytes(LANE), LANE, "in") == RB_OK);
-    EXPECT(rb_lane_init(p.out, rb_lane_bytes(LANE), LANE, "out") == RB_OK);
-    EXPECT(rb_multicast_init(p.ring, rb_multicast_bytes(STREAM), STREAM, "stream") == RB_OK);
-    EXPECT(rb_readers_init(p.readers, rb_readers_bytes(), "stream") == RB_OK);
-    EXPECT(rb_bells_init(p.bells, rb_bells_bytes(), "bench") == RB_OK);
-    EXPECT(rb_core_page_init(p.page, rb_core_page_bytes(), "bench") == RB_OK);
-    return p;
-}
-
-static void prefault_pipeline(const pipeline *p)
-{
-    prefault(p->contributor, rb_lane_bytes(LANE));
-    prefault(p->in, rb_lane_bytes(LANE));
-    prefault(p->out, rb_lane_bytes(LANE));
-    prefault(p->ring, rb_multicast_bytes(STREAM));
-}
-
-/* The engine of one core, over a pipeline. */
-typedef struct engine {
-    rb_idle idle;
-    rb_core core;
-    eng_sequencer sequencer;
-    eng_shard shard;
-    eng_publisher publisher;
-    uint32_t topics[TOPICS];
-    uint8_t shard_of[INSTRUMENTS];
-} engine;
-
-static void add(rb_core *core, const char *name, void *work, void *state)
-{
-    EXPECT(rb_core_add(core, name, work, state, NULL) == RB_OK);
-}
-
-static engine *make_engine(const pipeline *p)
-{
-    engine *e = calloc(1, sizeof *e);
-    EXPECT(e != NULL);
-    EXPECT(rb_idle_attach(&e->idle, p->bells, rb_bells_bytes(), "engine", RB_IDLE_SPIN, -1, 0) ==
-           RB_OK);
-    EXPECT(rb_core_attach(&e->core, p->page, rb_core_page_bytes(), &e->idle, RB_CLOCK_REAL, 0) ==
-           RB_OK);
-    void *clock = rb_core_clock(&e->core);
-    void *wake = rb_core_wake(&e->core);
-    EXPECT(eng_sequencer_init(&e->sequencer, p->doorbell, e->shard_of, NULL, INSTRUMENTS, TOPICS,
-                              clock, wake) == RB_OK);
-    EXPECT(eng_sequencer_add_contributor(&e->sequencer, p->contributor, rb_lane_bytes(LANE)) ==
-           RB_OK);
-    EXPECT(eng_sequencer_add_shard(&e->sequencer, p->in, rb_lane_bytes(LANE), 0) == RB_OK);
-    void *book = eng_book_create(INSTRUMENTS, ORDERS, NODES);
-    EXPECT(book != NULL);
-    EXPECT(eng_shard_init(&e->shard, 0, p->in, rb_lane_bytes(LANE), p->out, rb_lane_bytes(LANE),
-                          book, e->topics, TOPICS, clock, wake, 0) == RB_OK);
-    EXPECT(eng_publisher_init(&e->publisher, p->ring, rb_multicast_bytes(STREAM), p->readers,
-                              rb_readers_bytes(), clock, wake) == RB_OK);
-    EXPECT(eng_publisher_add_shard(&e->publisher, p->out, rb_lane_bytes(LANE)) == RB_OK);
-    add(&e->core, "sequencer", eng_sequencer_work_function(), &e->sequencer);
-    add(&e->core, "shard.0", eng_shard_work_function(), &e->shard);
-    add(&e->core, "publisher", eng_publisher_work_function(), &e->publisher);
-    return e;
-}
-
-/* --- what a client says: orders near a price, most of them canceled later
- * ------------------------- */
-
-typedef struct flow {
-    uint64_t random;
-    uint32_t client_order_id;
-    uint32_t topic_sequence;
-    uint32_t resting_count;
-    struct {
-        uint32_t locate;
-        uint32_t client_order_id;
-        uint32_t instrument;
-    } resting[ORDERS];
-} flow;
-
-static uint32_t draw(flow *f, uint32_t below)
-{
-    f->random ^= f->random << 13;
-    f->random ^= f->random >> 7;
-    f->random ^= f->random << 17;
-    return (uint32_t)((f->random >> 32) * below >> 32);
-}
-
-static void new_order(flow *f, rb_message *message, int aggressive)
-{
-    uint8_t side = (uint8_t)(1 + draw(f, 2));
-    int32_t away = 1 + (int32_t)draw(f, 10);
-    if (aggressive) {
-        away = -5;
-    }
-    rb_new_order *order = &message->new_order;
-    order->header.template_id = RB_TEMPLATE_NEW_ORDER;
-    order->instrument = draw(f, INSTRUMENTS);
-    order->price_ticks = side == RB_SIDE_BUY ? 10000 - away : 10000 + away;
-    order->quantity = 100 * (1 + draw(f, 9));
-    order->client_order_id = ++f->client_order_id;
-    order->side = side;
-    order->time_in_force = aggressive ? RB_TIME_IN_FORCE_IMMEDIATE_OR_CANCEL : RB_TIME_IN_FORCE_DAY;
-}
-
-static void cancel(flow *f, rb_message *message)
-{
-    uint32_t n = draw(f, f->resting_count);
-    rb_cancel *request = &message->cancel;
-    request->header.template_id = RB_TEMPLATE_CANCEL;
-    request->instrument = f->resting[n].instrument;
-    request->locate = f->resting[n].locate;
-    request->client_order_id = f->resting[n].client_order_id;
-    request->quantity = 100;
-    f->resting[n] = f->resting[--f->resting_count];
-}
-
-/* `aggressive`: it trades, which takes numbers of the topic, so nothing may be in flight behind it.
- */
-static void next_message(flow *f, rb_message *message, int aggressive)
-{
-    memset(message, 0, sizeof *message);
-    uint32_t dice = draw(f, 100);
-    if (!aggressive && f->resting_count > 100 && (dice < 48 || f->resting_count > ORDERS / 4)) {
-        cancel(f, message);
-    } else {
-        new_order(f, message, aggressive);
-    }
-    message->header.topic = 1;
-    message->header.flags = RB_FLAG_LAST_OF_GROUP;
-}
-
-static void learn(flow *f, const rb_message *message)
-{
-    if (message->header.topic == 1) {
-        f->topic_sequence = message->header.topic_sequence;
-    }
-    if (message->header.template_id == RB_TEMPLATE_NEW_ORDER && message->new_order.locate != 0 &&
-        f->resting_count < ORDERS) {
-        f->resting[f->resting_count].locate = message->new_order.locate;
-        f->resting[f->resting_count].client_order_id = message->new_order.client_order_id;
-        f->resting[f->resting_count].instrument = message->new_order.instrument;
-        f->resting_count++;
-    }
-}
-
-static void print(const char *name, figure *f, const char *unit)
-{
-    double middle = median(f);
-    (void)printf("%-34s %10.1f %-10s (rounds %.1f .. %.1f)\n", name, middle, unit, f->values[0],
-                 f->values[f->count - 1]);
-    (void)fflush(stdout);
-}
 
 /* --- round trips
  * ---------------------------------------------------------------------------------- */
@@ -380,6 +189,21 @@ static uint32_t fused_run(uint64_t proposals, double *agent_ns, double *elapsed_
     return hash;
 }
 
+/* What follows for a core each: the slowest stage bounds the rate, the shards share theirs. `ns`
+ * are the stages' times of one proposal, hops between cores not counted. */
+static void print_scaling(double sequencer_ns, double shard_ns, double publisher_ns)
+{
+    for (int shards = 1; shards <= 16; shards *= 2) {
+        double slowest_ns = shard_ns / shards;
+        slowest_ns = sequencer_ns > slowest_ns ? sequencer_ns : slowest_ns;
+        slowest_ns = publisher_ns > slowest_ns ? publisher_ns : slowest_ns;
+        (void)printf(
+            "  it follows for %2d shards %10.1f M/s, at 3 M/s the busiest stage is at %.0f "
+            "%% of that\n",
+            shards, 1e3 / slowest_ns, 3 * slowest_ns / 10);
+    }
+}
+
 static void bench_fused(int rounds, uint64_t proposals)
 {
     static figure rate, agents[3];
@@ -403,6 +227,7 @@ static void bench_fused(int rounds, uint64_t proposals)
     print("  sequencer", &agents[0], "ns each");
     print("  shard and book", &agents[1], "ns each");
     print("  publisher", &agents[2], "ns each");
+    print_scaling(median(&agents[0]), median(&agents[1]), median(&agents[2]));
 }
 
 int main(int argc, char **argv)

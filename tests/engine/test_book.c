@@ -1,7 +1,7 @@
 /*
- * The book and its ladder alone, without Python: ring sinks and their guards, resumption, misuse,
- * the ladder against a plain array, random traffic on a book with hardly any room, and proof that
- * verify sees each kind of damage. Exit code 0: passed.
+ * The book alone, without Python: ring sinks and their guards, resumption, misuse, random traffic
+ * on a book with hardly any room, and proof that verify sees each kind of damage. Exit code 0:
+ * passed.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -10,7 +10,6 @@
 
 #include "engine/book.h"
 #include "engine/book_state.h"
-#include "engine/ladder.h"
 #include "engine/queue.h"
 
 static int failures = 0;
@@ -296,83 +295,6 @@ static void test_walk(void)
     eng_book_destroy(book);
 }
 
-#define TICKS 400
-
-/* The ladder of `set` as a plain array: next price in a direction, 0 if none. */
-static int32_t plain_next(const uint8_t *set, const int32_t *ticks, int32_t at, int up)
-{
-    int32_t found = 0;
-    for (uint32_t n = 0; n < TICKS; n++) {
-        int beyond = up ? ticks[n] > at : ticks[n] < at;
-        int nearer = found == 0 || (up ? ticks[n] < found : ticks[n] > found);
-        found = set[n] && beyond && nearer ? ticks[n] : found;
-    }
-    return found;
-}
-
-static void test_ladder(void)
-{
-    static eng_node pool[5 * TICKS + 1];
-    static uint8_t set[TICKS];
-    static int32_t ticks[TICKS];
-    eng_nodes nodes;
-    eng_ladder ladder;
-    eng_nodes_init(&nodes, pool, 5 * TICKS);
-    eng_ladder_init(&ladder);
-    for (uint32_t n = 0; n < TICKS; n++) {
-        /* Distinct, near and far. */
-        uint32_t spread = (UINT32_C(1) << (n % 20)) - 1;
-        ticks[n] = (int32_t)((n + 1) + 512 * (random_below(1000) & spread) + (spread << 10));
-    }
-    uint32_t in_use = 0;
-    for (uint32_t turn = 0; turn < 6000; turn++) {
-        /* Fills, then empties, then fills again. */
-        uint32_t n = random_below(TICKS);
-        int enter = turn / 2000 != 1;
-        if (enter && !set[n]) {
-            uint32_t missing = eng_ladder_missing(&nodes, &ladder, ticks[n]);
-            uint32_t before = nodes.free_count;
-            EXPECT(eng_ladder_level(&nodes, &ladder, ticks[n]) == NULL);
-            EXPECT(eng_ladder_enter(&nodes, &ladder, ticks[n]) != NULL);
-            EXPECT(before - nodes.free_count == missing);
-            in_use++;
-        } else if (!enter && set[n]) {
-            eng_ladder_leave(&nodes, &ladder, ticks[n]);
-            in_use--;
-        }
-        set[n] = (uint8_t)enter;
-        EXPECT(eng_ladder_missing(&nodes, &ladder, ticks[n]) == 0 || !enter);
-        int32_t from = ticks[random_below(TICKS)];
-        int up = (int)random_below(2);
-        EXPECT(eng_ladder_next(&nodes, &ladder, from, up) == plain_next(set, ticks, from, up));
-        uint64_t node_count = 0;
-        uint64_t level_count = 0;
-        EXPECT(eng_ladder_verify(&nodes, &ladder, &node_count, &level_count) == RB_OK);
-        EXPECT(level_count == in_use);
-        EXPECT(node_count + nodes.free_count == nodes.count);
-    }
-    for (uint32_t n = 0; n < TICKS; n++) {
-        if (set[n]) {
-            eng_ladder_leave(&nodes, &ladder, ticks[n]);
-        }
-    }
-    EXPECT(nodes.free_count == nodes.count);
-    EXPECT(eng_nodes_verify(&nodes) == RB_OK);
-}
-
-static void test_ladder_out_of_nodes(void)
-{
-    eng_node pool[5];
-    eng_nodes nodes;
-    eng_ladder ladder;
-    eng_nodes_init(&nodes, pool, 4);
-    eng_ladder_init(&ladder);
-    EXPECT(eng_ladder_missing(&nodes, &ladder, 1) == 5);
-    EXPECT(eng_ladder_enter(&nodes, &ladder, 1) == NULL);
-    EXPECT(nodes.free_count == 4);
-    EXPECT(eng_nodes_verify(&nodes) == RB_OK);
-}
-
 static rb_message random_message(uint32_t id)
 {
     static const int32_t prices[] = {1, 2, 63, 64, 65, 4096, 1 << 18, 1 << 24, ENG_PRICE_TICKS_MAX,
@@ -595,12 +517,16 @@ static void test_verify_sees_damage(void)
     EXPECT_SEEN(book->ladders[0].root = 21);
     EXPECT_SEEN(book->ladders[0].reserved[1] = 1);
     EXPECT_SEEN(book->ladders[0].hidden_orders = 1);
-    EXPECT_SEEN(book->ladders[0].cached_leaves[100 / 64 % 4]++);
+    EXPECT_SEEN(book->ladders[0].leaves[100 / 64 % 4]++);
+    EXPECT_SEEN(book->ladders[0].mask = 7);
+    EXPECT_SEEN(book->ladders[0].table = 8);
+    EXPECT_SEEN(book->nodes.table_used = 0);
+    EXPECT_SEEN(book->nodes.heads[5].key++);
     EXPECT_SEEN(book->nodes.free_count--);
     EXPECT_SEEN(book->nodes.free_head = 1);
-    EXPECT_SEEN(book->nodes.pool[book->ladders[0].root].bitmap |= 2);
-    EXPECT_SEEN(book->nodes.pool[book->ladders[0].root].bitmap = 0);
-    EXPECT_SEEN(book->nodes.pool[5].bitmap |= 1);
+    EXPECT_SEEN(book->nodes.heads[book->ladders[0].root].bitmap |= 2);
+    EXPECT_SEEN(book->nodes.heads[book->ladders[0].root].bitmap = 0);
+    EXPECT_SEEN(book->nodes.heads[5].bitmap |= 1);
     EXPECT_SEEN(book->nodes.pool[5].levels[100 % 64].tail = 1);
     EXPECT_SEEN(book->nodes.pool[5].levels[100 % 64].head = 2);
 }
@@ -687,8 +613,6 @@ int main(void)
     test_resume();
     test_misuse();
     test_walk();
-    test_ladder();
-    test_ladder_out_of_nodes();
     test_every_kind_at_every_stop();
     test_random_with_little_room();
     test_prefetch_of_anything();
