@@ -2,7 +2,8 @@
  * Answer: the lines that a book writes into its sink.
  *
  * Every line is written but for word 0, which may be the guard of a ring's slot. All of a generated
- * line is set, spare bytes to zero. For book.c only; room is its business.
+ * line is set, spare bytes to zero. For the files of the book only; room is their business.
+ * Executed and Canceled are counted as changes of their instrument here.
  */
 #ifndef ENGINE_ANSWER_H
 #define ENGINE_ANSWER_H
@@ -11,6 +12,7 @@
 
 #include "engine/book.h"
 #include "engine/book_state.h"
+#include "engine/queue.h"
 
 static inline rb_message *eng_sink_next(eng_sink *sink)
 {
@@ -23,16 +25,18 @@ static inline void eng_line_copy(rb_message *to, const rb_message *from)
     memcpy(&to->words[1], &from->words[1], sizeof *to - sizeof to->words[0]);
 }
 
-/* The first line of an answer but for what the caller fills in, and the tag behind it. */
-static inline rb_message *eng_answer_first(eng_sink *sink, const rb_message *message,
-                                           const rb_message *tag)
+/* The proposal's lines turned round; the first but for what the caller fills in. There must be room
+ * for all of them. */
+static inline rb_message *eng_answer_first(eng_sink *sink, const eng_group *group)
 {
     rb_message *line = eng_sink_next(sink);
-    eng_line_copy(line, message);
-    line->header.flags &= (uint8_t)~RB_FLAG_CONTINUED;
-    if (tag != NULL) {
+    eng_line_copy(line, eng_group_line(group, 0));
+    line->header.flags &= (uint8_t) ~(RB_FLAG_CONTINUED | RB_FLAG_KEPT_PRIORITY);
+    if (__builtin_expect(group->count > 1, 0)) {
         line->header.flags |= RB_FLAG_CONTINUED;
-        eng_line_copy(eng_sink_next(sink), tag);
+        for (uint32_t n = 1; n < group->count; n++) {
+            eng_line_copy(eng_sink_next(sink), eng_group_line(group, n));
+        }
     }
     return line;
 }
@@ -51,17 +55,16 @@ static inline void eng_line_generated(rb_header *header, uint8_t template_id, ui
     header->checksum = input;
 }
 
-static inline void eng_answer_rejected(eng_sink *sink, const rb_message *message,
-                                       const rb_message *tag, uint16_t reason)
+/* Rejected in place of the first line; the body is the first line's up to `side`. */
+static inline void eng_answer_rejected(eng_sink *sink, const eng_group *group, uint16_t reason)
 {
-    /* The body's words up to `side` are laid out alike in all four templates. */
-    uint8_t refused = message->header.template_id;
-    rb_message *line = eng_answer_first(sink, message, tag);
+    const rb_header *asked = &eng_group_line(group, 0)->header;
+    rb_message *line = eng_answer_first(sink, group);
     uint8_t continued = line->header.flags & RB_FLAG_CONTINUED;
-    eng_line_generated(&line->header, RB_TEMPLATE_REJECTED, message->header.topic,
-                       message->header.time_ns, message->header.checksum);
+    eng_line_generated(&line->header, RB_TEMPLATE_REJECTED, asked->topic, asked->time_ns,
+                       asked->checksum);
     line->header.flags |= continued;
-    line->rejected.refused_template = refused;
+    line->rejected.refused_template = asked->template_id;
     line->rejected.reason = reason;
     line->rejected.spare = 0;
 }
@@ -70,11 +73,27 @@ _Static_assert(offsetof(rb_rejected, side) == offsetof(rb_new_order, side), "ech
 _Static_assert(offsetof(rb_rejected, side) == offsetof(rb_cancel, side), "echoed");
 _Static_assert(offsetof(rb_rejected, side) == offsetof(rb_replace, side), "echoed");
 
-static inline void eng_answer_incoming(eng_sink *sink, const eng_incoming *in, int32_t price_ticks,
-                                       uint32_t quantity)
+/* Executed, Canceled and Replenished are laid out alike; `mark` is what they have at the place of
+ * `liquidity`: that, the reason, or zero. */
+_Static_assert(offsetof(rb_executed, liquidity) == offsetof(rb_canceled, reason), "alike");
+_Static_assert(offsetof(rb_executed, liquidity) == offsetof(rb_replenished, spare), "alike");
+_Static_assert(offsetof(rb_executed, remaining) == offsetof(rb_canceled, remaining), "alike");
+_Static_assert(offsetof(rb_executed, remaining) == offsetof(rb_replenished, remaining), "alike");
+
+static inline void eng_count_change(eng_book *book, uint32_t instrument, uint8_t template_id)
 {
+    if (template_id != RB_TEMPLATE_REPLENISHED) {
+        book->ladders[instrument].changes++;
+    }
+}
+
+/* A line about the incoming order; what remains of it is `incoming.quantity`. */
+static inline void eng_answer_incoming(eng_book *book, eng_sink *sink, uint8_t template_id,
+                                       int32_t price_ticks, uint32_t quantity, uint8_t mark)
+{
+    const eng_incoming *in = &book->incoming;
     rb_executed *line = &eng_sink_next(sink)->executed;
-    eng_line_generated(&line->header, RB_TEMPLATE_EXECUTED, in->topic, in->time_ns, in->input);
+    eng_line_generated(&line->header, template_id, in->topic, book->time_ns, book->input);
     line->instrument = in->instrument;
     line->price_ticks = price_ticks;
     line->quantity = quantity;
@@ -83,44 +102,70 @@ static inline void eng_answer_incoming(eng_sink *sink, const eng_incoming *in, i
     line->account = in->account;
     line->firm = in->firm;
     line->side = in->side;
-    line->liquidity = RB_LIQUIDITY_REMOVED;
+    line->liquidity = mark;
     line->spare = 0;
     line->remaining = in->quantity;
+    eng_count_change(book, in->instrument, template_id);
 }
 
-static inline void eng_answer_resting(eng_sink *sink, const eng_incoming *in,
-                                      const eng_order *order, uint32_t locate, uint32_t quantity)
+/* A line about an order with a record; what remains of it is its open quantity. */
+static inline void eng_answer_order(eng_book *book, eng_sink *sink, uint8_t template_id,
+                                    uint32_t locate, int32_t price_ticks, uint32_t quantity,
+                                    uint8_t mark)
 {
+    const eng_order *order = &book->orders[locate];
     rb_executed *line = &eng_sink_next(sink)->executed;
-    eng_line_generated(&line->header, RB_TEMPLATE_EXECUTED, order->topic, in->time_ns, in->input);
+    eng_line_generated(&line->header, template_id, order->topic, book->time_ns, book->input);
     line->instrument = order->instrument;
-    line->price_ticks = order->price_ticks;
+    line->price_ticks = price_ticks;
     line->quantity = quantity;
     line->locate = locate;
     line->client_order_id = order->client_order_id;
     line->account = order->account;
     line->firm = order->firm;
     line->side = order->side;
-    line->liquidity = RB_LIQUIDITY_ADDED;
+    line->liquidity = mark;
     line->spare = 0;
-    line->remaining = order->quantity;
+    line->remaining = eng_order_open(book, locate);
+    eng_count_change(book, order->instrument, template_id);
 }
 
-static inline void eng_answer_canceled(eng_sink *sink, const eng_incoming *in)
+/* Canceled for all that is left of the incoming order; it is done. Its record is not released. */
+static inline void eng_answer_incoming_canceled(eng_book *book, eng_sink *sink, uint8_t reason)
 {
-    rb_canceled *line = &eng_sink_next(sink)->canceled;
-    eng_line_generated(&line->header, RB_TEMPLATE_CANCELED, in->topic, in->time_ns, in->input);
-    line->instrument = in->instrument;
-    line->price_ticks = in->price_ticks;
-    line->quantity = in->quantity;
-    line->locate = in->locate;
-    line->client_order_id = in->client_order_id;
-    line->account = in->account;
-    line->firm = in->firm;
-    line->side = in->side;
-    line->reason = RB_CANCEL_REASON_IMMEDIATE_OR_CANCEL;
+    uint32_t quantity = book->incoming.quantity;
+    book->incoming.quantity = 0;
+    eng_answer_incoming(book, sink, RB_TEMPLATE_CANCELED, book->incoming.price_ticks, quantity,
+                        reason);
+}
+
+/* Canceled for the whole of an order; it is unlinked and released. */
+static inline int32_t eng_answer_order_canceled(eng_book *book, eng_sink *sink, uint32_t locate,
+                                                uint8_t reason)
+{
+    uint32_t quantity = eng_order_open(book, locate);
+    int32_t price_ticks = book->orders[locate].price_ticks;
+    eng_order_reduce(book, locate, quantity);
+    eng_answer_order(book, sink, RB_TEMPLATE_CANCELED, locate, price_ticks, quantity, reason);
+    int32_t status = eng_order_unlink(book, locate);
+    eng_order_release(book, locate);
+    return status;
+}
+
+/* StateChanged, on the topic of the proposal's first line. The state itself is the caller's. */
+static inline void eng_answer_state(const eng_book *book, eng_sink *sink, uint16_t topic,
+                                    uint32_t instrument, uint8_t before, uint8_t after)
+{
+    rb_state_changed *line = &eng_sink_next(sink)->state_changed;
+    eng_line_generated(&line->header, RB_TEMPLATE_STATE_CHANGED, topic, book->time_ns, book->input);
+    line->instrument = instrument;
     line->spare = 0;
-    line->remaining = 0;
+    line->spare2 = 0;
+    line->spare3 = 0;
+    line->state_before = before;
+    line->state = after;
+    line->spare4 = 0;
+    line->spare5 = 0;
 }
 
 #endif

@@ -2,6 +2,8 @@
 #include <string.h>
 
 #include "engine/book_state.h"
+#include "engine/match.h"
+#include "engine/queue.h"
 #include "ringbus/check.h"
 
 /* RB_OK if the instrument has such a side. */
@@ -18,15 +20,17 @@ uint64_t eng_book_bytes(const eng_book *book)
     return sizeof *book + book->arena_bytes;
 }
 
-/* Whether the incoming order of a pending answer holds a record of the pool. */
-static uint32_t held_orders(const eng_book *book)
+/* Whether the incoming order of a pending answer has a record of the pool that is nowhere else. */
+static uint32_t incoming_orders(const eng_book *book)
 {
-    return book->state == ENG_BOOK_PENDING && book->incoming.locate != ENG_LOCATE_NONE;
+    int matching = book->task.matching || book->task.stage == eng_match ||
+                   book->task.stage == eng_match_nothing;
+    return book->state == ENG_BOOK_PENDING && matching && book->incoming.locate != ENG_LOCATE_NONE;
 }
 
 uint32_t eng_book_open_orders(const eng_book *book)
 {
-    return book->order_count - book->free_count - held_orders(book);
+    return book->order_count - book->free_count - incoming_orders(book);
 }
 
 int64_t eng_book_orders(const eng_book *book, uint32_t instrument, uint8_t side)
@@ -47,11 +51,9 @@ typedef struct cursor {
     int up;
 } cursor;
 
-/* The leaf's level without the ladder's memory, which an observer must not change. */
 static uint32_t level_head(const eng_book *book, const eng_ladder *ladder, int32_t price_ticks)
 {
-    eng_ladder copy = *ladder;
-    const eng_level *level = eng_ladder_level(&book->nodes, &copy, price_ticks);
+    const eng_level *level = eng_ladder_look(&book->nodes, ladder, price_ticks);
     return level != NULL ? level->head : ENG_LOCATE_NONE;
 }
 
@@ -171,8 +173,7 @@ uint64_t eng_book_hash(const eng_book *book)
 static int32_t verify_level(const eng_book *book, uint32_t instrument, uint8_t side,
                             int32_t price_ticks, uint64_t *orders)
 {
-    eng_ladder copy = book->ladders[instrument];
-    const eng_level *level = eng_ladder_level(&book->nodes, &copy, price_ticks);
+    const eng_level *level = eng_ladder_look(&book->nodes, &book->ladders[instrument], price_ticks);
     RB_CHECK(level != NULL);
     uint32_t prev = ENG_LOCATE_NONE;
     uint32_t locate = level->head;
@@ -185,7 +186,7 @@ static int32_t verify_level(const eng_book *book, uint32_t instrument, uint8_t s
         RB_CHECK(order->price_ticks == price_ticks);
         RB_CHECK(order->instrument == instrument);
         RB_CHECK(order->quantity != 0);
-        RB_CHECK(order->reserved == 0);
+        RB_CHECK((order->options & (RB_ORDER_OPTION_HIDDEN | ENG_ORDER_HELD)) == 0);
         prev = locate;
         locate = order->next;
     }
@@ -239,6 +240,8 @@ static int32_t verify_instrument(const eng_book *book, uint32_t instrument, uint
     }
     RB_CHECK(ladder->best[0] < ladder->best[1]);
     RB_CHECK(levels == tree_levels);
+    RB_CHECK(ladder->hidden_orders ==
+             book->asides[instrument].hidden.orders[0] + book->asides[instrument].hidden.orders[1]);
     *nodes += tree_nodes;
     return RB_OK;
 }
@@ -251,13 +254,13 @@ static int32_t verify_pool(const eng_book *book, uint64_t open)
     for (; locate != ENG_LOCATE_NONE && seen < book->order_count; seen++) {
         RB_CHECK(locate <= book->order_count);
         RB_CHECK(book->orders[locate].side == 0);
-        RB_CHECK(held_orders(book) == 0 || locate != book->incoming.locate);
+        RB_CHECK(incoming_orders(book) == 0 || locate != book->incoming.locate);
         locate = book->orders[locate].next;
     }
     RB_CHECK(locate == ENG_LOCATE_NONE);
     RB_CHECK(seen == book->free_count);
-    RB_CHECK(held_orders(book) == 0 || book->orders[book->incoming.locate].side == 0);
-    RB_CHECK(seen + open + held_orders(book) == book->order_count);
+    RB_CHECK(incoming_orders(book) == 0 || book->orders[book->incoming.locate].side == 0);
+    RB_CHECK(seen + open + incoming_orders(book) == book->order_count);
     return RB_OK;
 }
 

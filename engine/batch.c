@@ -84,20 +84,39 @@ int32_t eng_book_apply(eng_book *book, const rb_message *message, rb_message *ou
     return eng_book_apply_batch(book, message, message != NULL, out, limit, &used, count);
 }
 
-/* One proposal and its tag from the front of `messages`; *taken says how many lines that were. */
-static int32_t apply_front(eng_book *book, const rb_message *messages, int64_t left, eng_sink *sink,
-                           int64_t *taken)
+/* Whether a line belongs to the one before it. */
+static int is_continuation(uint8_t template_id)
 {
-    const rb_message *tag = NULL;
-    if ((messages->header.flags & RB_FLAG_CONTINUED) != 0) {
-        if (left < 2 || messages[1].header.template_id != RB_TEMPLATE_ORDER_TAG) {
+    return template_id == RB_TEMPLATE_ORDER_TERMS || template_id == RB_TEMPLATE_LEG ||
+           template_id == RB_TEMPLATE_ORDER_TAG;
+}
+
+/* The group at the front of the `left` lines from `position` on. */
+static int32_t group_front(eng_group *group, int64_t left)
+{
+    uint32_t count = 1;
+    while ((eng_group_line(group, count - 1)->header.flags & RB_FLAG_CONTINUED) != 0) {
+        if (count == left || count == ENG_GROUP_LINES_MAX ||
+            !is_continuation(eng_group_line(group, count)->header.template_id)) {
             return RB_USAGE;
         }
-        tag = &messages[1];
+        count++;
     }
-    int32_t status = eng_book_submit(book, messages, tag, sink);
-    *taken = status == RB_OK || status == RB_FULL ? 1 + (tag != NULL) : 0;
-    return status;
+    group->count = count;
+    return RB_OK;
+}
+
+static void prefetch_behind(const eng_book *book, const rb_message *messages, int64_t left)
+{
+    if (ENG_AHEAD_FAR < left) {
+        eng_book_prefetch(book, &messages[ENG_AHEAD_FAR]);
+    }
+    if (ENG_AHEAD_NEAR < left) {
+        eng_book_prefetch_near(book, &messages[ENG_AHEAD_NEAR]);
+    }
+    if (ENG_AHEAD_TAIL < left) {
+        eng_book_prefetch_tail(book, &messages[ENG_AHEAD_TAIL]);
+    }
 }
 
 int32_t eng_book_apply_batch(eng_book *book, const rb_message *messages, int64_t message_count,
@@ -109,6 +128,7 @@ int32_t eng_book_apply_batch(eng_book *book, const rb_message *messages, int64_t
         return RB_USAGE;
     }
     eng_sink sink = {.base = out, .mask = ~UINT64_C(0), .position = 0, .limit = (uint64_t)limit};
+    eng_group group = {.base = messages, .mask = ~UINT64_C(0), .position = 0, .count = 1};
     int32_t status = RB_OK;
     if (book->state == ENG_BOOK_PENDING) {
         status = eng_book_resume(book, &sink);
@@ -116,22 +136,19 @@ int32_t eng_book_apply_batch(eng_book *book, const rb_message *messages, int64_t
         status = book->state == ENG_BOOK_FAILED ? RB_CORRUPT : RB_USAGE;
     }
     while (status == RB_OK && *used < message_count) {
-        if (eng_sink_room(&sink) < ENG_SINK_ROOM_MIN) {
-            status = RB_FULL;
+        int64_t left = message_count - *used;
+        group.position = (uint64_t)*used;
+        status = group_front(&group, left);
+        if (status != RB_OK) {
             break;
         }
-        if (*used + ENG_AHEAD_FAR < message_count) {
-            eng_book_prefetch(book, &messages[*used + ENG_AHEAD_FAR]);
+        if (eng_sink_room(&sink) < ENG_SINK_ROOM_MIN || eng_sink_room(&sink) < group.count) {
+            status = group.count > (uint64_t)limit ? RB_USAGE : RB_FULL;
+            break;
         }
-        if (*used + ENG_AHEAD_NEAR < message_count) {
-            eng_book_prefetch_near(book, &messages[*used + ENG_AHEAD_NEAR]);
-        }
-        if (*used + ENG_AHEAD_TAIL < message_count) {
-            eng_book_prefetch_tail(book, &messages[*used + ENG_AHEAD_TAIL]);
-        }
-        int64_t taken = 0;
-        status = apply_front(book, &messages[*used], message_count - *used, &sink, &taken);
-        *used += taken;
+        prefetch_behind(book, &messages[*used], left);
+        status = eng_book_submit(book, &group, &sink);
+        *used += status == RB_OK || status == RB_FULL ? group.count : 0;
     }
     *count = (int64_t)sink.count;
     return status;

@@ -33,8 +33,24 @@
 #define ENG_ORDERS_MAX (UINT32_C(1) << 28)
 #define ENG_NODES_MAX (UINT32_C(1) << 24)
 #define ENG_LOCATE_NONE UINT32_C(0)
-/* Free slots that a sink needs at least: the first line and its tag, or one pair of executions. */
+/* Free slots that a sink needs at least: one pair of executions. A proposal of more lines needs as
+ * many as it has. */
 #define ENG_SINK_ROOM_MIN UINT64_C(2)
+/* A MultiLegOrder with eight legs and a tag. */
+#define ENG_GROUP_LINES_MAX 10u
+
+/* A proposal: its line n is base[(position + n) & mask]. */
+typedef struct eng_group {
+    const rb_message *base;
+    uint64_t mask; /* capacity - 1 of a ring, ~0 for a plain array */
+    uint64_t position;
+    uint32_t count; /* 1..ENG_GROUP_LINES_MAX */
+} eng_group;
+
+static inline const rb_message *eng_group_line(const eng_group *group, uint32_t n)
+{
+    return &group->base[(group->position + n) & group->mask];
+}
 
 /* Where answers go: slot n is base[(position + n) & mask], `limit` of them may be written now. */
 typedef struct eng_sink {
@@ -76,48 +92,43 @@ int64_t eng_book_walk(const eng_book *book, uint32_t instrument, uint8_t side, r
 uint64_t eng_book_hash(const eng_book *book);
 /* Checks every invariant of the structures. RB_OK, RB_CORRUPT. */
 int32_t eng_book_verify(const eng_book *book);
-/* For drivers without rings (tests, Python): applies one proposal of one line (NewOrder, Cancel or
- * Replace) and writes its answers to out. *count says how many were written. RB_OK; RB_FULL when
- * limit (2 at least) was too small: call again with message NULL for the rest after using these;
- * RB_USAGE; RB_CORRUPT. */
+/* For drivers without rings (tests, Python): applies one proposal of one line and writes its answer
+ * to out. *count says how many lines were written. RB_OK; RB_FULL when limit (2 at least) was too
+ * small: call again with message NULL for the rest after using these; RB_USAGE; RB_CORRUPT. */
 int32_t eng_book_apply(eng_book *book, const rb_message *message, rb_message *out, int64_t limit,
                        int64_t *count);
-/* The same for `message_count` lines at a time; an OrderTag line belongs to the line before it.
- * First goes on with what an earlier call left. *used says how many lines were taken. RB_OK: all of
- * them; RB_FULL: call again with the lines from *used on (or none, for the rest of an answer). */
+/* The same for `message_count` lines at a time; a line with the flag Continued has the line behind
+ * it (an OrderTerms, Leg or OrderTag) in its group. First goes on with what an earlier call left.
+ * *used says how many lines were taken. RB_OK: all of them; RB_FULL: call again with the lines from
+ * *used on (or none, for the rest of an answer); RB_USAGE also if a group has more than `limit`
+ * lines. */
 int32_t eng_book_apply_batch(eng_book *book, const rb_message *messages, int64_t message_count,
                              rb_message *out, int64_t limit, int64_t *used, int64_t *count);
 /* cffi: end */
 
 /*
- * Applies a NewOrder, Cancel or Replace to the book and writes its answer: a group of lines.
+ * Applies a proposal (NewOrder, Cancel, Replace, MassCancel, CrossResult, Command, MultiLegOrder;
+ * one group of lines) to the book and writes its answer, as engine/README.md says.
  *
- * First line: the message turned round (words 1 to 7 as they are, so topic, publisher, time and
- * input number are kept; filled in are the locate of a NewOrder that can rest, price, side and
- * remaining of a Cancel, the side of a Replace), or Rejected. `tag` is the OrderTag line that came
- * with it, or NULL: it is copied right behind, and the first line's Continued flag says whether
- * there is one. Then an Executed pair per trade, the incoming side's line before the resting
- * side's, at the resting price; then Canceled for what an immediate-or-cancel order could not
- * trade.
+ * First the proposal's lines turned round (words 1 to 7 as they are, so topic, publisher, time and
+ * input number are kept; filled in are the locate of a NewOrder that can rest or be held and the
+ * price of one that slides, price, side and remaining of a Cancel, side, price and flag of a
+ * Replace), or with Rejected in place of the first. Then what the engine made of it.
  *
- * Lines that the engine made (Rejected, Executed, Canceled) carry the flag Generated, the topic of
- * the order concerned, time and input number (in `checksum`) of the message, publisher 0.
- * topic_sequence, shard and the last-of-group flag of every line are the shard's business.
+ * Lines that the engine made carry the flag Generated, the topic of the order concerned, time and
+ * input number (in `checksum`) of the message, publisher 0. topic_sequence, shard and the
+ * last-of-group flag of every line are the shard's business.
  *
- * Why Rejected, in the order of the checks. NewOrder: instrument, side, quantity, price, time in
- * force, room for an order, room for a price. Cancel: instrument, order, quantity (1..remaining).
- * Replace: instrument, order, quantity, price, time in force, room for a price; the old order stays
- * as it was. An order is unknown unless locate, topic, client_order_id (of a Replace the original
- * one) and instrument are all its own. Room is asked for by orders that can rest only, as if they
- * all would, and before the nodes that a Replace or a trade will free are free.
+ * Room for prices is asked for by orders that can rest only, as if they all would, and before the
+ * nodes that a Replace or a trade will free are free. Lines behind the first that do not belong
+ * there are refused as InvalidProposal.
  *
- * The sink must have ENG_SINK_ROOM_MIN free slots, and nothing may be pending: RB_USAGE otherwise,
- * and for other templates. Returns RB_OK; RB_FULL if the sink filled up: the rest is pending, call
- * eng_book_resume with fresh room until it returns RB_OK; RB_CORRUPT: the book is latched as
- * failed.
+ * The sink must have ENG_SINK_ROOM_MIN free slots and one for each line of the group, and nothing
+ * may be pending: RB_USAGE otherwise, and for other templates. Returns RB_OK; RB_FULL if the sink
+ * filled up: the rest is pending, call eng_book_resume with fresh room until it returns RB_OK (the
+ * group is not needed any more); RB_CORRUPT: the book is latched as failed.
  */
-int32_t eng_book_submit(eng_book *book, const rb_message *message, const rb_message *tag,
-                        eng_sink *sink);
+int32_t eng_book_submit(eng_book *book, const eng_group *group, eng_sink *sink);
 /* RB_OK: the answer is complete; RB_FULL: again; RB_USAGE: nothing was pending; RB_CORRUPT. */
 int32_t eng_book_resume(eng_book *book, eng_sink *sink);
 /* 1 while the rest of an answer waits for room. */

@@ -97,6 +97,12 @@ uint32_t eng_ladder_find(const eng_nodes *nodes, eng_ladder *ladder, int32_t tic
     return path.nodes[DEPTH_LEAF];
 }
 
+const eng_level *eng_ladder_look(const eng_nodes *nodes, const eng_ladder *ladder, int32_t tick)
+{
+    eng_ladder copy = *ladder;
+    return eng_ladder_level(nodes, &copy, tick);
+}
+
 uint32_t eng_ladder_missing(const eng_nodes *nodes, const eng_ladder *ladder, int32_t tick)
 {
     return ENG_LADDER_DEPTHS - descend(nodes, ladder, tick).length;

@@ -68,7 +68,12 @@ typedef struct eng_ladder {
     uint32_t root;
     uint32_t cached_keys[ENG_LEAVES_CACHED]; /* tick >> 6 of the leaf below, or ENG_KEY_NONE */
     uint32_t cached_leaves[ENG_LEAVES_CACHED];
-    uint32_t reserved[3];
+    /* The book's own words about the instrument, here because this line is at hand; all zero in a
+     * ladder of hidden orders. */
+    uint32_t changes;       /* lines that an auction has to have seen */
+    uint32_t hidden_orders; /* in the instrument's other ladder */
+    uint8_t state;          /* enum rb_instrument_state */
+    uint8_t reserved[3];
 } eng_ladder;
 
 _Static_assert(sizeof(eng_ladder) == 64, "one cache line");
@@ -80,6 +85,9 @@ int32_t eng_nodes_verify(const eng_nodes *nodes);
 void eng_ladder_init(eng_ladder *ladder);
 /* Nodes that a level at `tick` would take from the pool: 0..5. */
 uint32_t eng_ladder_missing(const eng_nodes *nodes, const eng_ladder *ladder, int32_t tick);
+/* The level of a tick for an observer, who must not change what the ladder remembers; NULL if it
+ * has none. */
+const eng_level *eng_ladder_look(const eng_nodes *nodes, const eng_ladder *ladder, int32_t tick);
 /* Checks every node and counts them and the levels into *node_count and *level_count. */
 int32_t eng_ladder_verify(const eng_nodes *nodes, const eng_ladder *ladder, uint64_t *node_count,
                           uint64_t *level_count);

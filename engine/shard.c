@@ -142,7 +142,11 @@ static int32_t apply(eng_shard *shard, const rb_message *first, const rb_message
     if (template_id == RB_TEMPLATE_NEW_ORDER || template_id == RB_TEMPLATE_CANCEL ||
         template_id == RB_TEMPLATE_REPLACE) {
         eng_sink sink = sink_of(shard, room);
-        int32_t status = eng_book_submit(shard->book, first, tag, &sink);
+        eng_group group = {.base = shard->in.slots,
+                           .mask = shard->in.mask,
+                           .position = shard->in.head_local,
+                           .count = tag != NULL ? 2 : 1};
+        int32_t status = eng_book_submit(shard->book, &group, &sink);
         if (status != RB_OK && status != RB_FULL) {
             return status;
         }

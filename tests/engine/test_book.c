@@ -80,6 +80,15 @@ static int64_t apply(eng_book *book, rb_message message)
     return status == RB_OK ? count : status;
 }
 
+/* The message and its tag, if it has one, as a group in an array of their own. */
+static int32_t submit(eng_book *book, const rb_message *message, const rb_message *tag,
+                      eng_sink *sink)
+{
+    rb_message lines[2] = {*message, tag != NULL ? *tag : *message};
+    eng_group group = {.base = lines, .mask = UINT64_MAX, .count = tag != NULL ? 2 : 1};
+    return eng_book_submit(book, &group, sink);
+}
+
 static eng_book *book_of(uint32_t instruments, uint32_t orders, uint32_t nodes)
 {
     eng_book *book = eng_book_create(instruments, orders, nodes);
@@ -129,7 +138,7 @@ static void test_ring_sink(void)
     rb_message buy = new_order(2, RB_SIDE_BUY, 7, 101);
     eng_sink sink = {
         .base = ring, .mask = RING_SLOTS - 1, .position = 3 * RING_SLOTS - 2, .limit = 9};
-    EXPECT(eng_book_submit(book, &buy, &tag, &sink) == RB_OK);
+    EXPECT(submit(book, &buy, &tag, &sink) == RB_OK);
     EXPECT(sink.count == 4);
     EXPECT(ring[RING_SLOTS - 2].header.flags == RB_FLAG_CONTINUED);
     EXPECT(ring[RING_SLOTS - 2].new_order.locate == 2);
@@ -145,7 +154,7 @@ static void test_ring_sink(void)
     rb_message third = new_order(3, RB_SIDE_BUY, 7, 99);
     third.header.flags = RB_FLAG_CONTINUED | RB_FLAG_REPLAYED;
     sink = (eng_sink){.base = ring, .mask = RING_SLOTS - 1, .position = 4, .limit = 2};
-    EXPECT(eng_book_submit(book, &third, NULL, &sink) == RB_OK);
+    EXPECT(submit(book, &third, NULL, &sink) == RB_OK);
     EXPECT(ring[4].header.flags == RB_FLAG_REPLAYED);
     EXPECT(eng_book_verify(book) == RB_OK);
     eng_book_destroy(book);
@@ -163,9 +172,9 @@ static void test_generated_lines_are_whole(void)
         rb_message buy = new_order(2, RB_SIDE_BUY, 9, 100);
         rb_message unknown = replace(7, 8, 9, 10, 100);
         buy.new_order.time_in_force = RB_TIME_IN_FORCE_IMMEDIATE_OR_CANCEL;
-        EXPECT(eng_book_submit(book, &sell, NULL, &sink) == RB_OK);
-        EXPECT(eng_book_submit(book, &buy, NULL, &sink) == RB_OK);
-        EXPECT(eng_book_submit(book, &unknown, NULL, &sink) == RB_OK);
+        EXPECT(submit(book, &sell, NULL, &sink) == RB_OK);
+        EXPECT(submit(book, &buy, NULL, &sink) == RB_OK);
+        EXPECT(submit(book, &unknown, NULL, &sink) == RB_OK);
         EXPECT(sink.count == 6);
         eng_book_destroy(book);
     }
@@ -206,11 +215,11 @@ static void test_resume(void)
     rb_message sweep = new_order(50, RB_SIDE_BUY, 70, 200);
     sweep.new_order.time_in_force = RB_TIME_IN_FORCE_IMMEDIATE_OR_CANCEL;
     eng_sink sink = {.base = out, .mask = UINT64_MAX, .limit = 2};
-    EXPECT(eng_book_submit(book, &sweep, NULL, &sink) == RB_FULL);
+    EXPECT(submit(book, &sweep, NULL, &sink) == RB_FULL);
     EXPECT(sink.count == 1);
     /* Nothing else may come in between. */
     sink = (eng_sink){.base = out, .mask = UINT64_MAX, .limit = 2};
-    EXPECT(eng_book_submit(book, &sweep, NULL, &sink) == RB_USAGE);
+    EXPECT(submit(book, &sweep, NULL, &sink) == RB_USAGE);
     EXPECT(sink.count == 0);
     /* No room: no change. */
     sink.limit = 1;
@@ -230,7 +239,7 @@ static void test_resume(void)
     }
     moved.replace.locate = locate;
     sink = (eng_sink){.base = out, .mask = UINT64_MAX, .limit = 2};
-    EXPECT(eng_book_submit(book, &moved, NULL, &sink) == RB_FULL);
+    EXPECT(submit(book, &moved, NULL, &sink) == RB_FULL);
     EXPECT(eng_book_open_orders(book) == 2);
     EXPECT(drain(book) == 4);
     EXPECT(eng_book_best(book, 0, RB_SIDE_BUY, NULL) == 95);
@@ -473,7 +482,7 @@ static void test_verify_sees_damage(void)
     EXPECT_SEEN(book->orders[4].side = RB_SIDE_BUY);
     EXPECT_SEEN(book->orders[3].price_ticks = 9002);
     EXPECT_SEEN(book->orders[3].instrument = 1);
-    EXPECT_SEEN(book->orders[3].reserved = 1);
+    EXPECT_SEEN(book->orders[3].options = 1);
     EXPECT_SEEN(book->orders[5].side = RB_SIDE_BUY);
     EXPECT_SEEN(book->orders[6].next = 5);
     EXPECT_SEEN(book->orders[5].next = 4);
@@ -488,6 +497,7 @@ static void test_verify_sees_damage(void)
     EXPECT_SEEN(book->ladders[0].root = 0);
     EXPECT_SEEN(book->ladders[0].root = 21);
     EXPECT_SEEN(book->ladders[0].reserved[1] = 1);
+    EXPECT_SEEN(book->ladders[0].hidden_orders = 1);
     EXPECT_SEEN(book->ladders[0].cached_leaves[100 / 64 % 4]++);
     EXPECT_SEEN(book->nodes.free_count--);
     EXPECT_SEEN(book->nodes.free_head = 1);

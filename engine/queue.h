@@ -1,0 +1,257 @@
+/*
+ * Queue: where the orders of a book are, and the only ways to move them.
+ *
+ * Places: the pool's free list, the queue of a price in the displayed or the hidden ladder, the
+ * instrument's held list. Each mover takes an order from exactly one place; the counts of both
+ * ladders, the best prices and the nodes of the tries go with it. Nothing is written to a sink
+ * here, and `changes` is not counted: the lines are (engine/answer.h).
+ *
+ * For the files of the book only. Inline, since the plain path is a few instructions each.
+ */
+#ifndef ENGINE_QUEUE_H
+#define ENGINE_QUEUE_H
+
+#include "engine/book_state.h"
+#include "ringbus/check.h"
+
+/* --- the pool ---------------------------------------------------------------------------------
+ */
+
+/* There must be a free one: free_count. */
+static inline uint32_t eng_order_take(eng_book *book)
+{
+    uint32_t locate = book->free_head;
+    book->free_head = book->orders[locate].next;
+    book->free_count--;
+    return locate;
+}
+
+/* Gives back the record of an order that is in no queue. */
+static inline void eng_order_release(eng_book *book, uint32_t locate)
+{
+    eng_order *order = &book->orders[locate];
+    order->side = 0;
+    order->next = book->free_head;
+    book->free_head = locate;
+    book->free_count++;
+}
+
+/* --- quantity ---------------------------------------------------------------------------------
+ */
+
+/* All of it, reserve included. */
+static inline uint32_t eng_order_open(const eng_book *book, uint32_t locate)
+{
+    const eng_order *order = &book->orders[locate];
+    if (__builtin_expect((order->options & ENG_ORDER_RESERVE) != 0, 0)) {
+        return order->quantity + book->terms[locate].reserve;
+    }
+    return order->quantity;
+}
+
+/* Takes quantity (1 to open) off the reserve first, then off what is shown. Nothing left: the order
+ * has to be unlinked and released by the caller. */
+static inline void eng_order_reduce(eng_book *book, uint32_t locate, uint32_t quantity)
+{
+    eng_order *order = &book->orders[locate];
+    if (__builtin_expect((order->options & ENG_ORDER_RESERVE) != 0, 0)) {
+        uint32_t *reserve = &book->terms[locate].reserve;
+        uint32_t unseen = quantity < *reserve ? quantity : *reserve;
+        *reserve -= unseen;
+        quantity -= unseen;
+    }
+    order->quantity -= quantity;
+}
+
+/* --- queues of prices --------------------------------------------------------------------------
+ */
+
+static inline eng_ladder *eng_ladder_hidden(const eng_book *book, uint32_t instrument)
+{
+    return &book->asides[instrument].hidden;
+}
+
+/* Whether the pool of nodes has what a price needs in the displayed or hidden ladder. Freeing n
+ * nodes makes at most n more of them missing, so what is enough stays enough. */
+static inline int eng_price_has_room(const eng_book *book, uint32_t instrument, int32_t price_ticks,
+                                     int hidden)
+{
+    if (book->nodes.free_count >= ENG_LADDER_DEPTHS) {
+        return 1;
+    }
+    const eng_ladder *ladder =
+        hidden ? eng_ladder_hidden(book, instrument) : &book->ladders[instrument];
+    return book->nodes.free_count >= eng_ladder_missing(&book->nodes, ladder, price_ticks);
+}
+
+/* Links an order whose record is filled in to the back of its price in one ladder. */
+static inline int32_t eng_ladder_append(eng_book *book, eng_ladder *ladder, uint32_t locate)
+{
+    eng_order *order = &book->orders[locate];
+    int32_t price_ticks = order->price_ticks;
+    eng_level *level = eng_ladder_enter(&book->nodes, ladder, price_ticks);
+    RB_CHECK(level != NULL);
+    order->next = ENG_LOCATE_NONE;
+    order->prev = level->tail;
+    if (level->tail != ENG_LOCATE_NONE) {
+        book->orders[level->tail].next = locate;
+    } else {
+        level->head = locate;
+    }
+    level->tail = locate;
+    uint32_t index = eng_side_index(order->side);
+    ladder->orders[index]++;
+    int better = eng_side_up(order->side) ? price_ticks < ladder->best[index]
+                                          : price_ticks > ladder->best[index];
+    if (better) {
+        ladder->best[index] = price_ticks;
+    }
+    return RB_OK;
+}
+
+/* Takes an empty level out of a ladder. */
+static inline void eng_ladder_close(eng_book *book, eng_ladder *ladder, int32_t price_ticks,
+                                    uint8_t side)
+{
+    uint32_t index = eng_side_index(side);
+    int last = ladder->orders[index] == 0;
+    if (last) {
+        ladder->best[index] = eng_side_up(side) ? ENG_BEST_ASK_NONE : ENG_BEST_BID_NONE;
+    } else if (price_ticks == ladder->best[index]) {
+        ladder->best[index] = eng_ladder_next(&book->nodes, ladder, price_ticks, eng_side_up(side));
+    }
+    eng_ladder_leave(&book->nodes, ladder, price_ticks);
+}
+
+/* Takes an order out of its queue in one ladder. */
+static inline int32_t eng_ladder_remove(eng_book *book, eng_ladder *ladder, const eng_order *order)
+{
+    ladder->orders[eng_side_index(order->side)]--;
+    if (order->prev != ENG_LOCATE_NONE && order->next != ENG_LOCATE_NONE) {
+        book->orders[order->prev].next = order->next;
+        book->orders[order->next].prev = order->prev;
+        return RB_OK;
+    }
+    eng_level *level = eng_ladder_level(&book->nodes, ladder, order->price_ticks);
+    RB_CHECK(level != NULL);
+    if (order->prev != ENG_LOCATE_NONE) {
+        book->orders[order->prev].next = ENG_LOCATE_NONE;
+        level->tail = order->prev;
+    } else if (order->next != ENG_LOCATE_NONE) {
+        book->orders[order->next].prev = ENG_LOCATE_NONE;
+        level->head = order->next;
+    } else {
+        eng_ladder_close(book, ladder, order->price_ticks, order->side);
+    }
+    return RB_OK;
+}
+
+/* --- any place -----------------------------------------------------------------------------------
+ */
+
+/* Puts an order that is nowhere and whose record is filled in (options too; with ENG_ORDER_RESERVE
+ * its terms) at the back of its price, in the ladder that its options say. The room must be there:
+ * eng_price_has_room. */
+static inline int32_t eng_order_queue(eng_book *book, uint32_t locate)
+{
+    const eng_order *order = &book->orders[locate];
+    eng_ladder *ladder = &book->ladders[order->instrument];
+    if (__builtin_expect((order->options & RB_ORDER_OPTION_HIDDEN) != 0, 0)) {
+        ladder->hidden_orders++;
+        ladder = eng_ladder_hidden(book, order->instrument);
+    }
+    return eng_ladder_append(book, ladder, locate);
+}
+
+/* Puts an order that is nowhere, whose record and terms are filled in, at the end of its
+ * instrument's held list. Nothing is shown there: its reserve joins its quantity. */
+static inline void eng_order_hold(eng_book *book, uint32_t locate)
+{
+    eng_order *order = &book->orders[locate];
+    eng_aside *aside = &book->asides[order->instrument];
+    order->quantity = eng_order_open(book, locate);
+    book->terms[locate].reserve = 0;
+    order->options |= ENG_ORDER_HELD;
+    order->next = ENG_LOCATE_NONE;
+    order->prev = aside->held_tail;
+    if (aside->held_tail != ENG_LOCATE_NONE) {
+        book->orders[aside->held_tail].next = locate;
+    } else {
+        aside->held_head = locate;
+    }
+    aside->held_tail = locate;
+    aside->held_count++;
+}
+
+/* Takes an order out of its instrument's held list. */
+static inline void eng_order_unhold(eng_book *book, eng_order *order)
+{
+    eng_aside *aside = &book->asides[order->instrument];
+    if (order->prev != ENG_LOCATE_NONE) {
+        book->orders[order->prev].next = order->next;
+    } else {
+        aside->held_head = order->next;
+    }
+    if (order->next != ENG_LOCATE_NONE) {
+        book->orders[order->next].prev = order->prev;
+    } else {
+        aside->held_tail = order->prev;
+    }
+    aside->held_count--;
+    order->options &= (uint8_t)~ENG_ORDER_HELD;
+}
+
+/* Takes an order from wherever it is queued or held; it is nowhere then, its record and locate are
+ * the caller's, who releases it or puts it elsewhere. */
+static inline int32_t eng_order_unlink(eng_book *book, uint32_t locate)
+{
+    eng_order *order = &book->orders[locate];
+    eng_ladder *ladder = &book->ladders[order->instrument];
+    if (__builtin_expect((order->options & (ENG_ORDER_HELD | RB_ORDER_OPTION_HIDDEN)) != 0, 0)) {
+        if ((order->options & ENG_ORDER_HELD) != 0) {
+            eng_order_unhold(book, order);
+            return RB_OK;
+        }
+        ladder->hidden_orders--;
+        ladder = eng_ladder_hidden(book, order->instrument);
+    }
+    return eng_ladder_remove(book, ladder, order);
+}
+
+/* --- going through a ladder ----------------------------------------------------------------------
+ */
+
+/* First of a side of one ladder, best price first, then oldest first; ENG_LOCATE_NONE if there is
+ * none. Changes nothing. */
+static inline uint32_t eng_ladder_first(const eng_book *book, const eng_ladder *ladder,
+                                        uint8_t side)
+{
+    uint32_t index = eng_side_index(side);
+    if (ladder->orders[index] == 0) {
+        return ENG_LOCATE_NONE;
+    }
+    const eng_level *level = eng_ladder_look(&book->nodes, ladder, ladder->best[index]);
+    return level != NULL ? level->head : ENG_LOCATE_NONE;
+}
+
+/* The one behind a queued order in the same ladder and on the same side. To remove orders on the
+ * way, ask before removing. */
+static inline uint32_t eng_ladder_after(const eng_book *book, const eng_ladder *ladder,
+                                        uint32_t locate)
+{
+    const eng_order *order = &book->orders[locate];
+    if (order->next != ENG_LOCATE_NONE) {
+        return order->next;
+    }
+    int32_t price_ticks =
+        eng_ladder_next(&book->nodes, ladder, order->price_ticks, eng_side_up(order->side));
+    if (price_ticks == 0) {
+        return ENG_LOCATE_NONE;
+    }
+    const eng_level *level = eng_ladder_look(&book->nodes, ladder, price_ticks);
+    uint32_t head = level != NULL ? level->head : ENG_LOCATE_NONE;
+    /* The other side lies beyond the best price; going away from it there is none. */
+    return book->orders[head].side == order->side ? head : ENG_LOCATE_NONE;
+}
+
+#endif
