@@ -1,8 +1,8 @@
 """Seeded random messages of every kind, made out of dice and what the oracle has open.
 
-A profile says how likely each kind is and how narrow the world: few prices, accounts and locates make
-orders meet. Some messages are spoiled on purpose: one field gets a value that the rules refuse, or
-that only looks like one.
+A profile says how likely each kind is and how narrow the world: few prices, accounts and locates
+make orders meet. Some messages are spoiled on purpose: one field gets a value that the rules
+refuse, or that only looks like one.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ STATES = tuple(InstrumentState)
 STATE_WEIGHTS = (6, 3, 1, 1)
 QUANTITY_MAX = 2**32 - 1
 DEAD_MAX = 50
+# Parts of a reserve order: each is a line, and 2^32 of them would never end.
+SLICES_MAX = 20
 
 # What a spoiled field becomes.
 INSTRUMENTS_WRONG = (77, 2**31, INSTRUMENT_NONE)
@@ -121,7 +123,7 @@ PROFILES = {
         instruments=8,
         orders=4_000,
         nodes=20_000,
-        aggressive=0.03,
+        aggressive=0.01,
         quantities=tuple(range(100, 1_100, 100)),
         topics=40,
         accounts=40,
@@ -276,7 +278,7 @@ class Mix:
         dice = self.dice
         line: Fields = {"template_id": Template.ORDER_TERMS, "options": options}
         if force in RESTING and not options & OrderOption.HIDDEN:
-            line["display_quantity"] = -(-quantity // dice.randrange(1, 12))
+            line["display_quantity"] = -(-quantity // dice.randrange(1, SLICES_MAX + 1))
         elif force == Force.IMMEDIATE_OR_CANCEL:
             line["minimum_quantity"] = dice.randrange(1, min(quantity, 40) + 1)
         elif force in CROSS_ONLY and not options & OrderOption.MARKET:
@@ -348,6 +350,8 @@ class Mix:
         if self._chance(0.5):
             line["price_ticks"] = order.price
             line["quantity"] = dice.randrange(1, min(order.quantity + 1, QUANTITY_MAX) + 1)
+        if shown:
+            line["quantity"] = min(line["quantity"], SLICES_MAX * shown)
         if not self._chance(self.profile.terms):
             return [line]
         if self._chance(0.5):

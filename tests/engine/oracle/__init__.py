@@ -48,7 +48,9 @@ class Oracle:
         market.answer = []
         market.group = Group.of(lines)
         template, number = market.group.first["template_id"], market.group.first["instrument"]
-        if template in OF_SEVERAL:
+        if not market.group.is_well_formed:
+            market.refuse(RejectReason.INVALID_PROPOSAL)
+        elif template in OF_SEVERAL:
             OF_SEVERAL[template](market)
         elif number >= len(market.instruments):
             market.refuse(RejectReason.UNKNOWN_INSTRUMENT)

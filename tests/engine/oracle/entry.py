@@ -267,7 +267,7 @@ def keeps_place(old: Order, order: Order) -> bool:
         and order.hidden == old.hidden
         and order.market == old.market
         and order.imbalance_only == old.imbalance_only
-        and order.display_quantity == old.display_quantity
+        and order.display_quantity == min(old.display_quantity, order.quantity)
     )
 
 
@@ -278,4 +278,5 @@ def keep_place(old: Order, order: Order) -> None:
     old.account = order.account
     old.firm = order.firm
     old.time_in_force = order.time_in_force
+    old.display_quantity = order.display_quantity
     old.options = order.options

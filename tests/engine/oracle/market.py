@@ -130,7 +130,7 @@ class Market:
         """At the back of its price, displayed before hidden."""
         side = self.instrument_of(order).sides[order.side]
         side.insert(bisect_right(side, order.rank, key=lambda other: other.rank), order)
-        self.nodes_used.update(path(order.instrument, order.price))
+        self.nodes_used.update(path(order))
         self.open[order.locate] = order
         order.held = False
 
@@ -147,7 +147,7 @@ class Market:
             instrument.held.remove(order)
         else:
             instrument.sides[order.side].remove(order)
-            self.nodes_used -= Counter(path(order.instrument, order.price))
+            self.nodes_used -= Counter(path(order))
         del self.open[order.locate]
 
     def remove(self, order: Order) -> None:
@@ -162,9 +162,7 @@ class Market:
 
     def has_room_for_price(self, order: Order) -> bool:
         """A price takes one node for each distinct start of its five digits of six bits."""
-        missing = [
-            node for node in path(order.instrument, order.price) if not self.nodes_used[node]
-        ]
+        missing = [node for node in path(order) if not self.nodes_used[node]]
         return len(self.nodes_used) + len(missing) <= self.nodes
 
     # Lines (README, Groups)
@@ -222,6 +220,7 @@ class Market:
         self.answer.append(encode(line))
 
 
-def path(instrument: int, price: int) -> list[tuple[int, ...]]:
-    """The trie's nodes from the root down to a price."""
-    return [(instrument, digits, price >> (6 * digits)) for digits in range(1, 6)]
+def path(order: Order) -> list[tuple[int, ...]]:
+    """The nodes from the root down to its price; hidden orders have a trie of their own."""
+    where = order.instrument, order.hidden
+    return [(*where, digits, order.price >> (6 * digits)) for digits in range(1, 6)]

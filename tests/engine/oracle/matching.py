@@ -122,7 +122,7 @@ def fillable(market: Market, order: Order) -> int:
         return sum(resting.quantity for resting in others if resting not in own)
     first = own[0]
     before = others[: others.index(first)]
-    # What a displayed order in front of it at its price has in reserve comes back behind it.
+    # What an order in front of it at its price has in reserve comes back behind it.
     return sum(
         resting.shown if resting.rank == first.rank else resting.quantity for resting in before
     )

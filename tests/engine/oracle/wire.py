@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ringbus.messages import DTYPES, INSTRUMENT_NONE, MESSAGE, Flag, Template
+from ringbus.messages import DTYPES, MESSAGE, Flag, Template
 
 Fields = dict[str, int]
 
@@ -64,21 +64,24 @@ class Group:
     first: Fields
     # The lines behind the first, as they came.
     behind: list[bytes]
+    is_well_formed: bool
     terms: Fields | None = None
     legs: list[Fields] = field(default_factory=list)
 
     @classmethod
     def of(cls, lines: list[bytes]) -> Group:
         """The lines of one message, in their order."""
-        group = cls(decode(lines[0]), lines[1:])
-        for line in group.behind:
-            if line[_TEMPLATE_AT] == Template.ORDER_TERMS:
-                assert group.terms is None
-                group.terms = decode(line)
-            elif line[_TEMPLATE_AT] == Template.LEG:
+        first, behind = decode(lines[0]), lines[1:]
+        templates = [line[_TEMPLATE_AT] for line in behind]
+        untagged = templates[:-1] if templates[-1:] == [Template.ORDER_TAG] else templates
+        group = cls(first, behind, untagged in allowed_behind(first["template_id"], len(untagged)))
+        if not group.is_well_formed:
+            return group
+        for line in behind[: len(untagged)]:
+            if line[_TEMPLATE_AT] == Template.LEG:
                 group.legs.append(decode(line))
             else:
-                assert line[_TEMPLATE_AT] == Template.ORDER_TAG
+                group.terms = decode(line)
         return group
 
     @property
@@ -86,8 +89,11 @@ class Group:
         """The flag of a first line that others follow."""
         return Flag.CONTINUED if self.behind else 0
 
-    @property
-    def instruments(self) -> list[int]:
-        """All that it names."""
-        named = [self.first["instrument"], *(leg["instrument"] for leg in self.legs)]
-        return [one for one in named if one != INSTRUMENT_NONE]
+
+def allowed_behind(template: int, count: int) -> list[list[int]]:
+    """Which templates may stand behind a first line and before its tag."""
+    if template == Template.MULTI_LEG_ORDER:
+        return [[Template.LEG] * count]
+    if template in (Template.NEW_ORDER, Template.REPLACE):
+        return [[], [Template.ORDER_TERMS]]
+    return [[]]
