@@ -69,6 +69,13 @@ static inline void eng_answer_rejected(eng_sink *sink, const eng_group *group, u
     line->rejected.spare = 0;
 }
 
+/* The whole answer of a refusal. */
+static inline int32_t eng_reject(eng_sink *sink, const eng_group *group, uint16_t reason)
+{
+    eng_answer_rejected(sink, group, reason);
+    return RB_OK;
+}
+
 _Static_assert(offsetof(rb_rejected, side) == offsetof(rb_new_order, side), "echoed");
 _Static_assert(offsetof(rb_rejected, side) == offsetof(rb_cancel, side), "echoed");
 _Static_assert(offsetof(rb_rejected, side) == offsetof(rb_replace, side), "echoed");

@@ -66,8 +66,7 @@ static int32_t submit_rare(eng_book *book, const eng_group *group, eng_sink *sin
         return eng_submit_legs(book, group, sink);
     }
     if (first->any.instrument >= book->instrument_count) {
-        eng_answer_rejected(sink, group, RB_REJECT_REASON_UNKNOWN_INSTRUMENT);
-        return RB_OK;
+        return eng_reject(sink, group, RB_REJECT_REASON_UNKNOWN_INSTRUMENT);
     }
     return template_id == RB_TEMPLATE_CROSS_RESULT ? eng_submit_cross(book, group, sink)
                                                    : eng_submit_command(book, group, sink);
@@ -100,16 +99,14 @@ int32_t eng_book_submit(eng_book *book, const eng_group *group, eng_sink *sink)
             return RB_USAGE;
         }
         if ((is_order_message(template_id) || is_rare(template_id)) && !is_well_formed(group)) {
-            eng_answer_rejected(sink, group, RB_REJECT_REASON_INVALID_PROPOSAL);
-            return RB_OK;
+            return eng_reject(sink, group, RB_REJECT_REASON_INVALID_PROPOSAL);
         }
     }
     if (__builtin_expect(!is_order_message(template_id), 0)) {
         return is_rare(template_id) ? conclude(book, submit_rare(book, group, sink)) : RB_USAGE;
     }
     if (first->any.instrument >= book->instrument_count) {
-        eng_answer_rejected(sink, group, RB_REJECT_REASON_UNKNOWN_INSTRUMENT);
-        return RB_OK;
+        return eng_reject(sink, group, RB_REJECT_REASON_UNKNOWN_INSTRUMENT);
     }
     if (template_id == RB_TEMPLATE_NEW_ORDER) {
         return conclude(book, eng_submit_new_order(book, group, sink));

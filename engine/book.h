@@ -1,5 +1,5 @@
 /*
- * Book: the open orders of a set of instruments, matched by price, then time.
+ * Book: the open orders of a set of instruments, matched by price, then time (engine/README.md).
  *
  * Orders are 32-byte records in one preallocated pool, found by `locate` (their index), queued by
  * intrusive links per price level. A price level is found through the instrument's ladder
@@ -77,18 +77,42 @@ eng_book *eng_book_create(uint32_t instruments, uint32_t orders, uint32_t nodes)
 void eng_book_destroy(eng_book *book);
 /* Bytes held by the book. */
 uint64_t eng_book_bytes(const eng_book *book);
+/* Orders that rest or are held. */
 uint32_t eng_book_open_orders(const eng_book *book);
-/* Open orders of one side (1 buy, 2 sell) of an instrument. RB_USAGE, RB_UNKNOWN. */
+/* Resting orders of one side (1 buy, 2 sell) of an instrument, hidden ones too. RB_USAGE,
+ * RB_UNKNOWN. */
 int64_t eng_book_orders(const eng_book *book, uint32_t instrument, uint8_t side);
-/* Best price in ticks of a side and the open quantity there; 0 if the side is empty. `quantity` may
- * be NULL. Goes through the orders of the level. RB_USAGE, RB_UNKNOWN. */
+/* Orders of an instrument that are held for a cross. RB_UNKNOWN. */
+int64_t eng_book_held_orders(const eng_book *book, uint32_t instrument);
+/* The instrument's state (1 to 4). RB_UNKNOWN. */
+int32_t eng_book_state(const eng_book *book, uint32_t instrument);
+/* The count that a CrossResult has to name. RB_UNKNOWN. */
+int64_t eng_book_changes(const eng_book *book, uint32_t instrument);
+/* Best price in ticks of what a side displays, and the quantity displayed there; 0 if there is
+ * none. `quantity` may be NULL. Goes through the orders of the level. RB_USAGE, RB_UNKNOWN. */
 int32_t eng_book_best(const eng_book *book, uint32_t instrument, uint8_t side, uint64_t *quantity);
-/* Open orders of one side, best first, then oldest first, as NewOrder messages (quantity is what is
- * open; what the book does not keep is zero). Copies up to `limit` from the `skip`-th on. Returns
- * how many. RB_USAGE, RB_UNKNOWN. */
+/* One price of a side: what is displayed there. */
+typedef struct eng_depth {
+    int32_t price_ticks;
+    uint32_t orders;
+    uint64_t quantity;
+} eng_depth;
+/* Displayed prices of one side, best first, up to `limit`. Returns how many. Goes through their
+ * orders. RB_USAGE, RB_UNKNOWN. */
+int64_t eng_book_depth(const eng_book *book, uint32_t instrument, uint8_t side, eng_depth *out,
+                       int64_t limit);
+/* Resting orders of one side in priority order, hidden ones in their place, as NewOrder messages
+ * (quantity is all that is open; what the book does not keep is zero, so is the time in force).
+ * Copies up to `limit` from the `skip`-th on. Returns how many. RB_USAGE, RB_UNKNOWN. */
 int64_t eng_book_walk(const eng_book *book, uint32_t instrument, uint8_t side, rb_message *out,
                       int64_t skip, int64_t limit);
-/* Hash of all open orders, their order and their locates. */
+/* The same of held orders, both sides, in the order in which they were held; the time in force says
+ * what they wait for. */
+int64_t eng_book_walk_held(const eng_book *book, uint32_t instrument, rb_message *out, int64_t skip,
+                           int64_t limit);
+/* Hash of all open orders, their order and their locates, and of the instruments' states and
+ * changes.
+ */
 uint64_t eng_book_hash(const eng_book *book);
 /* Checks every invariant of the structures. RB_OK, RB_CORRUPT. */
 int32_t eng_book_verify(const eng_book *book);

@@ -3,13 +3,60 @@
 #include "engine/answer.h"
 #include "engine/match.h"
 #include "engine/queue.h"
-#include "ringbus/check.h"
+#include "engine/terms.h"
+#include "engine/unusual.h"
 
-/* Why a proposal is refused: a value of enum rb_reject_reason, or this. */
-#define ACCEPTED 0u
+/*
+ * A plain order is one line without options, Day (or its like) or ImmediateOrCancel, on an
+ * instrument that trades continuously and has no hidden orders. It is handled here; everything else
+ * goes to engine/unusual.c, where each rule is written out. Both make the same checks in the same
+ * order: those that are left out here cannot fail for a plain order.
+ */
+static inline int is_plain(const eng_group *group, const eng_ladder *ladder, uint8_t options,
+                           uint8_t time_in_force)
+{
+    uint32_t forces = ENG_FORCES_RESTING | ENG_FORCE(RB_TIME_IN_FORCE_IMMEDIATE_OR_CANCEL);
+    uint32_t unusual = (group->count ^ 1) | options | ladder->hidden_orders |
+                       (uint32_t)(ladder->state ^ RB_INSTRUMENT_STATE_CONTINUOUS) |
+                       (uint32_t)!eng_force_in(forces, time_in_force);
+    return unusual == 0;
+}
+
+int32_t eng_submit_new_order(eng_book *book, const eng_group *group, eng_sink *sink)
+{
+    const rb_new_order *line = &eng_group_line(group, 0)->new_order;
+    eng_ladder *ladder = &book->ladders[line->instrument];
+    if (__builtin_expect(!is_plain(group, ladder, line->options, line->time_in_force), 0)) {
+        return eng_new_order_unusual(book, group, sink);
+    }
+    if (line->side != RB_SIDE_BUY && line->side != RB_SIDE_SELL) {
+        return eng_reject(sink, group, RB_REJECT_REASON_INVALID_SIDE);
+    }
+    uint16_t reason = eng_quantity_reason(line->quantity, line->price_ticks);
+    if (reason != ENG_ACCEPTED) {
+        return eng_reject(sink, group, reason);
+    }
+    uint32_t locate = ENG_LOCATE_NONE;
+    uint8_t left = RB_CANCEL_REASON_IMMEDIATE_OR_CANCEL;
+    if (line->time_in_force != RB_TIME_IN_FORCE_IMMEDIATE_OR_CANCEL) {
+        if (book->free_count == 0) {
+            return eng_reject(sink, group, RB_REJECT_REASON_ORDER_CAPACITY);
+        }
+        if (!eng_price_has_room(book, line->instrument, line->price_ticks, 0)) {
+            return eng_reject(sink, group, RB_REJECT_REASON_PRICE_CAPACITY);
+        }
+        locate = eng_order_take(book);
+        left = 0;
+    }
+    eng_incoming_take(book, line, line->side, locate, left);
+    ladder->changes++;
+    eng_answer_first(sink, group)->new_order.locate = locate;
+    return eng_match(book, sink);
+}
 
 /* The open order that a Cancel or Replace names, NULL if it is not the sender's. */
-static eng_order *own_order(eng_book *book, const rb_message *message, uint32_t client_order_id)
+static inline eng_order *own_order(eng_book *book, const rb_message *message,
+                                   uint32_t client_order_id)
 {
     uint32_t locate = message->cancel.locate;
     if (locate == ENG_LOCATE_NONE || locate > book->order_count) {
@@ -26,94 +73,26 @@ static eng_order *own_order(eng_book *book, const rb_message *message, uint32_t 
     return order;
 }
 
-/* What NewOrder and Replace share: `quantity` to `time_in_force`, then room for the price. */
-static uint16_t terms_reason(const eng_book *book, const rb_new_order *terms)
-{
-    if (terms->quantity == 0) {
-        return RB_REJECT_REASON_INVALID_QUANTITY;
-    }
-    if (terms->price_ticks < 1 || terms->price_ticks > ENG_PRICE_TICKS_MAX) {
-        return RB_REJECT_REASON_INVALID_PRICE;
-    }
-    if (terms->time_in_force == RB_TIME_IN_FORCE_IMMEDIATE_OR_CANCEL) {
-        return ACCEPTED;
-    }
-    if (terms->time_in_force != RB_TIME_IN_FORCE_DAY) {
-        return RB_REJECT_REASON_INVALID_TIME_IN_FORCE;
-    }
-    if (terms->header.template_id == RB_TEMPLATE_NEW_ORDER && book->free_count == 0) {
-        return RB_REJECT_REASON_ORDER_CAPACITY;
-    }
-    if (!eng_price_has_room(book, terms->instrument, terms->price_ticks, 0)) {
-        return RB_REJECT_REASON_PRICE_CAPACITY;
-    }
-    return ACCEPTED;
-}
-
-_Static_assert(offsetof(rb_replace, price_ticks) == offsetof(rb_new_order, price_ticks), "terms");
-_Static_assert(offsetof(rb_replace, quantity) == offsetof(rb_new_order, quantity), "terms");
-_Static_assert(offsetof(rb_replace, time_in_force) == offsetof(rb_new_order, time_in_force),
-               "terms");
-
-static void take_terms(eng_book *book, const rb_new_order *terms, uint8_t side, uint32_t locate)
-{
-    eng_incoming *in = &book->incoming;
-    book->time_ns = terms->header.time_ns;
-    book->input = terms->header.checksum;
-    in->instrument = terms->instrument;
-    in->price_ticks = terms->price_ticks;
-    in->quantity = terms->quantity;
-    in->locate = locate;
-    in->client_order_id = terms->client_order_id;
-    in->topic = terms->header.topic;
-    in->account = terms->account;
-    in->firm = terms->firm;
-    in->side = side;
-    in->options = 0;
-    in->reason =
-        terms->time_in_force == RB_TIME_IN_FORCE_DAY ? 0 : RB_CANCEL_REASON_IMMEDIATE_OR_CANCEL;
-}
-
-int32_t eng_submit_new_order(eng_book *book, const eng_group *group, eng_sink *sink)
-{
-    const rb_new_order *order = &eng_group_line(group, 0)->new_order;
-    uint16_t reason = order->side == RB_SIDE_BUY || order->side == RB_SIDE_SELL
-                          ? terms_reason(book, order)
-                          : RB_REJECT_REASON_INVALID_SIDE;
-    if (reason != ACCEPTED) {
-        eng_answer_rejected(sink, group, reason);
-        return RB_OK;
-    }
-    uint32_t locate =
-        order->time_in_force == RB_TIME_IN_FORCE_DAY ? eng_order_take(book) : ENG_LOCATE_NONE;
-    take_terms(book, order, order->side, locate);
-    eng_answer_first(sink, group)->new_order.locate = locate;
-    book->ladders[order->instrument].changes++;
-    return eng_match(book, sink);
-}
-
 int32_t eng_submit_cancel(eng_book *book, const eng_group *group, eng_sink *sink)
 {
     const rb_message *message = eng_group_line(group, 0);
     uint32_t quantity = message->cancel.quantity;
     uint32_t locate = message->cancel.locate;
-    eng_order *order = own_order(book, message, message->cancel.client_order_id);
+    const eng_order *order = own_order(book, message, message->cancel.client_order_id);
     if (order == NULL) {
-        eng_answer_rejected(sink, group, RB_REJECT_REASON_UNKNOWN_ORDER);
-        return RB_OK;
+        return eng_reject(sink, group, RB_REJECT_REASON_UNKNOWN_ORDER);
     }
     uint32_t open = eng_order_open(book, locate);
     if (quantity == 0 || quantity > open) {
-        eng_answer_rejected(sink, group, RB_REJECT_REASON_INVALID_QUANTITY);
-        return RB_OK;
+        return eng_reject(sink, group, RB_REJECT_REASON_INVALID_QUANTITY);
     }
-    rb_cancel *line = &eng_answer_first(sink, group)->cancel;
-    line->price_ticks = order->price_ticks;
-    line->side = order->side;
-    line->remaining = open - quantity;
     book->ladders[order->instrument].changes++;
-    eng_order_reduce(book, locate, quantity);
+    rb_cancel *answer = &eng_answer_first(sink, group)->cancel;
+    answer->price_ticks = order->price_ticks;
+    answer->side = order->side;
+    answer->remaining = open - quantity;
     if (quantity != open) {
+        eng_order_reduce(book, locate, quantity);
         return RB_OK;
     }
     int32_t status = eng_order_unlink(book, locate);
@@ -124,22 +103,41 @@ int32_t eng_submit_cancel(eng_book *book, const eng_group *group, eng_sink *sink
 int32_t eng_submit_replace(eng_book *book, const eng_group *group, eng_sink *sink)
 {
     const rb_message *message = eng_group_line(group, 0);
+    const rb_new_order *line = &message->new_order;
+    eng_ladder *ladder = &book->ladders[line->instrument];
     uint32_t locate = message->replace.locate;
     eng_order *order = own_order(book, message, message->replace.original_client_order_id);
-    uint16_t reason = order != NULL ? terms_reason(book, &message->new_order)
-                                    : (uint16_t)RB_REJECT_REASON_UNKNOWN_ORDER;
-    if (reason != ACCEPTED) {
-        eng_answer_rejected(sink, group, reason);
+    if (order == NULL) {
+        return eng_reject(sink, group, RB_REJECT_REASON_UNKNOWN_ORDER);
+    }
+    if (__builtin_expect(!is_plain(group, ladder, order->options, line->time_in_force), 0)) {
+        return eng_replace_unusual(book, group, sink);
+    }
+    uint16_t reason = eng_quantity_reason(line->quantity, line->price_ticks);
+    if (reason != ENG_ACCEPTED) {
+        return eng_reject(sink, group, reason);
+    }
+    int rests = line->time_in_force != RB_TIME_IN_FORCE_IMMEDIATE_OR_CANCEL;
+    if (rests && !eng_price_has_room(book, line->instrument, line->price_ticks, 0)) {
+        return eng_reject(sink, group, RB_REJECT_REASON_PRICE_CAPACITY);
+    }
+    ladder->changes++;
+    rb_replace *answer = &eng_answer_first(sink, group)->replace;
+    answer->side = order->side;
+    if (rests && line->price_ticks == order->price_ticks && line->quantity <= order->quantity) {
+        answer->header.flags |= RB_FLAG_KEPT_PRIORITY;
+        order->quantity = line->quantity;
+        order->client_order_id = line->client_order_id;
+        order->account = line->account;
+        order->firm = line->firm;
         return RB_OK;
     }
-    book->ladders[order->instrument].changes++;
-    rb_message *line = eng_answer_first(sink, group);
-    line->replace.side = order->side;
+    uint8_t side = order->side;
     int32_t status = eng_order_unlink(book, locate);
     if (status != RB_OK) {
         return status;
     }
-    take_terms(book, &message->new_order, order->side, locate);
     order->side = 0;
+    eng_incoming_take(book, line, side, locate, rests ? 0 : RB_CANCEL_REASON_IMMEDIATE_OR_CANCEL);
     return eng_match(book, sink);
 }

@@ -7,11 +7,9 @@
 /* --- what is left ------------------------------------------------------------------------------
  */
 
-/* Puts the incoming order at the back of its price. */
-static int32_t rest(eng_book *book)
+void eng_incoming_record(eng_book *book)
 {
     const eng_incoming *in = &book->incoming;
-    RB_CHECK(in->locate != ENG_LOCATE_NONE);
     eng_order *order = &book->orders[in->locate];
     order->quantity = in->quantity;
     order->price_ticks = in->price_ticks;
@@ -24,12 +22,18 @@ static int32_t rest(eng_book *book)
     order->options = in->options;
     if (__builtin_expect((in->options & ENG_ORDER_RESERVE) != 0, 0)) {
         eng_terms *terms = &book->terms[in->locate];
-        uint32_t display = in->display_quantity;
-        order->quantity = in->quantity < display ? in->quantity : display;
-        terms->display_quantity = display;
+        order->quantity = in->quantity < in->display_quantity ? in->quantity : in->display_quantity;
+        terms->display_quantity = in->display_quantity;
         terms->reserve = in->quantity - order->quantity;
     }
-    return eng_order_queue(book, in->locate);
+}
+
+/* Puts the incoming order at the back of its price. */
+static int32_t rest(eng_book *book)
+{
+    RB_CHECK(book->incoming.locate != ENG_LOCATE_NONE);
+    eng_incoming_record(book);
+    return eng_order_queue(book, book->incoming.locate);
 }
 
 int32_t eng_match_nothing(eng_book *book, eng_sink *sink)
@@ -153,17 +157,202 @@ static int32_t match_displayed(eng_book *book, eng_ladder *ladder, eng_sink *sin
     return RB_OK;
 }
 
-int32_t eng_match(eng_book *book, eng_sink *sink)
+/* --- hidden orders and self-trade prevention -----------------------------------------------------
+ */
+
+int32_t eng_best_of_all(const eng_book *book, uint32_t instrument, uint8_t side)
 {
-    if (__builtin_expect(book->incoming.replenished != ENG_LOCATE_NONE, 0)) {
-        int32_t status = say_replenished(book, sink);
+    const eng_ladder *ladder = &book->ladders[instrument];
+    uint32_t index = eng_side_index(side);
+    int32_t displayed = ladder->best[index];
+    if (ladder->hidden_orders == 0) {
+        return displayed;
+    }
+    int32_t hidden = eng_ladder_hidden(book, instrument)->best[index];
+    int hidden_is_better = side == RB_SIDE_BUY ? hidden > displayed : hidden < displayed;
+    return hidden_is_better ? hidden : displayed;
+}
+
+/* Whether self-trade prevention keeps the incoming order from this one. */
+static int is_kept_from(const eng_incoming *in, const eng_order *resting)
+{
+    if ((in->options & ENG_SELF_TRADE) == 0) {
+        return 0;
+    }
+    return (in->options & RB_ORDER_OPTION_SELF_TRADE_FIRM) != 0 ? in->firm == resting->firm
+                                                                : in->account == resting->account;
+}
+
+/* Takes the smaller open quantity off both. */
+static int32_t decrement(eng_book *book, uint32_t locate, eng_sink *sink)
+{
+    eng_incoming *in = &book->incoming;
+    uint32_t open = eng_order_open(book, locate);
+    uint32_t quantity = in->quantity < open ? in->quantity : open;
+    in->quantity -= quantity;
+    eng_answer_incoming(book, sink, RB_TEMPLATE_CANCELED, in->price_ticks, quantity,
+                        RB_CANCEL_REASON_SELF_TRADE);
+    if (quantity == open) {
+        return eng_answer_order_canceled(book, sink, locate, RB_CANCEL_REASON_SELF_TRADE);
+    }
+    eng_order_reduce(book, locate, quantity);
+    eng_answer_order(book, sink, RB_TEMPLATE_CANCELED, locate, book->orders[locate].price_ticks,
+                     quantity, RB_CANCEL_REASON_SELF_TRADE);
+    return RB_OK;
+}
+
+/* What happens instead of a trade with oneself. Two lines at most. */
+static int32_t prevent(eng_book *book, uint32_t locate, eng_sink *sink)
+{
+    uint8_t options = book->incoming.options;
+    if ((options & RB_ORDER_OPTION_SELF_TRADE_DECREMENT) != 0) {
+        return decrement(book, locate, sink);
+    }
+    if ((options & RB_ORDER_OPTION_SELF_TRADE_NEWEST) != 0) {
+        eng_answer_incoming_canceled(book, sink, RB_CANCEL_REASON_SELF_TRADE);
+    }
+    if ((options & RB_ORDER_OPTION_SELF_TRADE_OLDEST) != 0) {
+        return eng_answer_order_canceled(book, sink, locate, RB_CANCEL_REASON_SELF_TRADE);
+    }
+    return RB_OK;
+}
+
+/* The ladder of the best order of the other side, NULL if the limit does not meet it. */
+static eng_ladder *best_ladder(const eng_book *book)
+{
+    const eng_incoming *in = &book->incoming;
+    uint8_t other = eng_side_other(in->side);
+    eng_ladder *displayed = &book->ladders[in->instrument];
+    int32_t best = eng_best_of_all(book, in->instrument, other);
+    if (!eng_meets(in->side, in->price_ticks, best)) {
+        return NULL;
+    }
+    return displayed->best[eng_side_index(other)] == best ? displayed
+                                                          : eng_ladder_hidden(book, in->instrument);
+}
+
+/* Like match_displayed, with everything. */
+static int32_t match_all(eng_book *book, eng_sink *sink)
+{
+    const eng_incoming *in = &book->incoming;
+    uint32_t other = eng_side_index(eng_side_other(in->side));
+    eng_ladder *ladder = best_ladder(book);
+    for (; in->quantity != 0 && ladder != NULL; ladder = best_ladder(book)) {
+        if (eng_sink_room(sink) < 2) {
+            return RB_FULL;
+        }
+        eng_level *level = eng_ladder_level(&book->nodes, ladder, ladder->best[other]);
+        RB_CHECK(level != NULL);
+        int32_t status = is_kept_from(in, &book->orders[level->head])
+                             ? prevent(book, level->head, sink)
+                             : trade(book, ladder, level, sink);
         if (status != RB_OK) {
             return status;
         }
     }
-    eng_ladder *ladder = &book->ladders[book->incoming.instrument];
-    int32_t status = match_displayed(book, ladder, sink);
+    return RB_OK;
+}
+
+/* --- counting ------------------------------------------------------------------------------------
+ */
+
+/* Adds up one queue from `locate` on. Returns 1 when the count is at its end: it has reached
+ * `wanted`, or an order that stops it. */
+static int count_queue(const eng_book *book, uint32_t locate, uint64_t wanted, uint64_t *total)
+{
+    const eng_incoming *in = &book->incoming;
+    int stops = (in->options & ENG_SELF_TRADE) != RB_ORDER_OPTION_SELF_TRADE_OLDEST;
+    uint64_t shown = 0;
+    uint64_t open = 0;
+    for (uint32_t n = 0; n < book->order_count && locate != ENG_LOCATE_NONE; n++) {
+        const eng_order *order = &book->orders[locate];
+        int is_self = is_kept_from(in, order);
+        if (is_self && stops) {
+            break;
+        }
+        shown += is_self ? 0 : order->quantity;
+        open += is_self ? 0 : eng_order_open(book, locate);
+        if (*total + shown >= wanted) {
+            break;
+        }
+        locate = order->next;
+    }
+    /* What is shown comes before the order that stops the count, what is in reserve behind it. */
+    *total += locate != ENG_LOCATE_NONE ? shown : open;
+    return locate != ENG_LOCATE_NONE || *total >= wanted;
+}
+
+/* A price of the other side that eng_meets understands, also if there is none. */
+static int32_t price_or_none(int32_t price_ticks, uint8_t side)
+{
+    int32_t none = eng_side_up(side) ? ENG_BEST_ASK_NONE : ENG_BEST_BID_NONE;
+    return price_ticks != 0 ? price_ticks : none;
+}
+
+uint64_t eng_fillable(const eng_book *book, uint64_t wanted)
+{
+    const eng_incoming *in = &book->incoming;
+    uint8_t other = eng_side_other(in->side);
+    uint32_t index = eng_side_index(other);
+    const eng_ladder *ladders[2] = {&book->ladders[in->instrument],
+                                    eng_ladder_hidden(book, in->instrument)};
+    int32_t prices[2] = {ladders[0]->best[index], ladders[1]->best[index]};
+    uint64_t total = 0;
+    for (uint32_t n = 0; n < 2 * book->order_count; n++) {
+        /* Displayed before hidden at a price. */
+        int first = eng_side_up(other) ? prices[0] <= prices[1] : prices[0] >= prices[1];
+        uint32_t which = first ? 0 : 1;
+        int32_t price_ticks = prices[which];
+        if (!eng_meets(in->side, in->price_ticks, price_ticks)) {
+            break;
+        }
+        const eng_level *level = eng_ladder_look(&book->nodes, ladders[which], price_ticks);
+        if (level == NULL || count_queue(book, level->head, wanted, &total)) {
+            break;
+        }
+        int32_t next =
+            eng_ladder_next(&book->nodes, ladders[which], price_ticks, eng_side_up(other));
+        prices[which] = price_or_none(next, other);
+    }
+    return total;
+}
+
+/* --- stages --------------------------------------------------------------------------------------
+ */
+
+int32_t eng_match(eng_book *book, eng_sink *sink)
+{
+    const eng_incoming *in = &book->incoming;
+    eng_ladder *ladder = &book->ladders[in->instrument];
+    int32_t status = RB_OK;
+    if (__builtin_expect(in->replenished != ENG_LOCATE_NONE, 0)) {
+        status = say_replenished(book, sink);
+    }
+    if (status == RB_OK) {
+        int is_usual = (in->options & ENG_SELF_TRADE) == 0 && ladder->hidden_orders == 0;
+        status = __builtin_expect(is_usual, 1) ? match_displayed(book, ladder, sink)
+                                               : match_all(book, sink);
+    }
     return status == RB_OK ? eng_match_nothing(book, sink) : status;
+}
+
+void eng_incoming_of(eng_book *book, uint32_t locate)
+{
+    eng_order *order = &book->orders[locate];
+    eng_incoming *in = &book->incoming;
+    in->instrument = order->instrument;
+    in->price_ticks = order->price_ticks;
+    in->quantity = eng_order_open(book, locate);
+    in->locate = locate;
+    in->client_order_id = order->client_order_id;
+    in->topic = order->topic;
+    in->account = order->account;
+    in->firm = order->firm;
+    in->side = order->side;
+    in->options = order->options;
+    in->reason = 0;
+    in->display_quantity = book->terms[locate].display_quantity;
+    order->side = 0;
 }
 
 int32_t eng_run_stages(eng_book *book, eng_sink *sink)

@@ -63,7 +63,7 @@ class BookMachine(RuleBasedStateMachine):
         for line in lines:
             line |= header | {"topic": first["topic"], "flags": Flag.CONTINUED}
         lines[-1]["flags"] = 0
-        self.trial.submit([encode(line) for line in lines], is_tight=True)
+        self.trial.send([encode(line) for line in lines], is_tight=True)
         self.trial.compare()
 
     def _line(self, template: Template, owner: int, **fields: int) -> Fields:

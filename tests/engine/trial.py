@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine._engine import ffi, lib
 from engine.book import Book
 from ringbus.describe import describe
-from ringbus.messages import MESSAGE
+from ringbus.messages import MESSAGE, NEW_ORDER
+from ringbus.status import check
 from tests.engine.mix import Message, Mix, Profile
 from tests.engine.oracle import BUY, LINE_BYTES, SELL, Oracle, Order
+from tests.engine.oracle.matching import CROSS_ONLY
 
-# What a walk of the book shows of an order, beside its quantity.
-KEPT = ("price_ticks", "locate", "client_order_id", "topic", "account", "firm")
+# What a walk of the book shows of an order.
+KEPT = (
+    *("instrument", "side", "price_ticks", "quantity", "locate", "client_order_id"),
+    *("topic", "account", "firm", "time_in_force", "options"),
+)
+PRICES_MAX = 5_000
 SINK_LINES_MIN = 2
 
 
@@ -31,52 +39,81 @@ class Trial:
         self.book = Book(*sizes)
         self.oracle = Oracle(*sizes, profile.groups)
 
-    def __enter__(self) -> Trial:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.book.close()
 
-    def submit(self, message: Message, is_tight: bool = False) -> bytes:
+    def send(self, message: Message, is_tight: bool = False) -> bytes:
         """One message through both; with `is_tight` the book's sink is as small as may be."""
         expected = self.oracle.submit(message)
-        self.answer([message], [expected], is_tight)
+        self.answer([message], [expected], tight([message]) if is_tight else 0)
         return expected
 
     def answer(
-        self, messages: Sequence[Message], expected: Sequence[bytes], is_tight: bool
+        self, messages: Sequence[Message], expected: Sequence[bytes], limit: int = 0
     ) -> None:
         """Let the book answer messages, and compare with what the oracle said."""
-        limit = max(SINK_LINES_MIN, *map(len, messages)) if is_tight else 0
         got = self.book.submit(as_lines(b"".join(map(b"".join, messages))), limit).tobytes()
         if got != b"".join(expected):
             raise Difference(difference(messages, expected, got))
 
     def compare(self) -> None:
-        """All state: every order in its place, best prices, counts, the book's own invariants."""
+        """All state: every order in its place, prices, counts, the book's own invariants."""
         self.book.verify()
         for instrument in self.oracle.market.instruments:
+            number = instrument.number
+            state = self._asked(lib.eng_book_state, number), instrument.state
+            same(f"state of instrument {number}", *state)
+            changes = self._asked(lib.eng_book_changes, number), instrument.changes
+            same(f"changes of instrument {number}", *changes)
+            held = self._held(number), [row(one) for one in instrument.held]
+            same(f"held of instrument {number}", *held)
             for side in (BUY, SELL):
-                where = f"instrument {instrument.number}, side {side}"
-                orders = instrument.sides[side]
-                same(where, self._walk(instrument.number, side), [row(one) for one in orders])
-                best = self.book.best(instrument.number, side)
-                same(f"best, {where}", best, self.oracle.best(instrument.number, side))
+                where = f"instrument {number}, side {side}"
+                walked = rows(self.book.walk(number, side))
+                same(where, walked, [row(one) for one in instrument.sides[side]])
+                depth = self.oracle.depth(number, side)
+                same(f"depth, {where}", self._depth(number, side), depth)
+                best = depth[0][:2] if depth else (0, 0)
+                same(f"best, {where}", self.book.best(number, side), best)
         same("open orders", self.book.open_orders, len(self.oracle.open))
 
-    def _walk(self, instrument: int, side: int) -> list[tuple[int, ...]]:
-        orders = self.book.walk(instrument, side)
-        assert set(orders["side"].tolist()) <= {side}
-        assert set(orders["instrument"].tolist()) <= {instrument}
-        columns = (orders[name].tolist() for name in ("quantity", *KEPT))
-        return list(zip(*columns, strict=True))
+    def _asked(self, question: Callable[..., int], instrument: int) -> int:
+        return check(question(self.book.handle, instrument), "book", lib)
+
+    def _held(self, instrument: int) -> list[tuple[int, ...]]:
+        count = self._asked(lib.eng_book_held_orders, instrument)
+        out: NDArray[np.void] = np.zeros(count, NEW_ORDER)
+        pointer = ffi.cast("rb_message *", out.ctypes.data)
+        got = lib.eng_book_walk_held(self.book.handle, instrument, pointer, 0, count)
+        assert check(got, "book", lib) == count
+        return rows(out)
+
+    def _depth(self, instrument: int, side: int) -> list[tuple[int, int, int]]:
+        out = ffi.new("eng_depth[]", PRICES_MAX)
+        got = lib.eng_book_depth(self.book.handle, instrument, side, out, PRICES_MAX)
+        levels = [out[n] for n in range(check(got, "book", lib))]
+        return [(one.price_ticks, one.quantity, one.orders) for one in levels]
+
+
+def tight(messages: Sequence[Message]) -> int:
+    """Lines of the smallest sink that these messages can be given."""
+    return max(SINK_LINES_MIN, *map(len, messages))
+
+
+def rows(orders: NDArray[np.void]) -> list[tuple[int, ...]]:
+    """What a walk of the book shows."""
+    return list(zip(*(orders[name].tolist() for name in KEPT), strict=True))
 
 
 def row(order: Order) -> tuple[int, ...]:
-    """What a walk of the book shows of it."""
+    """What a walk of the book shows of it; what an order that rests waits for is not kept."""
+    force = order.time_in_force if order.time_in_force in CROSS_ONLY else 0
     return (
-        *(order.quantity, order.price, order.locate),
-        *(order.client_order_id, order.topic, order.account, order.firm),
+        *(order.instrument, order.side, order.price, order.quantity, order.locate),
+        *(order.client_order_id, order.topic, order.account, order.firm, force, order.options),
     )
 
 
@@ -109,7 +146,8 @@ def run(
             at = 0
             while at < len(sent):
                 to = at + dice.choice((1, 2, 30, 500))
-                trial.answer(sent[at:to], expected[at:to], dice.random() < 0.5)
+                part = sent[at:to]
+                trial.answer(part, expected[at:to], tight(part) if dice.random() < 0.5 else 0)
                 at = to
             trial.compare()
 
@@ -134,7 +172,7 @@ def replayed(profile: Profile, messages: Sequence[Message]) -> str:
     with Trial(profile) as trial:
         try:
             for message in messages:
-                trial.submit(message, is_tight=True)
+                trial.send(message, is_tight=True)
                 trial.compare()
         except Exception as error:  # Whatever it is, it is what goes wrong.
             return f"{type(error).__name__}: {error}"

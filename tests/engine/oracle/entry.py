@@ -117,12 +117,13 @@ def replace_order(market: Market) -> None:
     if reason is not None:
         market.refuse(reason)
         return
-    filled_in = {"price_ticks": order.price, "side": old.side}
-    if keeps_place(old, order):
-        market.say_first(flags=first["flags"] | Flag.KEPT_PRIORITY, **filled_in)
+    is_kept = keeps_place(old, order)
+    # The flag is the book's to give.
+    flags = first["flags"] & ~Flag.KEPT_PRIORITY | (Flag.KEPT_PRIORITY if is_kept else 0)
+    market.say_first(flags=flags, price_ticks=order.price, side=old.side)
+    if is_kept:
         keep_place(old, order)
     else:
-        market.say_first(**filled_in)
         market.take_out(old)
         enter(market, order, terms.minimum_quantity)
 
