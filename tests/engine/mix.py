@@ -62,7 +62,7 @@ SPOILED: dict[int, dict[str, tuple[int, ...]]] = {
         "time_in_force": (2, 3, 4, 5, 7, 8, 255),
     },
     Template.ORDER_TERMS: {
-        **{"display_quantity": (1, 5, QUANTITY_MAX), "minimum_quantity": (1, 5, QUANTITY_MAX)},
+        **{"display_quantity": (0, QUANTITY_MAX), "minimum_quantity": (1, 5, QUANTITY_MAX)},
         **{"options": BYTES, "auction": (1, 2, 128, 255)},
     },
     Template.COMMAND: {"instrument": INSTRUMENTS_WRONG, "kind": (0, 2, 255), "state": (0, 5, 255)},
@@ -345,7 +345,8 @@ class Mix:
         line |= {"time_in_force": force, "quantity": self._quantity(), "display": ord("Y")}
         line["price_ticks"] = self._price(instrument, order.side if order is not None else BUY)
         if order is None:
-            return [line]
+            # It may be there all the same, and show one at a time.
+            return [line | {"quantity": min(line["quantity"], SLICES_MAX)}]
         options, shown = order.options, order.display_quantity
         if self._chance(0.5):
             line["price_ticks"] = order.price

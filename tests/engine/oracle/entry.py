@@ -198,7 +198,7 @@ def contradiction_in(terms: Terms) -> RejectReason | None:
         or (options & HIDDEN and not rests)
         or (options & HIDDEN and terms.display_quantity)
         or (imbalance_only and (force not in CROSS_ONLY or options & MARKET))
-        or (terms.auction & ~AuctionOption.IMBALANCE_ONLY)
+        or terms.auction not in (0, AuctionOption.IMBALANCE_ONLY)
         or terms.options_repeated != options
     )
     if contradictory:

@@ -17,8 +17,7 @@ from tests.engine.oracle.matching import SELF_TRADE, cancel_rest, fillable, matc
 from tests.engine.oracle.wire import Fields
 
 Scope = MassCancelScope
-SCOPES = Scope.EVERYTHING | Scope.SESSION | Scope.ACCOUNT | Scope.FIRM
-SCOPES |= Scope.INSTRUMENT | Scope.SIDE
+SCOPES = sum(int(one) for one in Scope)
 LEGS_MIN, LEGS_MAX = 2, 8
 
 
