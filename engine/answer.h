@@ -25,13 +25,20 @@ static inline void eng_line_copy(rb_message *to, const rb_message *from)
     memcpy(&to->words[1], &from->words[1], sizeof *to - sizeof to->words[0]);
 }
 
-/* The proposal's lines turned round; the first but for what the caller fills in. There must be room
- * for all of them. */
-static inline rb_message *eng_answer_first(eng_sink *sink, const eng_group *group)
+/* The first line of a proposal turned round, alone. */
+static inline rb_message *eng_answer_line(eng_sink *sink, const eng_group *group)
 {
     rb_message *line = eng_sink_next(sink);
     eng_line_copy(line, eng_group_line(group, 0));
     line->header.flags &= (uint8_t) ~(RB_FLAG_CONTINUED | RB_FLAG_KEPT_PRIORITY);
+    return line;
+}
+
+/* The proposal's lines turned round; the first but for what the caller fills in. There must be room
+ * for all of them. */
+static inline rb_message *eng_answer_first(eng_sink *sink, const eng_group *group)
+{
+    rb_message *line = eng_answer_line(sink, group);
     if (__builtin_expect(group->count > 1, 0)) {
         line->header.flags |= RB_FLAG_CONTINUED;
         for (uint32_t n = 1; n < group->count; n++) {
@@ -41,19 +48,20 @@ static inline rb_message *eng_answer_first(eng_sink *sink, const eng_group *grou
     return line;
 }
 
-static inline void eng_line_generated(rb_header *header, uint8_t template_id, uint16_t topic,
+/* Words 1 to 3 of a line that the engine made: publisher, shard and topic sequence are zero. */
+static inline void eng_line_generated(rb_message *line, uint8_t template_id, uint16_t topic,
                                       uint64_t time_ns, uint32_t input)
 {
-    header->time_ns = time_ns;
-    header->topic_sequence = 0;
-    header->topic = topic;
-    header->publisher = 0;
-    header->template_id = template_id;
-    header->flags = RB_FLAG_GENERATED;
-    header->shard = 0;
-    header->reserved = 0;
-    header->checksum = input;
+    line->words[1] = time_ns;
+    line->words[2] = (uint64_t)topic << (8 * (offsetof(rb_header, topic) % 8));
+    line->words[3] = template_id | (uint64_t)RB_FLAG_GENERATED << 8 | (uint64_t)input << 32;
 }
+
+_Static_assert(offsetof(rb_header, time_ns) == 8, "word 1");
+_Static_assert(offsetof(rb_header, topic_sequence) == 16, "word 2");
+_Static_assert(offsetof(rb_header, template_id) == 24, "word 3");
+_Static_assert(offsetof(rb_header, flags) == 25, "word 3");
+_Static_assert(offsetof(rb_header, checksum) == 28, "word 3");
 
 /* Rejected in place of the first line; the body is the first line's up to `side`. */
 static inline void eng_answer_rejected(eng_sink *sink, const eng_group *group, uint16_t reason)
@@ -61,8 +69,7 @@ static inline void eng_answer_rejected(eng_sink *sink, const eng_group *group, u
     const rb_header *asked = &eng_group_line(group, 0)->header;
     rb_message *line = eng_answer_first(sink, group);
     uint8_t continued = line->header.flags & RB_FLAG_CONTINUED;
-    eng_line_generated(&line->header, RB_TEMPLATE_REJECTED, asked->topic, asked->time_ns,
-                       asked->checksum);
+    eng_line_generated(line, RB_TEMPLATE_REJECTED, asked->topic, asked->time_ns, asked->checksum);
     line->header.flags |= continued;
     line->rejected.refused_template = asked->template_id;
     line->rejected.reason = reason;
@@ -87,6 +94,58 @@ _Static_assert(offsetof(rb_executed, liquidity) == offsetof(rb_replenished, spar
 _Static_assert(offsetof(rb_executed, remaining) == offsetof(rb_canceled, remaining), "alike");
 _Static_assert(offsetof(rb_executed, remaining) == offsetof(rb_replenished, remaining), "alike");
 
+/* Whom a line is about. */
+typedef struct eng_party {
+    uint64_t owner; /* word 6 */
+    uint32_t instrument;
+    uint32_t locate;
+    uint32_t remaining;
+    uint16_t topic;
+    uint8_t side;
+} eng_party;
+
+static inline eng_party eng_party_incoming(const eng_book *book)
+{
+    const eng_incoming *in = &book->incoming;
+    return (eng_party){.owner = in->owner,
+                       .instrument = in->instrument,
+                       .locate = in->locate,
+                       .remaining = in->quantity,
+                       .topic = in->topic,
+                       .side = in->side};
+}
+
+static inline eng_party eng_party_order(const eng_book *book, uint32_t locate)
+{
+    const eng_order *order = &book->orders[locate];
+    return (eng_party){.owner = order->owner,
+                       .instrument = order->instrument,
+                       .locate = locate,
+                       .remaining = eng_order_open(book, locate),
+                       .topic = order->topic,
+                       .side = order->side};
+}
+
+/* Writes a line and does not count it. */
+static inline void eng_line_about(const eng_book *book, rb_message *line, uint8_t template_id,
+                                  eng_party party, int32_t price_ticks, uint32_t quantity,
+                                  uint8_t mark)
+{
+    rb_executed *body = &line->executed;
+    eng_line_generated(line, template_id, party.topic, book->time_ns, book->input);
+    body->instrument = party.instrument;
+    body->price_ticks = price_ticks;
+    body->quantity = quantity;
+    body->locate = party.locate;
+    line->words[6] = party.owner;
+    line->words[7] = party.side | (uint64_t)mark << 8 | (uint64_t)party.remaining << 32;
+}
+
+_Static_assert(offsetof(rb_executed, client_order_id) == 48, "word 6");
+_Static_assert(offsetof(rb_executed, side) == 56, "word 7");
+_Static_assert(offsetof(rb_executed, liquidity) == 57, "word 7");
+_Static_assert(offsetof(rb_executed, remaining) == 60, "word 7");
+
 static inline void eng_count_change(eng_book *book, uint32_t instrument, uint8_t template_id)
 {
     if (template_id != RB_TEMPLATE_REPLENISHED) {
@@ -98,21 +157,9 @@ static inline void eng_count_change(eng_book *book, uint32_t instrument, uint8_t
 static inline void eng_answer_incoming(eng_book *book, eng_sink *sink, uint8_t template_id,
                                        int32_t price_ticks, uint32_t quantity, uint8_t mark)
 {
-    const eng_incoming *in = &book->incoming;
-    rb_executed *line = &eng_sink_next(sink)->executed;
-    eng_line_generated(&line->header, template_id, in->topic, book->time_ns, book->input);
-    line->instrument = in->instrument;
-    line->price_ticks = price_ticks;
-    line->quantity = quantity;
-    line->locate = in->locate;
-    line->client_order_id = in->client_order_id;
-    line->account = in->account;
-    line->firm = in->firm;
-    line->side = in->side;
-    line->liquidity = mark;
-    line->spare = 0;
-    line->remaining = in->quantity;
-    eng_count_change(book, in->instrument, template_id);
+    eng_line_about(book, eng_sink_next(sink), template_id, eng_party_incoming(book), price_ticks,
+                   quantity, mark);
+    eng_count_change(book, book->incoming.instrument, template_id);
 }
 
 /* A line about an order with a record; what remains of it is its open quantity. */
@@ -120,21 +167,9 @@ static inline void eng_answer_order(eng_book *book, eng_sink *sink, uint8_t temp
                                     uint32_t locate, int32_t price_ticks, uint32_t quantity,
                                     uint8_t mark)
 {
-    const eng_order *order = &book->orders[locate];
-    rb_executed *line = &eng_sink_next(sink)->executed;
-    eng_line_generated(&line->header, template_id, order->topic, book->time_ns, book->input);
-    line->instrument = order->instrument;
-    line->price_ticks = price_ticks;
-    line->quantity = quantity;
-    line->locate = locate;
-    line->client_order_id = order->client_order_id;
-    line->account = order->account;
-    line->firm = order->firm;
-    line->side = order->side;
-    line->liquidity = mark;
-    line->spare = 0;
-    line->remaining = eng_order_open(book, locate);
-    eng_count_change(book, order->instrument, template_id);
+    eng_line_about(book, eng_sink_next(sink), template_id, eng_party_order(book, locate),
+                   price_ticks, quantity, mark);
+    eng_count_change(book, book->orders[locate].instrument, template_id);
 }
 
 /* Canceled for all that is left of the incoming order; it is done. Its record is not released. */
@@ -163,8 +198,9 @@ static inline int32_t eng_answer_order_canceled(eng_book *book, eng_sink *sink, 
 static inline void eng_answer_state(const eng_book *book, eng_sink *sink, uint16_t topic,
                                     uint32_t instrument, uint8_t before, uint8_t after)
 {
-    rb_state_changed *line = &eng_sink_next(sink)->state_changed;
-    eng_line_generated(&line->header, RB_TEMPLATE_STATE_CHANGED, topic, book->time_ns, book->input);
+    rb_message *message = eng_sink_next(sink);
+    rb_state_changed *line = &message->state_changed;
+    eng_line_generated(message, RB_TEMPLATE_STATE_CHANGED, topic, book->time_ns, book->input);
     line->instrument = instrument;
     line->spare = 0;
     line->spare2 = 0;

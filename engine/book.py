@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine._engine import ffi, lib
-from ringbus.messages import MESSAGE, NEW_ORDER
+from ringbus.messages import MESSAGE, NEW_ORDER, InstrumentState
 from ringbus.status import CapacityError, UsageError, check, statuses
 
 FULL = {name: value for name, value, _ in statuses()}["FULL"]
@@ -17,9 +17,7 @@ FULL = {name: value for name, value, _ in statuses()}["FULL"]
 LINES_PER_MESSAGE = 3
 LINES_MIN = 64
 
-
-def _pointer(messages: NDArray[np.void]) -> object:
-    return ffi.cast("rb_message *", messages.ctypes.data)
+DEPTH = np.dtype([("price_ticks", "<i4"), ("orders", "<u4"), ("quantity", "<u8")])
 
 
 class Book:
@@ -41,6 +39,7 @@ class Book:
             )
         self._used = ffi.new("int64_t *")
         self._count = ffi.new("int64_t *")
+        self._quantity = ffi.new("uint64_t *")
 
     def _open(self) -> object:
         if self.handle == ffi.NULL:
@@ -50,9 +49,9 @@ class Book:
     def submit(self, batch: NDArray[np.void], limit: int = 0) -> NDArray[np.void]:
         """Apply proposals one after the other.
 
-        Args: batch: shape (n,), contiguous items of 64 bytes: NewOrder, Cancel or Replace, each
-        with an OrderTag behind it if its Continued flag is set; limit: answer lines taken a call,
-        2 at least; 0: as many as an ordinary batch needs.
+        Args: batch: shape (n,), contiguous items of 64 bytes: proposals, each with the lines that
+        belong to it behind it (the flag Continued says so); limit: answer lines taken a call, as
+        many as a proposal has lines and 2 at least; 0: as many as an ordinary batch needs.
         Returns: all answers, in order, dtype MESSAGE; `sequence` is zero.
         Raises: UsageError: not such messages; what came before them was applied. CorruptionError.
         Thread: the book's. One cffi call, more if answers outgrow the room.
@@ -70,9 +69,9 @@ class Book:
             out: NDArray[np.void] = np.zeros(max(room, 0), MESSAGE)
             status = lib.eng_book_apply_batch(
                 self._open(),
-                _pointer(batch[done:]),
+                ffi.from_buffer("rb_message[]", batch[done:]),
                 len(batch) - done,
-                _pointer(out),
+                ffi.from_buffer("rb_message[]", out, require_writable=True),
                 room,
                 self._used,
                 self._count,
@@ -83,27 +82,58 @@ class Book:
         return np.concatenate(answers) if len(answers) != 1 else answers[0]
 
     def best(self, instrument: int, side: int) -> tuple[int, int]:
-        """Best price of a side in ticks and the open quantity there; (0, 0) if the side is empty.
+        """Best displayed price of a side in ticks and the quantity displayed there, else (0, 0).
 
         Raises: NotFoundError: no such instrument. UsageError: no such side.
         """
-        quantity = ffi.new("uint64_t *")
-        price = check(lib.eng_book_best(self._open(), instrument, side, quantity), "book", lib)
-        return price, int(quantity[0])
+        price = lib.eng_book_best(self._open(), instrument, side, self._quantity)
+        return check(price, "book", lib), int(self._quantity[0])
+
+    def depth(self, instrument: int, side: int, limit: int = 10) -> NDArray[np.void]:
+        """Displayed prices of a side, best first, up to `limit`.
+
+        Returns: shape (n,), dtype DEPTH: price_ticks, orders, quantity displayed.
+        Raises: NotFoundError: no such instrument. UsageError: no such side.
+        """
+        out: NDArray[np.void] = np.zeros(max(limit, 0), DEPTH)
+        levels = ffi.from_buffer("eng_depth[]", out, require_writable=True)
+        got = lib.eng_book_depth(self._open(), instrument, side, levels, limit)
+        return out[: check(got, "book", lib)]
 
     def walk(self, instrument: int, side: int) -> NDArray[np.void]:
-        """Open orders of a side, best first, then oldest first.
+        """Resting orders of a side in priority order, hidden ones in their place.
 
-        Returns: shape (n,), dtype NEW_ORDER; quantity is what is open, unkept fields are zero.
+        Returns: shape (n,), dtype NEW_ORDER; quantity is all that is open, unkept fields are zero.
         Raises: NotFoundError: no such instrument. UsageError: no such side.
         """
         count = check(lib.eng_book_orders(self._open(), instrument, side), "book", lib)
         out: NDArray[np.void] = np.zeros(count, NEW_ORDER)
-        got = lib.eng_book_walk(self._open(), instrument, side, _pointer(out), 0, count)
+        lines = ffi.from_buffer("rb_message[]", out, require_writable=True)
+        got = lib.eng_book_walk(self._open(), instrument, side, lines, 0, count)
         return out[: check(got, "book", lib)]
 
+    def walk_held(self, instrument: int) -> NDArray[np.void]:
+        """Orders that are held for a cross, both sides, in the order in which they were held.
+
+        Returns: as `walk`; the time in force says what they wait for.
+        Raises: NotFoundError: no such instrument.
+        """
+        count = check(lib.eng_book_held_orders(self._open(), instrument), "book", lib)
+        out: NDArray[np.void] = np.zeros(count, NEW_ORDER)
+        lines = ffi.from_buffer("rb_message[]", out, require_writable=True)
+        got = lib.eng_book_walk_held(self._open(), instrument, lines, 0, count)
+        return out[: check(got, "book", lib)]
+
+    def state(self, instrument: int) -> InstrumentState:
+        """What the instrument does now. Raises: NotFoundError: no such instrument."""
+        return InstrumentState(check(lib.eng_book_state(self._open(), instrument), "book", lib))
+
+    def changes(self, instrument: int) -> int:
+        """The count that a CrossResult has to name. Raises: NotFoundError: no such instrument."""
+        return int(check(lib.eng_book_changes(self._open(), instrument), "book", lib))
+
     def hash(self) -> int:
-        """Hash of all open orders, their order and their locates."""
+        """Hash of all open orders, their order and locates, of states and changes."""
         return int(lib.eng_book_hash(self._open()))
 
     def verify(self) -> None:
@@ -112,7 +142,7 @@ class Book:
 
     @property
     def open_orders(self) -> int:
-        """Orders that rest in the book."""
+        """Orders that rest or are held."""
         return int(lib.eng_book_open_orders(self._open()))
 
     @property

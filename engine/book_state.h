@@ -57,16 +57,24 @@ typedef struct eng_order {
     uint32_t prev;
     uint32_t quantity; /* open but for what is in reserve */
     int32_t price_ticks;
-    uint32_t client_order_id;
+    union {
+        struct {
+            uint32_t client_order_id;
+            uint16_t account;
+            uint16_t firm;
+        };
+        uint64_t owner; /* the three as in word 6 of the messages: copied at once */
+    };
     uint32_t instrument;
     uint16_t topic;
-    uint16_t account;
-    uint16_t firm;
     uint8_t side;
     uint8_t options; /* enum rb_order_option, enum eng_order_bit */
 } eng_order;
 
 _Static_assert(sizeof(eng_order) == 32, "two orders a cache line");
+_Static_assert(offsetof(rb_new_order, client_order_id) == 48, "word 6");
+_Static_assert(offsetof(rb_new_order, account) == 52, "word 6");
+_Static_assert(offsetof(rb_new_order, firm) == 54, "word 6");
 
 /* By locate; means something only for orders with ENG_ORDER_RESERVE or ENG_ORDER_HELD. */
 typedef struct eng_terms {
@@ -94,10 +102,15 @@ typedef struct eng_incoming {
     int32_t price_ticks;
     uint32_t quantity; /* not yet traded */
     uint32_t locate;   /* ENG_LOCATE_NONE: it cannot rest and came without one */
-    uint32_t client_order_id;
+    union {
+        struct {
+            uint32_t client_order_id;
+            uint16_t account;
+            uint16_t firm;
+        };
+        uint64_t owner; /* word 6 of the messages */
+    };
     uint16_t topic;
-    uint16_t account;
-    uint16_t firm;
     uint8_t side;
     uint8_t options;           /* as in eng_order */
     uint8_t reason;            /* of the Canceled line for what is left; 0: that rests */

@@ -13,11 +13,9 @@ void eng_incoming_record(eng_book *book)
     eng_order *order = &book->orders[in->locate];
     order->quantity = in->quantity;
     order->price_ticks = in->price_ticks;
-    order->client_order_id = in->client_order_id;
+    order->owner = in->owner;
     order->instrument = in->instrument;
     order->topic = in->topic;
-    order->account = in->account;
-    order->firm = in->firm;
     order->side = in->side;
     order->options = in->options;
     if (__builtin_expect((in->options & ENG_ORDER_RESERVE) != 0, 0)) {
@@ -36,7 +34,8 @@ static int32_t rest(eng_book *book)
     return eng_order_queue(book, book->incoming.locate);
 }
 
-int32_t eng_match_nothing(eng_book *book, eng_sink *sink)
+/* Rests, cancels or forgets the incoming order as it is. */
+static inline int32_t leave(eng_book *book, eng_sink *sink)
 {
     const eng_incoming *in = &book->incoming;
     if (in->quantity != 0) {
@@ -52,6 +51,11 @@ int32_t eng_match_nothing(eng_book *book, eng_sink *sink)
         eng_order_release(book, in->locate);
     }
     return RB_OK;
+}
+
+int32_t eng_match_nothing(eng_book *book, eng_sink *sink)
+{
+    return leave(book, sink);
 }
 
 /* --- trades --------------------------------------------------------------------------------------
@@ -111,8 +115,9 @@ static void remove_head(eng_book *book, eng_ladder *ladder, eng_level *level)
     eng_order_release(book, locate);
 }
 
-/* One trade with the oldest order of a level. */
-static int32_t trade(eng_book *book, eng_ladder *ladder, eng_level *level, eng_sink *sink)
+/* One trade with the oldest order of a level. The caller counts the two lines. */
+static inline __attribute__((always_inline)) int32_t trade(eng_book *book, eng_ladder *ladder,
+                                                           eng_level *level, eng_sink *sink)
 {
     eng_incoming *in = &book->incoming;
     uint32_t locate = level->head;
@@ -123,10 +128,12 @@ static int32_t trade(eng_book *book, eng_ladder *ladder, eng_level *level, eng_s
     int32_t price_ticks = resting->price_ticks;
     in->quantity -= quantity;
     resting->quantity -= quantity;
-    eng_answer_incoming(book, sink, RB_TEMPLATE_EXECUTED, price_ticks, quantity,
-                        RB_LIQUIDITY_REMOVED);
-    eng_answer_order(book, sink, RB_TEMPLATE_EXECUTED, locate, price_ticks, quantity,
-                     RB_LIQUIDITY_ADDED);
+    rb_message *first = eng_sink_next(sink);
+    rb_message *second = eng_sink_next(sink);
+    eng_line_about(book, first, RB_TEMPLATE_EXECUTED, eng_party_incoming(book), price_ticks,
+                   quantity, RB_LIQUIDITY_REMOVED);
+    eng_line_about(book, second, RB_TEMPLATE_EXECUTED, eng_party_order(book, locate), price_ticks,
+                   quantity, RB_LIQUIDITY_ADDED);
     if (resting->quantity != 0) {
         return RB_OK;
     }
@@ -138,8 +145,7 @@ static int32_t trade(eng_book *book, eng_ladder *ladder, eng_level *level, eng_s
     return RB_OK;
 }
 
-/* The usual case: nothing hidden on the instrument, no self-trade option. */
-static int32_t match_displayed(eng_book *book, eng_ladder *ladder, eng_sink *sink)
+int32_t eng_match_plain(eng_book *book, eng_ladder *ladder, eng_sink *sink)
 {
     const eng_incoming *in = &book->incoming;
     uint32_t other = eng_side_index(eng_side_other(in->side));
@@ -149,12 +155,13 @@ static int32_t match_displayed(eng_book *book, eng_ladder *ladder, eng_sink *sin
         }
         eng_level *level = eng_ladder_level(&book->nodes, ladder, ladder->best[other]);
         RB_CHECK(level != NULL);
+        ladder->changes += 2;
         int32_t status = trade(book, ladder, level, sink);
         if (status != RB_OK) {
             return status;
         }
     }
-    return RB_OK;
+    return leave(book, sink);
 }
 
 /* --- hidden orders and self-trade prevention -----------------------------------------------------
@@ -231,7 +238,7 @@ static eng_ladder *best_ladder(const eng_book *book)
                                                           : eng_ladder_hidden(book, in->instrument);
 }
 
-/* Like match_displayed, with everything. */
+/* Like eng_match_plain, with everything. */
 static int32_t match_all(eng_book *book, eng_sink *sink)
 {
     const eng_incoming *in = &book->incoming;
@@ -243,14 +250,18 @@ static int32_t match_all(eng_book *book, eng_sink *sink)
         }
         eng_level *level = eng_ladder_level(&book->nodes, ladder, ladder->best[other]);
         RB_CHECK(level != NULL);
-        int32_t status = is_kept_from(in, &book->orders[level->head])
-                             ? prevent(book, level->head, sink)
-                             : trade(book, ladder, level, sink);
+        int32_t status = RB_OK;
+        if (is_kept_from(in, &book->orders[level->head])) {
+            status = prevent(book, level->head, sink);
+        } else {
+            book->ladders[in->instrument].changes += 2;
+            status = trade(book, ladder, level, sink);
+        }
         if (status != RB_OK) {
             return status;
         }
     }
-    return RB_OK;
+    return leave(book, sink);
 }
 
 /* --- counting ------------------------------------------------------------------------------------
@@ -324,16 +335,14 @@ int32_t eng_match(eng_book *book, eng_sink *sink)
 {
     const eng_incoming *in = &book->incoming;
     eng_ladder *ladder = &book->ladders[in->instrument];
-    int32_t status = RB_OK;
-    if (__builtin_expect(in->replenished != ENG_LOCATE_NONE, 0)) {
-        status = say_replenished(book, sink);
+    if (in->replenished != ENG_LOCATE_NONE) {
+        int32_t status = say_replenished(book, sink);
+        if (status != RB_OK) {
+            return status;
+        }
     }
-    if (status == RB_OK) {
-        int is_usual = (in->options & ENG_SELF_TRADE) == 0 && ladder->hidden_orders == 0;
-        status = __builtin_expect(is_usual, 1) ? match_displayed(book, ladder, sink)
-                                               : match_all(book, sink);
-    }
-    return status == RB_OK ? eng_match_nothing(book, sink) : status;
+    int is_plain = (in->options & ENG_SELF_TRADE) == 0 && ladder->hidden_orders == 0;
+    return is_plain ? eng_match_plain(book, ladder, sink) : match_all(book, sink);
 }
 
 void eng_incoming_of(eng_book *book, uint32_t locate)
@@ -344,10 +353,8 @@ void eng_incoming_of(eng_book *book, uint32_t locate)
     in->price_ticks = order->price_ticks;
     in->quantity = eng_order_open(book, locate);
     in->locate = locate;
-    in->client_order_id = order->client_order_id;
+    in->owner = order->owner;
     in->topic = order->topic;
-    in->account = order->account;
-    in->firm = order->firm;
     in->side = order->side;
     in->options = order->options;
     in->reason = 0;

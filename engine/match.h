@@ -16,6 +16,9 @@
  * rests it, or writes Canceled for what is left (incoming.reason); its record is queued or
  * released. */
 int32_t eng_match(eng_book *book, eng_sink *sink);
+/* Its short way, where the incoming order has no self-trade option and the instrument (`ladder` is
+ * its displayed one) no hidden orders; task.stage is eng_match. */
+int32_t eng_match_plain(eng_book *book, eng_ladder *ladder, eng_sink *sink);
 /* A stage: the same without trading. */
 int32_t eng_match_nothing(eng_book *book, eng_sink *sink);
 /* Calls the stages of an answer, from task.stage on, until it is complete or the sink is full. */
@@ -40,9 +43,10 @@ _Static_assert(offsetof(rb_replace, time_in_force) == offsetof(rb_new_order, tim
                "shared");
 
 /* Makes a NewOrder or Replace the incoming order, as far as all orders go. */
-static inline void eng_incoming_take(eng_book *book, const rb_new_order *line, uint8_t side,
+static inline void eng_incoming_take(eng_book *book, const rb_message *message, uint8_t side,
                                      uint32_t locate, uint8_t reason)
 {
+    const rb_new_order *line = &message->new_order;
     eng_incoming *in = &book->incoming;
     book->time_ns = line->header.time_ns;
     book->input = line->header.checksum;
@@ -50,10 +54,8 @@ static inline void eng_incoming_take(eng_book *book, const rb_new_order *line, u
     in->price_ticks = line->price_ticks;
     in->quantity = line->quantity;
     in->locate = locate;
-    in->client_order_id = line->client_order_id;
+    in->owner = message->words[6];
     in->topic = line->header.topic;
-    in->account = line->account;
-    in->firm = line->firm;
     in->side = side;
     in->options = 0;
     in->reason = reason;

@@ -36,6 +36,25 @@ static inline void eng_order_release(eng_book *book, uint32_t locate)
     book->free_count++;
 }
 
+/* The open order that a Cancel or Replace names, NULL if it is not the sender's. */
+static inline eng_order *eng_order_named(const eng_book *book, const rb_message *message,
+                                         uint32_t client_order_id)
+{
+    uint32_t locate = message->cancel.locate;
+    if (locate == ENG_LOCATE_NONE || locate > book->order_count) {
+        return NULL;
+    }
+    eng_order *order = &book->orders[locate];
+    if (order->side == 0 || order->topic != message->header.topic) {
+        return NULL;
+    }
+    if (order->client_order_id != client_order_id ||
+        order->instrument != message->cancel.instrument) {
+        return NULL;
+    }
+    return order;
+}
+
 /* --- quantity ---------------------------------------------------------------------------------
  */
 

@@ -1,8 +1,13 @@
 #include "engine/unusual.h"
 
 #include "engine/answer.h"
+#include "engine/cross.h"
+#include "engine/held.h"
+#include "engine/legs.h"
+#include "engine/mass_cancel.h"
 #include "engine/match.h"
 #include "engine/queue.h"
+#include "engine/submit.h"
 #include "engine/terms.h"
 #include "ringbus/check.h"
 
@@ -86,7 +91,7 @@ int32_t eng_new_order_unusual(eng_book *book, const eng_group *group, eng_sink *
     }
     uint32_t locate =
         eng_is_immediate(line->time_in_force) ? ENG_LOCATE_NONE : eng_order_take(book);
-    eng_incoming_take(book, line, line->side, locate, left_reason(&request));
+    eng_incoming_take(book, eng_group_line(group, 0), line->side, locate, left_reason(&request));
     book->ladders[line->instrument].changes++;
     rb_new_order *answer = &eng_answer_first(sink, group)->new_order;
     answer->locate = locate;
@@ -157,15 +162,13 @@ static int keeps_place(const eng_request *before, const eng_request *after)
 }
 
 /* New data for an order that stays where it is. */
-static void change_in_place(eng_book *book, const rb_replace *line, const eng_request *request)
+static void change_in_place(eng_book *book, const rb_message *message, const eng_request *request)
 {
-    uint32_t locate = line->locate;
+    uint32_t locate = message->replace.locate;
     eng_order *order = &book->orders[locate];
     uint8_t of_entry = ENG_SELF_TRADE | RB_ORDER_OPTION_SELF_TRADE_FIRM;
     eng_order_reduce(book, locate, eng_order_open(book, locate) - request->quantity);
-    order->client_order_id = line->client_order_id;
-    order->account = line->account;
-    order->firm = line->firm;
+    order->owner = message->words[6];
     order->options = (order->options & (uint8_t)~of_entry) | (request->options & of_entry);
     if ((order->options & ENG_ORDER_RESERVE) != 0) {
         book->terms[locate].display_quantity = request->display_quantity;
@@ -189,7 +192,7 @@ int32_t eng_replace_unusual(eng_book *book, const eng_group *group, eng_sink *si
     answer->price_ticks = after.price_ticks;
     if (keeps_place(&before, &after)) {
         answer->header.flags |= RB_FLAG_KEPT_PRIORITY;
-        change_in_place(book, line, &after);
+        change_in_place(book, message, &after);
         return RB_OK;
     }
     int32_t status = eng_order_unlink(book, locate);
@@ -197,6 +200,96 @@ int32_t eng_replace_unusual(eng_book *book, const eng_group *group, eng_sink *si
         return status;
     }
     book->orders[locate].side = 0;
-    eng_incoming_take(book, &message->new_order, before.side, locate, left_reason(&after));
+    eng_incoming_take(book, message, before.side, locate, left_reason(&after));
     return enter(book, &after, sink);
+}
+
+/* --- any group -----------------------------------------------------------------------------------
+ */
+
+static uint8_t group_template(const eng_group *group, uint32_t n)
+{
+    return eng_group_line(group, n)->header.template_id;
+}
+
+/* Whether the lines behind the first are such as belong there, in this order: legs (MultiLegOrder),
+ * terms (NewOrder, Replace), a tag. */
+static int is_well_formed(const eng_group *group)
+{
+    uint8_t first = eng_group_line(group, 0)->header.template_id;
+    uint32_t at = 1;
+    if (first == RB_TEMPLATE_MULTI_LEG_ORDER) {
+        while (at < group->count && group_template(group, at) == RB_TEMPLATE_LEG) {
+            at++;
+        }
+    }
+    if (at < group->count && group_template(group, at) == RB_TEMPLATE_ORDER_TERMS &&
+        (first == RB_TEMPLATE_NEW_ORDER || first == RB_TEMPLATE_REPLACE)) {
+        at++;
+    }
+    if (at < group->count && group_template(group, at) == RB_TEMPLATE_ORDER_TAG) {
+        at++;
+    }
+    return at == group->count;
+}
+
+/* Proposals that most days have few of. */
+static int32_t submit_rare(eng_book *book, const eng_group *group, eng_sink *sink)
+{
+    const rb_message *first = eng_group_line(group, 0);
+    uint8_t template_id = first->header.template_id;
+    book->time_ns = first->header.time_ns;
+    book->input = first->header.checksum;
+    if (template_id == RB_TEMPLATE_MASS_CANCEL) {
+        return eng_submit_mass_cancel(book, group, sink);
+    }
+    if (template_id == RB_TEMPLATE_MULTI_LEG_ORDER) {
+        return eng_submit_legs(book, group, sink);
+    }
+    if (first->any.instrument >= book->instrument_count) {
+        return eng_reject(sink, group, RB_REJECT_REASON_UNKNOWN_INSTRUMENT);
+    }
+    return template_id == RB_TEMPLATE_CROSS_RESULT ? eng_submit_cross(book, group, sink)
+                                                   : eng_submit_command(book, group, sink);
+}
+
+static int is_rare(uint8_t template_id)
+{
+    return template_id == RB_TEMPLATE_MASS_CANCEL || template_id == RB_TEMPLATE_CROSS_RESULT ||
+           template_id == RB_TEMPLATE_COMMAND || template_id == RB_TEMPLATE_MULTI_LEG_ORDER;
+}
+
+static int32_t submit_order(eng_book *book, const eng_group *group, eng_sink *sink)
+{
+    const rb_message *first = eng_group_line(group, 0);
+    if (first->any.instrument >= book->instrument_count) {
+        return eng_reject(sink, group, RB_REJECT_REASON_UNKNOWN_INSTRUMENT);
+    }
+    if (first->header.template_id == RB_TEMPLATE_NEW_ORDER) {
+        return eng_new_order_unusual(book, group, sink);
+    }
+    if (first->header.template_id == RB_TEMPLATE_CANCEL) {
+        return eng_cancel(book, group, sink);
+    }
+    if (eng_order_named(book, first, first->replace.original_client_order_id) == NULL) {
+        return eng_reject(sink, group, RB_REJECT_REASON_UNKNOWN_ORDER);
+    }
+    return eng_replace_unusual(book, group, sink);
+}
+
+int32_t eng_submit_unusual(eng_book *book, const eng_group *group, eng_sink *sink)
+{
+    if (group->count == 0 || group->count > ENG_GROUP_LINES_MAX ||
+        group->count > eng_sink_room(sink)) {
+        return RB_USAGE;
+    }
+    uint8_t template_id = group_template(group, 0);
+    int is_order = template_id >= RB_TEMPLATE_NEW_ORDER && template_id <= RB_TEMPLATE_REPLACE;
+    if (!is_order && !is_rare(template_id)) {
+        return RB_USAGE;
+    }
+    if (!is_well_formed(group)) {
+        return eng_reject(sink, group, RB_REJECT_REASON_INVALID_PROPOSAL);
+    }
+    return is_order ? submit_order(book, group, sink) : submit_rare(book, group, sink);
 }
