@@ -1,8 +1,8 @@
 """Long random runs of the book against its oracle, in pieces: `make test-long SEED=1 N=10000000`.
 
-A piece is a profile, a seed and a number of messages; pieces take the profiles in turn and the seeds
-one after the other, so that any part of a run can be done again or elsewhere. A piece that fails says
-by which command it is done again, and the fewest of its messages that show the difference.
+A piece is a profile, a seed and a number of messages; pieces take the profiles in turn and the
+seeds one after the other, so that any part of a run can be done again or elsewhere. A piece that
+fails says by which command it is done again, and the fewest of its messages that show it.
 """
 
 from __future__ import annotations

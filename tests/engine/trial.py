@@ -9,11 +9,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from engine._engine import ffi, lib
 from engine.book import Book
 from ringbus.describe import describe
-from ringbus.messages import MESSAGE, NEW_ORDER
-from ringbus.status import check
+from ringbus.messages import MESSAGE
 from tests.engine.mix import Message, Mix, Profile
 from tests.engine.oracle import BUY, LINE_BYTES, SELL, Oracle, Order
 from tests.engine.oracle.matching import CROSS_ONLY
@@ -23,7 +21,6 @@ KEPT = (
     *("instrument", "side", "price_ticks", "quantity", "locate", "client_order_id"),
     *("topic", "account", "firm", "time_in_force", "options"),
 )
-PRICES_MAX = 5_000
 SINK_LINES_MIN = 2
 
 
@@ -64,38 +61,21 @@ class Trial:
         self.book.verify()
         for instrument in self.oracle.market.instruments:
             number = instrument.number
-            state = self._asked(lib.eng_book_state, number), instrument.state
-            same(f"state of instrument {number}", *state)
-            changes = self._asked(lib.eng_book_changes, number), instrument.changes
-            same(f"changes of instrument {number}", *changes)
-            held = self._held(number), [row(one) for one in instrument.held]
-            same(f"held of instrument {number}", *held)
+            of = f"of instrument {number}"
+            same(f"state {of}", self.book.state(number), instrument.state)
+            same(f"changes {of}", self.book.changes(number), instrument.changes)
+            held = rows(self.book.walk_held(number))
+            same(f"held {of}", held, [row(one) for one in instrument.held])
             for side in (BUY, SELL):
                 where = f"instrument {number}, side {side}"
                 walked = rows(self.book.walk(number, side))
                 same(where, walked, [row(one) for one in instrument.sides[side]])
                 depth = self.oracle.depth(number, side)
-                same(f"depth, {where}", self._depth(number, side), depth)
-                best = depth[0][:2] if depth else (0, 0)
+                levels = self.book.depth(number, side, len(depth) + 1).tolist()
+                same(f"depth, {where}", levels, depth)
+                best = self.oracle.best(number, side)
                 same(f"best, {where}", self.book.best(number, side), best)
         same("open orders", self.book.open_orders, len(self.oracle.open))
-
-    def _asked(self, question: Callable[..., int], instrument: int) -> int:
-        return check(question(self.book.handle, instrument), "book", lib)
-
-    def _held(self, instrument: int) -> list[tuple[int, ...]]:
-        count = self._asked(lib.eng_book_held_orders, instrument)
-        out: NDArray[np.void] = np.zeros(count, NEW_ORDER)
-        pointer = ffi.cast("rb_message *", out.ctypes.data)
-        got = lib.eng_book_walk_held(self.book.handle, instrument, pointer, 0, count)
-        assert check(got, "book", lib) == count
-        return rows(out)
-
-    def _depth(self, instrument: int, side: int) -> list[tuple[int, int, int]]:
-        out = ffi.new("eng_depth[]", PRICES_MAX)
-        got = lib.eng_book_depth(self.book.handle, instrument, side, out, PRICES_MAX)
-        levels = [out[n] for n in range(check(got, "book", lib))]
-        return [(one.price_ticks, one.quantity, one.orders) for one in levels]
 
 
 def tight(messages: Sequence[Message]) -> int:

@@ -66,14 +66,14 @@ class Oracle:
     def best(self, instrument: int, side: int) -> tuple[int, int]:
         """Best displayed price of a side and what is displayed there; (0, 0): nothing is."""
         depth = self.depth(instrument, side)
-        return depth[0][:2] if depth else (0, 0)
+        return (depth[0][0], depth[0][2]) if depth else (0, 0)
 
     def depth(self, instrument: int, side: int) -> list[tuple[int, int, int]]:
-        """Of each displayed price, best first: the price, what is displayed there, by how many."""
+        """Of each displayed price, best first: the price, by how many orders, how much."""
         shown = [one for one in self.market.instruments[instrument].sides[side] if not one.hidden]
         prices = list(dict.fromkeys(order.price for order in shown))
         levels = [[order for order in shown if order.price == price] for price in prices]
         return [
-            (price, sum(order.shown for order in level), len(level))
+            (price, len(level), sum(order.shown for order in level))
             for price, level in zip(prices, levels, strict=True)
         ]
