@@ -37,6 +37,7 @@ STATES = tuple(InstrumentState)
 STATE_WEIGHTS = (6, 3, 1, 1)
 QUANTITY_MAX = 2**32 - 1
 DEAD_MAX = 50
+GROUP_LINES_MAX = 10
 # Parts of a reserve order: each is a line, and 2^32 of them would never end.
 SLICES_MAX = 20
 
@@ -90,8 +91,6 @@ class Profile:
     instruments: int = 2
     orders: int = 60
     nodes: int = 2_000
-    # Of which group of instruments each is.
-    groups: tuple[int, ...] = ()
     # Prices to choose from; none: a few ticks behind a touch that walks.
     prices: tuple[int, ...] = ()
     # Of orders at a walking touch: those that reach over it.
@@ -146,7 +145,6 @@ PROFILES = {
         {"new": 50, "cancel": 15, "replace": 10, "legs": 20, "command": 0.5},
         instruments=9,
         orders=200,
-        groups=(0, 0, 0, 0, 0, 0, 0, 0, 1),
         prices=NARROW,
         spoiled=0.03,
     ),
@@ -202,7 +200,7 @@ class Mix:
         }
         for line in lines:
             line |= header | {"topic": lines[0]["topic"], "flags": Flag.CONTINUED}
-        if dice.random() >= profile.tagged:
+        if dice.random() >= profile.tagged or len(lines) == GROUP_LINES_MAX:
             lines[-1]["flags"] = 0
         raw = [encode(line) for line in lines]
         return raw if lines[-1]["flags"] == 0 else [*raw, tag_behind(raw[0], self.number)]

@@ -72,7 +72,7 @@ def counted() -> dict[str, Counter[int]]:
     raw = b""
     for profile in PROFILES.values():
         sizes = profile.instruments, profile.orders, profile.nodes
-        oracle = Oracle(*sizes, profile.groups)
+        oracle = Oracle(*sizes)
         mix = Mix(SEED, profile, oracle)
         raw += b"".join(oracle.submit(mix.message()) for _ in range(4_000))
     lines = as_lines(raw)

@@ -34,7 +34,7 @@ class Trial:
     def __init__(self, profile: Profile) -> None:
         sizes = profile.instruments, profile.orders, profile.nodes
         self.book = Book(*sizes)
-        self.oracle = Oracle(*sizes, profile.groups)
+        self.oracle = Oracle(*sizes)
 
     def __enter__(self) -> Self:
         return self
