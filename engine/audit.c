@@ -1,5 +1,6 @@
 /* The proof that a book's structures hold, and what counts its orders. */
 #include "engine/book_state.h"
+#include "engine/held.h"
 #include "engine/match.h"
 #include "engine/queue.h"
 #include "ringbus/check.h"
@@ -129,18 +130,18 @@ static int32_t verify_instrument(const eng_book *book, uint32_t instrument, uint
     if (status == RB_OK) {
         status = verify_ladder(book, instrument, RB_ORDER_OPTION_HIDDEN, nodes, orders);
     }
+    if (status == RB_OK) {
+        status = eng_held_verify(book, instrument, orders);
+    }
     if (status != RB_OK) {
         return status;
     }
     RB_CHECK(eng_best_of_all(book, instrument, RB_SIDE_BUY) <
              eng_best_of_all(book, instrument, RB_SIDE_SELL));
     RB_CHECK(displayed->hidden_orders == (uint64_t)hidden->orders[0] + hidden->orders[1]);
-    RB_CHECK(displayed->state >= RB_INSTRUMENT_STATE_CONTINUOUS);
-    RB_CHECK(displayed->state <= RB_INSTRUMENT_STATE_CLOSED);
     RB_CHECK(hidden->state == 0);
     RB_CHECK(hidden->changes == 0);
     RB_CHECK(hidden->hidden_orders == 0);
-    *orders += book->asides[instrument].held_count;
     return RB_OK;
 }
 

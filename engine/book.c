@@ -40,8 +40,9 @@ eng_book *eng_book_create(uint32_t instruments, uint32_t orders, uint32_t nodes)
     uint64_t terms_bytes = round_up((orders + UINT64_C(1)) * sizeof(eng_terms), RB_MESSAGE_BYTES);
     uint64_t orders_bytes = round_up((orders + UINT64_C(1)) * sizeof(eng_order), RB_MESSAGE_BYTES);
     uint64_t nodes_bytes = round_up((nodes + UINT64_C(1)) * sizeof(eng_node), RB_MESSAGE_BYTES);
-    uint64_t bytes = round_up(
-        ladders_bytes + orders_bytes + nodes_bytes + asides_bytes + terms_bytes, ARENA_ALIGN);
+    uint64_t bytes = round_up(ladders_bytes + orders_bytes + nodes_bytes + asides_bytes +
+                                  terms_bytes + eng_sweep_bytes(instruments, orders),
+                              ARENA_ALIGN);
     eng_book *book = calloc(1, sizeof *book);
     uint8_t *arena = make_arena(bytes);
     if (book == NULL || arena == NULL) {
@@ -60,7 +61,9 @@ eng_book *eng_book_create(uint32_t instruments, uint32_t orders, uint32_t nodes)
     eng_nodes_init(&book->nodes, (eng_node *)(void *)arena, nodes);
     arena += nodes_bytes;
     book->asides = (eng_aside *)(void *)arena;
-    book->terms = (eng_terms *)(void *)(arena + asides_bytes);
+    arena += asides_bytes;
+    book->terms = (eng_terms *)(void *)arena;
+    book->sweep = eng_sweep_init(arena + terms_bytes, instruments, orders);
     book->instrument_count = instruments;
     book->order_count = orders;
     for (uint32_t i = 0; i < instruments; i++) {

@@ -118,6 +118,13 @@ typedef struct eng_incoming {
     uint32_t replenished;      /* locate whose Replenished line is still to be written */
 } eng_incoming;
 
+/* Of a cross that is being executed: chains of orders, linked by `prev` (engine/cross.h). */
+typedef struct eng_cross {
+    uint32_t heads[2]; /* those who take part, buys and sells */
+    uint32_t done_head;
+    uint32_t done_tail;
+} eng_cross;
+
 /* See "Stages" above. */
 typedef int32_t (*eng_stage)(eng_book *book, eng_sink *sink);
 #define ENG_NEXT 1
@@ -136,6 +143,7 @@ typedef struct eng_task {
     uint8_t matching;    /* eng_match is not through with `incoming` */
     uint8_t state;       /* of the instrument afterwards */
     uint8_t reserved[2];
+    eng_cross cross;
     rb_message lines[ENG_GROUP_LINES_MAX]; /* the proposal's group */
 } eng_task;
 
@@ -157,8 +165,9 @@ struct eng_book {
     uint32_t input;   /* low bits of the input number, the checksum field of generated lines */
     uint64_t time_ns; /* of generated lines */
     eng_incoming incoming;
-    eng_terms *terms;  /* by locate */
-    eng_aside *asides; /* by instrument */
+    eng_terms *terms;        /* by locate */
+    eng_aside *asides;       /* by instrument */
+    struct eng_sweep *sweep; /* of mass cancels */
     eng_task task;
     uint64_t arena_bytes;
     void *arena;

@@ -99,8 +99,13 @@ uint32_t eng_ladder_find(const eng_nodes *nodes, eng_ladder *ladder, int32_t tic
 
 const eng_level *eng_ladder_look(const eng_nodes *nodes, const eng_ladder *ladder, int32_t tick)
 {
-    eng_ladder copy = *ladder;
-    return eng_ladder_level(nodes, &copy, tick);
+    uint32_t digit = (uint32_t)tick & ENG_DIGIT_MASK;
+    uint32_t leaf = eng_ladder_cached(ladder, tick);
+    if (leaf == ENG_NODE_NONE) {
+        leaf = descend(nodes, ladder, tick).nodes[DEPTH_LEAF];
+    }
+    const eng_node *node = &nodes->pool[leaf];
+    return (node->bitmap >> digit & 1) != 0 ? &node->levels[digit] : NULL;
 }
 
 uint32_t eng_ladder_missing(const eng_nodes *nodes, const eng_ladder *ladder, int32_t tick)

@@ -14,8 +14,7 @@ const rb_order_terms *eng_group_terms(const eng_group *group)
     return second->header.template_id == RB_TEMPLATE_ORDER_TERMS ? &second->order_terms : NULL;
 }
 
-/* Whether the self-trade options name one way, or none at all. */
-static int is_self_trade_clear(uint8_t options)
+int eng_is_self_trade_clear(uint8_t options)
 {
     int others =
         (options & (RB_ORDER_OPTION_SELF_TRADE_NEWEST | RB_ORDER_OPTION_SELF_TRADE_OLDEST)) != 0;
@@ -46,7 +45,7 @@ static int are_options_clear(const eng_request *request)
     if ((options & RB_ORDER_OPTION_HIDDEN) != 0 && (!rests || request->display_quantity != 0)) {
         return 0;
     }
-    return is_self_trade_clear(options);
+    return eng_is_self_trade_clear(options);
 }
 
 static int is_auction_clear(const eng_request *request)

@@ -56,6 +56,8 @@ static inline int eng_is_for_cross(uint8_t time_in_force)
     return eng_force_in(ENG_FORCES_HELD, time_in_force);
 }
 
+/* Whether the self-trade options name one way, or none at all. */
+int eng_is_self_trade_clear(uint8_t options);
 /* The line of terms of a well-formed group, NULL if it has none. */
 const rb_order_terms *eng_group_terms(const eng_group *group);
 /* All checks of a NewOrder behind the instrument's; ENG_ACCEPTED or a RejectReason. A price that
