@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 #include "engine/book_state.h"
+#include "engine/mass_cancel.h"
 #include "engine/match.h"
 #include "engine/queue.h"
 

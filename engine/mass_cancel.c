@@ -15,47 +15,40 @@
 /* --- what is in scope --------------------------------------------------------------------------
  */
 
-/* The part of an order that a scope can name: one word, compared under a mask. */
-typedef struct tail {
-    uint16_t topic;
-    uint16_t account;
-    uint16_t firm;
-    uint8_t side;
-    uint8_t options;
-} tail;
+_Static_assert(offsetof(eng_order, topic) - offsetof(eng_order, instrument) == 4, "one word");
+_Static_assert(offsetof(eng_order, side) - offsetof(eng_order, instrument) == 6, "one word");
+_Static_assert(offsetof(eng_order, instrument) + 8 == sizeof(eng_order), "the last word");
 
-_Static_assert(sizeof(tail) == sizeof(uint64_t), "one word");
-_Static_assert(offsetof(eng_order, topic) + sizeof(tail) == sizeof(eng_order), "the last word");
-_Static_assert(offsetof(eng_order, side) - offsetof(eng_order, topic) == offsetof(tail, side),
-               "laid out alike");
-
-static uint64_t word_of(const void *bytes)
+/* The words of an order that a scope can name are compared whole, under a mask. */
+static uint64_t differing(const eng_sweep *sweep, const eng_order *order)
 {
-    uint64_t word;
-    memcpy(&word, bytes, sizeof word);
-    return word;
+    uint64_t has;
+    uint64_t wanted;
+    uint64_t mask;
+    memcpy(&has, &order->instrument, sizeof has);
+    memcpy(&wanted, &sweep->wanted.instrument, sizeof wanted);
+    memcpy(&mask, &sweep->mask.instrument, sizeof mask);
+    return ((has ^ wanted) & mask) | ((order->owner ^ sweep->wanted.owner) & sweep->mask.owner);
 }
 
 static int is_in_scope(const eng_sweep *sweep, const eng_order *order)
 {
-    return (word_of(&order->topic) & sweep->mask) == sweep->wanted;
+    return differing(sweep, order) == 0;
 }
 
 static void take_scope(eng_sweep *sweep, const rb_mass_cancel *request)
 {
     uint8_t scope = request->scope;
-    tail mask = {.topic = (scope & RB_MASS_CANCEL_SCOPE_SESSION) != 0 ? UINT16_MAX : 0,
-                 .account = (scope & RB_MASS_CANCEL_SCOPE_ACCOUNT) != 0 ? UINT16_MAX : 0,
-                 .firm = (scope & RB_MASS_CANCEL_SCOPE_FIRM) != 0 ? UINT16_MAX : 0,
-                 .side = (scope & RB_MASS_CANCEL_SCOPE_SIDE) != 0 ? UINT8_MAX : 0,
-                 .options = 0};
-    tail wanted = {.topic = request->session,
-                   .account = request->account,
-                   .firm = request->firm,
-                   .side = request->side,
-                   .options = 0};
-    sweep->mask = word_of(&mask);
-    sweep->wanted = word_of(&wanted) & sweep->mask;
+    eng_order *mask = &sweep->mask;
+    *mask = (eng_order){.side = 0};
+    mask->topic = (scope & RB_MASS_CANCEL_SCOPE_SESSION) != 0 ? UINT16_MAX : 0;
+    mask->account = (scope & RB_MASS_CANCEL_SCOPE_ACCOUNT) != 0 ? UINT16_MAX : 0;
+    mask->firm = (scope & RB_MASS_CANCEL_SCOPE_FIRM) != 0 ? UINT16_MAX : 0;
+    mask->side = (scope & RB_MASS_CANCEL_SCOPE_SIDE) != 0 ? UINT8_MAX : 0;
+    sweep->wanted = (eng_order){.topic = request->session,
+                                .account = request->account,
+                                .firm = request->firm,
+                                .side = request->side};
 }
 
 /* Why the request is refused, or 0. */
@@ -152,15 +145,12 @@ static uint32_t next_marked(const eng_book *book, uint32_t instrument)
 static uint32_t next_queue(const eng_book *book, eng_sweep *sweep)
 {
     while (sweep->instrument < book->instrument_count) {
-        uint32_t head = ENG_LOCATE_NONE;
-        if (sweep->place != ENG_PLACES) {
-            head = eng_place_queue(book, sweep->instrument, sweep->place, &sweep->price_ticks);
-        }
+        uint32_t head = eng_place_queue(book, sweep->instrument, sweep->place, &sweep->price_ticks);
         if (head != ENG_LOCATE_NONE) {
             return head;
         }
         sweep->price_ticks = 0;
-        if (++sweep->place >= ENG_PLACES) {
+        if (++sweep->place == ENG_PLACES) {
             sweep->place = 0;
             sweep->instrument = next_marked(book, sweep->instrument + 1);
         }

@@ -41,8 +41,8 @@ typedef struct eng_sweep {
     uint32_t instrument; /* where the next lane begins */
     uint32_t place;
     int32_t price_ticks; /* 0: nowhere yet */
-    uint64_t wanted;     /* of the last 8 bytes of an order, those that the mask names */
-    uint64_t mask;
+    eng_order wanted;    /* what an order in scope has */
+    eng_order mask;      /* where that matters: all bits of the fields */
     uint32_t lane_count;
     uint32_t lane; /* being canceled */
     eng_sweep_lane lanes[ENG_SWEEP_LANES];
