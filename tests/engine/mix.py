@@ -122,7 +122,7 @@ PROFILES = {
         instruments=8,
         orders=4_000,
         nodes=20_000,
-        aggressive=0.01,
+        aggressive=0.012,
         quantities=tuple(range(100, 1_100, 100)),
         topics=40,
         accounts=40,
@@ -245,10 +245,16 @@ class Mix:
             return dice.choice(self.profile.prices)
         if self._chance(0.01):
             self.touch[instrument] += dice.choice((-2, -1, 1, 2))
-        away = int(dice.expovariate(0.25)) + 1
+        up = 1 if side == SELL else -1
+        others = self.oracle.market.instruments[instrument].others(side)
+        if not others:
+            return self.touch[instrument] + up * (1 + int(dice.expovariate(0.25)))
+        best = others[0].price
         if self._chance(self.profile.aggressive):
-            away = -2
-        return self.touch[instrument] + (-away if side == BUY else away)
+            return best - up
+        # Behind the touch, and short of the other side.
+        price = self.touch[instrument] + up * int(dice.expovariate(0.25))
+        return max(price, best + 1) if side == SELL else min(price, best - 1)
 
     def _quantity(self) -> int:
         return self.dice.choice(self.profile.quantities)
