@@ -118,11 +118,11 @@ ENDS = (1, 2, 62, 63, 64, 65, 4_095, 4_096, 2**18, 2**24, PRICE_TICKS_MAX - 1, P
 PROFILES = {
     # R09: half new orders, a third and more cancels, one or two of a hundred trade.
     "realistic": Profile(
-        {"new": 51, "cancel": 38, "replace": 11, "command": 0.01, "cross": 0.01},
+        {"new": 51, "cancel": 38, "replace": 11},
         instruments=8,
         orders=4_000,
         nodes=20_000,
-        aggressive=0.012,
+        aggressive=0.008,
         quantities=tuple(range(100, 1_100, 100)),
         topics=40,
         accounts=40,
@@ -198,12 +198,13 @@ class Mix:
             "publisher": 9,
             "checksum": self.number & 0xFFFFFFFF,
         }
-        for line in lines:
-            line |= header | {"topic": lines[0]["topic"], "flags": Flag.CONTINUED}
-        if dice.random() >= profile.tagged or len(lines) == GROUP_LINES_MAX:
-            lines[-1]["flags"] = 0
-        raw = [encode(line) for line in lines]
-        return raw if lines[-1]["flags"] == 0 else [*raw, tag_behind(raw[0], self.number)]
+        raw = [encode(line | header | {"topic": lines[0]["topic"]}) for line in lines]
+        if dice.random() < profile.tagged:
+            raw.append(tag_behind(raw[0], self.number))
+        if dice.random() < profile.spoiled / 10:
+            stray = dice.choice((Template.ORDER_TERMS, Template.LEG, Template.ORDER_TAG))
+            raw.insert(dice.randrange(1, len(raw) + 1), tag_behind(raw[0], 0, stray))
+        return joined(raw[:GROUP_LINES_MAX])
 
     def _reopening(self) -> list[Fields]:
         """Halted instruments answer little of interest, so they are opened again soon."""
@@ -418,9 +419,15 @@ class Mix:
         return [first, *legs]
 
 
-def tag_behind(first: bytes, number: int) -> bytes:
+def joined(lines: Message) -> Message:
+    """Each line but the last says that the next belongs to it."""
+    flags = [Flag.CONTINUED] * (len(lines) - 1) + [0]
+    return [one[:25] + bytes([flag]) + one[26:] for one, flag in zip(lines, flags, strict=True)]
+
+
+def tag_behind(first: bytes, number: int, template: int = Template.ORDER_TAG) -> bytes:
     """An OrderTag line with the header of its message."""
-    header = first[:24] + bytes([Template.ORDER_TAG, 0]) + first[26:32]
+    header = first[:24] + bytes([template]) + first[25:32]
     return header + (b"tag %d" % number).ljust(32, b"\0")
 
 

@@ -74,7 +74,7 @@ def counted() -> dict[str, Counter[int]]:
         sizes = profile.instruments, profile.orders, profile.nodes
         oracle = Oracle(*sizes)
         mix = Mix(SEED, profile, oracle)
-        raw += b"".join(oracle.submit(mix.message()) for _ in range(4_000))
+        raw += b"".join(oracle.submit(mix.message()) for _ in range(3_000))
     lines = as_lines(raw)
     template = lines["template_id"]
     return {
@@ -106,9 +106,9 @@ def test_the_runs_hold_everything() -> None:
 
 def test_the_realistic_mix_is_that_of_a_market() -> None:
     """R09: about half new orders, 30-40 % cancels, 1-2 % executions; of what was accepted."""
-    _, lines = said("realistic", 9, 20_000)
+    messages = 10_000
+    _, lines = said("realistic", 9, messages)
     came = Counter(lines["template_id"].tolist())
-    messages = 20_000
     assert 0.47 < came[Template.NEW_ORDER] / messages < 0.53
     assert 0.30 < came[Template.CANCEL] / messages < 0.40
     # Two lines a trade.
