@@ -11,6 +11,7 @@
 #include "engine/book.h"
 #include "engine/book_state.h"
 #include "engine/ladder.h"
+#include "engine/queue.h"
 
 static int failures = 0;
 
@@ -389,6 +390,111 @@ static rb_message random_message(uint32_t id)
     return message;
 }
 
+/* A NewOrder or Replace with any options, time in force and, often, a line of terms; a part of it
+ * goes together. Returns how many lines it has. */
+static uint32_t random_group(uint32_t id, rb_message lines[2])
+{
+    static const uint8_t options[] = {0, 0, 1, 1, 2, 4, 8, 16, 32, 48, 64, 0x90, 0xe0, 0x41, 0xff};
+    static const uint8_t forces[] = {0, 0, 0, 1, 6, 2, 7, 3, 3, 4, 5};
+    lines[0] = random_message(id);
+    uint8_t template_id = lines[0].header.template_id;
+    if (template_id == RB_TEMPLATE_CANCEL) {
+        return 1;
+    }
+    uint8_t chosen = options[random_below(sizeof options)];
+    lines[0].new_order.instrument = random_below(2);
+    lines[0].new_order.price_ticks = 62 + (int32_t)random_below(4);
+    lines[0].new_order.account = (uint16_t)random_below(2);
+    lines[0].new_order.firm = (uint16_t)random_below(2);
+    lines[0].new_order.quantity = random_below(30);
+    lines[0].new_order.time_in_force = forces[random_below(sizeof forces)];
+    if (template_id == RB_TEMPLATE_NEW_ORDER) {
+        lines[0].new_order.options = chosen;
+    }
+    if (random_below(2) == 0) {
+        return 1;
+    }
+    memset(&lines[1], 0, sizeof lines[1]);
+    lines[0].header.flags = RB_FLAG_CONTINUED;
+    lines[1].header.template_id = RB_TEMPLATE_ORDER_TERMS;
+    lines[1].order_terms.options = chosen;
+    lines[1].order_terms.display_quantity = random_below(3) == 0 ? 0 : 1 + random_below(4);
+    lines[1].order_terms.minimum_quantity = random_below(3) == 0 ? 1 + random_below(9) : 0;
+    lines[1].order_terms.auction = random_below(8) == 0;
+    return 2;
+}
+
+/* Takes every order out; all room is there again. */
+static void cancel_everything(eng_book *book)
+{
+    for (uint32_t locate = 1; locate <= book->order_count; locate++) {
+        if (book->orders[locate].side != 0) {
+            const eng_order *order = &book->orders[locate];
+            rb_message message =
+                cancel(locate, order->client_order_id, eng_order_open(book, locate));
+            message.any.instrument = order->instrument;
+            EXPECT(apply(book, message) == 1);
+            EXPECT(eng_book_verify(book) == RB_OK);
+        }
+    }
+    EXPECT(eng_book_open_orders(book) == 0);
+    EXPECT(book->free_count == book->order_count);
+    EXPECT(book->nodes.free_count == book->nodes.count);
+}
+
+/* Every kind, stopped at every line at which a sink can be full: the book holds there, and says the
+ * same in the end as one that had all the room. */
+static void test_every_kind_at_every_stop(void)
+{
+    eng_book *wide = book_of(2, 7, 23);
+    eng_book *tight = book_of(2, 7, 23);
+    uint32_t seen[256] = {0};
+    uint32_t stops = 0;
+    for (uint32_t turn = 0; turn < 100000; turn++) {
+        static rb_message said[256];
+        static rb_message again[256];
+        rb_message lines[2];
+        uint32_t count = random_group(turn, lines);
+        int64_t said_count = 0;
+        int64_t again_count = 0;
+        int64_t used = 0;
+        memset(said, 0, sizeof said);
+        memset(again, 0, sizeof again);
+        EXPECT(eng_book_apply_batch(wide, lines, count, said, 256, &used, &said_count) == RB_OK);
+        int32_t status = eng_book_apply_batch(tight, lines, count, again, 2, &used, &again_count);
+        for (uint32_t n = 0; n < 200 && status == RB_FULL; n++) {
+            EXPECT(eng_book_verify(tight) == RB_OK);
+            int64_t more = 0;
+            int64_t limit = 2 + random_below(2);
+            status = eng_book_apply_batch(tight, NULL, 0, &again[again_count], limit, &used, &more);
+            EXPECT(more > 0);
+            again_count += more;
+            stops++;
+        }
+        EXPECT(status == RB_OK);
+        EXPECT(again_count == said_count);
+        EXPECT(memcmp(said, again, sizeof said) == 0);
+        EXPECT(eng_book_verify(tight) == RB_OK);
+        for (int64_t n = 0; n < said_count; n++) {
+            seen[said[n].header.template_id]++;
+        }
+        if (turn % 64 == 0) {
+            EXPECT(eng_book_verify(wide) == RB_OK);
+            EXPECT(eng_book_hash(wide) == eng_book_hash(tight));
+            cancel_everything(wide);
+            cancel_everything(tight);
+        }
+    }
+    EXPECT(stops > 1000);
+    EXPECT(seen[RB_TEMPLATE_EXECUTED] > 1000);
+    EXPECT(seen[RB_TEMPLATE_REPLENISHED] > 1000);
+    EXPECT(seen[RB_TEMPLATE_CANCELED] > 1000);
+    cancel_everything(wide);
+    cancel_everything(tight);
+    eng_book_destroy(wide);
+    eng_book_destroy(tight);
+}
+
 /* Every message, room or no room, leaves a book that holds; all capacity is there again at the end.
  */
 static void test_random_with_little_room(void)
@@ -414,16 +520,7 @@ static void test_random_with_little_room(void)
     EXPECT((reasons >> RB_REJECT_REASON_ORDER_CAPACITY & 1) == 1);
     EXPECT((reasons >> RB_REJECT_REASON_PRICE_CAPACITY & 1) == 1);
     EXPECT((reasons >> RB_REJECT_REASON_UNKNOWN_ORDER & 1) == 1);
-    for (uint32_t locate = 1; locate <= 7; locate++) {
-        const eng_order *order = &book->orders[locate];
-        if (order->side != 0) {
-            rb_message message = cancel(locate, order->client_order_id, order->quantity);
-            message.any.instrument = order->instrument;
-            EXPECT(apply(book, message) == 1);
-        }
-    }
-    EXPECT(eng_book_open_orders(book) == 0);
-    EXPECT(book->nodes.free_count == 13);
+    cancel_everything(book);
     EXPECT(eng_book_verify(book) == RB_OK);
     eng_book_destroy(book);
 }
@@ -508,6 +605,66 @@ static void test_verify_sees_damage(void)
     EXPECT_SEEN(book->nodes.pool[5].levels[100 % 64].head = 2);
 }
 
+/* A book with two hidden bids, a bid in reserve and a held one, locates 1 to 4. */
+static eng_book *unusual_book(void)
+{
+    eng_book *book = book_of(1, 6, 20);
+    for (uint32_t id = 1; id <= 2; id++) {
+        rb_message hidden = new_order(id, RB_SIDE_BUY, 5, 100);
+        hidden.new_order.options = RB_ORDER_OPTION_HIDDEN;
+        EXPECT(apply(book, hidden) == 1);
+    }
+    rb_message lines[2] = {new_order(3, RB_SIDE_BUY, 9, 100), new_order(3, RB_SIDE_BUY, 0, 0)};
+    lines[0].header.flags = RB_FLAG_CONTINUED;
+    lines[1].header.template_id = RB_TEMPLATE_ORDER_TERMS;
+    memset(&lines[1].words[4], 0, 32);
+    lines[1].order_terms.display_quantity = 4;
+    rb_message out[4];
+    int64_t used = 0;
+    int64_t count = 0;
+    EXPECT(eng_book_apply_batch(book, lines, 2, out, 4, &used, &count) == RB_OK);
+    rb_message held = new_order(4, RB_SIDE_BUY, 5, 100);
+    held.new_order.time_in_force = RB_TIME_IN_FORCE_AT_CLOSE;
+    EXPECT(apply(book, held) == 1);
+    EXPECT(eng_book_held_orders(book, 0) == 1);
+    EXPECT(eng_book_verify(book) == RB_OK);
+    return book;
+}
+
+#define EXPECT_SEEN_UNUSUAL(damage)                                                                \
+    do {                                                                                           \
+        eng_book *book = unusual_book();                                                           \
+        eng_ladder *hidden = &book->asides[0].hidden;                                              \
+        (void)hidden;                                                                              \
+        damage;                                                                                    \
+        EXPECT(eng_book_verify(book) == RB_CORRUPT);                                               \
+        eng_book_destroy(book);                                                                    \
+    } while (0)
+
+static void test_verify_sees_unusual_damage(void)
+{
+    EXPECT_SEEN_UNUSUAL(book->orders[1].options = 0);
+    EXPECT_SEEN_UNUSUAL(book->orders[1].options |= RB_ORDER_OPTION_MARKET);
+    EXPECT_SEEN_UNUSUAL(book->orders[1].options |= ENG_ORDER_HELD);
+    EXPECT_SEEN_UNUSUAL(book->orders[1].options |= ENG_ORDER_RESERVE);
+    EXPECT_SEEN_UNUSUAL(book->orders[3].options |= RB_ORDER_OPTION_HIDDEN);
+    EXPECT_SEEN_UNUSUAL(book->orders[2].prev = 0);
+    EXPECT_SEEN_UNUSUAL(book->orders[1].side = 0);
+    EXPECT_SEEN_UNUSUAL(book->terms[3].display_quantity = 3);
+    EXPECT_SEEN_UNUSUAL(book->terms[3].reserve = UINT32_MAX);
+    EXPECT_SEEN_UNUSUAL(book->ladders[0].hidden_orders = 0);
+    EXPECT_SEEN_UNUSUAL(book->ladders[0].hidden_orders++);
+    EXPECT_SEEN_UNUSUAL(book->ladders[0].state = 0);
+    EXPECT_SEEN_UNUSUAL(book->ladders[0].state = 5);
+    EXPECT_SEEN_UNUSUAL(hidden->best[0] = 101);
+    EXPECT_SEEN_UNUSUAL(hidden->best[1] = 100);
+    EXPECT_SEEN_UNUSUAL(hidden->orders[0]--);
+    EXPECT_SEEN_UNUSUAL(hidden->state = RB_INSTRUMENT_STATE_CONTINUOUS);
+    EXPECT_SEEN_UNUSUAL(hidden->changes = 1);
+    EXPECT_SEEN_UNUSUAL(hidden->hidden_orders = 1);
+    EXPECT_SEEN_UNUSUAL(book->asides[0].held_count = 0);
+}
+
 static void test_failure_is_latched(void)
 {
     eng_book *book = small_book();
@@ -532,9 +689,11 @@ int main(void)
     test_walk();
     test_ladder();
     test_ladder_out_of_nodes();
+    test_every_kind_at_every_stop();
     test_random_with_little_room();
     test_prefetch_of_anything();
     test_verify_sees_damage();
+    test_verify_sees_unusual_damage();
     test_failure_is_latched();
     return failures != 0;
 }
