@@ -52,6 +52,10 @@ static inline const rb_message *eng_group_line(const eng_group *group, uint32_t 
     return &group->base[(group->position + n) & group->mask];
 }
 
+/* Whether the lines behind the first are such as belong there, in this order: legs (MultiLegOrder),
+ * terms (NewOrder, Replace), a tag. */
+int eng_group_is_well_formed(const eng_group *group);
+
 /* Where answers go: slot n is base[(position + n) & mask], `limit` of them may be written now. */
 typedef struct eng_sink {
     rb_message *base;

@@ -5,6 +5,7 @@ The same agents as in production, over private memory, stepped by whoever holds 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,11 +24,16 @@ from ringbus.multicast import create_multicast, multicast_bytes, readers_bytes
 from ringbus.status import CapacityError, UsageError, check
 
 IDLE_ROUNDS_MAX = 1_000_000
+# As engine/sequencer.h has it.
+SHARD_LANE_MIN = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """Bounds of an engine: instruments, shards, topics, contributors; slots are powers of two."""
+    """Bounds of an engine: instruments, shards, topics, contributors; slots are powers of two.
+
+    `lane_slots` is of every lane; those to and from a shard have SHARD_LANE_MIN at least.
+    """
 
     instruments: int
     shards: int = 1
@@ -43,12 +49,18 @@ class FusedEngine:
     """Sequencer, shards and publisher on one core object.
 
     Args: size: bounds; clock: counted (repeatable), manual or real; shard_of: shard by
-    instrument, by default the instrument's number modulo the shards.
+    instrument, by default the instrument's number modulo the shards; group_of: group by instrument,
+    0 for none.
     Thread: one.
     """
 
     def __init__(
-        self, size: Size, clock: str = "counted", shard_of: bytes | None = None, name: str = "fused"
+        self,
+        size: Size,
+        clock: str = "counted",
+        shard_of: bytes | None = None,
+        name: str = "fused",
+        group_of: Sequence[int] = (),
     ) -> None:
         self.size = size
         if shard_of is None:
@@ -66,9 +78,10 @@ class FusedEngine:
         self.ring = Block(multicast_bytes(size.stream_slots))
         self.readers = Block(readers_bytes())
         create_multicast(self.ring, self.readers, size.stream_slots, "stream")
-        self.lane_memory = self._lanes("contributor", size.contributors)
-        inward = self._lanes("in", size.shards)
-        outward = self._lanes("out", size.shards)
+        self.lane_memory = make_lanes("contributor", size.contributors, size.lane_slots)
+        shard_slots = max(size.lane_slots, SHARD_LANE_MIN)
+        inward = make_lanes("in", size.shards, shard_slots)
+        outward = make_lanes("out", size.shards, shard_slots)
         self.lanes = [Lane(memory) for memory in self.lane_memory]
         self.books = [
             Book(size.instruments, size.orders, size.price_nodes) for _ in range(size.shards)
@@ -80,6 +93,7 @@ class FusedEngine:
             [(memory, 0) for memory in inward],
             shard_of,
             size.topics,
+            group_of,
         )
         self.shards = [
             Shard(self.core, n, inward[n], outward[n], self.books[n], size.topics)
@@ -90,14 +104,6 @@ class FusedEngine:
         for n, shard in enumerate(self.shards):
             self.core.add(f"shard.{n}", shard)
         self.core.add("publisher", self.publisher)
-
-    def _lanes(self, name: str, count: int) -> list[Block]:
-        out = []
-        for n in range(count):
-            block = Block(lane_bytes(self.size.lane_slots))
-            create_lane(block, self.size.lane_slots, f"{name}.{n}")
-            out.append(block)
-        return out
 
     def offer(self, messages: NDArray[np.void], contributor: int = 0) -> int:
         """Put proposals on a contributor's lane, all or none; returns how many."""
@@ -131,3 +137,13 @@ class FusedEngine:
     def close(self) -> None:
         """Give the bell back."""
         self.core.close()
+
+
+def make_lanes(name: str, count: int, slots: int) -> list[Block]:
+    """Memory of `count` empty lanes."""
+    out = []
+    for n in range(count):
+        block = Block(lane_bytes(slots))
+        create_lane(block, slots, f"{name}.{n}")
+        out.append(block)
+    return out

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from engine._engine import lib
 from engine.book import Book
-from engine.fused import Size
+from engine.fused import Size, make_lanes
 from engine.publisher import Publisher
 from engine.shard import Shard
 from ringbus._ringbus import ffi as ringbus_ffi
@@ -17,7 +17,7 @@ from ringbus._ringbus import lib as ringbus
 from ringbus.core import Core, create_page, page_bytes
 from ringbus.describe import describe
 from ringbus.idle import bells_bytes, create_bells
-from ringbus.lane import Lane, create_lane, lane_bytes
+from ringbus.lane import Lane
 from ringbus.memory import Block
 from ringbus.messages import (
     CANCEL,
@@ -43,7 +43,21 @@ TOPICS = 1 << 16
 # No such time in force: what an order has that was refused for it.
 TIME_IN_FORCE_NONE = 255
 
+# Lines of a proposal, and what its lines behind the first are.
+GROUP_LINES_MAX = 10
+BEHIND = (Template.ORDER_TAG, Template.ORDER_TERMS, Template.LEG)
+# In place of a shard's number.
+ALL_SHARDS = 255
+
 _INSTRUMENT = 8  # u4 of the line
+# What a Rejected line still shows to be so.
+_ORDER_REASONS = (
+    RejectReason.INVALID_SIDE,
+    RejectReason.INVALID_QUANTITY,
+    RejectReason.INVALID_PRICE,
+    RejectReason.INVALID_TIME_IN_FORCE,
+)
+_CANCEL_REASONS = (RejectReason.UNKNOWN_ORDER, RejectReason.INVALID_QUANTITY)
 _CAPACITY = (RejectReason.ORDER_CAPACITY, RejectReason.PRICE_CAPACITY)
 
 
@@ -80,13 +94,14 @@ class PassiveEngine:
     in which order and at what time, is what was recorded. Dropped proposals left no line and
     changed nothing.
 
-    A proposal that was refused is on the stream only as its Rejected line, which keeps most of it.
-    A NewOrder or Cancel that a book refused is rebuilt from that line and decided anew. The others
+    A proposal that was refused is on the stream only as its Rejected line, which keeps what stands
+    before the options. A NewOrder or Cancel that a book refused for something that is still there
+    (side, quantity, price, time in force, an unknown order) is rebuilt and decided anew. The others
     are taken as recorded, which means that they are said again without a decision: what the
-    sequencer refused; a refused Replace, whose original_client_order_id is not in the line; and
-    what was refused for lack of room, since the size of a book is not on the stream. A build that
-    would accept one of these is not found out by them. Likewise fields that a contributed line only
-    carries are input: a change of one shows where the engine uses it, or not at all.
+    sequencer refused; of other templates; for their options or the instrument's state; and for lack
+    of room, since the size of a book is not on the stream. A build that would accept one of these
+    is not found out by them. Likewise fields that a contributed line only carries are input: a
+    change of one shows where the engine uses it, or not at all.
 
     Args: size: instruments, shards, and orders and price_nodes of each book, as on the day or more;
     the rest of it is not used. shard_of: shard by instrument.
@@ -105,7 +120,8 @@ class PassiveEngine:
         self._core = Core(page, bells, "passive", "spin", "manual")
         ring, readers = Block(multicast_bytes(RING)), Block(readers_bytes())
         create_multicast(ring, readers, RING, "passive")
-        inward, outward = _lanes("in", size.shards), _lanes("out", size.shards)
+        inward = make_lanes("in", size.shards, 2 * STEP)
+        outward = make_lanes("out", size.shards, 2 * STEP)
         self._lanes = [Lane(memory) for memory in inward]
         self.books = [
             Book(size.instruments, size.orders, size.price_nodes) for _ in range(size.shards)
@@ -164,27 +180,46 @@ class PassiveEngine:
     def _step(self, lines: NDArray[np.void]) -> None:
         if len(self._held):
             lines = np.concatenate((self._held, lines))
-        # The first of two lines waits for the second.
-        whole = len(lines) - int(_is_first(lines[-1:])[0] and _is_continued(lines[-1:])[0])
+        whole = len(lines) - _unfinished(lines)
         self._held = lines[whole:].copy()
         lines = lines[:whole]
-        proposals, firsts = _proposals(lines)
+        proposals, firsts, shards = self._proposals(lines)
         inputs = np.cumsum(firsts, dtype=np.uint32)
         proposals["checksum"] = inputs + np.uint32(self._inputs & 0xFFFFFFFF)
         self._inputs += int(firsts.sum())
-        self._offer(proposals, firsts)
+        for n, lane in enumerate(self._lanes):
+            lane.offer(proposals[(shards == n) | (shards == ALL_SHARDS)])
         self._compare(lines)
 
-    def _offer(self, proposals: NDArray[np.void], firsts: NDArray[np.bool_]) -> None:
-        if self.size.shards == 1:
-            self._lanes[0].offer(proposals)
-            return
-        instruments = proposals.view("<u4").reshape(-1, 16)[:, _INSTRUMENT]
+    def _proposals(
+        self, lines: NDArray[np.void]
+    ) -> tuple[NDArray[np.void], NDArray[np.bool_], NDArray[np.uint8]]:
+        """What the sequencer had put onto the shards' lanes, but for input numbers.
+
+        Returns: shape (m,), dtype MESSAGE; which of them begin a group; the shard of each. A
+        Continued line that nothing follows goes on alone, a line that follows none not at all: that
+        the record is wrong there is then found by comparison, as any other difference.
+        """
+        firsts = _is_first(lines)
+        taken = firsts | _is_behind(lines, firsts)
+        out: NDArray[np.void] = lines[taken]
+        firsts = firsts[taken]
+        recorded = out["shard"].copy()
+        is_broadcast = firsts & ((out["flags"] & Flag.BROADCAST) != 0)
+        goes_on = np.zeros(len(out), np.bool_)
+        goes_on[:-1] = ~firsts[1:]
+        out["flags"] = Flag.REPLAYED
+        out["flags"] |= np.where(goes_on, np.uint8(Flag.CONTINUED), np.uint8(Flag.LAST_OF_GROUP))
+        out["flags"][is_broadcast] |= np.uint8(Flag.BROADCAST)
+        out["shard"] = 0
+        _restore(out)
+        instruments = out.view("<u4").reshape(-1, 16)[:, _INSTRUMENT]
         shards = self._shard_of[np.minimum(instruments, self.size.instruments)]
-        tags = np.flatnonzero(~firsts)
-        shards[tags] = shards[tags - 1]
-        for n, lane in enumerate(self._lanes):
-            lane.offer(proposals[shards == n])
+        # A refusal of the sequencer went where its contributor had counted, which is not in it.
+        refused = (out["flags"] & Flag.REFUSED) != 0
+        shards[refused] = np.minimum(recorded[refused], self.size.shards - 1)
+        shards[is_broadcast] = ALL_SHARDS
+        return out, firsts, shards[np.maximum.accumulate(np.where(firsts, np.arange(len(out)), 0))]
 
     def _compare(self, lines: NDArray[np.void]) -> None:
         """Run the agents until they rest, and compare what they say with `lines`."""
@@ -235,49 +270,39 @@ class PassiveEngine:
         raise self._divergence
 
 
-def _lanes(name: str, count: int) -> list[Block]:
-    out = []
-    for n in range(count):
-        block = Block(lane_bytes(2 * STEP))
-        create_lane(block, 2 * STEP, f"{name}.{n}")
-        out.append(block)
-    return out
-
-
 def _is_first(lines: NDArray[np.void]) -> NDArray[np.bool_]:
     """Whether a line begins a group: it was contributed, or stands for what was refused."""
     template = lines["template_id"]
     made = (lines["flags"] & Flag.GENERATED) != 0
-    first: NDArray[np.bool_] = (~made & (template != Template.ORDER_TAG)) | (
+    first: NDArray[np.bool_] = (~made & ~np.isin(template, BEHIND)) | (
         template == Template.REJECTED
     )
     return first
 
 
-def _is_continued(lines: NDArray[np.void]) -> NDArray[np.bool_]:
-    continued: NDArray[np.bool_] = (lines["flags"] & Flag.CONTINUED) != 0
-    return continued
+def _is_behind(lines: NDArray[np.void], firsts: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Whether a line belongs to a first line before it."""
+    may = np.zeros(len(lines), np.bool_)
+    may[1:] = (np.isin(lines["template_id"], BEHIND) & ~firsts)[1:]
+    may[1:] &= (lines["flags"][:-1] & Flag.CONTINUED) != 0
+    out = np.zeros(len(lines), np.bool_)
+    for _ in range(GROUP_LINES_MAX - 1):
+        out[1:] |= may[1:] & (firsts | out)[:-1]
+    return out
 
 
-def _proposals(lines: NDArray[np.void]) -> tuple[NDArray[np.void], NDArray[np.bool_]]:
-    """What the sequencer had put onto the shards' lanes, but for input numbers.
+def _unfinished(lines: NDArray[np.void]) -> int:
+    """How many lines at the end are of a proposal whose other lines are still to come."""
+    tail = lines[-GROUP_LINES_MAX + 1 :]
+    firsts = _is_first(tail)
+    if len(tail) == 0 or not int(tail["flags"][-1]) & Flag.CONTINUED or not firsts.any():
+        return 0
+    at = int(np.flatnonzero(firsts)[-1])
+    return len(tail) - at if _is_behind(tail, firsts)[at + 1 :].all() else 0
 
-    Returns: shape (m,), dtype MESSAGE, and which of them begin a group. A Continued line without
-    its tag goes on alone, a tag without its line not at all: that the record is wrong there is then
-    found by comparison, as any other difference.
-    """
-    first = _is_first(lines)
-    tag = np.zeros(len(lines), np.bool_)
-    tag[1:] = (lines["template_id"][1:] == Template.ORDER_TAG) & (first & _is_continued(lines))[:-1]
-    taken = first | tag
-    out: NDArray[np.void] = lines[taken]
-    firsts = first[taken]
-    leads = np.zeros(len(out), np.bool_)
-    leads[:-1] = ~firsts[1:]
-    end = Flag.LAST_OF_GROUP | Flag.REPLAYED
-    out["flags"] = np.where(leads, np.uint8(Flag.CONTINUED | Flag.REPLAYED), np.uint8(end))
-    out["shard"] = 0
-    # What the book fills in is zero in a proposal.
+
+def _restore(out: NDArray[np.void]) -> None:
+    """Take out of the lines what the book fills in: it is zero in a proposal."""
     template = out["template_id"]
     out.view(NEW_ORDER)["locate"][template == Template.NEW_ORDER] = 0
     cancel, cancels = template == Template.CANCEL, out.view(CANCEL)
@@ -287,19 +312,19 @@ def _proposals(lines: NDArray[np.void]) -> tuple[NDArray[np.void], NDArray[np.bo
     out.view(REPLACE)["side"][template == Template.REPLACE] = 0
     if (template == Template.REJECTED).any():
         _restore_refused(out)
-    return out, firsts
 
 
 def _restore_refused(out: NDArray[np.void]) -> None:
     """Turn Rejected lines back into what was refused, or into refusals that are said again."""
     rejected = out.view(REJECTED)
-    refused = out["template_id"] == Template.REJECTED
     reason = rejected["reason"].copy()
-    decided = refused & (rejected["instrument"] != INSTRUMENT_NONE) & ~np.isin(reason, _CAPACITY)
+    refused = out["template_id"] == Template.REJECTED
+    decided = refused & (rejected["instrument"] != INSTRUMENT_NONE)
     new = decided & (rejected["refused_template"] == Template.NEW_ORDER)
+    new &= np.isin(reason, _ORDER_REASONS)
     cancel = decided & (rejected["refused_template"] == Template.CANCEL)
-    rest = refused & ~new & ~cancel
-    out["flags"][rest] |= np.uint8(Flag.REFUSED)
+    cancel &= np.isin(reason, _CANCEL_REASONS)
+    out["flags"][refused & ~new & ~cancel] |= np.uint8(Flag.REFUSED)
     tail = out.view("u1").reshape(-1, MESSAGE.itemsize)[:, 57:]
     tail[new | cancel] = 0
     orders = out.view(NEW_ORDER)

@@ -23,7 +23,11 @@ int32_t eng_publisher_add_shard(eng_publisher *publisher, void *memory, size_t b
     if (publisher->shard_count >= ENG_SHARDS_MAX) {
         return RB_FULL;
     }
-    int32_t status = rb_lane_attach(&publisher->shards[publisher->shard_count], memory, bytes);
+    rb_lane *lane = &publisher->shards[publisher->shard_count];
+    int32_t status = rb_lane_attach(lane, memory, bytes);
+    if (status == RB_OK && rb_lane_capacity(lane) < ENG_SHARD_LANE_MIN) {
+        return RB_SIZE;
+    }
     if (status == RB_OK) {
         publisher->shard_count++;
         publisher->current = publisher->shard_count;
@@ -49,11 +53,15 @@ static uint32_t find(const eng_publisher *publisher)
     return publisher->shard_count;
 }
 
-static void publish(eng_publisher *publisher, const rb_message *line)
+_Static_assert(offsetof(rb_header, flags) == 25, "word 3");
+
+/* `drop`: flags that the line loses. */
+static void publish(eng_publisher *publisher, const rb_message *line, uint8_t drop)
 {
     rb_message message;
     memcpy(&message, line, sizeof message);
     message.header.sequence = publisher->writer.next;
+    message.words[3] = line->words[3] & ~((uint64_t)drop << 8);
     message.header.checksum = rb_message_checksum(&message);
     rb_multicast_publish(&publisher->writer, &message);
 }
@@ -72,9 +80,108 @@ static void measure(const eng_publisher *publisher, const rb_lane *lane, uint64_
     }
 }
 
+static void end_group(eng_publisher *publisher)
+{
+    publisher->input++;
+    publisher->current = publisher->shard_count;
+}
+
+/* Lines at the head of a lane that turn the proposal round; *ends: nothing is behind them. 0: they
+ * are not there yet. A shard commits them together. */
+static uint32_t head_lines(const rb_lane *lane, int *ends)
+{
+    uint8_t flags = RB_FLAG_CONTINUED;
+    uint32_t n = 0;
+    for (; n < ENG_GROUP_LINES_MAX && (flags & RB_FLAG_CONTINUED) != 0; n++) {
+        const rb_message *line = rb_lane_peek(lane, n);
+        if (line == NULL) {
+            return 0;
+        }
+        flags = line->header.flags;
+    }
+    *ends = (flags & RB_FLAG_LAST_OF_GROUP) != 0;
+    return n;
+}
+
+/* A broadcast is awaited: when all shards have begun to answer, drops what they say alike but shard
+ * 0's. 1: done, 0: not all have. */
+static int32_t begin_merge(eng_publisher *publisher)
+{
+    uint32_t heads[ENG_SHARDS_MAX];
+    uint32_t merging = 1;
+    for (uint32_t n = 0; n < publisher->shard_count; n++) {
+        int ends = 0;
+        heads[n] = head_lines(&publisher->shards[n], &ends);
+        if (heads[n] == 0) {
+            return 0;
+        }
+        merging |= ends ? 0 : 1u << n;
+    }
+    const rb_message *first = rb_lane_peek(&publisher->shards[0], 0);
+    for (uint32_t n = 1; n < publisher->shard_count; n++) {
+        const rb_message *line = rb_lane_peek(&publisher->shards[n], 0);
+        RB_CHECK(heads[n] == heads[0]);
+        RB_CHECK(line->header.checksum == (uint32_t)publisher->input);
+        RB_CHECK(line->header.template_id == first->header.template_id);
+        RB_CHECK((line->header.flags & RB_FLAG_BROADCAST) != 0);
+        rb_lane_release(&publisher->shards[n], heads[n]);
+    }
+    publisher->merging = merging;
+    publisher->head_lines = heads[0];
+    return 1;
+}
+
+/* The shard that says the next line of a broadcast's group; shard_count while that is not known. */
+static uint32_t lowest(const eng_publisher *publisher)
+{
+    uint32_t shard = publisher->shard_count;
+    uint32_t instrument = 0;
+    for (uint32_t left = publisher->merging; left != 0; left &= left - 1) {
+        uint32_t n = (uint32_t)__builtin_ctz(left);
+        const rb_message *line = rb_lane_peek(&publisher->shards[n], 0);
+        if (line == NULL) {
+            return publisher->shard_count;
+        }
+        if (shard == publisher->shard_count || line->any.instrument < instrument) {
+            shard = n;
+            instrument = line->any.instrument;
+        }
+    }
+    return shard;
+}
+
+static int32_t merge(eng_publisher *publisher)
+{
+    uint32_t shard = publisher->head_lines > 0 ? 0 : lowest(publisher);
+    if (shard == publisher->shard_count || rb_multicast_room(&publisher->writer, 1) == 0) {
+        return 0;
+    }
+    rb_lane *lane = &publisher->shards[shard];
+    const rb_message *line = rb_lane_peek(lane, 0);
+    RB_CHECK(line != NULL);
+    RB_CHECK(line->header.checksum == (uint32_t)publisher->input);
+    uint8_t flags = line->header.flags;
+    if (flags & RB_FLAG_LAST_OF_GROUP) {
+        publisher->merging &= ~(1u << shard);
+    }
+    publish(publisher, line, publisher->merging == 0 ? 0 : RB_FLAG_LAST_OF_GROUP);
+    if ((flags & RB_FLAG_BROADCAST) && eng_is_measured(line)) {
+        measure(publisher, lane, line->header.time_ns);
+    }
+    publisher->head_lines -= publisher->head_lines > 0;
+    rb_lane_release(lane, 1);
+    if (publisher->merging == 0) {
+        end_group(publisher);
+    }
+    return 1;
+}
+
 /* Publishes one line of the group at hand. 1: done, 0: not there yet or no room, < 0: failed. */
 static int32_t step(eng_publisher *publisher)
 {
+    if (publisher->merging != 0) {
+        return merge(publisher);
+    }
     if (publisher->current == publisher->shard_count) {
         publisher->current = find(publisher);
         if (publisher->current == publisher->shard_count) {
@@ -87,18 +194,21 @@ static int32_t step(eng_publisher *publisher)
         return 0;
     }
     RB_CHECK(line->header.checksum == (uint32_t)publisher->input);
+    uint8_t flags = line->header.flags;
+    if (flags & RB_FLAG_BROADCAST) {
+        return begin_merge(publisher);
+    }
     if (line->header.template_id != RB_TEMPLATE_SKIP) {
         if (rb_multicast_room(&publisher->writer, 1) == 0) {
             return 0;
         }
-        publish(publisher, line);
-        if (eng_is_measured(line) && (line->header.flags & RB_FLAG_GENERATED) == 0) {
+        publish(publisher, line, 0);
+        if (eng_is_measured(line) && (flags & RB_FLAG_GENERATED) == 0) {
             measure(publisher, lane, line->header.time_ns);
         }
     }
-    if (line->header.flags & RB_FLAG_LAST_OF_GROUP) {
-        publisher->input++;
-        publisher->current = publisher->shard_count;
+    if (flags & RB_FLAG_LAST_OF_GROUP) {
+        end_group(publisher);
     }
     rb_lane_release(lane, 1);
     return 1;

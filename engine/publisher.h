@@ -6,6 +6,17 @@
  * published as they come; Skip lines end here. So the stream does not depend on how fast which
  * shard is.
  *
+ * The answer to a broadcast comes from all shards at once, each with a first line of its own, and
+ * becomes one group: the first line (and what is behind it) of shard 0, then the generated lines of
+ * all shards, ascending by instrument. Each shard's are so already; the publisher takes the lowest
+ * of the lanes' heads, so it keeps nothing and the group may be longer than all lanes together:
+ *
+ *     shard 0:  M  c1  c5           M  c1  c2  c5  c7      a shard that has not said what comes
+ *     shard 1:  M  c2  c7    -->                           next, or that it is done, is waited for
+ *
+ * Nobody waits in a circle: all answers before the broadcast's are published, so the lane of a
+ * shard that is waited for is empty, the broadcast is in the lane before it, and it can go on.
+ *
  * Who: one thread. Progress: wait-free; it waits for gating readers (the journal) by doing nothing.
  * Crash: a line is on the stream or not; the successor goes on behind the last whole one.
  */
@@ -21,6 +32,8 @@ typedef struct eng_publisher {
     uint64_t input;   /* number of the input whose group is awaited */
     uint32_t current; /* shard whose group is being published, shard_count if none */
     uint32_t shard_count;
+    uint32_t merging;    /* shards that have more to say to the broadcast at hand, one bit each */
+    uint32_t head_lines; /* of it that are still to come from shard 0 */
     rb_clock *clock;
     rb_wake *wake;
     rb_histogram *hop; /* shard to publisher; may be NULL */
@@ -30,6 +43,7 @@ typedef struct eng_publisher {
 /* cffi: begin */
 int32_t eng_publisher_init(eng_publisher *publisher, void *ring, size_t ring_bytes, void *readers,
                            size_t readers_bytes, void *clock, void *wake);
+/* RB_FULL, RB_SIZE: fewer than ENG_SHARD_LANE_MIN slots. */
 int32_t eng_publisher_add_shard(eng_publisher *publisher, void *memory, size_t bytes);
 void eng_publisher_measure(eng_publisher *publisher, void *hop);
 int64_t eng_publisher_work(void *publisher, int64_t limit);

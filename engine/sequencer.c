@@ -6,11 +6,10 @@
 
 /* A lane that was empty this many turns is no longer polled; its producer's bell brings it back. */
 enum { TURNS_TO_COOL = 4096 };
-/* Messages that a proposal can have. */
-enum { GROUP_MAX = 2 };
 
 int32_t eng_sequencer_init(eng_sequencer *sequencer, void *doorbell, const uint8_t *shard_of,
-                           uint32_t instruments, uint32_t topics, void *clock, void *wake)
+                           const uint32_t *group_of, uint32_t instruments, uint32_t topics,
+                           void *clock, void *wake)
 {
     if (instruments > ENG_INSTRUMENTS_MAX || topics == 0 || topics > UINT16_MAX + 1u) {
         return RB_USAGE;
@@ -25,6 +24,7 @@ int32_t eng_sequencer_init(eng_sequencer *sequencer, void *doorbell, const uint8
     memset(sequencer, 0, sizeof *sequencer);
     sequencer->doorbell = doorbell;
     sequencer->shard_of = shard_of;
+    sequencer->group_of = group_of;
     sequencer->instrument_count = instruments;
     sequencer->topic_count = topics;
     sequencer->clock = clock;
@@ -40,6 +40,7 @@ int32_t eng_sequencer_add_contributor(eng_sequencer *sequencer, void *memory, si
     uint32_t n = sequencer->contributor_count;
     int32_t status = rb_lane_attach(&sequencer->contributors[n], memory, bytes);
     if (status == RB_OK) {
+        sequencer->all[n >> 6] |= UINT64_C(1) << (n & 63u);
         sequencer->contributor_count++;
         sequencer->word_count = (sequencer->contributor_count + 63u) / 64u;
     }
@@ -54,6 +55,9 @@ int32_t eng_sequencer_add_shard(eng_sequencer *sequencer, void *memory, size_t b
     }
     uint32_t n = sequencer->shard_count;
     int32_t status = rb_lane_attach(&sequencer->shards[n], memory, bytes);
+    if (status == RB_OK && rb_lane_capacity(&sequencer->shards[n]) < ENG_SHARD_LANE_MIN) {
+        return RB_SIZE;
+    }
     if (status == RB_OK) {
         sequencer->shard_bells[n] = bell_mask;
         sequencer->shard_count++;
@@ -76,55 +80,133 @@ static void count(uint64_t *counter)
     }
 }
 
-static int is_contributed(uint8_t template_id)
+/* What may begin a proposal, and what of it needs an instrument; by template. */
+#define TEMPLATE_BIT(template_id) (UINT64_C(1) << (template_id))
+#define CONTRIBUTED                                                                                \
+    (OF_AN_INSTRUMENT | TEMPLATE_BIT(RB_TEMPLATE_REJECT) | TEMPLATE_BIT(RB_TEMPLATE_MASS_CANCEL) | \
+     TEMPLATE_BIT(RB_TEMPLATE_SESSION_EVENT) | TEMPLATE_BIT(RB_TEMPLATE_END_OF_DAY) |              \
+     TEMPLATE_BIT(RB_TEMPLATE_INSTRUMENT_DEFINITION) |                                             \
+     TEMPLATE_BIT(RB_TEMPLATE_PARTICIPANT_DEFINITION) | TEMPLATE_BIT(RB_TEMPLATE_BUILD_RECORD))
+#define OF_AN_INSTRUMENT                                                                           \
+    (TEMPLATE_BIT(RB_TEMPLATE_NEW_ORDER) | TEMPLATE_BIT(RB_TEMPLATE_CANCEL) |                      \
+     TEMPLATE_BIT(RB_TEMPLATE_REPLACE) | TEMPLATE_BIT(RB_TEMPLATE_CROSS_RESULT) |                  \
+     TEMPLATE_BIT(RB_TEMPLATE_COMMAND) | TEMPLATE_BIT(RB_TEMPLATE_MULTI_LEG_ORDER))
+
+static int is_one_of(uint64_t templates, uint8_t template_id)
 {
-    switch (template_id) {
-    case RB_TEMPLATE_NEW_ORDER:
-    case RB_TEMPLATE_CANCEL:
-    case RB_TEMPLATE_REPLACE:
-    case RB_TEMPLATE_REJECT:
-    case RB_TEMPLATE_SESSION_EVENT:
-    case RB_TEMPLATE_END_OF_DAY:
-    case RB_TEMPLATE_INSTRUMENT_DEFINITION:
-    case RB_TEMPLATE_PARTICIPANT_DEFINITION:
-    case RB_TEMPLATE_BUILD_RECORD:
-        return 1;
-    default:
-        return 0;
+    return template_id < 64 && (templates >> template_id & 1) != 0;
+}
+
+/* What is at the head of a contributor's lane. */
+typedef struct proposal {
+    const rb_message *first;
+    const rb_lane *lane;
+    uint64_t lock; /* word 2 of its lines: topic sequence, topic, publisher */
+    uint32_t lines;
+    uint32_t instrument;
+    uint32_t contributor;
+    uint16_t reason; /* why it is refused, or 0 */
+} proposal;
+
+static const rb_message *line_of(const proposal *said, uint32_t n)
+{
+    return rb_lane_at(said->lane, said->lane->head_local + n);
+}
+
+static uint8_t template_of(const proposal *said, uint32_t n)
+{
+    return line_of(said, n)->header.template_id;
+}
+
+/* Lines of the group at the head; 0 while not all of them are there. One that does not end counts
+ * as its longest beginning. */
+static uint32_t count_lines(const rb_lane *lane)
+{
+    uint32_t n = 0;
+    for (; n < ENG_GROUP_LINES_MAX && n <= lane->mask; n++) {
+        const rb_message *line = rb_lane_peek(lane, n);
+        if (line == NULL) {
+            return 0;
+        }
+        if ((line->header.flags & RB_FLAG_CONTINUED) == 0) {
+            return n + 1;
+        }
     }
+    return n;
+}
+
+static int is_well_formed(const proposal *said)
+{
+    eng_group group = {.base = said->lane->slots,
+                       .mask = said->lane->mask,
+                       .position = said->lane->head_local,
+                       .count = said->lines};
+    int ends = (line_of(said, said->lines - 1)->header.flags & RB_FLAG_CONTINUED) == 0;
+    return ends && eng_group_is_well_formed(&group);
+}
+
+/* Legs are of one group, whichever shards there are; the book sees to the rest. */
+static uint16_t legs_fault(const eng_sequencer *sequencer, const proposal *said)
+{
+    uint32_t legs = 0;
+    while (legs + 1 < said->lines && template_of(said, legs + 1) == RB_TEMPLATE_LEG) {
+        legs++;
+    }
+    if (legs < 2 || legs > 8 || said->first->multi_leg_order.leg_count != legs) {
+        return RB_REJECT_REASON_INVALID_LEGS;
+    }
+    if (said->instrument >= sequencer->instrument_count || sequencer->group_of == NULL ||
+        line_of(said, 1)->leg.instrument != said->instrument) {
+        return RB_REJECT_REASON_INVALID_LEGS;
+    }
+    uint32_t common = sequencer->group_of[said->instrument];
+    for (uint32_t n = 1; n <= legs; n++) {
+        uint32_t instrument = line_of(said, n)->leg.instrument;
+        if (common == 0 || instrument >= sequencer->instrument_count ||
+            sequencer->group_of[instrument] != common) {
+            return RB_REJECT_REASON_INVALID_LEGS;
+        }
+    }
+    return 0;
 }
 
 /* 0, or why a contributor may not say this. */
-static uint16_t fault(const eng_sequencer *sequencer, const rb_message *first,
-                      const rb_message *second)
+static uint16_t fault(const eng_sequencer *sequencer, const proposal *said)
 {
-    if (!is_contributed(first->header.template_id)) {
+    uint8_t template_id = said->first->header.template_id;
+    if (!is_one_of(CONTRIBUTED, template_id) || !is_well_formed(said)) {
         return RB_REJECT_REASON_INVALID_PROPOSAL;
     }
-    if (second != NULL && second->header.template_id != RB_TEMPLATE_ORDER_TAG) {
-        return RB_REJECT_REASON_INVALID_PROPOSAL;
+    if (template_id == RB_TEMPLATE_MULTI_LEG_ORDER) {
+        return legs_fault(sequencer, said);
     }
-    uint32_t instrument = first->any.instrument;
-    if (instrument != RB_INSTRUMENT_NONE && instrument >= sequencer->instrument_count) {
-        return RB_REJECT_REASON_UNKNOWN_INSTRUMENT;
+    if (said->instrument < sequencer->instrument_count) {
+        return 0;
     }
-    if (instrument == RB_INSTRUMENT_NONE && first->header.template_id <= RB_TEMPLATE_REPLACE) {
+    if (said->instrument != RB_INSTRUMENT_NONE || is_one_of(OF_AN_INSTRUMENT, template_id)) {
         return RB_REJECT_REASON_UNKNOWN_INSTRUMENT;
     }
     return 0;
 }
 
-/* The line as it goes on; what a contributor has no say in is set here. */
-static void stamp(const eng_sequencer *sequencer, const rb_message *from, rb_message *to,
-                  uint16_t publisher, uint8_t flags)
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "headers are written as words");
+_Static_assert(offsetof(rb_header, time_ns) == 8, "word 1");
+_Static_assert(offsetof(rb_header, topic_sequence) == 16, "word 2");
+_Static_assert(offsetof(rb_header, topic) == 20, "word 2");
+_Static_assert(offsetof(rb_header, publisher) == 22, "word 2");
+_Static_assert(offsetof(rb_header, template_id) == 24, "word 3");
+_Static_assert(offsetof(rb_header, flags) == 25, "word 3");
+_Static_assert(offsetof(rb_header, checksum) == 28, "word 3");
+
+/* A line as it goes on; what a contributor has no say in is set here. Whole words: a shard that
+ * follows at once would wait for narrow stores under its wide loads. */
+static void stamp(const eng_sequencer *sequencer, const proposal *said, const rb_message *from,
+                  rb_message *to, uint8_t flags)
 {
-    memcpy(to->words + 1, from->words + 1, sizeof *to - sizeof to->words[0]);
-    to->header.time_ns = sequencer->time_ns;
-    to->header.publisher = publisher;
-    to->header.flags = flags;
-    to->header.shard = 0;
-    to->header.reserved = 0;
-    to->header.checksum = (uint32_t)sequencer->input;
+    to->words[1] = sequencer->time_ns;
+    to->words[2] = said->lock;
+    to->words[3] = from->header.template_id | (uint64_t)flags << 8 | sequencer->input << 32;
+    memcpy(&to->words[4], &from->words[4], 4 * sizeof to->words[0]);
 }
 
 /* A bad proposal becomes the refusal that its shard will publish. */
@@ -149,14 +231,96 @@ static void refuse(rb_message *line, uint16_t reason)
  * sequencer. */
 static void tell_time(eng_sequencer *sequencer)
 {
+    if (!sequencer->time_is_old) {
+        return;
+    }
     if (sequencer->clock->mode == RB_CLOCK_COUNTED) {
         sequencer->time_ns =
             RB_CLOCK_COUNTED_START_NS + sequencer->input * RB_CLOCK_COUNTED_STEP_NS;
-    } else if (sequencer->time_is_old) {
-        uint64_t now = rb_clock_read(sequencer->clock);
-        sequencer->time_ns = now > sequencer->time_ns ? now : sequencer->time_ns;
-        sequencer->time_is_old = 0;
+        return;
     }
+    uint64_t now = rb_clock_read(sequencer->clock);
+    sequencer->time_ns = now > sequencer->time_ns ? now : sequencer->time_ns;
+    sequencer->time_is_old = 0;
+}
+
+/* Whether it is the contributor's turn on the lane of a shard, and there is room; if not, and
+ * nobody else has it, the next turn there is its. */
+static int may_put(eng_sequencer *sequencer, uint32_t shard, const proposal *said)
+{
+    uint32_t *next_for = &sequencer->next_for[shard];
+    if (*next_for != 0 && *next_for != said->contributor + 1) {
+        return 0;
+    }
+    int has_room = rb_lane_room(&sequencer->shards[shard], said->lines) >= said->lines;
+    *next_for = has_room ? 0 : said->contributor + 1;
+    return has_room;
+}
+
+/* The same for all lanes at once. They are claimed in ascending order, and none behind one that
+ * another holds: nobody waits in a circle. */
+static int may_put_everywhere(eng_sequencer *sequencer, const proposal *said)
+{
+    int has_room = 1;
+    uint32_t shards = sequencer->shard_count;
+    for (uint32_t n = 0; n < shards; n++) {
+        has_room &= may_put(sequencer, n, said);
+        if (!has_room && sequencer->next_for[n] != 0 &&
+            sequencer->next_for[n] != said->contributor + 1) {
+            shards = n;
+        }
+    }
+    for (uint32_t n = 0; n < shards; n++) {
+        sequencer->next_for[n] = has_room ? 0 : said->contributor + 1;
+    }
+    return has_room;
+}
+
+/* Puts the group onto the lane of a shard. */
+static void put(eng_sequencer *sequencer, uint32_t shard, const proposal *said, uint8_t flags)
+{
+    rb_lane *out = &sequencer->shards[shard];
+    rb_message *line = rb_lane_slot(out, 0);
+    uint32_t lines = said->lines;
+    flags |= lines > 1 ? RB_FLAG_CONTINUED : RB_FLAG_LAST_OF_GROUP;
+    stamp(sequencer, said, said->first, line, flags);
+    for (uint32_t n = 1; n < lines; n++) {
+        flags = n + 1 < lines ? RB_FLAG_CONTINUED : RB_FLAG_LAST_OF_GROUP;
+        stamp(sequencer, said, line_of(said, n), rb_lane_slot(out, n), flags);
+    }
+    if (__builtin_expect(said->reason != 0, 0)) {
+        refuse(line, said->reason);
+        count(sequencer->refused_count);
+    }
+    rb_lane_commit(out, lines);
+    sequencer->wake->mask |= sequencer->shard_bells[shard];
+}
+
+/* Gives a proposal its input number and puts it onto the lane of its shard, or onto all lanes. 1:
+ * done; 0: it has to wait. */
+static int pass_on(eng_sequencer *sequencer, const proposal *said)
+{
+    if (said->instrument == RB_INSTRUMENT_NONE && said->reason == 0 &&
+        said->first->header.template_id == RB_TEMPLATE_MASS_CANCEL) {
+        if (!may_put_everywhere(sequencer, said)) {
+            return 0;
+        }
+        sequencer->input++;
+        tell_time(sequencer);
+        for (uint32_t n = 0; n < sequencer->shard_count; n++) {
+            put(sequencer, n, said, RB_FLAG_BROADCAST);
+        }
+        return 1;
+    }
+    int is_known = said->instrument < sequencer->instrument_count;
+    uint32_t shard = is_known ? sequencer->shard_of[said->instrument] : 0;
+    if (!may_put(sequencer, shard, said)) {
+        return 0;
+    }
+    sequencer->input++;
+    tell_time(sequencer);
+    put(sequencer, shard, said, 0);
+    return 1;
 }
 
 /* Takes one group from a lane. 1: taken; 0: nothing whole there, or no room behind. */
@@ -167,48 +331,36 @@ static int take(eng_sequencer *sequencer, uint32_t contributor)
     if (first == NULL) {
         return 0;
     }
-    const rb_message *second = NULL;
+    uint32_t lines = 1;
     if (first->header.flags & RB_FLAG_CONTINUED) {
-        second = rb_lane_peek(lane, 1);
-        if (second == NULL) {
+        lines = count_lines(lane);
+        if (lines == 0) {
             return 0;
         }
     }
-    uint64_t lines = second != NULL ? 2 : 1;
-    if (first->header.topic >= sequencer->topic_count) {
+    uint64_t lock = first->words[2] << 16 >> 16 | (uint64_t)(contributor + 1) << 48;
+    if ((uint16_t)(lock >> 32) >= sequencer->topic_count) {
         count(sequencer->dropped_count);
         rb_lane_release(lane, lines);
         return 1;
     }
-    uint16_t reason = fault(sequencer, first, second);
-    uint32_t instrument = first->any.instrument;
-    uint32_t shard =
-        reason == 0 && instrument != RB_INSTRUMENT_NONE ? sequencer->shard_of[instrument] : 0;
-    rb_lane *out = &sequencer->shards[shard];
-    if (rb_lane_room(out, lines) < lines) {
-        return 0;
+    proposal said = {.first = first,
+                     .lane = lane,
+                     .lock = lock,
+                     .lines = lines,
+                     .instrument = first->any.instrument,
+                     .contributor = contributor};
+    int is_plain = lines == 1 && first->header.template_id - 1u < RB_TEMPLATE_REPLACE;
+    if (!is_plain || said.instrument >= sequencer->instrument_count) {
+        said.reason = fault(sequencer, &said);
+        /* Lines that do not belong together are not repeated. */
+        said.lines = said.reason == RB_REJECT_REASON_INVALID_PROPOSAL ? 1 : lines;
     }
     uint64_t proposed_ns = first->header.time_ns;
-    uint16_t publisher = (uint16_t)(contributor + 1);
-    sequencer->input++;
-    tell_time(sequencer);
-    rb_message *line = rb_lane_slot(out, 0);
-    stamp(sequencer, first, line, publisher,
-          second != NULL ? RB_FLAG_CONTINUED : RB_FLAG_LAST_OF_GROUP);
-    if (second != NULL) {
-        rb_message *tag = rb_lane_slot(out, 1);
-        stamp(sequencer, second, tag, publisher, RB_FLAG_LAST_OF_GROUP);
-        tag->header.topic = first->header.topic;
-        tag->header.topic_sequence = first->header.topic_sequence;
-        tag->header.template_id = RB_TEMPLATE_ORDER_TAG;
+    if (!pass_on(sequencer, &said)) {
+        return 0;
     }
-    if (reason != 0) {
-        refuse(line, reason);
-        count(sequencer->refused_count);
-    }
-    rb_lane_commit(out, lines);
     rb_lane_release(lane, lines);
-    sequencer->wake->mask |= sequencer->shard_bells[shard];
     if (sequencer->hop != NULL && proposed_ns != 0 && sequencer->time_ns >= proposed_ns) {
         rb_histogram_record(sequencer->hop, sequencer->time_ns - proposed_ns);
     }
@@ -219,15 +371,13 @@ static int take(eng_sequencer *sequencer, uint32_t contributor)
  * ring. */
 static void listen(eng_sequencer *sequencer)
 {
+    int sweep = sequencer->turns_to_sweep-- == 0;
+    if (sweep) {
+        sequencer->turns_to_sweep = RB_DOORBELL_SWEEP;
+    }
     for (uint32_t word = 0; word < sequencer->word_count; word++) {
-        sequencer->hot[word] |= rb_load_relaxed(&sequencer->doorbell->words[word]);
-    }
-    if (sequencer->turns_to_sweep-- != 0) {
-        return;
-    }
-    sequencer->turns_to_sweep = RB_DOORBELL_SWEEP;
-    for (uint32_t n = 0; n < sequencer->contributor_count; n++) {
-        sequencer->hot[n >> 6] |= UINT64_C(1) << (n & 63u);
+        uint64_t rung = sweep ? ~UINT64_C(0) : rb_load_relaxed(&sequencer->doorbell->words[word]);
+        sequencer->hot[word] |= rung & sequencer->all[word];
     }
 }
 
@@ -244,60 +394,68 @@ static void cool(eng_sequencer *sequencer, uint32_t n)
     }
 }
 
-/* One turn: at most one group of every hot lane, beginning behind the last lane that was served. So
- * a turn that the limit cuts goes on where it was cut; beginning anew, two busy lanes with idle
- * ones between them shared single steps 1:9. A turn in vain moves on by one, so that of those who
- * come at once none is always first. */
-static int64_t turn(eng_sequencer *sequencer, int64_t limit)
+/* The first hot lane from `n` on, going round; contributor_count if none is hot. */
+static uint32_t next_hot(const eng_sequencer *sequencer, uint32_t n)
 {
-    int64_t taken = 0;
-    uint32_t words = sequencer->word_count;
-    uint32_t start = sequencer->next_contributor;
-    uint32_t last = start;
-    uint32_t word = start >> 6;
-    uint64_t upper = ~UINT64_C(0) << (start & 63u);
-    /* The first word is visited twice: its upper part first, its lower part last. */
-    for (uint32_t step = 0; step <= words && taken < limit; step++) {
-        uint64_t part = step == 0 ? upper : step == words ? ~upper : ~UINT64_C(0);
-        uint64_t lanes = sequencer->hot[word] & part;
-        while (lanes != 0 && taken < limit) {
-            uint32_t n = word * 64u + (uint32_t)__builtin_ctzll(lanes);
-            lanes &= lanes - 1;
-            if (n >= sequencer->contributor_count) {
-                continue;
-            }
-            if (take(sequencer, n)) {
-                sequencer->empty_turns[n] = 0;
-                last = n;
-                taken++;
-            } else {
-                cool(sequencer, n);
-            }
+    uint32_t word = n >> 6;
+    uint64_t lanes = sequencer->hot[word] & ~UINT64_C(0) << (n & 63u);
+    for (uint32_t step = 0; lanes == 0; step++) {
+        if (step == sequencer->word_count) {
+            return sequencer->contributor_count;
         }
-        word = word + 1 < words ? word + 1 : 0;
+        word = word + 1 < sequencer->word_count ? word + 1 : 0;
+        lanes = sequencer->hot[word];
     }
-    sequencer->next_contributor = last + 1 < sequencer->contributor_count ? last + 1 : 0;
-    return taken;
+    return word * 64u + (uint32_t)__builtin_ctzll(lanes);
 }
 
+static uint32_t behind(const eng_sequencer *sequencer, uint32_t n)
+{
+    return n + 1 < sequencer->contributor_count ? n + 1 : 0;
+}
+
+/*
+ * Turns: at most one group of every hot lane, again and again until a whole turn was in vain.
+ *
+ * A limit that cuts a turn goes on where it was cut; beginning anew, two busy lanes with idle ones
+ * between them shared single steps 1:9. A turn in vain moves on by one, so that of those who come
+ * at once none is always first.
+ */
 int64_t eng_sequencer_work(void *state, int64_t limit)
 {
     eng_sequencer *sequencer = state;
-    if (sequencer->contributor_count == 0) {
+    uint32_t count = sequencer->contributor_count;
+    if (count == 0) {
         return 0;
     }
     RB_CHECK(sequencer->shard_count > 0);
     listen(sequencer);
     sequencer->time_is_old = 1;
-    int64_t total = 0;
-    while (total < limit) {
-        int64_t taken = turn(sequencer, limit - total);
-        if (taken == 0) {
+    int64_t taken = 0;
+    uint32_t next = sequencer->next_contributor; /* behind the last lane that was served */
+    uint32_t at = next;
+    /* Lanes to go, hot or not, until all were passed since the last that was served. */
+    uint32_t left = count;
+    while (taken < limit) {
+        uint32_t n = next_hot(sequencer, at);
+        uint32_t passed = 1 + (n >= at ? n - at : n + count - at);
+        if (left == 0 || n == count || passed > left) {
+            next = behind(sequencer, next);
             break;
         }
-        total += taken;
+        left -= passed;
+        at = behind(sequencer, n);
+        if (take(sequencer, n)) {
+            sequencer->empty_turns[n] = 0;
+            next = at;
+            left = count;
+            taken++;
+        } else {
+            cool(sequencer, n);
+        }
     }
-    return total;
+    sequencer->next_contributor = next;
+    return taken;
 }
 
 void *eng_sequencer_work_function(void)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from engine._engine import ffi, lib
 from ringbus.core import Core
 from ringbus.memory import Memory
-from ringbus.status import check
+from ringbus.status import UsageError, check
 
 
 class Sequencer:
@@ -15,7 +15,9 @@ class Sequencer:
 
     Args: core: where it runs (clock, wake-ups); doorbell: of the contributors; contributors: lanes,
     publisher ids are 1, 2, … in this order; shards: lanes to the shards with their wake masks;
-    shard_of: shard by instrument; topics: topics are 0..topics-1.
+    shard_of: shard by instrument; topics: topics are 0..topics-1; group_of: group by instrument, 0
+    for none, empty if there are no groups.
+    Raises: UsageError: a group is on two shards, or not of all instruments is the group given.
     Thread: the core's. Source: engine/sequencer.h.
     """
 
@@ -27,16 +29,21 @@ class Sequencer:
         shards: Sequence[tuple[Memory, int]],
         shard_of: bytes,
         topics: int,
+        group_of: Sequence[int] = (),
     ) -> None:
+        _check_groups(shard_of, group_of)
         self.state = ffi.new("eng_sequencer *")
         self.work = lib.eng_sequencer_work_function()
         self.check_text = ffi.cast("void *", ffi.addressof(lib, "rb_check_text"))
-        self._keep = (core, doorbell, contributors, shards, ffi.new("uint8_t[]", shard_of or b"\0"))
+        groups = ffi.new("uint32_t[]", list(group_of)) if group_of else ffi.NULL
+        placement = ffi.new("uint8_t[]", shard_of or b"\0")
+        self._keep = (core, doorbell, contributors, shards, placement, groups)
         check(
             lib.eng_sequencer_init(
                 self.state,
                 doorbell.address,
-                self._keep[4],
+                placement,
+                groups,
                 len(shard_of),
                 topics,
                 core.clock,
@@ -68,3 +75,15 @@ class Sequencer:
     def inputs(self) -> int:
         """Number of the last input."""
         return int(lib.eng_sequencer_input(self.state))
+
+
+def _check_groups(shard_of: bytes, group_of: Sequence[int]) -> None:
+    if group_of and len(group_of) != len(shard_of):
+        raise UsageError(f"{len(group_of)} groups for {len(shard_of)} instruments")
+    shards: dict[int, int] = {}
+    for instrument, group in enumerate(group_of):
+        if group and shards.setdefault(group, shard_of[instrument]) != shard_of[instrument]:
+            raise UsageError(
+                f"instrument {instrument} is on shard {shard_of[instrument]}, others of its group "
+                f"{group} on shard {shards[group]}: a group must be on one shard"
+            )

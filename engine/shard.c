@@ -5,9 +5,23 @@
 #include "engine/sequencer.h"
 #include "ringbus/check.h"
 
-/* An answer is begun when its first line, a tag and one trade fit; the rest can wait in the book.
+/* What is for the book; everything else that the sequencer lets through is said again as it came.
  */
-enum { ROOM_TO_BEGIN = 4 };
+#define TEMPLATE_BIT(template_id) (UINT64_C(1) << (template_id))
+#define FOR_THE_BOOK                                                                               \
+    (TEMPLATE_BIT(RB_TEMPLATE_NEW_ORDER) | TEMPLATE_BIT(RB_TEMPLATE_CANCEL) |                      \
+     TEMPLATE_BIT(RB_TEMPLATE_REPLACE) | TEMPLATE_BIT(RB_TEMPLATE_MASS_CANCEL) |                   \
+     TEMPLATE_BIT(RB_TEMPLATE_CROSS_RESULT) | TEMPLATE_BIT(RB_TEMPLATE_COMMAND) |                  \
+     TEMPLATE_BIT(RB_TEMPLATE_MULTI_LEG_ORDER))
+/* What the book will look for in memory. */
+#define FETCHING (FOR_THE_BOOK | TEMPLATE_BIT(RB_TEMPLATE_LEG))
+
+_Static_assert(ENG_GROUP_LINES_MAX + ENG_SINK_ROOM_MIN < ENG_SHARD_LANE_MIN, "an answer begins");
+
+static int is_one_of(uint64_t templates, uint8_t template_id)
+{
+    return template_id < 64 && (templates >> template_id & 1) != 0;
+}
 
 int32_t eng_shard_init(eng_shard *shard, uint8_t number, void *in, size_t in_bytes, void *out,
                        size_t out_bytes, void *book, uint32_t *topics, uint32_t topic_count,
@@ -25,6 +39,10 @@ int32_t eng_shard_init(eng_shard *shard, uint8_t number, void *in, size_t in_byt
     if (status != RB_OK) {
         return status;
     }
+    if (rb_lane_capacity(&shard->in) < ENG_SHARD_LANE_MIN ||
+        rb_lane_capacity(&shard->out) < ENG_SHARD_LANE_MIN) {
+        return RB_SIZE;
+    }
     shard->number = number;
     shard->book = book;
     shard->topics = topics;
@@ -41,55 +59,77 @@ void eng_shard_measure(eng_shard *shard, void *hop, uint64_t *dropped)
     shard->drop_count = dropped;
 }
 
-/* Finishes `count` lines that lie behind the tail and commits them: numbers of their topics, the
- * shard, and what closes the group. `first` is the message they answer, NULL for the rest of a
- * sweep. */
-static int32_t answer(eng_shard *shard, const rb_message *first, uint64_t count, int last)
+_Static_assert(offsetof(rb_header, topic_sequence) == 16, "word 2");
+_Static_assert(offsetof(rb_header, topic) == 20, "word 2");
+_Static_assert(offsetof(rb_header, publisher) == 22, "word 2");
+_Static_assert(offsetof(rb_header, flags) == 25, "word 3");
+_Static_assert(offsetof(rb_header, shard) == 26, "word 3");
+_Static_assert(offsetof(rb_header, reserved) == 27, "word 3");
+
+/* Gives a line its number, its shard and its flags. Read as it was written, field by field, and
+ * written in whole words: the publisher may follow at once, and neither loads nor stores may wait
+ * for others that overlap them. `is_next`: it takes the next number of its topic, otherwise it
+ * shares that of the line before it. */
+static int32_t finish(eng_shard *shard, rb_message *line, uint16_t publisher, uint8_t flags,
+                      int is_next)
 {
-    uint8_t generated = first == NULL ? RB_FLAG_GENERATED : 0;
-    for (uint64_t n = 0; n < count; n++) {
-        rb_header *header = &rb_lane_slot(&shard->out, n)->header;
-        RB_CHECK(header->topic < shard->topic_count);
-        int is_tag = header->template_id == RB_TEMPLATE_ORDER_TAG;
-        shard->topics[header->topic] += is_tag ? 0 : 1;
-        header->topic_sequence = shard->topics[header->topic];
-        header->shard = shard->number;
-        header->reserved = 0;
-        header->flags = generated;
-        generated = RB_FLAG_GENERATED;
-        if (is_tag) {
-            header->flags = 0;
-        }
-    }
-    if (first != NULL) {
-        rb_header *header = &rb_lane_slot(&shard->out, 0)->header;
-        /* The answer carries who asked, so that the contributor knows its own, a refusal too. */
-        header->publisher = first->header.publisher;
-        if (header->template_id == RB_TEMPLATE_REJECTED) {
-            header->flags = RB_FLAG_GENERATED;
-        }
-        if (first->header.flags & RB_FLAG_CONTINUED) {
-            header->flags |= RB_FLAG_CONTINUED;
-        }
-    }
-    if (last) {
-        rb_lane_slot(&shard->out, count - 1)->header.flags |= RB_FLAG_LAST_OF_GROUP;
-    }
-    rb_lane_commit(&shard->out, count);
+    uint64_t topic = line->header.topic;
+    uint64_t template_id = line->header.template_id;
+    uint64_t input = line->header.checksum;
+    RB_CHECK(topic < shard->topic_count);
+    uint32_t number = shard->topics[topic] + (is_next != 0);
+    shard->topics[topic] = number;
+    line->words[2] = number | topic << 32 | (uint64_t)publisher << 48;
+    line->words[3] =
+        template_id | (uint64_t)flags << 8 | (uint64_t)shard->number << 16 | input << 32;
     return RB_OK;
 }
 
-/* What the book does not know: said again as it came. */
-static uint64_t echo(eng_shard *shard, const rb_message *first, const rb_message *tag)
+/* The lines that turn the proposal round, or refuse it. They carry who asked, so that the
+ * contributor knows its own, a refusal too. `mark`: LastOfGroup if no line follows. */
+static int32_t finish_first(eng_shard *shard, const eng_group *group, uint8_t mark)
 {
-    memcpy(rb_lane_slot(&shard->out, 0)->words + 1, first->words + 1,
-           sizeof *first - sizeof first->words[0]);
-    if (tag == NULL) {
-        return 1;
+    const rb_header *asked = &eng_group_line(group, 0)->header;
+    rb_message *line = rb_lane_slot(&shard->out, 0);
+    uint8_t flags = line->header.flags & (RB_FLAG_GENERATED | RB_FLAG_KEPT_PRIORITY);
+    flags |= asked->flags & (RB_FLAG_CONTINUED | RB_FLAG_BROADCAST);
+    flags |= group->count > 1 ? 0 : mark;
+    int32_t status = finish(shard, line, asked->publisher, flags, 1);
+    for (uint32_t n = 1; n < group->count && status == RB_OK; n++) {
+        flags = n + 1 < group->count ? RB_FLAG_CONTINUED : mark;
+        status = finish(shard, rb_lane_slot(&shard->out, n), asked->publisher, flags, 0);
     }
-    memcpy(rb_lane_slot(&shard->out, 1)->words + 1, tag->words + 1,
-           sizeof *tag - sizeof tag->words[0]);
-    return 2;
+    return status;
+}
+
+/* The lines that the engine made, from the n-th behind the tail on. */
+static int32_t finish_others(eng_shard *shard, uint64_t n, uint64_t count, uint8_t mark)
+{
+    int32_t status = RB_OK;
+    for (; n < count && status == RB_OK; n++) {
+        uint8_t flags = RB_FLAG_GENERATED | (n + 1 < count ? 0 : mark);
+        status = finish(shard, rb_lane_slot(&shard->out, n), 0, flags, 1);
+    }
+    return status;
+}
+
+/* Commits `count` lines, or all but the last if more is to come. */
+static void commit(eng_shard *shard, uint64_t count, int is_whole)
+{
+    shard->sweeping = !is_whole;
+    rb_lane_commit(&shard->out, is_whole ? count : count - 1);
+}
+
+/* What the book does not know: said again as it came. */
+static void echo(const eng_shard *shard, const eng_group *group)
+{
+    for (uint32_t n = 0; n < group->count; n++) {
+        const rb_message *from = eng_group_line(group, n);
+        rb_message *line = rb_lane_slot(&shard->out, n);
+        memcpy(line->words + 1, from->words + 1, sizeof *from - sizeof from->words[0]);
+    }
+    rb_header *header = &rb_lane_slot(&shard->out, 0)->header;
+    header->flags = header->template_id == RB_TEMPLATE_REJECTED ? RB_FLAG_GENERATED : 0;
 }
 
 /* The contributor's knowledge was stale: nothing happens, and only the publisher hears of it. */
@@ -106,64 +146,94 @@ static void skip(eng_shard *shard, const rb_message *first)
     }
 }
 
-static eng_sink sink_of(const eng_shard *shard, uint64_t room)
+/* Behind `written` lines that are there already. */
+static eng_sink sink_of(const eng_shard *shard, uint64_t room, uint64_t written)
 {
     eng_sink sink = {.base = shard->out.slots,
                      .mask = shard->out.mask,
                      .position = shard->out.tail_local,
                      .limit = room,
-                     .count = 0};
+                     .count = written};
     return sink;
 }
 
 static int32_t resume(eng_shard *shard, uint64_t room)
 {
-    eng_sink sink = sink_of(shard, room);
+    eng_sink sink = sink_of(shard, room, 1);
     int32_t status = eng_book_resume(shard->book, &sink);
     if (status != RB_OK && status != RB_FULL) {
         return status;
     }
-    shard->sweeping = status == RB_FULL;
-    RB_CHECK(sink.count > 0);
-    return answer(shard, NULL, sink.count, status == RB_OK);
+    uint8_t mark = status == RB_OK ? RB_FLAG_LAST_OF_GROUP : 0;
+    if (sink.count == 1) {
+        /* Nothing was left to say behind the line that waited. */
+        rb_lane_at(&shard->out, shard->out.tail_local)->header.flags |= mark;
+    }
+    int32_t finished = finish_others(shard, 1, sink.count, mark);
+    if (finished == RB_OK) {
+        commit(shard, sink.count, status == RB_OK);
+    }
+    return finished;
 }
 
-static int32_t apply(eng_shard *shard, const rb_message *first, const rb_message *tag,
-                     uint64_t room)
+/* Whether the contributor knew all that its topic has seen here. */
+static int is_current(const eng_shard *shard, const rb_message *first)
 {
-    uint8_t template_id = first->header.template_id;
-    uint16_t topic = first->header.topic;
-    RB_CHECK(topic < shard->topic_count);
-    if (first->header.topic_sequence != shard->topics[topic] + 1 &&
-        (first->header.flags & RB_FLAG_REPLAYED) == 0) {
+    return first->header.topic_sequence == shard->topics[first->header.topic] + 1 ||
+           (first->header.flags & (RB_FLAG_REPLAYED | RB_FLAG_BROADCAST)) != 0;
+}
+
+static int32_t apply(eng_shard *shard, const eng_group *group, uint64_t room)
+{
+    const rb_message *first = eng_group_line(group, 0);
+    RB_CHECK(first->header.topic < shard->topic_count);
+    if (!is_current(shard, first)) {
         skip(shard, first);
         return RB_OK;
     }
-    if (template_id == RB_TEMPLATE_NEW_ORDER || template_id == RB_TEMPLATE_CANCEL ||
-        template_id == RB_TEMPLATE_REPLACE) {
-        eng_sink sink = sink_of(shard, room);
-        eng_group group = {.base = shard->in.slots,
-                           .mask = shard->in.mask,
-                           .position = shard->in.head_local,
-                           .count = tag != NULL ? 2 : 1};
-        int32_t status = eng_book_submit(shard->book, &group, &sink);
-        if (status != RB_OK && status != RB_FULL) {
-            return status;
-        }
-        RB_CHECK(sink.count > 0);
-        shard->sweeping = status == RB_FULL;
-        return answer(shard, first, sink.count, status == RB_OK);
+    uint64_t count = group->count;
+    int32_t status = RB_OK;
+    if (is_one_of(FOR_THE_BOOK, first->header.template_id)) {
+        eng_sink sink = sink_of(shard, room, 0);
+        status = eng_book_submit(shard->book, group, &sink);
+        count = sink.count;
+    } else {
+        echo(shard, group);
     }
-    return answer(shard, first, echo(shard, first, tag), 1);
+    if (status != RB_OK && status != RB_FULL) {
+        return status;
+    }
+    RB_CHECK(count >= group->count);
+    uint8_t mark = status == RB_OK ? RB_FLAG_LAST_OF_GROUP : 0;
+    int32_t finished = finish_first(shard, group, count == group->count ? mark : 0);
+    if (finished == RB_OK) {
+        finished = finish_others(shard, group->count, count, mark);
+    }
+    if (finished == RB_OK) {
+        commit(shard, count, status == RB_OK);
+    }
+    return finished;
+}
+
+/* The n-th message in the lane, or one that asks for nothing where a line of another kind is: no
+ * branch to guess wrong. NULL: nothing is there. */
+static const rb_message *ahead(const eng_shard *shard, uint64_t n)
+{
+    static const rb_message nothing;
+    const rb_message *line = rb_lane_peek(&shard->in, n);
+    if (line == NULL) {
+        return NULL;
+    }
+    return is_one_of(FETCHING, line->header.template_id) ? line : &nothing;
 }
 
 /* Messages further down the lane bring their orders, then their levels, then the neighbours there.
  */
 static void prefetch(const eng_shard *shard)
 {
-    const rb_message *far = rb_lane_peek(&shard->in, ENG_AHEAD_FAR);
-    const rb_message *near = rb_lane_peek(&shard->in, ENG_AHEAD_NEAR);
-    const rb_message *tail = rb_lane_peek(&shard->in, ENG_AHEAD_TAIL);
+    const rb_message *far = ahead(shard, ENG_AHEAD_FAR);
+    const rb_message *near = ahead(shard, ENG_AHEAD_NEAR);
+    const rb_message *tail = ahead(shard, ENG_AHEAD_TAIL);
     if (far != NULL) {
         eng_book_prefetch(shard->book, far);
     }
@@ -185,44 +255,62 @@ static void measure(const eng_shard *shard, uint64_t position, uint64_t time_ns)
     }
 }
 
+/* Takes the group at the head of the lane, or goes on with an answer. 1: done; 0: nothing is there,
+ * or no room; < 0: failed. */
+static int32_t step(eng_shard *shard, int is_long)
+{
+    if (shard->sweeping) {
+        uint64_t needed = 1 + ENG_SINK_ROOM_MIN;
+        uint64_t room = rb_lane_room(&shard->out, needed);
+        int32_t status = room < needed ? RB_OK : resume(shard, room);
+        return status == RB_OK ? room >= needed : status;
+    }
+    const rb_message *first = rb_lane_peek(&shard->in, 0);
+    if (first == NULL) {
+        return 0;
+    }
+    eng_group group = {.base = shard->in.slots,
+                       .mask = shard->in.mask,
+                       .position = shard->in.head_local,
+                       .count = 1};
+    while (eng_group_line(&group, group.count - 1)->header.flags & RB_FLAG_CONTINUED) {
+        /* All lines were committed at once. */
+        RB_CHECK(rb_lane_peek(&shard->in, group.count) != NULL);
+        RB_CHECK(group.count < ENG_GROUP_LINES_MAX);
+        group.count++;
+    }
+    uint64_t needed = group.count + ENG_SINK_ROOM_MIN;
+    uint64_t room = rb_lane_room(&shard->out, needed);
+    if (room < needed) {
+        return 0;
+    }
+    if (is_long) {
+        prefetch(shard);
+    }
+    uint64_t position = shard->out.tail_local;
+    int32_t status = apply(shard, &group, room);
+    if (status != RB_OK) {
+        return status;
+    }
+    if (eng_is_measured(first)) {
+        measure(shard, position, first->header.time_ns);
+    }
+    rb_lane_release(&shard->in, group.count);
+    return 1;
+}
+
 int64_t eng_shard_work(void *state, int64_t limit)
 {
     eng_shard *shard = state;
     int64_t done = 0;
     for (; done < limit; done++) {
-        const rb_message *first = shard->sweeping ? NULL : rb_lane_peek(&shard->in, 0);
-        if (first == NULL && !shard->sweeping) {
-            break;
-        }
-        uint64_t room = rb_lane_room(&shard->out, ROOM_TO_BEGIN);
-        if (room < ROOM_TO_BEGIN) {
-            break;
-        }
-        uint64_t lines = 0;
-        int32_t status;
-        if (shard->sweeping) {
-            status = resume(shard, room);
-        } else {
-            if (limit > ENG_AHEAD_FAR) {
-                prefetch(shard);
-            }
-            const rb_message *tag = NULL;
-            if (first->header.flags & RB_FLAG_CONTINUED) {
-                /* Both lines were committed at once. */
-                tag = rb_lane_peek(&shard->in, 1);
-                RB_CHECK(tag != NULL);
-            }
-            lines = tag != NULL ? 2 : 1;
-            uint64_t position = shard->out.tail_local;
-            status = apply(shard, first, tag, room);
-            if (eng_is_measured(first)) {
-                measure(shard, position, first->header.time_ns);
-            }
-        }
-        if (status != RB_OK) {
+        int32_t status = step(shard, limit > ENG_AHEAD_FAR);
+        if (status < 0) {
             return status;
         }
-        rb_lane_release(&shard->in, lines);
+        if (status == 0) {
+            break;
+        }
     }
     if (done > 0) {
         shard->wake->mask |= shard->publisher_bell;

@@ -212,9 +212,7 @@ static uint8_t group_template(const eng_group *group, uint32_t n)
     return eng_group_line(group, n)->header.template_id;
 }
 
-/* Whether the lines behind the first are such as belong there, in this order: legs (MultiLegOrder),
- * terms (NewOrder, Replace), a tag. */
-static int is_well_formed(const eng_group *group)
+int eng_group_is_well_formed(const eng_group *group)
 {
     uint8_t first = eng_group_line(group, 0)->header.template_id;
     uint32_t at = 1;
@@ -288,7 +286,7 @@ int32_t eng_submit_unusual(eng_book *book, const eng_group *group, eng_sink *sin
     if (!is_order && !is_rare(template_id)) {
         return RB_USAGE;
     }
-    if (!is_well_formed(group)) {
+    if (!eng_group_is_well_formed(group)) {
         return eng_reject(sink, group, RB_REJECT_REASON_INVALID_PROPOSAL);
     }
     return is_order ? submit_order(book, group, sink) : submit_rare(book, group, sink);

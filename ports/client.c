@@ -286,9 +286,13 @@ static int32_t hear(prt_client *port, const rb_message *line)
     RB_CHECK(line->header.sequence == port->heard + 1);
     port->heard = line->header.sequence;
     if (port->has_head) {
-        RB_CHECK(line->header.template_id == RB_TEMPLATE_ORDER_TAG);
-        port->has_head = 0;
-        return hear_message(port, &port->head, line);
+        uint8_t template_id = line->header.template_id;
+        int is_tag = template_id == RB_TEMPLATE_ORDER_TAG;
+        RB_CHECK(is_tag || template_id == RB_TEMPLATE_ORDER_TERMS ||
+                 template_id == RB_TEMPLATE_LEG);
+        port->has_head = (line->header.flags & RB_FLAG_CONTINUED) != 0;
+        /* The tag is the last line, if there is one. */
+        return port->has_head ? RB_OK : hear_message(port, &port->head, is_tag ? line : NULL);
     }
     if (line->header.flags & RB_FLAG_CONTINUED) {
         port->has_head = 1;

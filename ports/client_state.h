@@ -41,7 +41,7 @@ struct prt_client {
     uint64_t allowed;   /* last sequence that a client may see */
     uint32_t is_live;
     uint32_t has_head;
-    rb_message head; /* a line whose tag has not come yet */
+    rb_message head; /* a line of which not all that belongs to it has come yet */
     rb_histogram *hop;
     rb_histogram *whole;
     uint64_t *counters[PRT_COUNTS];

@@ -6,6 +6,8 @@
 /* Messages of one connection that are fetched from the stream in one round: more would make the
  * others wait for somebody who is behind. */
 enum { FETCHES_MAX = 64 };
+/* Lines behind the first one of a message: eight legs and a tag. */
+enum { LINES_BEHIND_MAX = 9 };
 
 /* Writes `line` into the connection's buffer as the next sequenced packet. 1; 0: no room now. */
 static int32_t show(prt_client *port, prt_connection *connection, const rb_message *line,
@@ -48,7 +50,7 @@ int32_t prt_client_deliver(prt_client *port, prt_connection *connection, const r
         prt_client_add(port, PRT_COUNT_SLOW);
         return prt_client_drop(port, connection);
     }
-    int may = line->header.sequence + (tag != NULL) <= port->allowed;
+    int may = (tag != NULL ? tag : line)->header.sequence <= port->allowed;
     if (may && connection->cursor.next == count) {
         int32_t status = show(port, connection, line, tag);
         if (status < 0) {
@@ -113,6 +115,25 @@ void prt_client_look_at_marks(prt_client *port)
     }
 }
 
+/* The first line of a message and its tag, which is the last one if there is one. 1; 0: not to be
+ * had now. */
+static int32_t fetch_message(prt_client *port, uint64_t sequence, rb_message *line, rb_message *tag,
+                             int *has_tag)
+{
+    *has_tag = 0;
+    int32_t got = fetch(port, sequence, line);
+    const rb_message *last = line;
+    for (uint64_t n = 1; got == 1 && n <= LINES_BEHIND_MAX; n++) {
+        if ((last->header.flags & RB_FLAG_CONTINUED) == 0) {
+            break;
+        }
+        got = fetch(port, sequence + n, tag);
+        last = tag;
+        *has_tag = got == 1 && tag->header.template_id == RB_TEMPLATE_ORDER_TAG;
+    }
+    return got;
+}
+
 /* Fills the buffer of a connection that is behind from the stream. Returns messages, < 0: failure.
  */
 static int32_t catch_up(prt_client *port, prt_connection *connection)
@@ -126,12 +147,9 @@ static int32_t catch_up(prt_client *port, prt_connection *connection)
         }
         rb_message line;
         rb_message tag;
-        int32_t got = fetch(port, sequence, &line);
-        int has_tag = got == 1 && (line.header.flags & RB_FLAG_CONTINUED) != 0;
-        if (has_tag) {
-            got = fetch(port, sequence + 1, &tag);
-        }
-        if (sequence + (uint64_t)has_tag > port->allowed) {
+        int has_tag;
+        int32_t got = fetch_message(port, sequence, &line, &tag, &has_tag);
+        if ((has_tag ? tag.header.sequence : sequence) > port->allowed) {
             hold(port, connection);
             break;
         }

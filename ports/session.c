@@ -228,8 +228,8 @@ _Static_assert(offsetof(rb_rejected, client_order_id) == offsetof(rb_any, rest[3
 static void resolve(const prt_desk *desk, prt_session *session, const rb_message *line,
                     prt_change *change)
 {
-    if (session->phase != PRT_PROPOSED || line->header.shard != session->proposed_shard ||
-        line->header.topic_sequence != session->proposed_number) {
+    uint32_t reached = session->topic_sequence[session->proposed_shard];
+    if (session->phase != PRT_PROPOSED || reached != session->proposed_number) {
         return;
     }
     change->answered = (uint8_t)is_answer(desk, session, line);
@@ -257,6 +257,17 @@ static int32_t show_to_all(prt_desk *desk, const rb_message *line, prt_change *c
     return RB_OK;
 }
 
+/* A broadcast took the next number of the topic in every shard, and names only one of them. */
+static void count_line(const prt_desk *desk, prt_session *session, const rb_message *line)
+{
+    int is_for_all = (line->header.flags & RB_FLAG_BROADCAST) != 0;
+    uint32_t first = is_for_all ? 0 : line->header.shard;
+    uint32_t last = is_for_all ? desk->shard_count - 1 : first;
+    for (uint32_t n = first; n <= last; n++) {
+        session->topic_sequence[n]++;
+    }
+}
+
 int32_t prt_desk_apply(prt_desk *desk, const rb_message *line, const rb_message *tag,
                        prt_change *change)
 {
@@ -268,13 +279,12 @@ int32_t prt_desk_apply(prt_desk *desk, const rb_message *line, const rb_message 
     }
     prt_session *session = &desk->sessions[owner - 1];
     RB_CHECK(line->header.shard < desk->shard_count);
-    uint32_t *number = &session->topic_sequence[line->header.shard];
-    RB_CHECK(line->header.topic_sequence == *number + 1);
+    RB_CHECK(line->header.topic_sequence == session->topic_sequence[line->header.shard] + 1);
     if (tag != NULL) {
         RB_CHECK(tag->header.topic == line->header.topic);
         RB_CHECK(tag->header.topic_sequence == line->header.topic_sequence);
     }
-    *number = line->header.topic_sequence;
+    count_line(desk, session, line);
     change->session = owner - 1;
     int32_t status = apply_body(desk, session, line);
     if (status != RB_OK) {

@@ -38,7 +38,7 @@ enum prt_phase {
 typedef struct prt_session {
     /* From the stream. */
     prt_outbox outbox;
-    uint32_t topic_sequence[PRT_SHARDS_MAX]; /* last number seen, by shard */
+    uint32_t topic_sequence[PRT_SHARDS_MAX]; /* last number taken, by shard */
     uint32_t last_client_order_id;
     uint16_t topic;
     uint16_t account;

@@ -7,7 +7,7 @@
 
 #define RB_SCHEMA_ID 1u
 #define RB_SCHEMA_VERSION 1u
-#define RB_SCHEMA_HASH UINT64_C(0x927a841bb5cea26e)
+#define RB_SCHEMA_HASH UINT64_C(0x608722bf955661b8)
 #define RB_MESSAGE_BYTES 64u
 #define RB_INSTRUMENT_NONE UINT32_C(4294967295)
 #define RB_TEMPLATE_CONTRIBUTED_MAX 63u
@@ -44,6 +44,7 @@ enum rb_flag {
     RB_FLAG_REPLAYED = 8, /* Input of a replay: topic locks are taken as recorded. */
     RB_FLAG_REFUSED = 16, /* The sequencer refused the proposal; the body is that of Rejected. */
     RB_FLAG_KEPT_PRIORITY = 32, /* Of a Replace: the order kept its place in the queue. */
+    RB_FLAG_BROADCAST = 64, /* Every shard has answered it: it counts one on its topic in each of them. */
 };
 
 enum rb_order_option {

@@ -9,7 +9,7 @@ import numpy as np
 
 SCHEMA_ID: Final = 1
 SCHEMA_VERSION: Final = 1
-SCHEMA_HASH: Final = 0x927a841bb5cea26e
+SCHEMA_HASH: Final = 0x608722bf955661b8
 MESSAGE_BYTES: Final = 64
 INSTRUMENT_NONE: Final = 4294967295
 TEMPLATE_CONTRIBUTED_MAX: Final = 63
@@ -51,6 +51,7 @@ class Flag(IntFlag):
     REPLAYED = 8
     REFUSED = 16
     KEPT_PRIORITY = 32
+    BROADCAST = 64
 
 
 class OrderOption(IntFlag):

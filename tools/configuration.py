@@ -54,11 +54,18 @@ class Configuration:
         return bytes(instrument.shard for instrument in self.instruments)
 
     @property
+    def group_of(self) -> list[int]:
+        """Group by instrument: 1, 2, … in the order in which they are first named, 0 for none."""
+        groups = {"": 0}
+        return [groups.setdefault(one.group, len(groups)) for one in self.instruments]
+
+    @property
     def hash(self) -> int:
         """Fingerprint (u64) of all that decides what stands on the stream.
 
         Placement, waiting, names, paths, passwords and the number of shards are left out: the same
-        input gives the same stream whatever they are (the number of shards has its own field).
+        input gives the same stream whatever they are (the number of shards has its own field). What
+        decides which instrument is on which of them, and which legs belong together, is in it.
         """
         exchange = self.topology.exchange
         limits = self.topology.limits
@@ -75,6 +82,8 @@ class Configuration:
                     instrument.price_ticks_max,
                     instrument.quantity_max,
                     instrument.shard if instrument.shard_chosen else -1,
+                    instrument.group,
+                    instrument.load,
                 ]
                 for instrument in self.instruments
             ],

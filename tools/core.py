@@ -154,6 +154,7 @@ class CoreProcess:
             [(self._lane(f"shard.{n}.in"), self._mask(f"shard.{n}")) for n in shards],
             self.configuration.shard_of,
             self.configuration.topics,
+            self.configuration.group_of,
         )
         sequencer.measure(
             self._metrics.histogram_address("port to sequencer"),

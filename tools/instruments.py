@@ -7,12 +7,14 @@ error that names the file, the line, the field, what was found and the cure.
 from __future__ import annotations
 
 import csv
+import dataclasses
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tools.assignment import Wish, assign
 from tools.topology import ConfigurationError
 
 INSTRUMENTS_MAX: Final = 1 << 20
@@ -20,9 +22,10 @@ PRICE_TICKS_MAX: Final = (1 << 30) - 1
 # The largest price that an OUCH message may carry is 199,999.9900; the field itself holds this.
 PRICE_1E4_MAX: Final = (1 << 31) - 1
 QUANTITY_MAX: Final = (1 << 32) - 1
+LOAD_MAX: Final = 10**12 - 1
 SESSION_MAX: Final = 65534
 INSTRUMENT_FIELDS: Final = (
-    "symbol", "tick", "lot", "price_min", "price_max", "quantity_max", "shard",
+    "symbol", "tick", "lot", "price_min", "price_max", "quantity_max", "shard", "group", "load",
 )  # fmt: skip
 PARTICIPANT_FIELDS: Final = ("user", "session", "account", "firm", "secret")
 # As ports.authenticator.hash_secret makes them.
@@ -42,6 +45,8 @@ class Instrument:
     quantity_max: int
     shard: int
     shard_chosen: bool  # by the file, not by default
+    group: str = ""  # of instruments that are touched atomically; "": none
+    load: int = 0  # measured messages a day
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +102,18 @@ class _Row:
 
 
 def load_instruments(path: Path, shards: int) -> tuple[Instrument, ...]:
-    """Read the file of instruments: `symbol,tick,lot,price_min,price_max,quantity_max[,shard]`.
+    """Read the file of instruments.
 
-    Args: path: the file; shards: how many there are; an instrument without one goes to
-    index % shards.
+    Its columns are `symbol,tick,lot,price_min,price_max,quantity_max`, and optional `shard`,
+    `group` (those of one group are on one shard) and `load` (measured messages a day).
+
+    Args: path: the file; shards: how many there are; see tools.assignment for who goes where.
     Raises: ConfigurationError.
     """
     out: list[Instrument] = []
     symbols: dict[str, int] = {}
-    for row in _rows(path, INSTRUMENT_FIELDS, optional=("shard",)):
+    chosen: dict[str, tuple[int, int]] = {}
+    for row in _rows(path, INSTRUMENT_FIELDS, optional=("shard", "group", "load")):
         if len(out) >= INSTRUMENTS_MAX:
             raise row.error("symbol", "too many instruments", f"{INSTRUMENTS_MAX} at most")
         instrument = _instrument(row, len(out), shards)
@@ -116,10 +124,21 @@ def load_instruments(path: Path, shards: int) -> tuple[Instrument, ...]:
                 "symbols are unique",
             )
         symbols[instrument.symbol] = row.line
+        if instrument.shard_chosen and instrument.group:
+            shard, line = chosen.setdefault(instrument.group, (instrument.shard, row.line))
+            if shard != instrument.shard:
+                raise row.error(
+                    "shard",
+                    f"found {instrument.shard}, but line {line} puts the group "
+                    f"{instrument.group!r} on shard {shard}",
+                    "a group is on one shard",
+                )
         out.append(instrument)
     if not out:
         raise ConfigurationError(f"{path}:2: symbol: no instrument; write one line for each")
-    return tuple(out)
+    wishes = [Wish(one.group, one.load, one.shard if one.shard_chosen else None) for one in out]
+    placed = zip(out, assign(wishes, shards), strict=True)
+    return tuple(dataclasses.replace(one, shard=shard) for one, shard in placed)
 
 
 def _instrument(row: _Row, index: int, shards: int) -> Instrument:
@@ -137,10 +156,20 @@ def _instrument(row: _Row, index: int, shards: int) -> Instrument:
         raise row.error(
             "price_max", f"{row.values['price_max']!r} is below price_min", "exchange the two"
         )
-    quantity_max = row.whole("quantity_max", lot, QUANTITY_MAX)
     chosen = row.values["shard"] != ""
-    shard = row.whole("shard", 0, shards - 1) if chosen else index % shards
-    return Instrument(index, symbol, tick, lot, price_min, price_max, quantity_max, shard, chosen)
+    return Instrument(
+        index,
+        symbol,
+        tick,
+        lot,
+        price_min,
+        price_max,
+        quantity_max=row.whole("quantity_max", lot, QUANTITY_MAX),
+        shard=row.whole("shard", 0, shards - 1) if chosen else 0,
+        shard_chosen=chosen,
+        group=row.text("group", r"[A-Z0-9]{0,8}", "up to 8 capital letters and digits"),
+        load=row.whole("load", 0, LOAD_MAX) if row.values["load"] else 0,
+    )
 
 
 def _ticks(row: _Row, name: str, tick: int) -> int:

@@ -101,7 +101,7 @@ static engine *make_engine(const pipeline *p)
            RB_OK);
     void *clock = rb_core_clock(&e->core);
     void *wake = rb_core_wake(&e->core);
-    EXPECT(eng_sequencer_init(&e->sequencer, p->doorbell, e->shard_of, INSTRUMENTS, TOPICS, clock,
+    EXPECT(eng_sequencer_init(&e->sequencer, p->doorbell, e->shard_of, NULL, INSTRUMENTS, TOPICS, clock,
                               wake) == RB_OK);
     EXPECT(eng_sequencer_add_contributor(&e->sequencer, p->contributor, rb_lane_bytes(LANE)) ==
            RB_OK);

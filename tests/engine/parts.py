@@ -20,7 +20,7 @@ from ringbus.core import Core, create_page, page_bytes
 from ringbus.idle import bells_bytes, create_bells
 from ringbus.lane import Lane, create_lane, lane_bytes
 from ringbus.memory import Block
-from ringbus.messages import MESSAGE
+from ringbus.messages import MESSAGE, Flag
 from ringbus.multicast import Reader, create_multicast, multicast_bytes, readers_bytes
 from ringbus.status import check
 
@@ -67,6 +67,8 @@ class SequencerBench:
         slots: int = 64,
         shard_slots: int = 1024,
         clock: str = "manual",
+        group_of: Sequence[int] = (),
+        shard_of: bytes = b"",
     ) -> None:
         self.core = make_core(bells_block(), clock=clock)
         self.doorbell = Block(int(ringbus.rb_doorbell_bytes()))
@@ -80,8 +82,9 @@ class SequencerBench:
             self.doorbell,
             inward,
             [(memory, 0) for memory in outward],
-            bytes(n % shards for n in range(instruments)),
+            shard_of or bytes(n % shards for n in range(instruments)),
             topics,
+            group_of,
         )
         self.refused, self.dropped = counter(), counter()
         self.agent.measure(NULL, self.refused, self.dropped)
@@ -196,6 +199,13 @@ def is_sealed(stream: Lines) -> bool:
     pointer = ringbus_ffi.cast("void *", whole.ctypes.data)
     dense = np.array_equal(whole["sequence"], np.arange(1, len(whole) + 1))
     return dense and int(ringbus.rb_messages_verify(pointer, len(whole))) == len(whole)
+
+
+def grouped(*parts: Lines) -> Lines:
+    """One proposal of several lines."""
+    out = np.concatenate(parts)
+    out["flags"][:-1] |= np.uint8(Flag.CONTINUED)
+    return out
 
 
 def templates(stream: Lines) -> Sequence[int]:

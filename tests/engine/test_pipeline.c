@@ -1,5 +1,5 @@
 /*
- * The engine's agents, each on a thread of its own, over lanes of eight slots and a ring of 64,
+ * The engine's agents, each on a thread of its own, over lanes of sixteen slots and a ring of 64,
  * without Python. Run plain, under ASan/UBSan and under TSan. Argument: proposals per test (default
  * 20,000).
  *
@@ -23,7 +23,7 @@ enum {
     TOPICS = 8,
     SHARDS_MAX = 4,
     CONTRIBUTORS_MAX = 3,
-    LANE = 8,
+    LANE = 16,
     STREAM = 64,
     LINES_MAX = 1 << 18,
     AGENTS_MAX = SHARDS_MAX + 2,
@@ -122,7 +122,7 @@ static void make_sequencer(engine *e, uint32_t contributors)
     for (uint32_t n = 0; n < INSTRUMENTS; n++) {
         e->shard_of[n] = (uint8_t)(n % e->shards);
     }
-    EXPECT(eng_sequencer_init(&e->sequencer, e->doorbell, e->shard_of, INSTRUMENTS, TOPICS,
+    EXPECT(eng_sequencer_init(&e->sequencer, e->doorbell, e->shard_of, NULL, INSTRUMENTS, TOPICS,
                               &a->clock, &a->wake) == RB_OK);
     for (uint32_t n = 0; n < contributors; n++) {
         EXPECT(eng_sequencer_add_contributor(&e->sequencer, e->contributors[n],

@@ -8,18 +8,32 @@ import pytest
 from engine.fused import FusedEngine, Size
 from ringbus.messages import (
     INSTRUMENT_NONE,
+    LEG,
+    MASS_CANCEL,
     ORDER_TAG,
+    ORDER_TERMS,
     REJECTED,
+    REPLACE,
     SESSION_EVENT,
     Flag,
+    MassCancelScope,
     RejectReason,
     Side,
     Template,
     TimeInForce,
 )
 from ringbus.multicast import Reader
-from ringbus.status import CorruptionError, UsageError
-from tests.engine.parts import EMPTY, Lines, ShardBench, count, is_sealed, templates, view
+from ringbus.status import CorruptionError, LayoutError, UsageError
+from tests.engine.parts import (
+    EMPTY,
+    Lines,
+    ShardBench,
+    count,
+    grouped,
+    is_sealed,
+    templates,
+    view,
+)
 from tests.engine.trader import Trader, cancel, lines, new_order, tagged
 
 NEW, CANCELLATION = Template.NEW_ORDER, Template.CANCEL
@@ -116,6 +130,135 @@ def test_a_tag_stays_between_its_message_and_the_trades() -> None:
     assert set(answer["shard"]) == {3}
 
 
+def test_all_lines_of_a_proposal_carry_one_number() -> None:
+    bench = ShardBench()
+    bench.answer(new_order(1, 1, side=Side.SELL))
+    terms = lines(ORDER_TERMS, Template.ORDER_TERMS, minimum_quantity=1)
+    order = new_order(2, 1, time_in_force=TimeInForce.IMMEDIATE_OR_CANCEL)
+    tag = lines(ORDER_TAG, Template.ORDER_TAG, text=b"mine")
+    answer = bench.answer(grouped(order, terms, tag))
+    assert templates(answer) == [NEW, Template.ORDER_TERMS, Template.ORDER_TAG, EXECUTED, EXECUTED]
+    assert list(answer["topic_sequence"]) == [1, 1, 1, 2, 2]
+    made = Flag.GENERATED
+    first = Flag.CONTINUED
+    assert list(answer["flags"]) == [first, first, 0, made, made | Flag.LAST_OF_GROUP]
+    assert answer[1].tobytes()[32:] == terms.tobytes()[32:]
+    assert set(answer["checksum"]) == {2}
+    assert list(bench.answer(event(2, 3))["topic_sequence"]) == [3]
+
+
+def refused_legs(number: int, legs: int = 8) -> Lines:
+    """As the sequencer passes them on: the longest group that there is."""
+    head = lines(
+        REJECTED,
+        REJECTION,
+        topic=1,
+        topic_sequence=number,
+        instrument=INSTRUMENT_NONE,
+        refused_template=Template.MULTI_LEG_ORDER,
+        reason=RejectReason.INVALID_LEGS,
+        flags=Flag.REFUSED,
+    )
+    leg = lines(LEG, Template.LEG, topic=1, topic_sequence=number)
+    tag = lines(ORDER_TAG, Template.ORDER_TAG, topic=1, topic_sequence=number, text=b"mine")
+    return grouped(head, *[leg] * legs, tag)
+
+
+def test_a_refusal_of_many_lines_is_said_as_it_is() -> None:
+    bench = ShardBench()
+    answer = bench.answer(refused_legs(1))
+    assert templates(answer) == [REJECTION, *[Template.LEG] * 8, Template.ORDER_TAG]
+    assert set(answer["topic_sequence"]) == {1}
+    continued = Flag.CONTINUED
+    assert list(answer["flags"]) == [
+        Flag.GENERATED | continued,
+        *[continued] * 8,
+        Flag.LAST_OF_GROUP,
+    ]
+    assert list(bench.answer(event(1, 2))["topic_sequence"]) == [2]
+
+
+@pytest.mark.parametrize("length", range(2, 9))
+def test_a_long_group_goes_through_whatever_is_free_in_a_lane_of_sixteen(length: int) -> None:
+    for before in range(17):
+        bench = ShardBench(slots=32, out_slots=16)
+        for n in range(1, before + 1):
+            bench.offer(event(3, n))
+        bench.work()
+        bench.offer(refused_legs(1, length))
+        parts = []
+        for _ in range(12):
+            bench.work()
+            parts.append(bench.out.take(3))
+        answer = np.concatenate(parts)[before:]
+        assert templates(answer) == [REJECTION, *[Template.LEG] * length, Template.ORDER_TAG]
+
+
+def test_a_replace_that_keeps_its_place_says_so() -> None:
+    bench = ShardBench()
+    order = view(bench.answer(new_order(1, 1)), REJECTED)
+    change = lines(
+        REPLACE,
+        Template.REPLACE,
+        topic=1,
+        topic_sequence=2,
+        client_order_id=2,
+        original_client_order_id=1,
+        locate=int(order["locate"][0]),
+        price_ticks=100,
+        quantity=5,
+    )
+    answer = bench.answer(change)
+    assert templates(answer) == [Template.REPLACE]
+    assert answer["flags"][0] == Flag.KEPT_PRIORITY | Flag.LAST_OF_GROUP
+
+
+def everything(number: int) -> Lines:
+    """A broadcast as the sequencer passes it on."""
+    return lines(
+        MASS_CANCEL,
+        Template.MASS_CANCEL,
+        topic=1,
+        topic_sequence=number,
+        instrument=INSTRUMENT_NONE,
+        scope=MassCancelScope.EVERYTHING,
+        flags=Flag.BROADCAST,
+    )
+
+
+@pytest.mark.parametrize("number", [0, 1, 77])
+def test_a_broadcast_takes_no_lock_but_a_number(number: int) -> None:
+    bench = ShardBench()
+    answer = bench.answer(everything(number))
+    assert len(answer) == 1
+    assert answer["flags"][0] & ~np.uint8(Flag.GENERATED) == Flag.BROADCAST | Flag.LAST_OF_GROUP
+    assert (answer["topic_sequence"][0], answer["publisher"][0]) == (1, 7)
+    # Who did not see it is late, as with any other message.
+    assert templates(bench.answer(new_order(1, 1))) == [SKIP]
+    assert templates(bench.answer(new_order(1, 2))) == [NEW]
+
+
+def test_how_far_the_shard_looks_ahead_changes_no_answer() -> None:
+    """Messages of one, two and three lines; a book that is large enough to be fetched."""
+    groups = []
+    terms = lines(ORDER_TERMS, Template.ORDER_TERMS)
+    for n in range(1, 400):
+        order = new_order(1, n, client_order_id=n, side=1 + n % 2, price_ticks=100 + n % 7)
+        kinds = (order, tagged(order, b"\xff" * 24), grouped(order, terms), event(1, n))
+        groups.append(kinds[n % 4])
+    answers = []
+    for limit in (1, 256):
+        bench = ShardBench(slots=1024, out_slots=4096, orders=1 << 18)
+        for group in groups:
+            bench.offer(group)
+        while bench.work(limit):
+            pass
+        answers.append(bench.out.take())
+        bench.book.verify()
+    assert len(answers[0]) > 700
+    assert answers[0].tobytes() == answers[1].tobytes()
+
+
 def test_a_rejection_carries_who_asked_and_keeps_the_tag() -> None:
     bench = ShardBench()
     answer = bench.answer(tagged(new_order(1, 1, quantity=0), b"mine"), publisher=9)
@@ -196,10 +339,10 @@ def test_a_contributor_behaves_so_by_itself() -> None:
     assert one.idle and other.idle
 
 
-@pytest.mark.parametrize(("slots", "limit"), [(8, 1), (8, 256), (16, 3)])
-def test_a_sweep_of_thousands_goes_through_a_lane_of_eight(slots: int, limit: int) -> None:
+@pytest.mark.parametrize(("slots", "limit"), [(16, 1), (16, 256), (32, 3)])
+def test_a_sweep_of_thousands_goes_through_a_lane_of_sixteen(slots: int, limit: int) -> None:
     depth = 3000
-    bench = ShardBench(slots=8, out_slots=slots)
+    bench = ShardBench(slots=16, out_slots=slots)
     for n in range(1, depth + 1):
         bench.answer(new_order(1, n, client_order_id=n, side=Side.SELL, price_ticks=100 + n % 7))
     bench.offer(tagged(new_order(2, 1, quantity=10 * depth + 5, price_ticks=200), b"all"))
@@ -228,10 +371,10 @@ def test_a_sweep_of_thousands_goes_through_a_lane_of_eight(slots: int, limit: in
 
 
 def test_a_sweep_that_ends_exactly_with_the_lane_is_whole() -> None:
-    """Every length of a group against every free space of a lane of eight."""
-    for depth in range(1, 9):
-        for before in range(8):
-            bench = ShardBench(out_slots=8)
+    """Every length of a group against every free space of a lane of sixteen."""
+    for depth in range(1, 17):
+        for before in range(16):
+            bench = ShardBench(out_slots=16)
             for n in range(1, depth + 1):
                 bench.answer(new_order(1, n, client_order_id=n, side=Side.SELL))
             for n in range(1, before + 1):
@@ -286,3 +429,6 @@ def test_a_topic_beyond_its_table_is_a_broken_invariant() -> None:
 def test_a_shard_needs_its_parts() -> None:
     with pytest.raises(UsageError):
         ShardBench(out_slots=4)
+    for slots in ({"slots": 8}, {"out_slots": 8}):
+        with pytest.raises(LayoutError):
+            ShardBench(**slots)

@@ -85,7 +85,7 @@ def test_the_stream_is_the_same_whichever_shard_an_instrument_is_on() -> None:
 def test_the_stream_is_the_same_bytes_however_the_agents_are_scheduled(
     shards: int, seed: int
 ) -> None:
-    engine = FusedEngine(size(shards, lane_slots=8))
+    engine = FusedEngine(size(shards, lane_slots=16))
     scheduler = Scheduler(engine, seed)
     reader = Reader(engine.ring)
     feed(engine, day(shards).proposals, lambda: scheduler.some(2))

@@ -512,6 +512,59 @@ static void test_races(void)
     prt_desk_free(&desk);
 }
 
+/* A line that all shards have answered counts in each of them, whichever it names. */
+static void test_broadcast(void)
+{
+    make_desk(8, 10000);
+    prt_session *session = &desk.sessions[0];
+    prt_request request = enter(1);
+    take(session, &request, 5);
+    request = enter(2);
+    memcpy(request.ouch.symbol, "MAPL    ", 8);
+    prt_proposal proposal;
+    EXPECT(propose(session, &request, &proposal) == PRT_PROPOSE);
+    EXPECT(proposal.shard == 1);
+    EXPECT(proposal.lines[0].header.topic_sequence == 1);
+
+    rb_message line = {0};
+    line.header.sequence = ++stream_sequence;
+    line.header.topic = session->topic;
+    line.header.topic_sequence = session->topic_sequence[0] + 1;
+    line.header.template_id = RB_TEMPLATE_MASS_CANCEL;
+    line.header.flags = RB_FLAG_BROADCAST;
+    line.header.publisher = PUBLISHER + 1;
+    line.mass_cancel.instrument = RB_INSTRUMENT_NONE;
+    prt_change change;
+    EXPECT(prt_desk_apply(&desk, &line, NULL, &change) == RB_OK);
+    EXPECT(change.lost);
+    EXPECT(!change.shown);
+    EXPECT(session->topic_sequence[0] == 2);
+    EXPECT(session->topic_sequence[1] == 1);
+    EXPECT(prt_desk_propose(&desk, session, &proposal) == PRT_PROPOSE);
+    EXPECT(proposal.lines[0].header.topic_sequence == 2);
+    EXPECT(turn_round(&proposal, 6).answered);
+
+    /* What it canceled comes from the order's own shard. */
+    request = cancel(1, 0);
+    EXPECT(propose(session, &request, &proposal) == PRT_PROPOSE);
+    EXPECT(proposal.lines[0].header.topic_sequence == 3);
+    line.header.sequence = ++stream_sequence;
+    line.header.topic_sequence = 3;
+    line.header.template_id = RB_TEMPLATE_CANCELED;
+    line.header.flags = RB_FLAG_GENERATED | RB_FLAG_LAST_OF_GROUP;
+    line.header.publisher = 0;
+    memset(line.words + 4, 0, 32);
+    line.canceled.client_order_id = 1;
+    line.canceled.quantity = 100;
+    line.canceled.reason = RB_CANCEL_REASON_MASS_CANCEL;
+    EXPECT(prt_desk_apply(&desk, &line, NULL, &change) == RB_OK);
+    EXPECT(change.lost);
+    EXPECT(change.shown);
+    EXPECT(session->topic_sequence[0] == 3);
+    EXPECT(session->topic_sequence[1] == 2);
+    prt_desk_free(&desk);
+}
+
 static prt_request event(uint8_t kind)
 {
     prt_request request = {.read_ns = 1, .event = kind, .connection = 12, .next_message = 3};
@@ -749,6 +802,7 @@ int main(void)
     test_life();
     test_capacity();
     test_races();
+    test_broadcast();
     test_events();
     test_corruption();
     test_translation();

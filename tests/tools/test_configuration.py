@@ -93,6 +93,23 @@ def test_the_number_of_shards_is_not_in_the_fingerprint_but_a_chosen_one_is(make
     assert Configuration.load(path).hash != two.hash
 
 
+def test_groups_and_loads_are_in_the_fingerprint(make: Maker) -> None:
+    path = make(shards=2)
+    file = path.with_name("instruments.csv")
+    rows = file.read_text().splitlines()
+    hashes, found = set(), []
+    for extra in (("", "", ""), ("P,", "P,", ""), ("P,", "", "P,"), (",7", "", ""), (",8", "", "")):
+        cells = [rows[0] + ",group,load"]
+        cells += [row + "," + (one or ",") for row, one in zip(rows[1:], extra, strict=True)]
+        file.write_text("\n".join(cells))
+        found.append(Configuration.load(path))
+        hashes.add(found[-1].hash)
+    assert len(hashes) == 5
+    assert [one.group_of for one in found[:3]] == [[0, 0, 0], [1, 1, 0], [1, 0, 1]]
+    assert found[2].shard_of == b"\x00\x01\x00"
+    assert found[1].shard_of == b"\x00\x00\x00"
+
+
 def test_the_first_lines_of_a_day(make: Maker) -> None:
     lines = opening_lines(Configuration.load(make(shards=2, instruments=3)), 0xABCD)
     assert lines["template_id"].tolist() == [

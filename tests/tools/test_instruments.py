@@ -54,6 +54,48 @@ def test_the_shard_column_may_be_left_out(tmp_path: Path) -> None:
     assert [instrument.shard for instrument in load_instruments(path, 3)] == [0, 1, 2, 0, 1]
 
 
+def write(path: Path, *rows: str) -> Path:
+    head = "symbol,tick,lot,price_min,price_max,quantity_max,group,load,shard"
+    path.write_text("\n".join([head, *(row.replace(",", ",0.01,1,1,2,100,", 1) for row in rows)]))
+    return path
+
+
+def test_groups_stay_together_and_loads_are_spread(tmp_path: Path) -> None:
+    """What is touched atomically is on one shard; the rest goes by measured load."""
+    path = write(tmp_path / "i.csv", "A,PAIR,10,", "B,,90,", "C,PAIR,20,", "D,,40,", "E,,,1")
+    found = load_instruments(path, 2)
+    assert [(i.group, i.load, i.shard, i.shard_chosen) for i in found] == [
+        ("PAIR", 10, 1, False),
+        ("", 90, 0, False),
+        ("PAIR", 20, 1, False),
+        ("", 40, 1, False),
+        ("", 0, 1, True),
+    ]
+
+
+def test_a_shard_chosen_for_one_of_a_group_is_that_of_all(tmp_path: Path) -> None:
+    path = write(tmp_path / "i.csv", "A,PAIR,,", "B,PAIR,,1", "C,PAIR,,1", "D,,,")
+    assert [i.shard for i in load_instruments(path, 2)] == [1, 1, 1, 1]
+    assert [i.shard_chosen for i in load_instruments(path, 2)] == [False, True, True, False]
+
+
+def test_two_shards_for_one_group_are_an_error_that_names_both_lines(tmp_path: Path) -> None:
+    path = write(tmp_path / "i.csv", "A,PAIR,,1", "B,,,", "C,PAIR,,0")
+    with pytest.raises(ConfigurationError) as error:
+        load_instruments(path, 2)
+    text = str(error.value)
+    assert text.startswith(f"{path}:4: shard: found 0, but line 2 puts the group 'PAIR' on shard 1")
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [("A,pair,,", "group: found 'pair'"), ("A,,-1,", "load: found '-1'"), ("A,,1.5,", "load:")],
+)
+def test_a_wrong_group_or_load_is_named(tmp_path: Path, row: str, words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        load_instruments(write(tmp_path / "i.csv", row), 2)
+
+
 def test_participants(tmp_path: Path) -> None:
     path = tmp_path / "p.csv"
     path.write_text(PARTICIPANTS)
