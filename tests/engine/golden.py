@@ -1,7 +1,7 @@
 """Golden values: what fixed inputs are, what the book says to them, and what is left of it.
 
 golden.toml keeps hashes, not bytes: the inputs are made again by the generator from their seeds.
-The answers change when a rule or a layout does, and then on purpose: `python -m tests.engine.golden`
+The answers change when a rule or a layout does, then on purpose: `python -m tests.engine.golden`
 writes the file anew, and the commit says which rule it was. Inputs change when the generator does.
 """
 
@@ -78,7 +78,7 @@ def kept() -> dict[str, Hashes]:
 
 def main() -> None:
     """Write golden.toml anew."""
-    text = "# Hashes of inputs, of their answers and of the book that is left: tests/engine/golden.py.\n"
+    text = "# Hashes of inputs, answers and the book that is left: tests/engine/golden.py.\n"
     for name in MESSAGES:
         one = hashes(name)
         text += f'\n[{name}]\ninput = "{one.input}"\n'
