@@ -89,6 +89,8 @@ class Profile:
 
     kinds: dict[str, float]
     instruments: int = 2
+    # So many neighbours are a group of instruments; 0: all are.
+    group: int = 0
     orders: int = 60
     nodes: int = 2_000
     # Prices to choose from; none: a few ticks behind a touch that walks.
@@ -400,9 +402,10 @@ class Mix:
         ]
 
     def _legs(self) -> list[Fields]:
-        dice, count = self.dice, self.profile.instruments
+        dice, count = self.dice, self.profile.group or self.profile.instruments
         wanted = dice.choice((1, 2, 2, 2, 2, 3, 8, count))
-        chosen = dice.sample(range(count), min(wanted, count))
+        start = self._instrument() // count * count
+        chosen = [start + n for n in dice.sample(range(count), min(wanted, count))]
         first = self._header(Template.MULTI_LEG_ORDER) | {"instrument": chosen[0]}
         first |= {"leg_count": len(chosen)}
         if self._chance(self.profile.self_trade):

@@ -6,7 +6,7 @@ speed has no counterpart here: a side is a list of orders, best first, and what 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ringbus.messages import RejectReason, Template
 from tests.engine.oracle.auction import command, cross_result
@@ -34,8 +34,13 @@ OF_SEVERAL: dict[int, Callable[[Market], None]] = {
 class Oracle:
     """The book as it must be; `submit` answers the bytes that it must answer."""
 
-    def __init__(self, instruments: int, orders: int, nodes: int) -> None:
+    def __init__(
+        self, instruments: int, orders: int, nodes: int, groups: Sequence[int] = ()
+    ) -> None:
+        """`groups`: the group of each instrument, as the sequencer knows it; none: all of one."""
         self.market = Market(instruments, orders, nodes)
+        for instrument, group in zip(self.market.instruments, groups, strict=False):
+            instrument.group = group
 
     def submit(self, lines: list[bytes]) -> bytes:
         """Apply one message of one or more lines; returns its answer, 64 bytes a line."""

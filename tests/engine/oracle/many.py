@@ -86,12 +86,14 @@ def multi_leg_order(market: Market) -> None:
 
 
 def legs_are_valid(market: Market) -> bool:
-    """README, MultiLegOrder: what is InvalidLegs; of one group is what the sequencer sees to."""
+    """README, MultiLegOrder: what is InvalidLegs."""
     legs = market.group.legs
     named = [leg["instrument"] for leg in legs]
     if not LEGS_MIN <= len(legs) <= LEGS_MAX or len(legs) != market.group.first["leg_count"]:
         return False
     if max(named) >= len(market.instruments) or len(set(named)) != len(named):
+        return False
+    if len({market.instruments[number].group for number in named}) != 1:
         return False
     return all(
         leg["side"] in (BUY, SELL)

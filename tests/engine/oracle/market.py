@@ -77,6 +77,7 @@ class Instrument:
     """One instrument: two sides, best order first, and held orders, first come first."""
 
     number: int
+    group: int = 0
     state: int = InstrumentState.CONTINUOUS
     changes: int = 0
     sides: dict[int, list[Order]] = field(default_factory=lambda: {BUY: [], SELL: []})
