@@ -14,8 +14,9 @@ from functools import cache
 from pathlib import Path
 
 from engine.book import Book
-from tests.engine.mix import PROFILES, Mix, Profile
+from tests.engine.mix import Mix
 from tests.engine.oracle import Oracle
+from tests.engine.profiles import PROFILES, Profile
 from tests.engine.trial import as_lines
 
 FILE = Path(__file__).parent / "golden.toml"

@@ -16,7 +16,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tests.engine.mix import PROFILES, Message
+from tests.engine.mix import Message
+from tests.engine.profiles import PROFILES
 from tests.engine.trial import described, replayed, run, shrink
 
 MESSAGES = 10_000_000

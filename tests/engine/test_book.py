@@ -29,8 +29,9 @@ from ringbus.messages import (
     TimeInForce,
 )
 from ringbus.status import CapacityError, NotFoundError, UsageError
-from tests.engine.mix import Message, Profile
+from tests.engine.mix import Message
 from tests.engine.oracle import LINE_BYTES, PRICE_TICKS_MAX
+from tests.engine.profiles import Profile
 from tests.engine.trial import Trial, as_lines
 
 BUY, SELL = Side.BUY, Side.SELL

@@ -12,9 +12,10 @@ import pytest
 
 from ringbus.messages import OrderOption, RejectReason, Template
 from ringbus.messages import TimeInForce as Force
-from tests.engine.mix import Message, Profile
+from tests.engine.mix import Message
 from tests.engine.oracle import BUY, LINE_BYTES, PRICE_TICKS_MAX, SELL
 from tests.engine.oracle.wire import Fields, decode, encode
+from tests.engine.profiles import Profile
 from tests.engine.trial import Trial
 
 QUANTITY_MAX = 2**32 - 1

@@ -8,9 +8,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from ringbus.messages import INSTRUMENT_NONE, Flag, InstrumentState, OrderOption, Template
 from ringbus.messages import TimeInForce as Force
-from tests.engine.mix import Profile, auction
+from tests.engine.mix import auction
 from tests.engine.oracle import BUY, PRICE_TICKS_MAX, SELL, Order
 from tests.engine.oracle.wire import Fields, encode
+from tests.engine.profiles import Profile
 from tests.engine.trial import Trial
 
 INSTRUMENTS = 3

@@ -8,9 +8,10 @@ import pytest
 
 from ringbus.messages import InstrumentState, Liquidity, OrderOption, Template
 from ringbus.messages import TimeInForce as Force
-from tests.engine.mix import PROFILES, Message, Mix, Profile
+from tests.engine.mix import Message, Mix
 from tests.engine.oracle import BUY, LINE_BYTES, SELL
 from tests.engine.oracle.wire import Fields, decode
+from tests.engine.profiles import PROFILES, Profile
 from tests.engine.trial import Trial
 
 MESSAGES = 3_000

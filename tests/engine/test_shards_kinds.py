@@ -11,10 +11,11 @@ from engine.canonical import canonical
 from engine.fused import FusedEngine, Size
 from ringbus.messages import INSTRUMENT_NONE, REJECTED, Flag, RejectReason, Template
 from ringbus.multicast import Reader
-from tests.engine.mix import NARROW, PROFILES, Message, Mix, Profile
+from tests.engine.mix import Message, Mix
 from tests.engine.oracle import LINE_BYTES, Oracle
 from tests.engine.oracle.wire import decode, encode
 from tests.engine.parts import EMPTY, Lines, is_sealed
+from tests.engine.profiles import NARROW, PROFILES, Profile
 from tests.engine.trial import as_lines, described
 
 SEED = 6

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from engine.book import Book
 from ringbus.describe import describe
 from ringbus.messages import MESSAGE
-from tests.engine.mix import Message, Mix, Profile
+from tests.engine.mix import Message, Mix
 from tests.engine.oracle import BUY, LINE_BYTES, SELL, Oracle, Order
 from tests.engine.oracle.matching import CROSS_ONLY
+from tests.engine.profiles import Profile
 
 # What a walk of the book shows of an order.
 KEPT = (

@@ -11,6 +11,8 @@ from ringbus.messages import Flag, InstrumentState, OrderOption, RejectReason, S
 from tests.engine.oracle.wire import Fields, Group, encode, without_sequence
 
 BUY, SELL = Side.BUY, Side.SELL
+# Of one answer. A reserve order of 2^32 parts would never end.
+LINES_MAX = 50_000
 # README, CrossResult: what `changes` counts.
 CHANGES = (
     Template.NEW_ORDER,
@@ -217,6 +219,7 @@ class Market:
     def _say(self, line: Fields) -> None:
         if line["template_id"] in CHANGES:
             self.instruments[line["instrument"]].changes += 1
+        assert len(self.answer) < LINES_MAX, "a reserve order of too many parts?"
         self.answer.append(encode(line))
 
 
