@@ -29,7 +29,6 @@ class Part:
 
 def parts(topology: Topology) -> tuple[Part, ...]:
     """All segments of an exchange."""
-    lane = lane_bytes(topology.lanes.slots)
     fixed = ("core", "")
     out = [
         Part("bells", bells_bytes(), fixed),
@@ -38,10 +37,11 @@ def parts(topology: Topology) -> tuple[Part, ...]:
         Part("stream.readers", readers_bytes(), ("stream", "slots")),
         Part("marks", marks_bytes(), fixed),
     ]
-    lanes = [f"lane.{name}" for name in topology.contributors]
+    lanes = {f"lane.{name}": "slots" for name in topology.contributors}
     for n in range(topology.exchange.shards):
-        lanes += [f"shard.{n}.in", f"shard.{n}.out"]
-    out += [Part(name, lane, ("lanes", "slots")) for name in lanes]
+        lanes |= {f"shard.{n}.in": "shard_slots", f"shard.{n}.out": "slots"}
+    for name, key in lanes.items():
+        out.append(Part(name, lane_bytes(getattr(topology.lanes, key)), ("lanes", key)))
     for core in topology.cores:
         out.append(Part(f"core.{core.name}", core_module.page_bytes(), fixed))
         out.append(Part(f"metrics.{core.name}", metrics_module.page_bytes(), fixed))
@@ -106,9 +106,9 @@ def _lay_out(topology: Topology, made: dict[str, Segment]) -> None:
     marks = Marks(made["marks"])
     for name in topology.journals:
         marks.place(name)
-    for name, segment in made.items():
-        if name.startswith(("lane.", "shard.")):
-            create_lane(segment, topology.lanes.slots, name)
+    for part in parts(topology):
+        if part.key[0] == "lanes":
+            create_lane(made[part.name], getattr(topology.lanes, part.key[1]), part.name)
     for core in topology.cores:
         core_module.create_page(made[f"core.{core.name}"], core.name)
         metrics_module.Metrics.create(made[f"metrics.{core.name}"])

@@ -171,9 +171,15 @@ class StreamSection:
 
 @dataclass(frozen=True, slots=True)
 class LanesSection:
-    """`[lanes]`: every lane from a contributor and to and from a shard."""
+    """`[lanes]`: every lane from a contributor and from a shard, and those to a shard.
+
+    What is in a lane to a shard has its place in the order, and all that comes behind it waits: of
+    a shard that is slow, as much as its lane holds. So these are short, and those from a shard are
+    long, for the others to go on meanwhile (tests/bench/RESULTS.md).
+    """
 
     slots: int = field(default=4096, metadata={"rule": _power_of_two(64, 1 << 26)})
+    shard_slots: int = field(default=256, metadata={"rule": _power_of_two(16, 1 << 26)})
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,8 +101,8 @@ static engine *make_engine(const pipeline *p)
            RB_OK);
     void *clock = rb_core_clock(&e->core);
     void *wake = rb_core_wake(&e->core);
-    EXPECT(eng_sequencer_init(&e->sequencer, p->doorbell, e->shard_of, NULL, INSTRUMENTS, TOPICS, clock,
-                              wake) == RB_OK);
+    EXPECT(eng_sequencer_init(&e->sequencer, p->doorbell, e->shard_of, NULL, INSTRUMENTS, TOPICS,
+                              clock, wake) == RB_OK);
     EXPECT(eng_sequencer_add_contributor(&e->sequencer, p->contributor, rb_lane_bytes(LANE)) ==
            RB_OK);
     EXPECT(eng_sequencer_add_shard(&e->sequencer, p->in, rb_lane_bytes(LANE), 0) == RB_OK);

@@ -1,9 +1,10 @@
-"""A seeded day of trading by two contributors, who race for the same orders.
+"""A seeded day of trading by two contributors, who race for the same orders, under an operator.
 
 The order in which the sequencer takes proposals is fixed by the seed. Sessions trade in all
 instruments, but what is in flight at one time is for one instrument: a lock is a topic in a shard,
 so that with fewer shards a trade in one instrument can make a proposal for another one stale, and
-the same trading would then not be the same input.
+the same trading would then not be the same input. For the same reason what touches several
+instruments (mass cancels, legs) is said when nothing is in flight.
 """
 
 from __future__ import annotations
@@ -15,21 +16,41 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.fused import FusedEngine, Size
+from engine.passive import BEHIND
 from ringbus.messages import (
+    COMMAND,
+    CROSS_RESULT,
     INSTRUMENT_NONE,
+    LEG,
+    MASS_CANCEL,
+    MULTI_LEG_ORDER,
+    NEW_ORDER,
+    ORDER_TAG,
     SESSION_EVENT,
+    STATE_CHANGED,
+    CommandKind,
+    CrossType,
+    Flag,
+    InstrumentState,
+    MassCancelScope,
     SessionEventKind,
     Side,
     Template,
     TimeInForce,
 )
 from ringbus.multicast import Reader
-from tests.engine.parts import Lines, count, counter, sequence_one
+from tests.engine.parts import Lines, count, counter, grouped, sequence_one
 from tests.engine.trader import Trader, lines
 
 INSTRUMENTS = 6
+# Legs may be in two of them.
+GROUP_OF = (1, 0, 0, 0, 1, 0)
 TOPICS = 10
 PRICES = range(95, 106)
+CHANGES = (
+    *(Template.NEW_ORDER, Template.CANCEL, Template.REPLACE),
+    *(Template.EXECUTED, Template.CANCELED),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +77,16 @@ def size(shards: int, lane_slots: int = 256) -> Size:
     )
 
 
+def placement(shards: int) -> bytes:
+    """Shard by instrument: one after the other, the group together."""
+    return bytes(0 if group else n % shards for n, group in enumerate(GROUP_OF))
+
+
+def engine_of(shards: int, lane_slots: int = 256, shard_of: bytes | None = None) -> FusedEngine:
+    where = placement(shards) if shard_of is None else shard_of
+    return FusedEngine(size(shards, lane_slots), shard_of=where, group_of=GROUP_OF)
+
+
 def trade(shards: int, seed: int, proposals: int, shard_of: bytes | None = None) -> Day:
     """Trade until that many proposals were made."""
     return _Market(shards, seed, shard_of).run(proposals)
@@ -64,7 +95,7 @@ def trade(shards: int, seed: int, proposals: int, shard_of: bytes | None = None)
 class _Market:
     def __init__(self, shards: int, seed: int, shard_of: bytes | None) -> None:
         self._draw = random.Random(seed)
-        self._engine = FusedEngine(size(shards), shard_of=shard_of)
+        self._engine = engine_of(shards, shard_of=shard_of)
         self._reader = Reader(self._engine.ring)
         self._dropped = [counter() for _ in self._engine.shards]
         for shard, one in zip(self._engine.shards, self._dropped, strict=True):
@@ -74,8 +105,10 @@ class _Market:
         self._traders = [Trader(1, (1, 2, 3), where), Trader(2, (4, 5, 6), where, 3)]
         self._proposals: list[tuple[int, Lines]] = []
         self._stream: list[Lines] = []
-        # Topics of proposals that are refused, or stale on purpose; by (topic, shard).
+        # Of the operator's topics, by (topic, shard); what happened, by instrument.
         self._numbers: dict[tuple[int, int], int] = {}
+        self._changes = np.zeros(INSTRUMENTS, np.int64)
+        self._states = [InstrumentState.CONTINUOUS] * INSTRUMENTS
 
     def run(self, proposals: int) -> Day:
         while len(self._proposals) < proposals:
@@ -84,8 +117,11 @@ class _Market:
                 for topic in trader.sessions:
                     for _ in range(self._draw.choice((0, 1, 1, 2, 3))):
                         self._want(trader, topic, instrument)
-            if self._draw.random() < 0.3:
+            kind = self._draw.random()
+            if kind < 0.3:
                 self._say_odd()
+            elif kind < 0.7:
+                self._say_rare(instrument)
             while not all(trader.idle for trader in self._traders):
                 self._round()
         self._engine.close()
@@ -143,6 +179,100 @@ class _Market:
         self._stream.append(news)
         for trader in self._traders:
             trader.take(news)
+        self._count(news)
+
+    def _count(self, news: Lines) -> None:
+        """What an operator and an auction must know of the stream."""
+        rows = news[~np.isin(news["template_id"], BEHIND)]
+        for row in rows[rows["topic"] > 6]:
+            topic, shard = int(row["topic"]), int(row["shard"])
+            every = range(self._engine.size.shards)
+            for n in every if row["flags"] & Flag.BROADCAST else (shard,):
+                self._numbers[topic, n] = self._numbers.get((topic, n), 0) + 1
+            assert self._numbers[topic, shard] == row["topic_sequence"]
+        of = np.ascontiguousarray(rows[np.isin(rows["template_id"], CHANGES)]).view(NEW_ORDER)
+        self._changes += np.bincount(of["instrument"], minlength=INSTRUMENTS)
+        states = np.ascontiguousarray(rows[rows["template_id"] == Template.STATE_CHANGED])
+        for state in states.view(STATE_CHANGED):
+            self._states[int(state["instrument"])] = InstrumentState(int(state["state"]))
+
+    def _say_rare(self, instrument: int) -> None:
+        """Mass cancels, legs, states of instruments and crosses; topics 7 to 9."""
+        draw = self._draw
+        topic = draw.choice((7, 8, 9))
+        kind = draw.random()
+        if self._states[instrument] == InstrumentState.AUCTION and kind < 0.6:
+            group = self._cross(instrument)
+        elif self._states[instrument] != InstrumentState.CONTINUOUS and kind < 0.9:
+            group = _command(instrument, InstrumentState.CONTINUOUS)
+        elif kind < 0.15:
+            group = _command(
+                instrument, draw.choice((*InstrumentState, *[InstrumentState.AUCTION] * 3))
+            )
+        elif kind < 0.55:
+            group = self._mass_cancel(instrument)
+        else:
+            instrument = draw.choice((0, 0, 0, instrument))
+            group = self._legs(instrument)
+        if draw.random() < 0.3:
+            group = grouped(group, lines(ORDER_TAG, Template.ORDER_TAG, text=b"why"))
+        named = int(group[:1].view(NEW_ORDER)["instrument"][0])
+        shard = 0 if named == INSTRUMENT_NONE else self._engine.shard_of[named]
+        group["topic"] = topic
+        group["topic_sequence"] = self._numbers.get((topic, shard), 0) + 1
+        self._say(draw.randrange(2), group)
+        self._answer()
+
+    def _mass_cancel(self, instrument: int) -> Lines:
+        draw, scope = self._draw, MassCancelScope
+        wanted = draw.choice(
+            (
+                *(scope.SESSION, scope.SESSION, scope.SESSION | scope.SIDE),
+                *(scope.INSTRUMENT, scope.INSTRUMENT | scope.SIDE),
+                *(scope.SESSION | scope.INSTRUMENT, scope.EVERYTHING, 0),
+            )
+        )
+        return lines(
+            MASS_CANCEL,
+            Template.MASS_CANCEL,
+            instrument=instrument if wanted & scope.INSTRUMENT else INSTRUMENT_NONE,
+            session=draw.randrange(1, 7),
+            side=draw.choice((Side.BUY, Side.SELL)),
+            scope=wanted,
+        )
+
+    def _legs(self, first: int) -> Lines:
+        draw = self._draw
+        where = [first, draw.choice((4, 4, 4, 1))]
+        legs = [
+            lines(
+                LEG,
+                Template.LEG,
+                instrument=one,
+                side=draw.choice((Side.BUY, Side.SELL)),
+                price_ticks=draw.choice(PRICES),
+                quantity=draw.randrange(1, 9),
+                client_order_id=n,
+            )
+            for n, one in enumerate(where)
+        ]
+        head = lines(
+            MULTI_LEG_ORDER, Template.MULTI_LEG_ORDER, instrument=first, leg_count=len(where)
+        )
+        return grouped(head, *legs)
+
+    def _cross(self, instrument: int) -> Lines:
+        draw = self._draw
+        return lines(
+            CROSS_RESULT,
+            Template.CROSS_RESULT,
+            instrument=instrument,
+            price_ticks=draw.choice(PRICES),
+            quantity=draw.choice((0, 1, 5)),
+            changes=int(self._changes[instrument]) - draw.choice((0, 0, 0, 1)),
+            cross_type=draw.choice(list(CrossType)),
+            state=draw.choice((InstrumentState.CONTINUOUS, InstrumentState.AUCTION)),
+        )
 
     def _say_odd(self) -> None:
         """An event, a refused template, an unknown instrument, a stale number; topics 7 to 9."""
@@ -166,10 +296,18 @@ class _Market:
         elif kind == 3:
             number += draw.choice((-1, 1, 5))
         group["topic_sequence"] = number
-        if kind != 3:
-            self._numbers[topic, 0] = number
         self._say(contributor, group)
         self._answer()
+
+
+def _command(instrument: int, state: InstrumentState) -> Lines:
+    return lines(
+        COMMAND,
+        Template.COMMAND,
+        instrument=instrument,
+        kind=CommandKind.INSTRUMENT_STATE,
+        state=state,
+    )
 
 
 def feed(

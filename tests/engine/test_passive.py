@@ -22,7 +22,7 @@ from ringbus.messages import (
 )
 from ringbus.multicast import Reader
 from ringbus.status import UsageError
-from tests.engine.flow import Day, size, trade
+from tests.engine.flow import Day, placement, size, trade
 from tests.engine.parts import EMPTY, Lines, templates, view
 from tests.engine.trader import cancel, new_order, tagged
 
@@ -36,7 +36,7 @@ def day(shards: int) -> Day:
 
 
 def engine_of(shards: int) -> PassiveEngine:
-    return PassiveEngine(size(shards), bytes(n % shards for n in range(size(shards).instruments)))
+    return PassiveEngine(size(shards), placement(shards))
 
 
 def seal(lines: Lines) -> Lines:

@@ -27,6 +27,7 @@ enum {
     STREAM = 64,
     LINES_MAX = 1 << 18,
     AGENTS_MAX = SHARDS_MAX + 2,
+    GROUP = 3, /* lines: an order, its terms, its tag */
 };
 
 static uint64_t proposals = 20000;
@@ -234,7 +235,7 @@ typedef struct flow {
     uint32_t client_order_id;
     uint32_t known;            /* orders in `orders` */
     rb_new_order orders[4096]; /* as they came back; some are gone again */
-    rb_message *groups;        /* two lines each, the second one may be unused */
+    rb_message *groups;        /* GROUP lines each, of which some may be unused */
     uint64_t count;
 } flow;
 
@@ -277,17 +278,37 @@ static void draw_cancel(flow *f, rb_message *line)
     cancel->quantity = order->quantity;
 }
 
-/* The next proposal; its number is that which the shard expects, but for some that are stale. */
-static uint64_t draw_group(flow *f, const engine *e, rb_message group[2])
+/* Of an instrument, or of all: then every shard answers. */
+static void draw_mass_cancel(flow *f, rb_message *line)
 {
-    memset(group, 0, 2 * sizeof group[0]);
-    if (f->known > 0 && draw(f, 3) == 0) {
+    rb_mass_cancel *request = &line->mass_cancel;
+    request->header.template_id = RB_TEMPLATE_MASS_CANCEL;
+    request->header.topic = (uint16_t)draw(f, TOPICS);
+    request->session = (uint16_t)draw(f, TOPICS);
+    request->instrument = RB_INSTRUMENT_NONE;
+    request->scope = RB_MASS_CANCEL_SCOPE_SESSION;
+    if (draw(f, 4) == 0) {
+        request->instrument = draw(f, INSTRUMENTS);
+        request->scope |= RB_MASS_CANCEL_SCOPE_INSTRUMENT;
+    } else if (draw(f, 8) == 0) {
+        request->scope = draw(f, 2) == 0 ? RB_MASS_CANCEL_SCOPE_EVERYTHING : 0;
+    }
+}
+
+/* The next proposal; its number is that which the shard expects, but for some that are stale. */
+static uint64_t draw_group(flow *f, const engine *e, rb_message group[GROUP])
+{
+    memset(group, 0, GROUP * sizeof group[0]);
+    if (draw(f, 30) == 0) {
+        draw_mass_cancel(f, &group[0]);
+    } else if (f->known > 0 && draw(f, 3) == 0) {
         draw_cancel(f, &group[0]);
     } else {
         draw_order(f, &group[0]);
     }
     rb_header *header = &group[0].header;
-    uint32_t shard = e->shard_of[group[0].any.instrument];
+    uint32_t instrument = group[0].any.instrument;
+    uint32_t shard = instrument < INSTRUMENTS ? e->shard_of[instrument] : 0;
     header->topic_sequence = e->topics[shard][header->topic] + 1;
     if (draw(f, 10) == 0) {
         header->topic_sequence += draw(f, 2) == 0 ? 1 : UINT32_MAX;
@@ -296,9 +317,15 @@ static uint64_t draw_group(flow *f, const engine *e, rb_message group[2])
         return 1;
     }
     header->flags = RB_FLAG_CONTINUED;
-    group[1].header.template_id = RB_TEMPLATE_ORDER_TAG;
-    group[1].order_tag.total_quantity = draw(f, 1000);
-    return 2;
+    uint64_t lines = 1;
+    if (header->template_id == RB_TEMPLATE_NEW_ORDER && draw(f, 2) == 0) {
+        group[1].header.template_id = RB_TEMPLATE_ORDER_TERMS;
+        group[1].header.flags = RB_FLAG_CONTINUED;
+        lines++;
+    }
+    group[lines].header.template_id = RB_TEMPLATE_ORDER_TAG;
+    group[lines].order_tag.total_quantity = draw(f, 1000);
+    return lines + 1;
 }
 
 static void remember(flow *f, const rb_message *lines, uint64_t count)
@@ -314,7 +341,11 @@ static void remember(flow *f, const rb_message *lines, uint64_t count)
 
 static uint64_t lines_of(const rb_message *group)
 {
-    return group->header.flags & RB_FLAG_CONTINUED ? 2 : 1;
+    uint64_t lines = 1;
+    while (group[lines - 1].header.flags & RB_FLAG_CONTINUED) {
+        lines++;
+    }
+    return lines;
 }
 
 /* One thread, each proposal answered before the next is drawn: makes the script and its stream. */
@@ -325,7 +356,7 @@ static uint64_t run_alone(flow *f, uint32_t shards, rb_message *stream)
     EXPECT(rb_lane_attach(&lane, e->contributors[0], rb_lane_bytes(LANE)) == RB_OK);
     uint64_t count = 0;
     for (f->count = 0; f->count < proposals && count < LINES_MAX / 2; f->count++) {
-        rb_message *group = &f->groups[2 * f->count];
+        rb_message *group = &f->groups[GROUP * f->count];
         int64_t lines = (int64_t)draw_group(f, e, group);
         EXPECT(rb_lane_offer(&lane, group, lines) == lines);
         rb_doorbell_ring(e->doorbell, 0);
@@ -361,7 +392,7 @@ static void *contribute(void *argument)
     uint32_t rounds = 0;
     EXPECT(rb_lane_attach(&lane, s->engine->contributors[0], rb_lane_bytes(LANE)) == RB_OK);
     for (uint64_t n = 0; n < s->flow->count; n++) {
-        const rb_message *group = &s->flow->groups[2 * n];
+        const rb_message *group = &s->flow->groups[GROUP * n];
         int64_t lines = (int64_t)lines_of(group);
         while (rb_lane_offer(&lane, group, lines) != lines) {
             wait_a_little(&rounds);
@@ -375,7 +406,7 @@ static void test_same_bytes(uint32_t shards)
 {
     flow *f = zeroed(sizeof *f);
     f->random = UINT64_C(88172645463325252) + shards;
-    f->groups = zeroed(2 * proposals * sizeof *f->groups);
+    f->groups = zeroed(GROUP * proposals * sizeof *f->groups);
     rb_message *wanted = zeroed(LINES_MAX * sizeof *wanted);
     rb_message *got = zeroed(LINES_MAX * sizeof *got);
     uint64_t lines = run_alone(f, shards, wanted);

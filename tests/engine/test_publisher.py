@@ -139,7 +139,8 @@ def answers(
     Args: canceled: by shard, the instruments of its Canceled lines.
     """
     head = lines(MASS_CANCEL, Template.MASS_CANCEL, topic=1, instrument=INSTRUMENT_NONE)
-    parts, merged = [], []
+    parts: list[Lines] = []
+    merged: list[int] = []
     for shard in range(shards):
         made = [
             lines(CANCELED, Template.CANCELED, topic=2, instrument=one, quantity=n)

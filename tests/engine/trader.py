@@ -234,6 +234,7 @@ class Trader:
 
     def _take(self, row: tuple[int, ...]) -> None:
         number, topic, publisher, shard = row[2], row[3], row[4], row[7]
+        assert not row[6] & Flag.BROADCAST, "nothing is said for all shards on a trader's topic"
         session = self.sessions[topic]
         seen = self._seen.get((topic, shard), 0)
         assert number == seen + 1, f"topic {topic} of shard {shard}: {number} behind {seen}"

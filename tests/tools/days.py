@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from engine.fused import FusedEngine
 from ringbus.journal import Journal
 from ringbus.messages import (
     BUILD_RECORD,
@@ -13,7 +12,7 @@ from ringbus.messages import (
     INSTRUMENT_NONE,
     Template,
 )
-from tests.engine.flow import feed, size, trade
+from tests.engine.flow import engine_of, feed, trade
 from tests.engine.parts import Lines
 from tests.engine.trader import lines
 
@@ -42,7 +41,7 @@ def opening(shards: int, shard_of: bytes) -> Iterator[Lines]:
 
 def record(directory: Path, with_opening: bool = True, shard_of: bytes = SHARD_OF) -> Path:
     """A day in `directory`: two shards, six instruments, several segment files."""
-    engine = FusedEngine(size(2), shard_of=shard_of)
+    engine = engine_of(2, shard_of=shard_of)
     journal = Journal(directory, engine.ring, engine.readers, SEGMENT)
     engine.core.add("journal", journal)
     if with_opening:
