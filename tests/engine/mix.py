@@ -101,7 +101,9 @@ class Mix:
         line = self.dice.choice(lines)
         fields = SPOILED[line["template_id"]]
         name = self.dice.choice(list(fields))
-        line[name] = self.dice.choice(fields[name])
+        # The first number that no instrument has.
+        beyond = (self.profile.instruments,) if name == "instrument" else ()
+        line[name] = self.dice.choice(fields[name] + beyond)
 
     # What a message is made of
 
