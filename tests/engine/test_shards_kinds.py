@@ -32,6 +32,7 @@ PROFILE = Profile(
     prices=NARROW,
     topics=TOPICS - 1,
 )
+LOCATE_UNKNOWN = 2**32 - 1
 NAMES_AN_ORDER = (Template.CANCEL, Template.REPLACE)
 
 
@@ -53,8 +54,9 @@ class Venue:
 
     def propose(self, message: Message) -> None:
         """One message through both; the answers are the same but for who said what when."""
+        proposal = self._proposal(message)
         expected = as_lines(self.oracle.submit(message))
-        self.engine.propose(self._proposal(message))
+        self.engine.propose(proposal)
         answer = self.reader.poll().copy()
         by_sequencer = is_refused_by_sequencer(answer)
         if bare(answer, by_sequencer).tobytes() != bare(expected, by_sequencer).tobytes():
@@ -71,7 +73,10 @@ class Venue:
         topic, instrument = first["topic"], first["instrument"]
         number = self.numbers.get((topic, self._shard(instrument)), 0) + 1
         if first["template_id"] in NAMES_AN_ORDER:
-            first["locate"] = self.locates.get(first["locate"], INSTRUMENT_NONE)
+            ours = first["locate"]
+            # Of an order that is gone: its shard may have given that locate to another.
+            is_open = ours in self.oracle.open
+            first["locate"] = self.locates[ours] if is_open else LOCATE_UNKNOWN
         lines = as_lines(b"".join([encode(first), *message[1:]])).copy()
         lines["topic_sequence"] = number
         lines["sequence"] = 0
@@ -122,12 +127,16 @@ def is_sendable(message: Message) -> bool:
     """Whether the sequencer asks no more than the rules do.
 
     Nobody can be told of a topic that does not exist; a MultiLegOrder is on its way by the
-    instrument of its first line, which must be the first leg's.
+    instrument of its first line, which must be the first leg's; an unknown instrument is refused
+    before the scope of a MassCancel is looked at.
     """
-    first, *behind = (one for one in message if one[24] != Template.ORDER_TAG)
-    legs = [decode(one) for one in behind if one[24] == Template.LEG]
-    names_first_leg = not legs or legs[0]["instrument"] == decode(first)["instrument"]
-    return decode(first)["topic"] < TOPICS and names_first_leg
+    first, *behind = (decode(one) for one in message if one[24] != Template.ORDER_TAG)
+    instrument = first["instrument"]
+    if first["template_id"] == Template.MASS_CANCEL and instrument != INSTRUMENT_NONE:
+        return instrument < INSTRUMENTS
+    legs = [line for line in behind if line["template_id"] == Template.LEG]
+    names_first_leg = not legs or legs[0]["instrument"] == instrument
+    return first["topic"] < TOPICS and names_first_leg
 
 
 @cache
