@@ -77,7 +77,7 @@ test: build ctest asan tsan ## Everything: C tests plain and sanitized, then pyt
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup $(PYTEST)
 
 # Any part of it can be done again or elsewhere: SEED is the first piece's, N counts messages, PROFILE is one
-# of tests/engine/profiles.py (all in turn without it). 10^7 take about half an hour.
+# of tests/engine/profiles.py (all in turn without it). 10^7 take 20 minutes of a quiet core.
 .PHONY: test-long
 test-long: build ## Ten million random messages through the book and its oracle: SEED=1 N=10000000 PROFILE=.
 	@$(BIN)/python -m tests.engine.long --seed $(or $(SEED),1) --messages $(or $(N),10000000) --profile '$(PROFILE)'
