@@ -83,6 +83,12 @@ sim: build ## One simulated day: make sim SEED=7 [COUNT=1] [STEPS=1500].
 sim-long: build ## Simulate for long: make sim-long [SEED=1] [COUNT=5000].
 	@$(BIN)/python -m tests.sim --seed $(or $(SEED),1) --count $(or $(COUNT),5000) --steps $(or $(STEPS),1500)
 
+# Any part of it can be done again or elsewhere: SEED is the first piece's, N counts messages, PROFILE is one
+# of tests/engine/profiles.py (all in turn without it). 10^7 take 20 minutes of a quiet core.
+.PHONY: test-long
+test-long: build ## Ten million random messages through the book and its oracle: SEED=1 N=10000000 PROFILE=.
+	@$(BIN)/python -m tests.engine.long --seed $(or $(SEED),1) --messages $(or $(N),10000000) --profile '$(PROFILE)'
+
 .PHONY: lint
 lint: build ## Style, types, formatting, layering.
 	@$(BIN)/python -m pytest --quiet tests/test_quality.py

@@ -73,7 +73,6 @@ FORMATTERS = {
 }
 
 LONG = {
-    "tests/engine/test_book.py": "one case for each rule of the book, one state machine",
     "tests/ports/test_client.py": "one case for each behaviour of the port, over real sockets",
     "tests/ports/test_session.c": "one case for each rule of a session, over one desk",
 }

@@ -7,9 +7,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from numpy.typing import NDArray
 
 from engine.book import Book
@@ -32,7 +29,10 @@ from ringbus.messages import (
     TimeInForce,
 )
 from ringbus.status import CapacityError, NotFoundError, UsageError
-from tests.engine.oracle import LINE_BYTES, PRICE_TICKS_MAX, Oracle
+from tests.engine.mix import Message
+from tests.engine.oracle import LINE_BYTES, PRICE_TICKS_MAX
+from tests.engine.profiles import Profile
+from tests.engine.trial import Trial, as_lines
 
 BUY, SELL = Side.BUY, Side.SELL
 DAY, IMMEDIATE_OR_CANCEL = TimeInForce.DAY, TimeInForce.IMMEDIATE_OR_CANCEL
@@ -116,62 +116,39 @@ def event(message: np.void) -> Event:
             return (template.name,)
 
 
-def groups(batch: Line) -> Iterator[tuple[bytes, bytes | None]]:
-    """The proposals of a batch as bytes, each with its tag."""
+def messages_of(batch: Line) -> list[Message]:
+    """The messages of a batch, each of one or more lines."""
     raw = batch.tobytes()
-    lines = [raw[at : at + LINE_BYTES] for at in range(0, len(raw), LINE_BYTES)]
-    at = 0
-    while at < len(batch):
-        continued = bool(batch["flags"][at] & Flag.CONTINUED)
-        yield lines[at], lines[at + 1] if continued else None
-        at += 2 if continued else 1
+    messages: list[Message] = []
+    is_behind = False
+    for n, flags in enumerate(batch["flags"].tolist()):
+        one = raw[n * LINE_BYTES : (n + 1) * LINE_BYTES]
+        if is_behind:
+            messages[-1].append(one)
+        else:
+            messages.append([one])
+        is_behind = bool(flags & Flag.CONTINUED)
+    return messages
 
 
-def decoded(raw: bytes) -> list[tuple[object, ...]]:
-    """Answer lines field by field, for a readable difference."""
-    lines: Line = np.frombuffer(raw, MESSAGE)
-    return [
-        (Template(int(one["template_id"])).name, one.tobytes()[8:32].hex(), event(one), one["body"])
-        for one in lines
-    ]
-
-
-class Desk:
-    """A book and its oracle side by side; every answer is compared, every structure verified."""
+class Desk(Trial):
+    """A book and its oracle; every answer is compared, every structure verified."""
 
     def __init__(self, instruments: int = 2, orders: int = 100, nodes: int = 200) -> None:
-        self.book = Book(instruments, orders, nodes)
-        self.oracle = Oracle(instruments, orders, nodes)
+        super().__init__(Profile({}, instruments=instruments, orders=orders, nodes=nodes))
 
-    def __enter__(self) -> Desk:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.book.close()
-
-    def submit(self, *messages: Line, limit: int = 0, verify: bool = True) -> list[Event]:
+    def submit(self, *messages: Line, limit: int = 0) -> list[Event]:
+        """What the book and the oracle say, in a few words."""
         batch = np.concatenate(messages)
-        answers = self.book.submit(batch, limit)
-        expected = b"".join(self.oracle.submit(first, tag) for first, tag in groups(batch))
-        if answers.tobytes() != expected:
-            assert decoded(answers.tobytes()) == decoded(expected)
-            assert answers.tobytes() == expected
-        if verify:
-            self.compare()
-        return [event(answer) for answer in answers]
-
-    def compare(self) -> None:
-        self.book.verify()
-        for (instrument, side), orders in self.oracle.sides.items():
-            assert self.rows(instrument, side) == [order.row() for order in orders]
-            assert self.book.best(instrument, side) == self.oracle.best(instrument, side)
-        assert self.book.open_orders == len(self.oracle.open)
+        sent = messages_of(batch)
+        expected = [self.oracle.submit(message) for message in sent]
+        self.answer(sent, expected, limit)
+        self.compare()
+        return [event(answer) for answer in as_lines(b"".join(expected))]
 
     def rows(self, instrument: int, side: int) -> list[tuple[int, ...]]:
         orders = self.book.walk(instrument, side)
         names = ["price_ticks", "quantity", "locate", "client_order_id", "topic", "account", "firm"]
-        assert set(orders["side"].tolist()) <= {side}
-        assert set(orders["instrument"].tolist()) <= {instrument}
         return list(zip(*(orders[name].tolist() for name in names), strict=True))
 
 
@@ -357,7 +334,7 @@ def test_replace_by_less_at_the_same_price_keeps_its_place(desk: Desk) -> None:
     desk.submit(new(1, SELL, 10, 100), new(2, SELL, 10, 100))
     answer = desk.book.submit(replace(1, 1, 3, 10, 100)).view(REPLACE)[0]
     assert (answer["flags"], answer["side"], answer["locate"]) == (Flag.KEPT_PRIORITY, SELL, 1)
-    desk.oracle.submit(replace(1, 1, 3, 10, 100).tobytes())
+    desk.oracle.submit([replace(1, 1, 3, 10, 100).tobytes()])
     answer = desk.book.submit(replace(1, 3, 4, 4, 100, flags=Flag.KEPT_PRIORITY))
     assert answer["flags"][0] == Flag.KEPT_PRIORITY
     assert desk.rows(0, SELL) == [(100, 4, 1, 4, 1, 13, 14), (100, 10, 2, 2, 1, 11, 12)]
@@ -651,183 +628,3 @@ def test_hash_tells_queue_order_and_locates() -> None:
         hash_of(one, new(2, SELL, 10, 101)),
     }
     assert len(hashes) == 7
-
-
-# Random, against the oracle
-
-
-class Trader:
-    """Makes proposals out of dice and what the oracle has open; a few of them are nonsense."""
-
-    def __init__(self, dice: random.Random, oracle: Oracle, prices: list[int]) -> None:
-        self.dice = dice
-        self.oracle = oracle
-        self.prices = prices
-        self.orders = len(oracle.free)
-        self.number = 0
-
-    def _terms(self) -> dict[str, object]:
-        dice = self.dice
-        self.number += 1
-        return {
-            "time_ns": self.number * 1_000,
-            "checksum": self.number,
-            "account": dice.randrange(5),
-            "firm": dice.randrange(3),
-            "time_in_force": dice.choice((0, 0, 0, 0, 0, 3, 3, 5 if dice.random() < 0.05 else 0)),
-        }
-
-    def _price(self) -> int:
-        return 0 if self.dice.random() < 0.01 else self.dice.choice(self.prices)
-
-    def _quantity(self) -> int:
-        return 0 if self.dice.random() < 0.01 else self.dice.randrange(1, 20)
-
-    def proposal(self) -> Line:
-        dice = self.dice
-        locate = dice.randrange(0, self.orders + 2)
-        order = self.oracle.open.get(locate)
-        if order is None and (dice.random() < 0.95 or not self.oracle.open):
-            terms = self._terms()
-            number, side = self.number, dice.choice((1, 1, 1, 2, 2, 2, dice.choice((1, 2, 3))))
-            instrument = dice.randrange(self.oracle.instruments + (dice.random() < 0.02))
-            topic = dice.randrange(1, 4)
-            where = {"instrument": instrument, "topic": topic}
-            made = new(number, side, self._quantity(), self._price(), **(where | terms))
-        else:
-            made = self._change(locate)
-        return tagged(made, b"tag") if dice.random() < 0.05 else made
-
-    def _change(self, locate: int) -> Line:
-        dice, order = self.dice, self.oracle.open.get(locate)
-        named, topic, instrument, open_quantity = 1, 1, 0, 5
-        if order is not None:
-            named, topic, instrument = order.client_order_id, order.topic, order.instrument
-            open_quantity = order.quantity
-        if dice.random() < 0.03:
-            topic += 1
-        if dice.random() < 0.03:
-            instrument += 1
-        where = {"instrument": instrument, "topic": topic}
-        terms = self._terms()
-        if dice.random() < 0.5:
-            del terms["time_in_force"]
-            part = open_quantity if dice.random() < 0.5 else dice.randrange(0, open_quantity + 2)
-            return cancel(locate, named, part, **(where | terms))
-        quantity, price = self._quantity(), self._price()
-        return replace(locate, named, self.number, quantity, price, **(where | terms))
-
-
-NARROW = list(range(95, 106))
-WIDE = [1, 2, 62, 63, 64, 65, 127, 128, 4_095, 4_096, 2**18 - 1, 2**18, 2**24, 2**30 - 2, 2**30 - 1]
-
-
-@pytest.mark.parametrize(
-    ("seed", "prices", "orders", "nodes", "messages"),
-    [
-        (1, NARROW, 200, 2_000, 60_000),
-        (2, WIDE, 64, 2_000, 20_000),
-        (3, WIDE, 64, 14, 10_000),
-        (4, list(range(1, 700)), 300, 2_000, 20_000),
-    ],
-)
-def test_long_random_run(
-    seed: int, prices: list[int], orders: int, nodes: int, messages: int
-) -> None:
-    dice = random.Random(seed)
-    seen: set[int] = set()
-    batch_lines = 500
-    with Desk(instruments=2, orders=orders, nodes=nodes) as desk:
-        trader = Trader(dice, desk.oracle, prices)
-        for _ in range(messages // batch_lines):
-            batch: list[Line] = []
-            expected: list[bytes] = []
-            for _ in range(batch_lines):
-                proposal = trader.proposal()
-                batch.append(proposal)
-                expected += (desk.oracle.submit(*group) for group in groups(proposal))
-            answers = desk.book.submit(np.concatenate(batch), dice.choice((0, 0, 2, 3, 17)))
-            raw = b"".join(expected)
-            if answers.tobytes() != raw:
-                assert decoded(answers.tobytes()) == decoded(raw)
-            desk.compare()
-            seen.update(answers["template_id"].tolist())
-        assert seen == {1, 2, 3, 4, 64, 65, 66}
-        assert desk.book.open_orders > 0
-
-
-class BookMachine(RuleBasedStateMachine):
-    """Hypothesis looks for the shortest way to a difference."""
-
-    prices = st.sampled_from([1, 2, 3, 63, 64, 65, 4_096, 2**24, 2**30 - 1])
-    quantities = st.integers(0, 4)
-    sides = st.sampled_from([BUY, SELL])
-    forces = st.sampled_from([DAY, DAY, IMMEDIATE_OR_CANCEL])
-    limits = st.sampled_from([0, 2, 3])
-    locates = st.integers(0, 7)
-
-    @initialize(orders=st.integers(2, 6), nodes=st.integers(4, 24))
-    def open_desk(self, orders: int, nodes: int) -> None:
-        self.desk = Desk(instruments=2, orders=orders, nodes=nodes)
-        self.number = 0
-
-    def teardown(self) -> None:
-        if hasattr(self, "desk"):
-            self.desk.book.close()
-
-    def _named(self, locate: int) -> dict[str, object]:
-        order = self.desk.oracle.open.get(locate)
-        if order is None:
-            return {"client_order_id": 1}
-        named = {"topic": order.topic, "instrument": order.instrument}
-        return {"client_order_id": order.client_order_id, **named}
-
-    @rule(
-        side=sides,
-        quantity=quantities,
-        price=prices,
-        instrument=st.sampled_from([0, 0, 0, 1, 2]),
-        topic=st.integers(1, 2),
-        force=forces,
-        limit=limits,
-    )
-    def enter(
-        self,
-        side: int,
-        quantity: int,
-        price: int,
-        instrument: int,
-        topic: int,
-        force: int,
-        limit: int,
-    ) -> None:
-        self.number += 1
-        fields = {"instrument": instrument, "topic": topic, "time_in_force": force}
-        self.desk.submit(new(self.number, side, quantity, price, **fields), limit=limit)
-
-    @rule(locate=locates, quantity=quantities)
-    def reduce(self, locate: int, quantity: int) -> None:
-        self.desk.submit(cancel(locate, 0, quantity, **self._named(locate)))
-
-    @rule(locate=locates, quantity=quantities, price=prices, force=forces, limit=limits)
-    def change(self, locate: int, quantity: int, price: int, force: int, limit: int) -> None:
-        self.number += 1
-        named = self._named(locate)
-        named["original_client_order_id"] = named.pop("client_order_id")
-        fields = named | {"time_in_force": force}
-        self.desk.submit(replace(locate, 0, self.number, quantity, price, **fields), limit=limit)
-
-    @invariant()
-    def same(self) -> None:
-        if hasattr(self, "desk"):
-            self.desk.compare()
-
-
-TestBookMachine = BookMachine.TestCase
-TestBookMachine.settings = settings(
-    max_examples=60,
-    stateful_step_count=40,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.too_slow],
-)
