@@ -96,6 +96,11 @@ bench-ring: build/ctest/build.ninja ## Lane and multicast against the bare cache
 	@ninja -C build/ctest --quiet tests/bench_ring
 	@build/ctest/tests/bench_ring $(BENCH)
 
+.PHONY: bench-shards
+bench-shards: build/ctest/build.ninja ## What 1 to 16 shards cost a stage; what a slow one costs the others (1 minute).
+	@ninja -C build/ctest --quiet tests/bench_shards
+	@build/ctest/tests/bench_shards $(BENCH)
+
 .PHONY: bench-python
 bench-python: build ## The rings from Python, beside multiprocessing, pyzmq and other queues.
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --group peers
