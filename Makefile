@@ -91,6 +91,11 @@ bench: build/ctest/build.ninja ## Round trip against the bare cache line; the fu
 	@echo "$$(uname -sr), $$(nproc) CPUs,$$(grep -m1 'model name' /proc/cpuinfo | cut -d: -f2), $$(git describe --always --dirty 2>/dev/null), load $$(cut -d' ' -f1 /proc/loadavg), flow seed 88172645463325252"
 	@build/ctest/tests/bench_engine $(BENCH)
 
+.PHONY: bench-many
+bench-many: build/ctest/build.ninja ## Mass cancels and crosses: one message, many orders.
+	@ninja -C build/ctest --quiet tests/bench_many
+	@build/ctest/tests/bench_many $(BENCH)
+
 .PHONY: bench-ring
 bench-ring: build/ctest/build.ninja ## Lane and multicast against the bare cache line (1 minute).
 	@ninja -C build/ctest --quiet tests/bench_ring

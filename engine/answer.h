@@ -36,17 +36,7 @@ static inline rb_message *eng_answer_line(eng_sink *sink, const eng_group *group
 
 /* The proposal's lines turned round; the first but for what the caller fills in. There must be room
  * for all of them. */
-static inline rb_message *eng_answer_first(eng_sink *sink, const eng_group *group)
-{
-    rb_message *line = eng_answer_line(sink, group);
-    if (__builtin_expect(group->count > 1, 0)) {
-        line->header.flags |= RB_FLAG_CONTINUED;
-        for (uint32_t n = 1; n < group->count; n++) {
-            eng_line_copy(eng_sink_next(sink), eng_group_line(group, n));
-        }
-    }
-    return line;
-}
+rb_message *eng_answer_first(eng_sink *sink, const eng_group *group);
 
 /* Words 1 to 3 of a line that the engine made: publisher, shard and topic sequence are zero. */
 static inline void eng_line_generated(rb_message *line, uint8_t template_id, uint16_t topic,
@@ -63,29 +53,9 @@ _Static_assert(offsetof(rb_header, template_id) == 24, "word 3");
 _Static_assert(offsetof(rb_header, flags) == 25, "word 3");
 _Static_assert(offsetof(rb_header, checksum) == 28, "word 3");
 
-/* Rejected in place of the first line; the body is the first line's up to `side`. */
-static inline void eng_answer_rejected(eng_sink *sink, const eng_group *group, uint16_t reason)
-{
-    const rb_header *asked = &eng_group_line(group, 0)->header;
-    rb_message *line = eng_answer_first(sink, group);
-    uint8_t continued = line->header.flags & RB_FLAG_CONTINUED;
-    eng_line_generated(line, RB_TEMPLATE_REJECTED, asked->topic, asked->time_ns, asked->checksum);
-    line->header.flags |= continued;
-    line->rejected.refused_template = asked->template_id;
-    line->rejected.reason = reason;
-    line->rejected.spare = 0;
-}
-
-/* The whole answer of a refusal. */
-static inline int32_t eng_reject(eng_sink *sink, const eng_group *group, uint16_t reason)
-{
-    eng_answer_rejected(sink, group, reason);
-    return RB_OK;
-}
-
-_Static_assert(offsetof(rb_rejected, side) == offsetof(rb_new_order, side), "echoed");
-_Static_assert(offsetof(rb_rejected, side) == offsetof(rb_cancel, side), "echoed");
-_Static_assert(offsetof(rb_rejected, side) == offsetof(rb_replace, side), "echoed");
+/* The whole answer of a refusal: Rejected in place of the first line, whose body it has up to
+ * `side`, and the lines behind. RB_OK. */
+int32_t eng_reject(eng_sink *sink, const eng_group *group, uint16_t reason);
 
 /* Executed, Canceled and Replenished are laid out alike; `mark` is what they have at the place of
  * `liquidity`: that, the reason, or zero. */
@@ -173,42 +143,13 @@ static inline void eng_answer_order(eng_book *book, eng_sink *sink, uint8_t temp
 }
 
 /* Canceled for all that is left of the incoming order; it is done. Its record is not released. */
-static inline void eng_answer_incoming_canceled(eng_book *book, eng_sink *sink, uint8_t reason)
-{
-    uint32_t quantity = book->incoming.quantity;
-    book->incoming.quantity = 0;
-    eng_answer_incoming(book, sink, RB_TEMPLATE_CANCELED, book->incoming.price_ticks, quantity,
-                        reason);
-}
+void eng_answer_incoming_canceled(eng_book *book, eng_sink *sink, uint8_t reason);
 
 /* Canceled for the whole of an order; it is unlinked and released. */
-static inline int32_t eng_answer_order_canceled(eng_book *book, eng_sink *sink, uint32_t locate,
-                                                uint8_t reason)
-{
-    uint32_t quantity = eng_order_open(book, locate);
-    int32_t price_ticks = book->orders[locate].price_ticks;
-    eng_order_reduce(book, locate, quantity);
-    eng_answer_order(book, sink, RB_TEMPLATE_CANCELED, locate, price_ticks, quantity, reason);
-    int32_t status = eng_order_unlink(book, locate);
-    eng_order_release(book, locate);
-    return status;
-}
+int32_t eng_answer_order_canceled(eng_book *book, eng_sink *sink, uint32_t locate, uint8_t reason);
 
 /* StateChanged, on the topic of the proposal's first line. The state itself is the caller's. */
-static inline void eng_answer_state(const eng_book *book, eng_sink *sink, uint16_t topic,
-                                    uint32_t instrument, uint8_t before, uint8_t after)
-{
-    rb_message *message = eng_sink_next(sink);
-    rb_state_changed *line = &message->state_changed;
-    eng_line_generated(message, RB_TEMPLATE_STATE_CHANGED, topic, book->time_ns, book->input);
-    line->instrument = instrument;
-    line->spare = 0;
-    line->spare2 = 0;
-    line->spare3 = 0;
-    line->state_before = before;
-    line->state = after;
-    line->spare4 = 0;
-    line->spare5 = 0;
-}
+void eng_answer_state(const eng_book *book, eng_sink *sink, uint16_t topic, uint32_t instrument,
+                      uint8_t before, uint8_t after);
 
 #endif

@@ -1,6 +1,7 @@
 /*
  * What a book is made of, and how an answer is written in several goes; for the files of the book
- * only (book, enter, match, held, cross, mass_cancel, legs, view, audit, batch).
+ * only (book, submit, unusual, terms, match, queue, answer, held, cross, mass_cancel, legs, view,
+ * audit, batch).
  *
  * Where an order is. Its record is in one of four places: in the free list (`side` is zero), in the
  * queue of its price in the instrument's displayed or hidden ladder, in the instrument's list of

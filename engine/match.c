@@ -4,8 +4,7 @@
 #include "engine/queue.h"
 #include "ringbus/check.h"
 
-/* --- what is left ------------------------------------------------------------------------------
- */
+/* --- what is left ---------------------------------------------------------------------------- */
 
 void eng_incoming_record(eng_book *book)
 {
@@ -58,8 +57,7 @@ int32_t eng_match_nothing(eng_book *book, eng_sink *sink)
     return leave(book, sink);
 }
 
-/* --- trades --------------------------------------------------------------------------------------
- */
+/* --- trades ---------------------------------------------------------------------------------- */
 
 static int32_t say_replenished(eng_book *book, eng_sink *sink)
 {
@@ -164,8 +162,7 @@ int32_t eng_match_plain(eng_book *book, eng_ladder *ladder, eng_sink *sink)
     return leave(book, sink);
 }
 
-/* --- hidden orders and self-trade prevention -----------------------------------------------------
- */
+/* --- hidden orders and self-trade prevention ------------------------------------------------- */
 
 int32_t eng_best_of_all(const eng_book *book, uint32_t instrument, uint8_t side)
 {
@@ -264,8 +261,7 @@ static int32_t match_all(eng_book *book, eng_sink *sink)
     return leave(book, sink);
 }
 
-/* --- counting ------------------------------------------------------------------------------------
- */
+/* --- counting -------------------------------------------------------------------------------- */
 
 /* Adds up one queue from `locate` on. Returns 1 when the count is at its end: it has reached
  * `wanted`, or an order that stops it. */
@@ -328,8 +324,7 @@ uint64_t eng_fillable(const eng_book *book, uint64_t wanted)
     return total;
 }
 
-/* --- stages --------------------------------------------------------------------------------------
- */
+/* --- stages ---------------------------------------------------------------------------------- */
 
 int32_t eng_match(eng_book *book, eng_sink *sink)
 {

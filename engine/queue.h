@@ -14,8 +14,7 @@
 #include "engine/book_state.h"
 #include "ringbus/check.h"
 
-/* --- the pool ---------------------------------------------------------------------------------
- */
+/* --- the pool -------------------------------------------------------------------------------- */
 
 /* There must be a free one: free_count. */
 static inline uint32_t eng_order_take(eng_book *book)
@@ -55,8 +54,7 @@ static inline eng_order *eng_order_named(const eng_book *book, const rb_message 
     return order;
 }
 
-/* --- quantity ---------------------------------------------------------------------------------
- */
+/* --- quantity -------------------------------------------------------------------------------- */
 
 /* All of it, reserve included. */
 static inline uint32_t eng_order_open(const eng_book *book, uint32_t locate)
@@ -82,8 +80,7 @@ static inline void eng_order_reduce(eng_book *book, uint32_t locate, uint32_t qu
     order->quantity -= quantity;
 }
 
-/* --- queues of prices --------------------------------------------------------------------------
- */
+/* --- queues of prices ------------------------------------------------------------------------ */
 
 static inline eng_ladder *eng_ladder_hidden(const eng_book *book, uint32_t instrument)
 {
@@ -165,8 +162,7 @@ static inline int32_t eng_ladder_remove(eng_book *book, eng_ladder *ladder, cons
     return RB_OK;
 }
 
-/* --- any place -----------------------------------------------------------------------------------
- */
+/* --- any place ------------------------------------------------------------------------------- */
 
 /* Puts an order that is nowhere and whose record is filled in (options too; with ENG_ORDER_RESERVE
  * its terms) at the back of its price, in the ladder that its options say. The room must be there:
@@ -184,41 +180,10 @@ static inline int32_t eng_order_queue(eng_book *book, uint32_t locate)
 
 /* Puts an order that is nowhere, whose record and terms are filled in, at the end of its
  * instrument's held list. Nothing is shown there: its reserve joins its quantity. */
-static inline void eng_order_hold(eng_book *book, uint32_t locate)
-{
-    eng_order *order = &book->orders[locate];
-    eng_aside *aside = &book->asides[order->instrument];
-    order->quantity = eng_order_open(book, locate);
-    book->terms[locate].reserve = 0;
-    order->options |= ENG_ORDER_HELD;
-    order->next = ENG_LOCATE_NONE;
-    order->prev = aside->held_tail;
-    if (aside->held_tail != ENG_LOCATE_NONE) {
-        book->orders[aside->held_tail].next = locate;
-    } else {
-        aside->held_head = locate;
-    }
-    aside->held_tail = locate;
-    aside->held_count++;
-}
+void eng_order_hold(eng_book *book, uint32_t locate);
 
 /* Takes an order out of its instrument's held list. */
-static inline void eng_order_unhold(eng_book *book, eng_order *order)
-{
-    eng_aside *aside = &book->asides[order->instrument];
-    if (order->prev != ENG_LOCATE_NONE) {
-        book->orders[order->prev].next = order->next;
-    } else {
-        aside->held_head = order->next;
-    }
-    if (order->next != ENG_LOCATE_NONE) {
-        book->orders[order->next].prev = order->prev;
-    } else {
-        aside->held_tail = order->prev;
-    }
-    aside->held_count--;
-    order->options &= (uint8_t)~ENG_ORDER_HELD;
-}
+void eng_order_unhold(eng_book *book, eng_order *order);
 
 /* Takes an order from wherever it is queued or held; it is nowhere then, its record and locate are
  * the caller's, who releases it or puts it elsewhere. */
@@ -237,40 +202,14 @@ static inline int32_t eng_order_unlink(eng_book *book, uint32_t locate)
     return eng_ladder_remove(book, ladder, order);
 }
 
-/* --- going through a ladder ----------------------------------------------------------------------
- */
+/* --- going through a ladder ------------------------------------------------------------------ */
 
 /* First of a side of one ladder, best price first, then oldest first; ENG_LOCATE_NONE if there is
  * none. Changes nothing. */
-static inline uint32_t eng_ladder_first(const eng_book *book, const eng_ladder *ladder,
-                                        uint8_t side)
-{
-    uint32_t index = eng_side_index(side);
-    if (ladder->orders[index] == 0) {
-        return ENG_LOCATE_NONE;
-    }
-    const eng_level *level = eng_ladder_look(&book->nodes, ladder, ladder->best[index]);
-    return level != NULL ? level->head : ENG_LOCATE_NONE;
-}
+uint32_t eng_ladder_first(const eng_book *book, const eng_ladder *ladder, uint8_t side);
 
 /* The one behind a queued order in the same ladder and on the same side. To remove orders on the
  * way, ask before removing. */
-static inline uint32_t eng_ladder_after(const eng_book *book, const eng_ladder *ladder,
-                                        uint32_t locate)
-{
-    const eng_order *order = &book->orders[locate];
-    if (order->next != ENG_LOCATE_NONE) {
-        return order->next;
-    }
-    int32_t price_ticks =
-        eng_ladder_next(&book->nodes, ladder, order->price_ticks, eng_side_up(order->side));
-    if (price_ticks == 0) {
-        return ENG_LOCATE_NONE;
-    }
-    const eng_level *level = eng_ladder_look(&book->nodes, ladder, price_ticks);
-    uint32_t head = level != NULL ? level->head : ENG_LOCATE_NONE;
-    /* The other side lies beyond the best price; going away from it there is none. */
-    return book->orders[head].side == order->side ? head : ENG_LOCATE_NONE;
-}
+uint32_t eng_ladder_after(const eng_book *book, const eng_ladder *ladder, uint32_t locate);
 
 #endif

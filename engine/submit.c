@@ -97,7 +97,9 @@ int32_t eng_cancel(eng_book *book, const eng_group *group, eng_sink *sink)
         return eng_reject(sink, group, RB_REJECT_REASON_INVALID_QUANTITY);
     }
     book->ladders[order->instrument].changes++;
-    rb_cancel *answer = &eng_answer_first(sink, group)->cancel;
+    int is_alone = group->count == 1;
+    rb_message *first = is_alone ? eng_answer_line(sink, group) : eng_answer_first(sink, group);
+    rb_cancel *answer = &first->cancel;
     answer->price_ticks = order->price_ticks;
     answer->side = order->side;
     answer->remaining = open - quantity;

@@ -99,8 +99,7 @@ int32_t eng_new_order_unusual(eng_book *book, const eng_group *group, eng_sink *
     return enter(book, &request, sink);
 }
 
-/* --- replace -----------------------------------------------------------------------
- */
+/* --- replace --------------------------------------------------------------------------------- */
 
 /* What an order has of a request's terms. */
 static eng_request request_of(const eng_book *book, uint32_t locate)
@@ -204,8 +203,7 @@ int32_t eng_replace_unusual(eng_book *book, const eng_group *group, eng_sink *si
     return enter(book, &after, sink);
 }
 
-/* --- any group -----------------------------------------------------------------------------------
- */
+/* --- any group ------------------------------------------------------------------------------- */
 
 static uint8_t group_template(const eng_group *group, uint32_t n)
 {

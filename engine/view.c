@@ -46,8 +46,7 @@ int64_t eng_book_changes(const eng_book *book, uint32_t instrument)
                                                : RB_UNKNOWN;
 }
 
-/* --- prices --------------------------------------------------------------------------------------
- */
+/* --- prices ---------------------------------------------------------------------------------- */
 
 /* The orders from `locate` to the back of its queue. */
 static eng_depth add_up(const eng_book *book, uint32_t locate)
@@ -99,8 +98,7 @@ int32_t eng_book_best(const eng_book *book, uint32_t instrument, uint8_t side, u
     return depth.price_ticks;
 }
 
-/* --- orders --------------------------------------------------------------------------------------
- */
+/* --- orders ---------------------------------------------------------------------------------- */
 
 /* Goes through the orders of one side: by price, displayed before hidden, then time. */
 typedef struct cursor {
@@ -200,8 +198,7 @@ int64_t eng_book_walk_held(const eng_book *book, uint32_t instrument, rb_message
     return end > skip ? end - skip : 0;
 }
 
-/* --- hash ----------------------------------------------------------------------------------------
- */
+/* --- hash ------------------------------------------------------------------------------------ */
 
 /* The finalizer of splitmix64: every bit of the input changes half of the output's. */
 static uint64_t mix(uint64_t hash, uint64_t value)

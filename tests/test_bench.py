@@ -72,3 +72,16 @@ def test_bench_python_runs_with_what_is_installed() -> None:
     )
     assert "ringbus multicast" in done.stdout
     assert "multiprocessing.Pipe" in done.stdout
+
+
+def test_bench_many_runs_and_makes_the_known_results() -> None:
+    """Mass cancels and crosses of a small book; the hashes change with schema and rules."""
+    done = subprocess.run(
+        [PROGRAMS / "bench_many", "2", "10000"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    hashes = [line.split()[-3].rstrip(",") for line in done.stdout.splitlines()[::2]]
+    assert hashes == "3b827ebf 2db59049 592676b7 945d72bd 79fc4cdb b695e5ff".split()

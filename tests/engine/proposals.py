@@ -150,13 +150,13 @@ class Desk:
     """A book, and one beside it whose answers have hardly any room; both must say the same."""
 
     def __init__(self, instruments: int = 2, orders: int = 100, nodes: int = 200) -> None:
-        self.book = Book(instruments, orders, nodes)
-        self._narrow = Book(instruments, orders, nodes)
+        self.books = [Book(instruments, orders, nodes) for _ in range(2)]
+        self.book, self._narrow = self.books
         self.said: list[Lines] = []
 
     def close(self) -> None:
-        self.book.close()
-        self._narrow.close()
+        for book in self.books:
+            book.close()
 
     def say(self, *groups: Lines) -> list[Event]:
         """Submit one after the other; returns what the last one was answered."""
@@ -165,8 +165,8 @@ class Desk:
             narrow = self._narrow.submit(one, limit=max(2, len(one)))
             assert answer.tobytes() == narrow.tobytes()
             assert self.book.hash() == self._narrow.hash()
-            self.book.verify()
-            self._narrow.verify()
+            for book in self.books:
+                book.verify()
             self.said.append(answer)
         return [event(line) for line in self.said[-1]]
 

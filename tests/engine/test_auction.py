@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -286,7 +286,10 @@ def test_priority_of_many(count: int) -> None:
     """Prices that rise, fall, repeat: every shape that the sort can meet."""
     desk = Desk(orders=2 * count + 2, nodes=500)
     desk.say(command(AUCTION))
-    for shape in (lambda n: n, lambda n: count - n, lambda n: n * 37 % 11, lambda n: n // 5 % 2):
+    shapes: list[Callable[[int], int]] = [
+        *(lambda n: n, lambda n: count - n, lambda n: n * 37 % 11, lambda n: n // 5 % 2)
+    ]
+    for shape in shapes:
         prices = [100 + shape(n) for n in range(count)]
         desk.say(*(order(n + 1, BUY, 1, price) for n, price in enumerate(prices)))
         desk.say(order(1000, SELL, count, 1))
@@ -318,7 +321,7 @@ def test_quantity_of_a_cross_ends_in_the_middle_of_orders(desk: Desk) -> None:
 
 def test_an_imbalance_only_order_trades_with_none_of_its_kind(desk: Desk) -> None:
     desk.say(command(AUCTION))
-    only = {"auction": IMBALANCE_ONLY, "time_in_force": AT_OPENING}
+    only: dict[str, int] = {"auction": IMBALANCE_ONLY, "time_in_force": AT_OPENING}
     desk.say(order(1, BUY, 10, 100, **only), order(2, SELL, 10, 100, **only))
     assert desk.cross(100, 1) == [("rejected", "INVALID_CROSS")]
     desk.say(order(3, SELL, 4, 100), order(4, BUY, 6, 100))

@@ -148,5 +148,5 @@ def test_a_refusal_names_what_was_refused_and_repeats_the_legs(desk: Desk) -> No
     assert [int(one) for one in answer["template_id"]] == [
         *(Template.REJECTED, Template.LEG, Template.LEG)
     ]
-    words = [one.view("<u8").reshape(-1, 8)[1:, 1:] for one in (answer, wrong)]
-    assert np.array_equal(*words)
+    said, asked = (one.view("<u8").reshape(-1, 8)[1:, 1:] for one in (answer, wrong))
+    assert np.array_equal(said, asked)

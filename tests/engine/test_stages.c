@@ -2,7 +2,8 @@
  * Answers that are written in several goes. Two books get the same random proposals of every kind;
  * one has a sink for whole answers, the other sinks of a few lines, so that each stage of an answer
  * stops at each of its lines. Both must say the same, and both structures must hold at every stop.
- * Then proof that verify sees damage to what auctions keep. Exit code 0: passed.
+ * A third book gets nothing but the contributed lines of the answers, as a replay does, and must
+ * say it all again. Then proof that verify sees damage to what auctions keep. Exit code 0: passed.
  */
 #include <stdint.h>
 #include <string.h>
@@ -246,6 +247,7 @@ static void submit(eng_book *book, const proposal *from, uint32_t room_max, answ
     int32_t status = eng_book_submit(book, &group, &sink);
     for (uint32_t turn = 0; turn < 2 * LINES_MAX && status == RB_FULL; turn++) {
         EXPECT(eng_book_verify(book) == RB_OK);
+        EXPECT(sink.count <= sink.limit);
         EXPECT(sink.limit - sink.count < 2);
         to->stops++;
         /* None, one or two more. What asks for most is a pair. */
@@ -256,8 +258,30 @@ static void submit(eng_book *book, const proposal *from, uint32_t room_max, answ
         EXPECT(sink.limit <= LINES_MAX);
     }
     EXPECT(status == RB_OK);
+    EXPECT(sink.count <= sink.limit);
     EXPECT(eng_book_verify(book) == RB_OK);
     to->count = sink.count;
+}
+
+/* What was proposed, out of the answer: the book fills these fields in. */
+static void restore(const answer *from, proposal *to)
+{
+    to->count = 0;
+    for (uint32_t n = 0; n == 0 || (from->lines[n - 1].header.flags & RB_FLAG_CONTINUED) != 0;
+         n++) {
+        to->lines[to->count++] = from->lines[n];
+    }
+    rb_message *first = &to->lines[0];
+    first->header.flags &= (uint8_t)~RB_FLAG_KEPT_PRIORITY;
+    if (first->header.template_id == RB_TEMPLATE_NEW_ORDER) {
+        first->new_order.locate = 0;
+    } else if (first->header.template_id == RB_TEMPLATE_CANCEL) {
+        first->cancel.price_ticks = 0;
+        first->cancel.side = 0;
+        first->cancel.remaining = 0;
+    } else if (first->header.template_id == RB_TEMPLATE_REPLACE) {
+        first->replace.side = 0;
+    }
 }
 
 static void expect_same_held(const eng_book *one, const eng_book *other)
@@ -278,6 +302,7 @@ static void test_same_in_one_go_and_in_many(uint64_t seed, uint32_t nodes)
 {
     static answer whole;
     static answer parts;
+    static answer again;
     static uint64_t seen[128];
     proposal one;
     uint64_t cancels[16] = {0};
@@ -285,7 +310,9 @@ static void test_same_in_one_go_and_in_many(uint64_t seed, uint32_t nodes)
     eng_book *first = eng_book_create(INSTRUMENTS, ORDERS, nodes);
     eng_book *second = eng_book_create(INSTRUMENTS, ORDERS, nodes);
     EXPECT(first != NULL);
+    eng_book *third = eng_book_create(INSTRUMENTS, ORDERS, nodes);
     EXPECT(second != NULL);
+    EXPECT(third != NULL);
     random_state = seed;
     for (uint32_t turn = 0; turn < TURNS; turn++) {
         make_proposal(&one, first);
@@ -297,6 +324,14 @@ static void test_same_in_one_go_and_in_many(uint64_t seed, uint32_t nodes)
         EXPECT(eng_book_hash(first) == eng_book_hash(second));
         expect_same_held(first, second);
         stops += parts.stops;
+        /* What was refused changed nothing. */
+        if (whole.lines[0].header.template_id != RB_TEMPLATE_REJECTED) {
+            restore(&whole, &one);
+            submit(third, &one, LINES_MAX, &again);
+            EXPECT(whole.count == again.count);
+            EXPECT(memcmp(whole.lines, again.lines, sizeof whole.lines) == 0);
+        }
+        EXPECT(eng_book_hash(first) == eng_book_hash(third));
         for (uint64_t n = 0; n < whole.count; n++) {
             const rb_message *line = &whole.lines[n];
             seen[line->header.template_id & 127]++;
@@ -319,6 +354,7 @@ static void test_same_in_one_go_and_in_many(uint64_t seed, uint32_t nodes)
     EXPECT(nodes > ORDERS || cancels[RB_CANCEL_REASON_CAPACITY] > 0);
     eng_book_destroy(first);
     eng_book_destroy(second);
+    eng_book_destroy(third);
 }
 
 /* --- damage --------------------------------------------------------------------------------------

@@ -1,0 +1,63 @@
+#include "engine/queue.h"
+
+void eng_order_hold(eng_book *book, uint32_t locate)
+{
+    eng_order *order = &book->orders[locate];
+    eng_aside *aside = &book->asides[order->instrument];
+    order->quantity = eng_order_open(book, locate);
+    book->terms[locate].reserve = 0;
+    order->options |= ENG_ORDER_HELD;
+    order->next = ENG_LOCATE_NONE;
+    order->prev = aside->held_tail;
+    if (aside->held_tail != ENG_LOCATE_NONE) {
+        book->orders[aside->held_tail].next = locate;
+    } else {
+        aside->held_head = locate;
+    }
+    aside->held_tail = locate;
+    aside->held_count++;
+}
+
+void eng_order_unhold(eng_book *book, eng_order *order)
+{
+    eng_aside *aside = &book->asides[order->instrument];
+    if (order->prev != ENG_LOCATE_NONE) {
+        book->orders[order->prev].next = order->next;
+    } else {
+        aside->held_head = order->next;
+    }
+    if (order->next != ENG_LOCATE_NONE) {
+        book->orders[order->next].prev = order->prev;
+    } else {
+        aside->held_tail = order->prev;
+    }
+    aside->held_count--;
+    order->options &= (uint8_t)~ENG_ORDER_HELD;
+}
+
+uint32_t eng_ladder_first(const eng_book *book, const eng_ladder *ladder, uint8_t side)
+{
+    uint32_t index = eng_side_index(side);
+    if (ladder->orders[index] == 0) {
+        return ENG_LOCATE_NONE;
+    }
+    const eng_level *level = eng_ladder_look(&book->nodes, ladder, ladder->best[index]);
+    return level != NULL ? level->head : ENG_LOCATE_NONE;
+}
+
+uint32_t eng_ladder_after(const eng_book *book, const eng_ladder *ladder, uint32_t locate)
+{
+    const eng_order *order = &book->orders[locate];
+    if (order->next != ENG_LOCATE_NONE) {
+        return order->next;
+    }
+    int32_t price_ticks =
+        eng_ladder_next(&book->nodes, ladder, order->price_ticks, eng_side_up(order->side));
+    if (price_ticks == 0) {
+        return ENG_LOCATE_NONE;
+    }
+    const eng_level *level = eng_ladder_look(&book->nodes, ladder, price_ticks);
+    uint32_t head = level != NULL ? level->head : ENG_LOCATE_NONE;
+    /* The other side lies beyond the best price; going away from it there is none. */
+    return book->orders[head].side == order->side ? head : ENG_LOCATE_NONE;
+}
