@@ -130,6 +130,11 @@ bench-counts: build/ctest/build.ninja ## Instructions per message against what i
 	@ninja -C build/ctest --quiet tests/bench_counts
 	@$(BIN)/python -m tests.bench.counts $(COUNTS)
 
+.PHONY: bench-shards
+bench-shards: build/ctest/build.ninja ## What 1 to 16 shards cost a stage; what a slow one costs the others (1 minute).
+	@ninja -C build/ctest --quiet tests/bench_shards
+	@build/ctest/tests/bench_shards $(BENCH)
+
 .PHONY: bench-python
 bench-python: build ## The rings from Python, beside multiprocessing, pyzmq and other queues.
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --group peers

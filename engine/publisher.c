@@ -56,7 +56,7 @@ static uint32_t find(const eng_publisher *publisher)
 _Static_assert(offsetof(rb_header, flags) == 25, "word 3");
 
 /* `drop`: flags that the line loses. */
-static void publish(eng_publisher *publisher, const rb_message *line, uint8_t drop)
+static inline void publish(eng_publisher *publisher, const rb_message *line, uint8_t drop)
 {
     rb_message message;
     memcpy(&message, line, sizeof message);
@@ -105,7 +105,7 @@ static uint32_t head_lines(const rb_lane *lane, int *ends)
 
 /* A broadcast is awaited: when all shards have begun to answer, drops what they say alike but shard
  * 0's. 1: done, 0: not all have. */
-static int32_t begin_merge(eng_publisher *publisher)
+__attribute__((noinline)) static int32_t begin_merge(eng_publisher *publisher)
 {
     uint32_t heads[ENG_SHARDS_MAX];
     uint32_t merging = 1;
@@ -150,7 +150,8 @@ static uint32_t lowest(const eng_publisher *publisher)
     return shard;
 }
 
-static int32_t merge(eng_publisher *publisher)
+/* Publishes one line of a broadcast's group. Kept out of the way of what is said all day. */
+__attribute__((noinline)) static int32_t merge(eng_publisher *publisher)
 {
     uint32_t shard = publisher->head_lines > 0 ? 0 : lowest(publisher);
     if (shard == publisher->shard_count || rb_multicast_room(&publisher->writer, 1) == 0) {

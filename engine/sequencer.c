@@ -277,7 +277,8 @@ static int may_put_everywhere(eng_sequencer *sequencer, const proposal *said)
 }
 
 /* Puts the group onto the lane of a shard. */
-static void put(eng_sequencer *sequencer, uint32_t shard, const proposal *said, uint8_t flags)
+static inline void put(eng_sequencer *sequencer, uint32_t shard, const proposal *said,
+                       uint8_t flags)
 {
     rb_lane *out = &sequencer->shards[shard];
     rb_message *line = rb_lane_slot(out, 0);
@@ -296,22 +297,23 @@ static void put(eng_sequencer *sequencer, uint32_t shard, const proposal *said, 
     sequencer->wake->mask |= sequencer->shard_bells[shard];
 }
 
-/* Gives a proposal its input number and puts it onto the lane of its shard, or onto all lanes. 1:
- * done; 0: it has to wait. */
-static int pass_on(eng_sequencer *sequencer, const proposal *said)
+/* Gives a proposal its input number and puts it onto all lanes. 1: done; 0: it has to wait. */
+static int broadcast(eng_sequencer *sequencer, const proposal *said)
 {
-    if (said->instrument == RB_INSTRUMENT_NONE && said->reason == 0 &&
-        said->first->header.template_id == RB_TEMPLATE_MASS_CANCEL) {
-        if (!may_put_everywhere(sequencer, said)) {
-            return 0;
-        }
-        sequencer->input++;
-        tell_time(sequencer);
-        for (uint32_t n = 0; n < sequencer->shard_count; n++) {
-            put(sequencer, n, said, RB_FLAG_BROADCAST);
-        }
-        return 1;
+    if (!may_put_everywhere(sequencer, said)) {
+        return 0;
     }
+    sequencer->input++;
+    tell_time(sequencer);
+    for (uint32_t n = 0; n < sequencer->shard_count; n++) {
+        put(sequencer, n, said, RB_FLAG_BROADCAST);
+    }
+    return 1;
+}
+
+/* The same for the lane of its shard. */
+static inline int route(eng_sequencer *sequencer, const proposal *said)
+{
     int is_known = said->instrument < sequencer->instrument_count;
     uint32_t shard = is_known ? sequencer->shard_of[said->instrument] : 0;
     if (!may_put(sequencer, shard, said)) {
@@ -351,14 +353,17 @@ static int take(eng_sequencer *sequencer, uint32_t contributor)
                      .lines = lines,
                      .instrument = first->any.instrument,
                      .contributor = contributor};
-    int is_plain = lines == 1 && first->header.template_id - 1u < RB_TEMPLATE_REPLACE;
+    uint8_t template_id = first->header.template_id;
+    int is_plain = lines == 1 && template_id - 1u < RB_TEMPLATE_REPLACE;
     if (!is_plain || said.instrument >= sequencer->instrument_count) {
         said.reason = fault(sequencer, &said);
         /* Lines that do not belong together are not repeated. */
         said.lines = said.reason == RB_REJECT_REASON_INVALID_PROPOSAL ? 1 : lines;
     }
+    int is_for_all = said.instrument == RB_INSTRUMENT_NONE && said.reason == 0 &&
+                     template_id == RB_TEMPLATE_MASS_CANCEL;
     uint64_t proposed_ns = first->header.time_ns;
-    if (!pass_on(sequencer, &said)) {
+    if (!(is_for_all ? broadcast(sequencer, &said) : route(sequencer, &said))) {
         return 0;
     }
     rb_lane_release(lane, lines);
@@ -378,7 +383,11 @@ static void listen(eng_sequencer *sequencer)
     }
     for (uint32_t word = 0; word < sequencer->word_count; word++) {
         uint64_t rung = sweep ? ~UINT64_C(0) : rb_load_relaxed(&sequencer->doorbell->words[word]);
-        sequencer->hot[word] |= rung & sequencer->all[word];
+        rung &= sequencer->all[word] & ~sequencer->hot[word];
+        if (rung != 0) {
+            sequencer->hot[word] |= rung;
+            sequencer->hot_count += (uint32_t)__builtin_popcountll(rung);
+        }
     }
 }
 
@@ -392,18 +401,16 @@ static void cool(eng_sequencer *sequencer, uint32_t n)
     rb_doorbell_clear(sequencer->doorbell, n);
     if (rb_lane_peek(&sequencer->contributors[n], 0) == NULL) {
         sequencer->hot[n >> 6] &= ~(UINT64_C(1) << (n & 63u));
+        sequencer->hot_count--;
     }
 }
 
-/* The first hot lane from `n` on, going round; contributor_count if none is hot. */
+/* The first hot lane from `n` on, going round. There is one. */
 static uint32_t next_hot(const eng_sequencer *sequencer, uint32_t n)
 {
     uint32_t word = n >> 6;
     uint64_t lanes = sequencer->hot[word] & ~UINT64_C(0) << (n & 63u);
-    for (uint32_t step = 0; lanes == 0; step++) {
-        if (step == sequencer->word_count) {
-            return sequencer->contributor_count;
-        }
+    for (uint32_t step = 0; lanes == 0 && step < sequencer->word_count; step++) {
         word = word + 1 < sequencer->word_count ? word + 1 : 0;
         lanes = sequencer->hot[word];
     }
@@ -425,37 +432,27 @@ static uint32_t behind(const eng_sequencer *sequencer, uint32_t n)
 int64_t eng_sequencer_work(void *state, int64_t limit)
 {
     eng_sequencer *sequencer = state;
-    uint32_t count = sequencer->contributor_count;
-    if (count == 0) {
-        return 0;
-    }
     RB_CHECK(sequencer->shard_count > 0);
     listen(sequencer);
     sequencer->time_is_old = 1;
     int64_t taken = 0;
     uint32_t next = sequencer->next_contributor; /* behind the last lane that was served */
     uint32_t at = next;
-    /* Lanes to go, hot or not, until all were passed since the last that was served. */
-    uint32_t left = count;
-    while (taken < limit) {
+    uint32_t in_vain = 0; /* lanes that were looked at since */
+    while (taken < limit && in_vain < sequencer->hot_count) {
         uint32_t n = next_hot(sequencer, at);
-        uint32_t passed = 1 + (n >= at ? n - at : n + count - at);
-        if (left == 0 || n == count || passed > left) {
-            next = behind(sequencer, next);
-            break;
-        }
-        left -= passed;
         at = behind(sequencer, n);
         if (take(sequencer, n)) {
             sequencer->empty_turns[n] = 0;
             next = at;
-            left = count;
+            in_vain = 0;
             taken++;
         } else {
             cool(sequencer, n);
+            in_vain++;
         }
     }
-    sequencer->next_contributor = next;
+    sequencer->next_contributor = taken < limit ? behind(sequencer, next) : next;
     return taken;
 }
 

@@ -55,6 +55,7 @@ typedef struct eng_sequencer {
     uint32_t shard_count;
     uint32_t instrument_count;
     uint32_t topic_count;
+    uint32_t hot_count;        /* lanes that are polled */
     uint32_t next_contributor; /* where the next turn begins */
     uint32_t turns_to_sweep;
     uint32_t time_is_old;

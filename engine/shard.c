@@ -230,7 +230,8 @@ static const rb_message *ahead(const eng_shard *shard, uint64_t n)
     if (line == NULL) {
         return NULL;
     }
-    return is_one_of(FETCHING, line->header.template_id) ? line : &nothing;
+    /* A template above 63 counts as one below: it is a hint. */
+    return (FETCHING >> (line->header.template_id & 63u) & 1) != 0 ? line : &nothing;
 }
 
 /* Messages further down the lane bring their orders, then their levels, then the neighbours there.
@@ -279,11 +280,11 @@ static int32_t step(eng_shard *shard, int is_long)
                        .mask = shard->in.mask,
                        .position = shard->in.head_local,
                        .count = 1};
-    while (eng_group_line(&group, group.count - 1)->header.flags & RB_FLAG_CONTINUED) {
+    for (const rb_message *line = first; line->header.flags & RB_FLAG_CONTINUED; group.count++) {
         /* All lines were committed at once. */
-        RB_CHECK(rb_lane_peek(&shard->in, group.count) != NULL);
         RB_CHECK(group.count < ENG_GROUP_LINES_MAX);
-        group.count++;
+        line = rb_lane_peek(&shard->in, group.count);
+        RB_CHECK(line != NULL);
     }
     uint64_t needed = group.count + ENG_SINK_ROOM_MIN;
     uint64_t room = rb_lane_room(&shard->out, needed);

@@ -245,7 +245,7 @@ def test_shorter_groups_do_not_slip_past_one_that_waits_for_room(waiting: Lines)
     while bench.lanes[5].depth:
         for shard in bench.shards:
             taken += len(shard.take(1))
-        bench.work()
+            bench.work()
         assert taken < 20
     # And nobody is shut out behind it.
     for _ in range(600):

@@ -44,8 +44,16 @@ from ringbus.messages import (
     BUILD_RECORD,
     CANCEL,
     END_OF_DAY,
+    INSTRUMENT_NONE,
+    MASS_CANCEL,
+    NEW_ORDER,
+    ORDER_TAG,
+    ORDER_TERMS,
     SESSION_EVENT,
+    Flag,
+    MassCancelScope,
     SessionEventKind,
+    Side,
     Template,
 )
 from ringbus.metrics import Metrics
@@ -402,6 +410,75 @@ def test_a_lost_race_is_tried_again(exchange: Exchange) -> None:
     answers = exchange.say(alice, CancelOrder(1), 3)
     assert answers[2] == CancelReject(NOW, 1)
     assert exchange.port.counts["retries"] > retries
+
+
+def test_a_mass_cancel_in_all_shards_is_heard_and_counted_in_all_of_them() -> None:
+    """On the client's own topic: what it has in flight in either shard comes too late."""
+    with Exchange() as exchange:
+        alice = exchange.login()
+        for number, symbol in ((1, "AAPL"), (2, "MSFT")):
+            exchange.say(alice, enter(number, symbol=symbol))
+        reason = line(
+            MASS_CANCEL,
+            Template.MASS_CANCEL,
+            1,
+            0,
+            instrument=INSTRUMENT_NONE,
+            scope=MassCancelScope.SESSION,
+            session=1,
+        )
+        reason["flags"] = Flag.CONTINUED
+        exchange.settle()
+        for _ in range(3):
+            # The port reads one line a round when it is idle.
+            exchange.intrude(reason, line(ORDER_TAG, Template.ORDER_TAG, 1, 0, text="why"))
+        answers = exchange.say(alice, enter(3, symbol="MSFT"), 3)
+        assert [said(OrderCanceled, one).user_ref for one in answers[:2]] == [1, 2]
+        assert said(OrderAccepted, answers[2]).user_ref == 3
+        assert exchange.port.counts["retries"] >= 1
+        # Each shard goes on with the number that the port expects, and so does a successor's.
+        for number, symbol in ((4, "AAPL"), (5, "MSFT")):
+            exchange.say(alice, enter(number, symbol=symbol))
+        exchange.restart_port()
+        alice = exchange.login(next_sequence=1)
+        exchange.until(lambda: len(alice.messages) == 7)
+        assert [type(one) for one in alice.ouch][2:5] == [
+            OrderCanceled,
+            OrderCanceled,
+            OrderAccepted,
+        ]
+        for number, symbol in ((6, "AAPL"), (7, "MSFT")):
+            exchange.say(alice, enter(number, symbol=symbol))
+
+
+def test_terms_between_an_order_and_its_tag_are_read_over(exchange: Exchange) -> None:
+    alice = exchange.login()
+    order = line(
+        NEW_ORDER,
+        Template.NEW_ORDER,
+        1,
+        2,
+        quantity=100,
+        price_ticks=PRICE // TICK,
+        side=Side.BUY,
+        client_order_id=1,
+        original_side="B",
+        display="Y",
+        capacity="P",
+        cross_type="N",
+        sweep="N",
+    )
+    terms = line(ORDER_TERMS, Template.ORDER_TERMS, 1, 2, display_quantity=10)
+    order["flags"] = terms["flags"] = Flag.CONTINUED
+    exchange.settle()
+    exchange.intrude(order, terms, line(ORDER_TAG, Template.ORDER_TAG, 1, 2, text="three lines   "))
+    exchange.until(lambda: len(alice.messages) == 1)
+    assert said(OrderAccepted, alice.ouch[0]).clordid == "three lines"
+    # And from the stream, to somebody who asks for it again.
+    exchange.restart_port()
+    again = exchange.login(next_sequence=1)
+    exchange.until(lambda: len(again.messages) == 1)
+    assert said(OrderAccepted, again.ouch[0]).clordid == "three lines"
 
 
 # Bytes that are not what they should be; a well-behaved client goes on all the while.
