@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -179,13 +178,13 @@ class ClientPort:
         """
         return check(lib.prt_client_listen(self._port, host.encode(), port), f"{host}:{port}", lib)
 
-    def adopt(self, connected: socket.socket) -> None:
-        """Serve a socket that is connected already and does not block; it is the port's then.
+    def adopt(self, descriptor: int) -> None:
+        """Serve a connected socket that does not block; the descriptor is the port's then.
 
         Raises: CapacityError: no room for another connection; the socket is closed.
         Thread: the core's.
         """
-        check(lib.prt_client_adopt(self._port, connected.detach()), "connection", lib)
+        check(lib.prt_client_adopt(self._port, descriptor), "connection", lib)
 
     @property
     def epoll_fd(self) -> int:

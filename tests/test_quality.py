@@ -35,7 +35,10 @@ BANNED = {"time", "random", "socket", "threading"}
 # (file, what): why it may.
 OWNERS = {
     ("tools/cli.py", "time"): "waits for processes and dates what it prints; no state machine",
-    ("tools/standby.py", "time"): "waits for room on the ring; the agents that it runs get the time",
+    (
+        "tools/standby.py",
+        "time",
+    ): "waits for room on the ring; its agents are given the time",
     ("tools/promote.py", "time"): "waits for a real process to take over",
     ("tools/process.py", "time"): "waits for operating-system processes to end",
     ("tools/launcher.py", "time"): "watches heartbeats and patience of real processes",

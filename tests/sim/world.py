@@ -243,7 +243,7 @@ class World:
         ours, theirs = socket.socketpair()
         for one in (ours, theirs):
             one.setblocking(False)
-        port.agent.adopt(theirs)
+        port.agent.adopt(theirs.detach())
         client.wire = ours
         client.soup = SoupClientSession(client.user, "X", next_sequence=len(client.got) + 1)
         self._send(client, client.soup.login())
