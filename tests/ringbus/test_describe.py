@@ -57,9 +57,9 @@ def test_reasons_are_those_of_their_template() -> None:
 def test_numbers_without_a_name_stay_numbers() -> None:
     line = order()
     line["side"] = 9
-    line["flags"] = 0x41
+    line["flags"] = 0x81
     said = record(line[0])
-    assert (said["side"], said["flags"]) == ("9", "LAST_OF_GROUP|64")
+    assert (said["side"], said["flags"]) == ("9", "LAST_OF_GROUP|128")
 
 
 def test_bytes_that_mean_nothing_are_left_out() -> None:
