@@ -41,6 +41,7 @@ build: $(VENV)/configured ## Build the C core in place and make .venv/bin/ringbu
 	@. $(VENV)/headers.env; ninja -C $(BUILD) --quiet
 	@for name in ringbus engine ports; do \
 	  cp --update --remove-destination $(BUILD)/_$$name.*.so $$name/; done
+	@cp --update --remove-destination $(BUILD)/_single.*.so ringbus/
 
 $(VENV)/configured: $(VENV)/ready meson.build meson.options tests/meson.build
 	@echo "building"

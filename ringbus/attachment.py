@@ -14,7 +14,7 @@ import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.lib import format as npy
@@ -27,6 +27,9 @@ from ringbus.memory import Memory
 from ringbus.multicast import READERS_MAX, Gate, gates
 from ringbus.segment import DIRECTORY, Segment
 from ringbus.status import CapacityError, LayoutError, NotFoundError, UsageError, check
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 BELLS_MAX = 64
 # Bytes of the file that are locked, see above. Bell 0 is the publisher's and stays its.
@@ -62,6 +65,7 @@ class Part:
         self.size = size
         self.name = whole.name
         self.writable = whole.writable
+        self.mapping = whole.mapping
 
     @property
     def closed(self) -> bool:
@@ -185,6 +189,19 @@ class Attachment:
             raise UsageError(f"ring {self.name} is closed")
         return int(lib.rb_multicast_tail(self._watch))
 
+    def bytes_of(self, data: Buffer) -> NDArray[np.uint8]:
+        """One record's bytes where they lie. Raises: UsageError: it is something else."""
+        try:
+            # The cast is for numpy's stub, which does not know that any buffer will do.
+            raw: NDArray[np.uint8] = np.frombuffer(cast(bytes, data), np.uint8)
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"ring {self.name}: this is no record's bytes: {error}") from None
+        if len(raw) != self.dtype.itemsize:
+            raise UsageError(
+                f"ring {self.name}: a record has {self.dtype.itemsize} bytes, not {len(raw)}"
+            )
+        return raw
+
     def publisher_pid(self) -> int:
         """Process of the publisher, 0 if there is none."""
         locks = self.locks()
@@ -239,6 +256,7 @@ class Handle(ABC):
         """Give its places back."""
         if self._state != "open":
             return
+        self._detach()
         self._leave()
         self._state = "closed"
         self._locks.close()
@@ -247,6 +265,10 @@ class Handle(ABC):
     def _leave(self) -> None:
         """Give back what only this kind of handle has."""
 
+    @abstractmethod
+    def _detach(self) -> None:
+        """Refuse single messages from here on: the C base of the handle lets the memory go."""
+
     def _check(self) -> None:
         if self._state != "open":
             raise UsageError(f"this handle of ring {self._attachment.name} is {self._state}")
@@ -254,6 +276,7 @@ class Handle(ABC):
     def forsake(self) -> None:
         """In a forked child: the parent goes on with it."""
         if self._state == "open":
+            self._detach()
             self._state = "another process's: make one in this process"
             self._locks.close()
 
