@@ -29,7 +29,7 @@ from ringbus.segment import DIRECTORY, Segment
 from ringbus.status import CapacityError, LayoutError, NotFoundError, UsageError, check
 
 if TYPE_CHECKING:
-    from typing_extensions import Buffer
+    from ringbus._single import BytesLike
 
 BELLS_MAX = 64
 # Bytes of the file that are locked, see above. Bell 0 is the publisher's and stays its.
@@ -154,6 +154,10 @@ class Attachment:
         finally:
             locks.free(ADMINISTRATOR)
 
+    def kept(self) -> memoryview:
+        """While it is open (`with`), close unmaps nothing: for who sleeps in the ring's memory."""
+        return self._segment.buffer()
+
     def reclaim(self, locks: ByteLocks) -> int:
         """Free the gates and bells of the dead; the caller administers. Returns gates freed."""
         freed = 0
@@ -189,7 +193,7 @@ class Attachment:
             raise UsageError(f"ring {self.name} is closed")
         return int(lib.rb_multicast_tail(self._watch))
 
-    def bytes_of(self, data: Buffer) -> NDArray[np.uint8]:
+    def bytes_of(self, data: BytesLike) -> NDArray[np.uint8]:
         """One record's bytes where they lie. Raises: UsageError: it is something else."""
         try:
             # The cast is for numpy's stub, which does not know that any buffer will do.

@@ -14,7 +14,7 @@ from ringbus.messages import MESSAGE
 from ringbus.status import UsageError, check
 
 if TYPE_CHECKING:
-    from typing_extensions import Buffer
+    from ringbus._single import BytesLike
 
 
 def lane_bytes(capacity: int) -> int:
@@ -78,7 +78,7 @@ class Lane(LaneEnd):
         count = check(lib.rb_lane_take(self.handle, ffi.from_buffer(out), limit), "lane")
         return out[:count]
 
-    def _send_later(self, data: Buffer) -> bool:
+    def _send_later(self, data: BytesLike) -> bool:
         """Say why `send` cannot."""
         self._receive_later()
         raise UsageError(f"a message has {MESSAGE.itemsize} bytes; this is {type(data).__name__}")

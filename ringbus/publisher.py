@@ -17,7 +17,7 @@ from ringbus.idle import Idle
 from ringbus.status import UsageError, check
 
 if TYPE_CHECKING:
-    from typing_extensions import Buffer
+    from ringbus._single import BytesLike
 
 # Who waits looks up this often, should the one who was to wake it have died.
 LOOK_S = 0.05
@@ -92,7 +92,7 @@ class Publisher(Sender, Handle):
             return done
         return self._wait(array, done, None if timeout is None else time.monotonic() + timeout)
 
-    def _send_later(self, data: Buffer, timeout: float | None = 0.0) -> bool:
+    def _send_later(self, data: BytesLike, timeout: float | None = 0.0) -> bool:
         """What `send` could not do at once."""
         self._check()
         return (
@@ -147,19 +147,21 @@ class Publisher(Sender, Handle):
 
     def _wait(self, array: NDArray[np.generic], done: int, deadline: float | None) -> int:
         look = time.monotonic() + LOOK_S
-        while done < len(array):
-            now = time.monotonic()
-            left = LOOK_S if deadline is None else min(LOOK_S, deadline - now)
-            if left <= 0:
-                break
-            if now >= look:
-                self._free_the_dead()
-                look = now + LOOK_S
-            count = self._offer(array, done)
-            done += count
-            self._bell.set_timeout(max(1, int(left * 1e6)))
-            self._bell.step(count)
-        self._bell.step(1)
+        with self._attachment.kept():
+            while done < len(array):
+                self._check()
+                now = time.monotonic()
+                left = LOOK_S if deadline is None else min(LOOK_S, deadline - now)
+                if left <= 0:
+                    break
+                if now >= look:
+                    self._free_the_dead()
+                    look = now + LOOK_S
+                count = self._offer(array, done)
+                done += count
+                self._bell.set_timeout(max(1, int(left * 1e6)))
+                self._bell.step(count)
+            self._bell.step(1)
         return done
 
     def statistics(self) -> PublisherStatistics:

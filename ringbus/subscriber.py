@@ -21,7 +21,7 @@ from ringbus.publisher import LOOK_S
 from ringbus.status import CapacityError, Lapped, UsageError, check
 
 if TYPE_CHECKING:
-    from typing_extensions import Buffer
+    from ringbus._single import BytesLike
 
 LIMIT: Final = 4096
 LAPPED: Final = -9
@@ -240,7 +240,7 @@ class Subscriber(Receiver, Handle):
         batch = self.read(1, timeout)
         return batch.tobytes() if len(batch) > 0 else None
 
-    def _receive_into_later(self, buffer: Buffer, timeout: float | None = None) -> bool:
+    def _receive_into_later(self, buffer: BytesLike, timeout: float | None = None) -> bool:
         """What `receive_into` could not do at once."""
         self._check()
         out = self._attachment.bytes_of(buffer)
@@ -309,13 +309,14 @@ class Subscriber(Receiver, Handle):
             with self._attachment.administer(self._locks):
                 self._idle = self._attachment.claim_bell(self._locks)
         deadline = time.monotonic() + seconds
-        while lib.rb_multicast_tail(self._reader) < lib.rb_multicast_wanted(self._reader):
-            left = deadline - time.monotonic()
-            if left <= 0:
-                break
-            self._idle.set_timeout(max(1, int(left * 1e6)))
-            self._idle.step(0)
-        self._idle.step(1)
+        with self._attachment.kept():
+            while lib.rb_multicast_tail(self._reader) < lib.rb_multicast_wanted(self._reader):
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    break
+                self._idle.set_timeout(max(1, int(left * 1e6)))
+                self._idle.step(0)
+            self._idle.step(1)
 
     def _leave(self) -> None:
         if self._executor is not None:
