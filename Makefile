@@ -64,6 +64,17 @@ ctest asan tsan: %: build/%/build.ninja ## C tests: plain, under ASan and UBSan,
 	@ninja -C build/$@ --quiet
 	@$(BIN)/meson test -C build/$@ --no-rebuild --print-errorlogs --quiet
 
+# The hand-written extension module under the sanitizers: a build of its own, found before the other.
+SANITIZED := $(CURDIR)/build/asan-python
+.PHONY: asan-python
+asan-python: build ## Single messages from Python under ASan and UBSan (a minute).
+	@. $(VENV)/headers.env; test -f $(SANITIZED)/build.ninja || $(BIN)/meson setup $(SANITIZED) \
+	  --python.platlibdir $(SANITIZED)/site -Dbuildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false >/dev/null
+	@. $(VENV)/headers.env; ninja -C $(SANITIZED) --quiet && $(BIN)/meson install -C $(SANITIZED) --no-rebuild --quiet
+	@LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
+	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 PYTHONPATH=$(SANITIZED)/site \
+	  $(BIN)/pytest --quiet tests/ringbus/test_single.py tests/ringbus/test_lane.py tests/ringbus/test_ring.py
+
 .PHONY: model
 model: build/ctest/build.ninja ## Every interleaving of small scenarios over the shipped C, deeper (3 minutes).
 	@ninja -C build/ctest --quiet tests/test_model
