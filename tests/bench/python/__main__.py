@@ -1,0 +1,128 @@
+"""What a Python process gets out of the rings, beside what else it could use between two processes.
+
+Two processes on two CPUs. Round trip: one message there and back, one in flight. Single: one
+process sends one message after the other, the other receives them. Batches: by the library's own
+call for several messages, received as numpy arrays, only counted, and with a field of each summed
+by a vectorised sum. What arrives is checked. Rounds are interleaved; medians over them.
+
+Peers that are not installed are named (`make bench-python` installs the dependency group `peers`).
+
+usage: python -m tests.bench.python [--rounds 5] [--messages 1048576] [--trips 20000]
+       [--cpus 0 1] [--only NAME]
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.util
+import os
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.bench.python import (
+    iceoryx2,
+    kickmsg,
+    lane,
+    pyaeron,
+    pyzmq,
+    ring,
+    standard,
+    stream,
+    subetha,
+    zeroq,
+)
+from tests.bench.python.contender import Contender
+from tests.bench.python.measure import Plan, Round, run
+
+ADAPTERS = (ring, lane, stream, subetha, pyaeron, zeroq, kickmsg, iceoryx2, pyzmq, standard)
+GOES = 3
+# Why a peer may be missing where the others are not.
+NEEDS = {"pyaeron": "has wheels for Python 3.12 and later only"}
+
+
+def spread(values: list[float], form: str) -> str:
+    """Median, lowest and highest."""
+    return f"{statistics.median(values):{form}} ({min(values):{form}} .. {max(values):{form}})"
+
+
+def rate(values: list[float | None]) -> str:
+    """M/s of a column that a contender may not have."""
+    there = [value for value in values if value is not None]
+    return spread(there, ".3g") if there else "-"
+
+
+def microseconds(values: list[float]) -> str:
+    """From ns."""
+    return spread([value / 1e3 for value in values], ".3g")
+
+
+def one_round(contender: Contender, plan: Plan) -> Round | None:
+    """Again if the bare line moved, but not for ever."""
+    for _ in range(GOES):
+        with tempfile.TemporaryDirectory(prefix="ringbus-bench-") as directory:
+            done = run(contender, plan, Path(directory))
+        if done.bare_ns >= 0:
+            return done
+    return None
+
+
+def print_tables(results: dict[str, list[Round]], there: list[Contender]) -> None:
+    """Figures, then what each can and cannot do."""
+    print(
+        "| | round trip p50, us | p99, us | single, M/s | batches counted, M/s | summed, M/s "
+        "| bare line, ns |\n|---|---|---|---|---|---|---|"
+    )
+    for contender in there:
+        mine = results[contender.name]
+        if not mine:
+            print(f"| {contender.name} | the bare line moved in every round | | | | | |")
+            continue
+        cells = (
+            microseconds([r.p50_ns for r in mine]),
+            microseconds([r.p99_ns for r in mine]),
+            rate([r.single for r in mine]),
+            rate([r.counted for r in mine]),
+            rate([r.summed for r in mine]),
+            spread([r.bare_ns for r in mine], ".0f"),
+        )
+        print(f"| {contender.name} | {' | '.join(cells)} |")
+    print("\n| | broadcast | loss | crash | processes | replay |\n|---|---|---|---|---|---|")
+    for contender in there:
+        can = contender.can
+        words = (can.broadcast, can.loss, can.crash, can.processes, can.replay)
+        print(f"| {contender.name} | {' | '.join(words)} |")
+
+
+def main() -> None:
+    """Measure all, interleaved."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.python")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--messages", type=int, default=1 << 20, help="of the fastest, one by one")
+    parser.add_argument("--trips", type=int, default=20_000)
+    parser.add_argument("--cpus", type=int, nargs=2, default=[0, 1])
+    parser.add_argument("--only", default="", help="names that hold this")
+    given = parser.parse_args()
+    plan = Plan(given.messages, given.trips, *given.cpus)
+    every = [one for adapter in ADAPTERS for one in adapter.CONTENDERS if given.only in one.name]
+    there = [one for one in every if importlib.util.find_spec(one.module) is not None]
+    cpus = os.sched_getaffinity(0)
+    results: dict[str, list[Round]] = {contender.name: [] for contender in there}
+    for n in range(given.rounds):
+        for contender in there:
+            print(f"round {n + 1} of {given.rounds}: {contender.name}", file=sys.stderr)
+            os.sched_setaffinity(0, cpus)
+            done = one_round(contender, plan)
+            if done is not None:
+                results[contender.name].append(done)
+    print_tables(results, there)
+    for contender in every:
+        if contender not in there:
+            reason = NEEDS.get(contender.module, "")
+            print(f"\n{contender.name}: not installed here {reason}".rstrip())
+
+
+if __name__ == "__main__":
+    main()
