@@ -45,6 +45,7 @@ class Publisher(Sender, Handle):
     def __init__(self, attachment: Attachment) -> None:
         Handle.__init__(self, attachment)
         self._full = self._reclaimed = 0
+        self._look = 0.0
         if not self._locks.take(PUBLISHER):
             pid = attachment.publisher_pid()
             self._state = "closed"
@@ -86,7 +87,8 @@ class Publisher(Sender, Handle):
         if done == len(array):
             return done
         self._full += 1
-        if self._free_the_dead() > 0:
+        # Who publishes again and again does not pay for a look at all places each time.
+        if time.monotonic() >= self._look and self._free_the_dead() > 0:
             done += self._fill(array, done)
         if timeout == 0:
             return done
@@ -140,13 +142,13 @@ class Publisher(Sender, Handle):
         return done - first
 
     def _free_the_dead(self) -> int:
+        self._look = time.monotonic() + LOOK_S
         with self._attachment.administer(self._locks):
             freed = self._attachment.reclaim(self._locks)
         self._reclaimed += freed
         return freed
 
     def _wait(self, array: NDArray[np.generic], done: int, deadline: float | None) -> int:
-        look = time.monotonic() + LOOK_S
         with self._attachment.kept():
             while done < len(array):
                 self._check()
@@ -154,9 +156,8 @@ class Publisher(Sender, Handle):
                 left = LOOK_S if deadline is None else min(LOOK_S, deadline - now)
                 if left <= 0:
                     break
-                if now >= look:
+                if now >= self._look:
                     self._free_the_dead()
-                    look = now + LOOK_S
                 count = self._offer(array, done)
                 done += count
                 self._bell.set_timeout(max(1, int(left * 1e6)))

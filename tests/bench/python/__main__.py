@@ -3,7 +3,9 @@
 Two processes on two CPUs. Round trip: one message there and back, one in flight. Single: one
 process sends one message after the other, the other receives them. Batches: by the library's own
 call for several messages, received as numpy arrays, only counted, and with a field of each summed
-by a vectorised sum. What arrives is checked. Rounds are interleaved; medians over them.
+by a vectorised sum. What arrives is checked. Rounds are interleaved; medians over them. Rates are
+millions of messages in a second of the busier side's CPU, and by the clock, which on a machine with
+other work is less.
 
 Peers that are not installed are named (`make bench-python` installs the dependency group `peers`).
 
@@ -48,10 +50,13 @@ def spread(values: list[float], form: str) -> str:
     return f"{statistics.median(values):{form}} ({min(values):{form}} .. {max(values):{form}})"
 
 
-def rate(values: list[float | None]) -> str:
-    """M/s of a column that a contender may not have."""
-    there = [value for value in values if value is not None]
-    return spread(there, ".3g") if there else "-"
+def rates(rounds: list[Round], stream: int) -> str:
+    """M per second of CPU, and by the clock; one that a contender may not have."""
+    there = [one.rates[stream] for one in rounds if len(one.rates) > stream]
+    if not there:
+        return "-"
+    clock = statistics.median([one.clock for one in there])
+    return f"{spread([one.cpu for one in there], '.3g')}, clock {clock:.3g}"
 
 
 def microseconds(values: list[float]) -> str:
@@ -72,8 +77,8 @@ def one_round(contender: Contender, plan: Plan) -> Round | None:
 def print_tables(results: dict[str, list[Round]], there: list[Contender]) -> None:
     """Figures, then what each can and cannot do."""
     print(
-        "| | round trip p50, us | p99, us | single, M/s | batches counted, M/s | summed, M/s "
-        "| bare line, ns |\n|---|---|---|---|---|---|---|"
+        "| | round trip p50, us | p99, us | single, M per CPU s | batches counted, M per CPU s "
+        "| summed, M per CPU s | bare line, ns |\n|---|---|---|---|---|---|---|"
     )
     for contender in there:
         mine = results[contender.name]
@@ -83,9 +88,7 @@ def print_tables(results: dict[str, list[Round]], there: list[Contender]) -> Non
         cells = (
             microseconds([r.p50_ns for r in mine]),
             microseconds([r.p99_ns for r in mine]),
-            rate([r.single for r in mine]),
-            rate([r.counted for r in mine]),
-            rate([r.summed for r in mine]),
+            *(rates(mine, stream) for stream in range(3)),
             spread([r.bare_ns for r in mine], ".0f"),
         )
         print(f"| {contender.name} | {' | '.join(cells)} |")

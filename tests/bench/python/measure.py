@@ -8,6 +8,8 @@ import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing.queues import SimpleQueue
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
@@ -41,14 +43,27 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
+class Rate:
+    """Millions of messages: a second of the clock, and a second of the busier side's CPU.
+
+    Where others want the CPUs too, a side that spins for one who does not run spends no less CPU
+    than on a quiet machine; the clock's rate is then that of the scheduler.
+    """
+
+    clock: float
+    cpu: float
+
+
+@dataclass(frozen=True, slots=True)
 class Round:
-    """Nanoseconds, millions of messages a second; None: it has no call for several messages."""
+    """Of streams: single messages, batches counted, batches summed; the last two if it has them.
+
+    `bare_ns` < 0: the bare line moved.
+    """
 
     p50_ns: float
     p99_ns: float
-    single: float
-    counted: float | None
-    summed: float | None
+    rates: list[Rate]
     bare_ns: float
 
 
@@ -81,8 +96,10 @@ def put_blocks(end: End, lossy: bool, blocks: int, put: Callable[[], None]) -> N
         end.receive()
 
 
-def other_process(contender: Contender, connect: Connect, plan: Plan, meet: Barrier) -> None:
-    """Echoes, then sends what the first process receives."""
+def other_process(
+    contender: Contender, connect: Connect, plan: Plan, meet: Barrier, spent: SimpleQueue[list[int]]
+) -> None:
+    """Echoes, then sends what the first process receives; `spent`: CPU of each stream, ns."""
     os.sched_setaffinity(0, {plan.second_cpu})
     end = connect(False)
     meet.wait(PATIENCE_S)
@@ -103,11 +120,17 @@ def other_process(contender: Contender, connect: Connect, plan: Plan, meet: Barr
             send_batch(batch)
 
     blocks = plan.blocks(contender)
-    meet.wait(PATIENCE_S)
-    put_blocks(end, contender.lossy, blocks, put_single)
-    for _ in range(2 if send_batch else 0):
+    streams = [(blocks, put_single)]
+    if send_batch is not None:
+        streams += [(blocks * MORE_BATCHES, put_batches)] * 2
+    cpu_ns = []
+    for count, put in streams:
         meet.wait(PATIENCE_S)
-        put_blocks(end, contender.lossy, blocks * MORE_BATCHES, put_batches)
+        before = time.process_time_ns()
+        put_blocks(end, contender.lossy, count, put)
+        cpu_ns.append(time.process_time_ns() - before)
+    spent.put(cpu_ns)
+    # What it opened stays open until all was received.
     meet.wait(PATIENCE_S)
 
 
@@ -124,11 +147,10 @@ def trip(end: End, contender: Contender, trips: int) -> list[int]:
     return sorted(samples)
 
 
-def take_single(end: End, contender: Contender, blocks: int) -> float:
-    """M/s; the last message of each block is the one that was sent last."""
+def take_single(end: End, contender: Contender, blocks: int) -> None:
+    """The last message of each block is the one that was sent last."""
     receive = end.receive
     last = numbered(contender)[-1].tobytes()[8:16]
-    start = time.perf_counter_ns()
     for _ in range(blocks):
         for _ in range(BLOCK):
             message = receive()
@@ -136,16 +158,14 @@ def take_single(end: End, contender: Contender, blocks: int) -> float:
         assert message[8:16] == last, contender.name
         if contender.lossy:
             end.send(message)
-    return blocks * BLOCK * 1e3 / (time.perf_counter_ns() - start)
 
 
-def take_batches(end: End, contender: Contender, blocks: int, touch: bool) -> float:
-    """M/s; with a look at every message their sum is checked."""
+def take_batches(end: End, contender: Contender, blocks: int, touch: bool) -> None:
+    """With a look at every message their sum is checked."""
     receive = end.receive_batch
     assert receive is not None
     word = bytes(contender.message.itemsize)
     total = 0
-    start = time.perf_counter_ns()
     for _ in range(blocks):
         left = BLOCK
         while left > 0:
@@ -155,29 +175,48 @@ def take_batches(end: End, contender: Contender, blocks: int, touch: bool) -> fl
                 total += int(got["n"].sum())
         if contender.lossy:
             end.send(word)
-    elapsed = time.perf_counter_ns() - start
     assert not touch or total == blocks * BLOCK_SUM, contender.name
-    return blocks * BLOCK * 1e3 / elapsed
+
+
+def take_streams(
+    end: End, contender: Contender, blocks: int, meet: Barrier, spent: SimpleQueue[list[int]]
+) -> list[Rate]:
+    """Receive what the other process sends, stream by stream."""
+    more = blocks * MORE_BATCHES
+    streams: list[tuple[int, Callable[[], None]]] = [
+        (blocks, partial(take_single, end, contender, blocks))
+    ]
+    if end.receive_batch is not None:
+        streams += [
+            (more, partial(take_batches, end, contender, more, touch)) for touch in (False, True)
+        ]
+    clock_ns, cpu_ns = [], []
+    for _, take in streams:
+        meet.wait(PATIENCE_S)
+        before, cpu_before = time.perf_counter_ns(), time.process_time_ns()
+        take()
+        clock_ns.append(time.perf_counter_ns() - before)
+        cpu_ns.append(time.process_time_ns() - cpu_before)
+    return [
+        Rate(count * BLOCK * 1e3 / clock, count * BLOCK * 1e3 / max(mine, others))
+        for (count, _), clock, mine, others in zip(
+            streams, clock_ns, cpu_ns, spent.get(), strict=True
+        )
+    ]
 
 
 def run(contender: Contender, plan: Plan, directory: Path) -> Round:
     """One round, and the bare line around it."""
     before = bare_line(plan)
-    meet = FORK.Barrier(2)
+    meet, spent = FORK.Barrier(2), FORK.SimpleQueue()
     with contender.make(directory) as connect:
-        child = FORK.Process(target=other_process, args=(contender, connect, plan, meet))
+        child = FORK.Process(target=other_process, args=(contender, connect, plan, meet, spent))
         child.start()
         os.sched_setaffinity(0, {plan.first_cpu})
         end = connect(True)
         meet.wait(PATIENCE_S)
         samples = trip(end, contender, plan.trips)
-        blocks = plan.blocks(contender)
-        meet.wait(PATIENCE_S)
-        single = take_single(end, contender, blocks)
-        rates: list[float | None] = [None, None]
-        for n in range(2 if end.receive_batch else 0):
-            meet.wait(PATIENCE_S)
-            rates[n] = take_batches(end, contender, blocks * MORE_BATCHES, touch=n == 1)
+        rates = take_streams(end, contender, plan.blocks(contender), meet, spent)
         meet.wait(PATIENCE_S)
         del end
         child.join()
@@ -186,9 +225,7 @@ def run(contender: Contender, plan: Plan, directory: Path) -> Round:
     return Round(
         p50_ns=samples[len(samples) // 2],
         p99_ns=samples[len(samples) * 99 // 100],
-        single=single,
-        counted=rates[0],
-        summed=rates[1],
+        rates=rates,
         bare_ns=(before + after) / 2 if has_stayed(before, after) else -1.0,
     )
 

@@ -38,10 +38,12 @@ def connect(names: list[str], gating: bool) -> End:
     take = subscriber.view if gating else subscriber.poll
 
     def send(message: bytes) -> None:
-        publisher.send(message, None)
+        while not publisher.send(message):
+            pass
 
     def send_batch(messages: Messages) -> None:
-        publisher.publish(messages, None)
+        while len(messages) > 0:
+            messages = messages[publisher.publish(messages) :]
 
     def receive_batch(limit: int) -> Messages:
         while len(got := take(limit)) == 0:
