@@ -109,9 +109,10 @@ bench-ring: build/ctest/build.ninja ## Lane and multicast against the bare cache
 	@build/ctest/tests/bench_ring $(BENCH)
 
 .PHONY: bench-python
-bench-python: build ## The rings from Python, beside multiprocessing, pyzmq and other queues.
+bench-python: build build/ctest/build.ninja ## The rings from Python, beside other message buses (5 minutes).
+	@ninja -C build/ctest --quiet tests/bare_line
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --group peers
-	@$(BIN)/python -m tests.bench.bench_python $(BENCH)
+	@$(BIN)/python -m tests.bench.python $(BENCH)
 
 .PHONY: stress
 stress: build/ctest/build.ninja ## Overrun with readers that stall, die and join late: 10^9 messages.

@@ -42,7 +42,10 @@ from tests.bench.python.measure import Plan, Round, run
 ADAPTERS = (ring, lane, stream, subetha, pyaeron, zeroq, kickmsg, iceoryx2, pyzmq, standard)
 GOES = 3
 # Why a peer may be missing where the others are not.
-NEEDS = {"pyaeron": "has wheels for Python 3.12 and later only"}
+NEEDS = {
+    "kickmsg": ": it has wheels for Python 3.10 to 3.12",
+    "pyaeron": ": it has wheels for Python 3.12 and later",
+}
 
 
 def spread(values: list[float], form: str) -> str:
@@ -124,7 +127,7 @@ def main() -> None:
     for contender in every:
         if contender not in there:
             reason = NEEDS.get(contender.module, "")
-            print(f"\n{contender.name}: not installed here {reason}".rstrip())
+            print(f"\n{contender.name}: not installed here{reason}")
 
 
 if __name__ == "__main__":
