@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
 from typing import NoReturn
 
 import numpy as np
@@ -16,6 +15,7 @@ from engine.shard import Shard
 from ringbus._ringbus import ffi as ringbus_ffi
 from ringbus._ringbus import lib as ringbus
 from ringbus.core import Core, create_page, page_bytes
+from ringbus.describe import describe
 from ringbus.idle import bells_bytes, create_bells
 from ringbus.lane import Lane, create_lane, lane_bytes
 from ringbus.memory import Block
@@ -27,12 +27,9 @@ from ringbus.messages import (
     NEW_ORDER,
     REJECTED,
     REPLACE,
-    CancelReason,
     Flag,
     RejectReason,
-    Side,
     Template,
-    TimeInForce,
 )
 from ringbus.multicast import Reader, create_multicast, multicast_bytes, readers_bytes
 from ringbus.status import RingbusError, UsageError, check
@@ -48,12 +45,6 @@ TIME_IN_FORCE_NONE = 255
 
 _INSTRUMENT = 8  # u4 of the line
 _CAPACITY = (RejectReason.ORDER_CAPACITY, RejectReason.PRICE_CAPACITY)
-_CANCELS = (Template.CANCEL, Template.CANCELED)
-_ENUMS: dict[str, type[IntEnum]] = {
-    "side": Side,
-    "time_in_force": TimeInForce,
-    "refused_template": Template,
-}
 
 
 class Divergence(RingbusError):
@@ -244,36 +235,6 @@ class PassiveEngine:
         raise self._divergence
 
 
-def describe(line: np.void | None) -> str:
-    """One message as text: its template, then every field that its layout names."""
-    if line is None:
-        return "nothing"
-    template = int(line["template_id"])
-    if template not in DTYPES:
-        return f"template {template} {line.tobytes().hex()}"
-    dtype = DTYPES[Template(template)]
-    body = np.frombuffer(line.tobytes(), dtype)[0]
-    parts = [Template(template).name]
-    for name in dtype.names or ():
-        value = body[name].item()
-        if name == "template_id":
-            continue
-        if name == "flags":
-            parts.append("flags=" + "|".join(str(one.name) for one in Flag if value & one))
-        elif name == "checksum":
-            parts.append(f"checksum={value:#010x}")
-        elif name == "reason":
-            kind = CancelReason if template in _CANCELS else RejectReason
-            parts.append(f"reason={_name(kind, value)}")
-        elif name in _ENUMS:
-            parts.append(f"{name}={_name(_ENUMS[name], value)}")
-        elif isinstance(value, bytes):
-            parts.append(f"{name}={value.decode('latin-1')!r}")
-        else:
-            parts.append(f"{name}={value}")
-    return " ".join(parts)
-
-
 def _lanes(name: str, count: int) -> list[Block]:
     out = []
     for n in range(count):
@@ -371,7 +332,3 @@ def _is_capacity(line: np.void) -> bool:
     if int(line["template_id"]) != Template.REJECTED:
         return False
     return int(np.frombuffer(line.tobytes(), REJECTED)[0]["reason"]) in _CAPACITY
-
-
-def _name(kind: type[IntEnum], value: int) -> str:
-    return kind(value).name if value in list(kind) else str(value)

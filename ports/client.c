@@ -21,6 +21,7 @@ static int32_t init(prt_client *port, const prt_client_config *config)
                          .orders = config->orders,
                          .messages = config->messages};
     port->config = *config;
+    port->allowed = UINT64_MAX;
     port->replay.file = -1;
     for (uint32_t n = 0; n < PRT_COUNTS; n++) {
         port->counters[n] = &port->own_counters[n];
@@ -32,6 +33,8 @@ static int32_t init(prt_client *port, const prt_client_config *config)
     port->connections.socket_in_bytes = config->socket_receive_bytes;
     port->connections.socket_out_bytes = config->socket_send_bytes;
     others = prt_login_init(&port->login, config->connections);
+    status = status == RB_OK ? others : status;
+    others = prt_queue_init(&port->held, config->connections);
     status = status == RB_OK ? others : status;
     others = prt_queue_init(&port->asked, config->sessions);
     status = status == RB_OK ? others : status;
@@ -72,6 +75,7 @@ void prt_client_destroy(prt_client *port)
         return;
     }
     prt_queue_free(&port->asked);
+    prt_queue_free(&port->held);
     prt_login_free(&port->login);
     prt_connections_free(&port->connections);
     prt_desk_free(&port->desk);
@@ -135,6 +139,21 @@ int32_t prt_client_attach_stream(prt_client *port, const void *ring, size_t ring
     }
     port->has_journal = directory != NULL && directory[0] != '\0';
     return rb_replay_attach(&port->replay, ring, ring_bytes, directory, segment_messages, 1);
+}
+
+int32_t prt_client_attach_marks(prt_client *port, const void *marks, size_t marks_bytes,
+                                uint32_t copies)
+{
+    if (copies > RB_MARKS_MAX) {
+        return RB_USAGE;
+    }
+    int32_t status = rb_marks_verify(marks, marks_bytes);
+    if (status == RB_OK && copies > 0) {
+        port->marks = marks;
+        port->copies = copies;
+        port->allowed = 0;
+    }
+    return status;
 }
 
 void prt_client_measure(prt_client *port, void *hop, void *whole)
@@ -245,18 +264,19 @@ static int32_t hear_message(prt_client *port, const rb_message *line, const rb_m
         return RB_OK;
     }
     prt_session *session = &port->desk.sessions[change.session];
-    if (change.shown && session->connection != PRT_NONE) {
-        status = prt_client_deliver(port, &port->connections.slots[session->connection], line, tag);
-    }
-    if (status == RB_OK && change.lost) {
+    if (change.lost) {
         prt_client_add(port, PRT_COUNT_RETRIES);
         prt_queue_push(&port->asked, change.session);
     }
-    if (status == RB_OK && change.answered) {
+    if (change.answered) {
         status = prt_client_answered(port, session);
-    } else if (status == RB_OK && session->phase == PRT_QUIET && session->connection == PRT_NONE) {
+    } else if (session->phase == PRT_QUIET && session->connection == PRT_NONE) {
         /* A predecessor's Login may still have been on its way. */
         status = prt_client_settle(port, session);
+    }
+    /* Last: it may be one message too many for a slow reader, whose session then asks for more. */
+    if (status == RB_OK && change.shown && session->connection != PRT_NONE) {
+        status = prt_client_deliver(port, &port->connections.slots[session->connection], line, tag);
     }
     return status;
 }
@@ -408,6 +428,7 @@ int64_t prt_client_work(void *state, int64_t limit)
     if (heard < 0 || !port->is_live) {
         return heard;
     }
+    prt_client_look_at_marks(port);
     int64_t attended = attend(port, limit);
     if (attended < 0) {
         return attended;

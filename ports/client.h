@@ -8,6 +8,9 @@
  *     clients ==TCP==> connection --> session (one request in flight) --> lane to the sequencer
  *     clients <==TCP== connection <-- outbox (places on the stream)   <-- the stream
  *
+ * What is shown waits for the journals when the exchange promises so (prt_client_attach_marks);
+ * what is proposed does not.
+ *
  * A session's next packet is taken only when the stream has answered the last one: TCP stops a
  * client that is too quick. A slow reader costs its cursor, and beyond `backlog_max` messages its
  * connection; what it missed it can ask for at its next login, as can any client after any crash.
@@ -94,6 +97,10 @@ int32_t prt_client_attach_lane(prt_client *port, void *lane, size_t lane_bytes, 
 /* The stream from message 1; see rb_replay_attach. */
 int32_t prt_client_attach_stream(prt_client *port, const void *ring, size_t ring_bytes,
                                  const char *directory, uint64_t segment_messages);
+/* Clients are shown nothing that fewer than `copies` journals have durably; 0: whatever is on the
+ * stream. As rb_marks_verify; RB_USAGE. */
+int32_t prt_client_attach_marks(prt_client *port, const void *marks, size_t marks_bytes,
+                                uint32_t copies);
 /* Where to record; any may be NULL: publisher to reader, and bytes read to answer sent. */
 void prt_client_measure(prt_client *port, void *hop, void *whole);
 /* Counts number `n` there instead of inside. RB_USAGE. */

@@ -73,11 +73,16 @@ class Contributor:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """Where the port reads the stream: the ring, and the journal's files if there are any."""
+    """Where the port reads the stream: the ring, and the journal's files if there are any.
+
+    Clients are shown nothing that fewer than `copies` journals have durably, by their `marks`.
+    """
 
     ring: Memory
     directory: Path | None = None
     segment_messages: int = SEGMENT_MESSAGES
+    marks: Memory | None = None
+    copies: int = 0
 
 
 class ClientPort:
@@ -132,6 +137,12 @@ class ClientPort:
             self._port, stream.ring.address, stream.ring.size, directory, stream.segment_messages
         )
         check(status, "stream of the client port", lib)
+        if stream.marks is not None:
+            marks = stream.marks
+            status = lib.prt_client_attach_marks(
+                self._port, marks.address, marks.size, stream.copies
+            )
+            check(status, "marks of the client port", lib)
 
     def _fill(self, instruments: Sequence[Instrument], sessions: Sequence[ClientSession]) -> None:
         row = ffi.new("prt_instrument *")

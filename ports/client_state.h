@@ -12,6 +12,7 @@
 #include "ringbus/core.h"
 #include "ringbus/doorbell.h"
 #include "ringbus/histogram.h"
+#include "ringbus/marks.h"
 #include "ringbus/metrics.h"
 #include "ringbus/replay.h"
 
@@ -20,6 +21,7 @@ struct prt_client {
     prt_connections connections;
     prt_login login;
     prt_queue asked; /* sessions whose request is to be proposed */
+    prt_queue held;  /* connections whose next message waits for a mark */
     prt_client_config config;
     /* Core, lane, stream. */
     rb_clock *clock;
@@ -30,10 +32,13 @@ struct prt_client {
     uint32_t lane_number;
     uint32_t has_journal;
     rb_replay replay;
+    const void *marks; /* may be NULL */
+    uint32_t copies;   /* journals that must have a message before a client sees it */
     /* The round. */
     uint64_t now_ns;
     uint64_t ticked_ns; /* last look at all connections */
     uint64_t heard;     /* last sequence applied */
+    uint64_t allowed;   /* last sequence that a client may see */
     uint32_t is_live;
     uint32_t has_head;
     rb_message head; /* a line whose tag has not come yet */
@@ -61,6 +66,8 @@ int32_t prt_client_deliver(prt_client *port, prt_connection *connection, const r
                            const rb_message *tag);
 /* The same for all sessions. */
 int32_t prt_client_deliver_to_all(prt_client *port, const rb_message *line);
+/* Looks how far the journals are; connections that waited for that are looked at again. */
+void prt_client_look_at_marks(prt_client *port);
 /* One send for each connection that has something to say. The round begins at another one after
  * every message, so that none is always the first. */
 int64_t prt_client_flush(prt_client *port);

@@ -26,6 +26,17 @@ static int32_t show(prt_client *port, prt_connection *connection, const rb_messa
     return 1;
 }
 
+/* Whether it has not taken what it could have had for `backlog_max` messages. Who waits for a mark
+ * is not slow. */
+static int is_slow(const prt_client *port, prt_connection *connection)
+{
+    const prt_outbox *outbox = &port->desk.sessions[connection->session].outbox;
+    uint64_t had = connection->cursor.next - 1;
+    had = had > connection->known ? had : connection->known;
+    return outbox->count - had > port->config.backlog_max &&
+           prt_outbox_at(outbox, &connection->cursor) <= port->allowed;
+}
+
 int32_t prt_client_deliver(prt_client *port, prt_connection *connection, const rb_message *line,
                            const rb_message *tag)
 {
@@ -33,13 +44,12 @@ int32_t prt_client_deliver(prt_client *port, prt_connection *connection, const r
         return RB_OK;
     }
     uint64_t count = port->desk.sessions[connection->session].outbox.count;
-    uint64_t had = connection->cursor.next - 1;
-    had = had > connection->known ? had : connection->known;
-    if (count - had > port->config.backlog_max) {
+    if (is_slow(port, connection)) {
         prt_client_add(port, PRT_COUNT_SLOW);
         return prt_client_drop(port, connection);
     }
-    if (connection->cursor.next == count) {
+    int may = line->header.sequence + (tag != NULL) <= port->allowed;
+    if (may && connection->cursor.next == count) {
         int32_t status = show(port, connection, line, tag);
         if (status < 0) {
             return status;
@@ -73,6 +83,36 @@ static int32_t fetch(prt_client *port, uint64_t sequence, rb_message *line)
     return (int32_t)got;
 }
 
+/* The connection's next message waits for a mark. */
+static void hold(prt_client *port, prt_connection *connection)
+{
+    if (!connection->is_held) {
+        connection->is_held = 1;
+        prt_queue_push(&port->held, prt_connections_number(&port->connections, connection));
+    }
+}
+
+void prt_client_look_at_marks(prt_client *port)
+{
+    if (port->marks == NULL) {
+        return;
+    }
+    uint64_t reached = rb_marks_reached(port->marks, port->copies);
+    if (reached == port->allowed) {
+        return;
+    }
+    port->allowed = reached;
+    for (uint32_t left = prt_queue_count(&port->held); left > 0; left--) {
+        prt_connection *connection = &port->connections.slots[prt_queue_pop(&port->held)];
+        connection->is_held = 0;
+        if (connection->state == PRT_LIVE || connection->state == PRT_LEAVING) {
+            /* What gathered meanwhile is not its backlog. */
+            connection->known = port->desk.sessions[connection->session].outbox.count;
+            prt_connections_make_dirty(&port->connections, connection);
+        }
+    }
+}
+
 /* Fills the buffer of a connection that is behind from the stream. Returns messages, < 0: failure.
  */
 static int32_t catch_up(prt_client *port, prt_connection *connection)
@@ -90,6 +130,10 @@ static int32_t catch_up(prt_client *port, prt_connection *connection)
         int has_tag = got == 1 && (line.header.flags & RB_FLAG_CONTINUED) != 0;
         if (has_tag) {
             got = fetch(port, sequence + 1, &tag);
+        }
+        if (sequence + (uint64_t)has_tag > port->allowed) {
+            hold(port, connection);
+            break;
         }
         if (got == 1) {
             got = show(port, connection, &line, has_tag ? &tag : NULL);
@@ -133,7 +177,7 @@ static void end_sending(prt_client *port, prt_connection *connection)
 /* One send for one connection. Returns pieces of work. */
 static int64_t pump(prt_client *port, prt_connection *connection)
 {
-    if (is_behind(port, connection)) {
+    if (is_behind(port, connection) && !connection->is_held) {
         int32_t status = catch_up(port, connection);
         if (status < 0) {
             return status;
@@ -152,7 +196,7 @@ static int64_t pump(prt_client *port, prt_connection *connection)
     if (connection->state == PRT_FLUSHING && connection->out_begin == connection->out_end) {
         end_sending(port, connection);
     }
-    if (is_behind(port, connection)) {
+    if (is_behind(port, connection) && !connection->is_held) {
         prt_connections_make_dirty(&port->connections, connection);
     }
     int32_t status = prt_connections_attend(&port->connections, connection);

@@ -271,9 +271,8 @@ static int32_t join_ring(rb_journal *journal)
     return RB_OK;
 }
 
-int32_t rb_journal_attach(rb_journal *journal, const char *directory, uint64_t segment_messages,
-                          const void *ring, size_t ring_bytes, void *readers, size_t readers_bytes,
-                          const char *name)
+/* A journal over `directory` with no file open and no gate. */
+static int32_t prepare(rb_journal *journal, const char *directory, uint64_t segment_messages)
 {
     if (directory == NULL || strlen(directory) + 32 > RB_JOURNAL_PATH_BYTES) {
         return RB_USAGE;
@@ -286,7 +285,18 @@ int32_t rb_journal_attach(rb_journal *journal, const char *directory, uint64_t s
     journal->file = -1;
     journal->segment_messages = segment_messages;
     memcpy(journal->directory, directory, strlen(directory) + 1);
-    int32_t status =
+    return RB_OK;
+}
+
+int32_t rb_journal_attach(rb_journal *journal, const char *directory, uint64_t segment_messages,
+                          const void *ring, size_t ring_bytes, void *readers, size_t readers_bytes,
+                          const char *name)
+{
+    int32_t status = prepare(journal, directory, segment_messages);
+    if (status != RB_OK) {
+        return status;
+    }
+    status =
         rb_multicast_gate_attach(&journal->reader, ring, ring_bytes, readers, readers_bytes, name);
     if (status != RB_OK) {
         return status;
@@ -375,7 +385,53 @@ int64_t rb_journal_work(void *state, int64_t limit)
         rb_multicast_release(&journal->reader, journal->written);
         total += (int64_t)count;
     }
+    if (total > 0 && journal->wake != NULL) {
+        journal->wake->mask |= journal->sync_bell;
+    }
     return total;
+}
+
+static int32_t restore(rb_journal *journal, uint64_t sequence, const rb_message *messages,
+                       int64_t count)
+{
+    int64_t done = 0;
+    while (done < count) {
+        uint64_t next = sequence + (uint64_t)done;
+        uint64_t left = journal->segment_messages - ((next - 1) & (journal->segment_messages - 1));
+        int64_t part = (uint64_t)(count - done) < left ? count - done : (int64_t)left;
+        int32_t status = open_file(journal, next, 1);
+        if (status == RB_OK) {
+            status = write_all(journal->file, messages + done, (size_t)part * sizeof *messages,
+                               offset_of(journal, next));
+        }
+        if (status == RB_OK && fdatasync(journal->file) != 0) {
+            status = RB_SYSTEM;
+        }
+        if (status != RB_OK) {
+            return status;
+        }
+        done += part;
+    }
+    return RB_OK;
+}
+
+int32_t rb_journal_restore(const char *directory, uint64_t segment_messages, const char *name,
+                           uint64_t sequence, const void *messages, int64_t count)
+{
+    rb_journal journal;
+    int32_t status = prepare(&journal, directory, segment_messages);
+    if (status != RB_OK || sequence == 0 || count < 0 || strlen(name) >= sizeof journal.name) {
+        return RB_USAGE;
+    }
+    memcpy(journal.name, name, strlen(name) + 1);
+    if (rb_messages_whole(messages, count, sequence) != count) {
+        return RB_CHECKSUM;
+    }
+    status = restore(&journal, sequence, messages, count);
+    int saved = errno;
+    rb_journal_close(&journal);
+    errno = saved;
+    return status;
 }
 
 void *rb_journal_work_function(void)
@@ -416,6 +472,37 @@ int64_t rb_journal_sync(rb_journal *journal)
     }
     rb_store_release(&journal->durable, written);
     return (int64_t)written;
+}
+
+void rb_journal_tell(rb_journal *journal, void *wake, uint64_t sync_bell)
+{
+    journal->wake = wake;
+    journal->sync_bell = sync_bell;
+}
+
+int32_t rb_journal_keep(rb_journal *journal, void *idle, void *marks, uint32_t place,
+                        uint64_t bells, const uint32_t *stop)
+{
+    /* What a predecessor wrote may not have been synced: it is before anything is promised. */
+    int64_t said = -1;
+    /* relaxed: the flag carries nothing; a look a millisecond late is in time. */
+    while (rb_load_relaxed_u32(stop) == 0) {
+        int64_t durable = rb_journal_sync(journal);
+        if (durable < 0) {
+            return (int32_t)durable;
+        }
+        int64_t news = durable != said;
+        if (news) {
+            int32_t status = rb_marks_set(marks, place, (uint64_t)durable);
+            if (status != RB_OK) {
+                return status;
+            }
+            said = durable;
+            rb_idle_ring(idle, bells, 0);
+        }
+        (void)rb_idle_step(idle, news);
+    }
+    return RB_OK;
 }
 
 uint64_t rb_journal_written(const rb_journal *journal)

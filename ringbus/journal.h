@@ -5,13 +5,14 @@
  * (sequence - 1) % 2^k of file (sequence - 1) / 2^k: its place is arithmetic. Files are allocated
  * whole before the first message, so that a full disk is found before a message depends on it, and
  * filled with one write per batch straight from the ring. What is written survives the process;
- * what is below `durable` survives the host (fdatasync, grouped, by whoever calls rb_journal_sync).
+ * what is below `durable` survives the host (fdatasync, grouped, by whoever calls rb_journal_sync
+ * or rb_journal_keep).
  *
  * Recovery reads the last two files forward to the first message that is not whole (sequence or
  * checksum wrong), and goes on there: a torn tail is overwritten. A whole message anywhere behind
  * it, a file that is missing, or one that is not full though others follow, is damage and an error.
  *
- * Who: attach and work from one thread; rb_journal_sync from any one other thread; the written and
+ * Who: attach and work from one thread; sync and keep from any one other thread; the written and
  * durable marks are read by anybody. Crash: at any instruction, the files up to the last whole
  * message stay; the gate keeps the writer from overwriting what was not written here.
  */
@@ -19,6 +20,7 @@
 #define RINGBUS_JOURNAL_H
 
 #include "ringbus/core.h"
+#include "ringbus/marks.h"
 #include "ringbus/multicast.h"
 
 #define RB_JOURNAL_HEADER_BYTES 4096u
@@ -32,10 +34,6 @@ typedef struct rb_journal_header {
     uint64_t first;   /* sequence of its first message */
 } rb_journal_header;
 
-/* Whether an open segment file is whole in its header and begins with message `first`. RB_TORN,
- * RB_SEQUENCE, RB_SYSTEM, and what rb_layout_verify returns. Any thread. */
-int32_t rb_journal_verify(int32_t file, uint64_t segment_messages, uint64_t first);
-
 /* cffi: struct rb_journal */
 typedef struct rb_journal {
     rb_reader reader;
@@ -47,6 +45,8 @@ typedef struct rb_journal {
     uint64_t written;      /* last sequence in the files; atomic: read by the syncing thread */
     uint64_t durable;      /* last sequence that was synced; atomic */
     uint64_t synced_index; /* sync thread: files below it are synced and closed */
+    rb_wake *wake;         /* of the core; may be NULL */
+    uint64_t sync_bell;    /* mask of the syncing thread's bell */
 } rb_journal;
 
 /* cffi: begin */
@@ -66,7 +66,23 @@ void *rb_journal_work_function(void);
 /* Makes everything written so far durable. Returns the durable sequence. RB_SYSTEM. */
 int64_t rb_journal_sync(rb_journal *journal);
 uint64_t rb_journal_written(const rb_journal *journal);
+/* The bell of the syncing thread: `wake` of the core is told to ring it when something was written.
+ */
+void rb_journal_tell(rb_journal *journal, void *wake, uint64_t sync_bell);
+/* The syncing thread's loop: makes durable what was written, says so in `place` of `marks`, and
+ * rings `bells`, until *stop is not zero. So a sync that takes long carries all that was written
+ * meanwhile. `idle` is its own, parking. RB_OK, RB_SYSTEM. */
+int32_t rb_journal_keep(rb_journal *journal, void *idle, void *marks, uint32_t place,
+                        uint64_t bells, const uint32_t *stop);
 void rb_journal_close(rb_journal *journal);
+/* Writes `count` whole messages, from `sequence` on, into their places in the files of a journal
+ * that is at rest, and syncs them; a file that is missing is made. For repair. RB_CHECKSUM: one is
+ * not whole; RB_USAGE, RB_SYSTEM, and what rb_layout_verify returns. */
+int32_t rb_journal_restore(const char *directory, uint64_t segment_messages, const char *name,
+                           uint64_t sequence, const void *messages, int64_t count);
+/* Whether an open segment file is whole in its header and begins with message `first`. RB_TORN,
+ * RB_SEQUENCE, RB_SYSTEM, and what rb_layout_verify returns. Any thread. */
+int32_t rb_journal_verify(int32_t file, uint64_t segment_messages, uint64_t first);
 /* Path of the segment file that holds `sequence`; `out` has `room` bytes. RB_SIZE. */
 int32_t rb_journal_path(const char *directory, uint64_t segment_messages, uint64_t sequence,
                         char *out, size_t room);

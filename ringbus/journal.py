@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ringbus._ringbus import ffi, lib
+from ringbus.idle import Idle
+from ringbus.marks import Marks
 from ringbus.memory import Memory
 from ringbus.messages import MESSAGE
 from ringbus.status import DataError, LayoutError, NotFoundError, UsageError, check
@@ -64,6 +66,21 @@ class Journal:
     def sync(self) -> int:
         """Make everything written so far survive the host too; returns the durable sequence."""
         return check(lib.rb_journal_sync(self.state), "journal sync")
+
+    def tell(self, wake: object, sync_bell: int) -> None:
+        """Ring the syncing thread's bell (a mask) through the core's wake set."""
+        lib.rb_journal_tell(self.state, wake, sync_bell)
+
+    def keep(self, idle: Idle, marks: Marks, place: int, bells: int, stop: object) -> None:
+        """The syncing thread's loop: make durable, set the mark, ring `bells`, until told to stop.
+
+        Args: idle: the thread's own; place: of this journal in the marks; bells: a mask; stop: a
+        `uint32_t *` that becomes nonzero.
+        Raises: SystemCallError: the disk said no; nothing is promised from then on.
+        """
+        memory = marks.memory.address
+        status = lib.rb_journal_keep(self.state, idle.handle, memory, place, bells, stop)
+        check(status, "journal sync")
 
     def close(self) -> None:
         """Close the file; the gate stays claimed."""

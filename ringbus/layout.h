@@ -27,6 +27,7 @@ enum rb_kind {
     RB_KIND_JOURNAL = 7,
     RB_KIND_DOORBELL = 8,
     RB_KIND_RING = 9,
+    RB_KIND_MARKS = 10,
 };
 
 /* cffi: begin */

@@ -1776,3 +1776,103 @@ DTYPES: Final[dict[Template, np.dtype[np.void]]] = {
     Template.REPLENISHED: REPLENISHED,
     Template.SKIP: SKIP,
 }
+# By template: what the numbers of a field stand for.
+ENUMS: Final[dict[Template, dict[str, type[IntEnum] | type[IntFlag]]]] = {
+    Template.NEW_ORDER: {
+        "flags": Flag,
+        "side": Side,
+        "time_in_force": TimeInForce,
+        "options": OrderOption,
+    },
+    Template.CANCEL: {
+        "flags": Flag,
+        "side": Side,
+        "reason": CancelReason,
+    },
+    Template.REPLACE: {
+        "flags": Flag,
+        "side": Side,
+        "time_in_force": TimeInForce,
+    },
+    Template.ORDER_TAG: {
+        "flags": Flag,
+    },
+    Template.REJECT: {
+        "flags": Flag,
+        "side": Side,
+        "reason": RejectReason,
+        "refused_template": Template,
+    },
+    Template.MASS_CANCEL: {
+        "flags": Flag,
+        "side": Side,
+        "scope": MassCancelScope,
+    },
+    Template.SESSION_EVENT: {
+        "flags": Flag,
+        "kind": SessionEventKind,
+    },
+    Template.CROSS_RESULT: {
+        "flags": Flag,
+        "cross_type": CrossType,
+        "state": InstrumentState,
+    },
+    Template.COMMAND: {
+        "flags": Flag,
+        "kind": CommandKind,
+        "state": InstrumentState,
+    },
+    Template.END_OF_DAY: {
+        "flags": Flag,
+    },
+    Template.INSTRUMENT_DEFINITION: {
+        "flags": Flag,
+    },
+    Template.PARTICIPANT_DEFINITION: {
+        "flags": Flag,
+    },
+    Template.BUILD_RECORD: {
+        "flags": Flag,
+    },
+    Template.ORDER_TERMS: {
+        "flags": Flag,
+        "options": OrderOption,
+        "auction": AuctionOption,
+    },
+    Template.MULTI_LEG_ORDER: {
+        "flags": Flag,
+        "options": OrderOption,
+    },
+    Template.LEG: {
+        "flags": Flag,
+        "side": Side,
+    },
+    Template.EXECUTED: {
+        "flags": Flag,
+        "side": Side,
+        "liquidity": Liquidity,
+    },
+    Template.CANCELED: {
+        "flags": Flag,
+        "side": Side,
+        "reason": CancelReason,
+    },
+    Template.REJECTED: {
+        "flags": Flag,
+        "side": Side,
+        "reason": RejectReason,
+        "refused_template": Template,
+    },
+    Template.STATE_CHANGED: {
+        "flags": Flag,
+        "state_before": InstrumentState,
+        "state": InstrumentState,
+    },
+    Template.REPLENISHED: {
+        "flags": Flag,
+        "side": Side,
+    },
+    Template.SKIP: {
+        "flags": Flag,
+    },
+}

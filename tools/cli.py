@@ -20,6 +20,8 @@ DELEGATED = {
     "load": "drive an exchange with orders and measure it",
     "ls": "rings and exchanges on this host, and who uses them",
     "tap": "print what is published on a ring or an exchange, as it comes",
+    "dump": "print a recorded day, or turn it into JSON lines, CSV or Parquet",
+    "explain": "one message of a recorded day: what caused it and what it changed",
     "replay": "run recorded days through the engine and compare",
     "schema": "make the generated files of the message schema",
 }

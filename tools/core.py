@@ -16,6 +16,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from engine.book import Book
@@ -25,12 +26,15 @@ from engine.shard import Shard
 from ports.authenticator import Authenticator
 from ports.client import ClientPort, ClientSession, Contributor, Limits, Stream
 from ports.client import Instrument as PortInstrument
+from ringbus._ringbus import ffi
 from ringbus.core import Core, CorePage
-from ringbus.idle import bell_mask
+from ringbus.idle import Idle, bell_mask
 from ringbus.journal import Journal
+from ringbus.marks import Marks
 from ringbus.metrics import Metrics
+from ringbus.repair import repair
 from ringbus.segment import Segment
-from ringbus.status import RingbusError
+from ringbus.status import DataError, Lapped, RingbusError
 from tools.build import build_hash
 from tools.configuration import Configuration
 from tools.instruments import Instrument, Participant
@@ -86,7 +90,7 @@ class CoreProcess:
             clock,
             section.pinned,
             -1 if self._epoll is None else self._epoll.fileno(),
-            "journal" in section.agents or bool(ports),
+            any(one in section.agents for one in self.topology.journals) or bool(ports),
         )
         if clock == "manual":
             self.core.set_time(STOPPED_NS)
@@ -126,8 +130,8 @@ class CoreProcess:
             self._add_sequencer()
         elif agent == "publisher":
             self._add_publisher()
-        elif agent == "journal":
-            self._add_journal()
+        elif agent in self.topology.journals:
+            self._add_journal(agent)
         elif agent.startswith("shard."):
             self._add_shard(int(agent.removeprefix("shard.")))
         else:
@@ -185,33 +189,55 @@ class CoreProcess:
         publisher.measure(self._metrics.histogram_address("shard to publisher"))
         self.core.add("publisher", publisher)
 
-    def _add_journal(self) -> None:
-        journal = Journal(
-            self.topology.journal_directory,
+    def _add_journal(self, name: str) -> None:
+        topology = self.topology
+        try:
+            journal = self._open_journal(name)
+        except (DataError, Lapped) as error:
+            peers = [topology.journal_path(one) for one in topology.journals if one != name]
+            stream, segment = self._shared.attach("stream"), topology.journal.segment_messages
+            print(f"{error}: asking the others", file=sys.stderr, flush=True)
+            repaired = repair(topology.journal_path(name), peers, stream, segment, name)
+            print(f"{name}: {repaired}", file=sys.stderr, flush=True)
+            journal = self._open_journal(name)
+        self._stack.callback(journal.close)
+        self.core.add(name, journal)
+        idle = self._stack.enter_context(Idle(self._bells, f"{name} sync", stream_reader=False))
+        idle.set_timeout(topology.journal.sync_ms * 1000)
+        if topology.copies_awaited > 0:
+            journal.tell(self.core.wake, bell_mask(self._bells, f"{name} sync"))
+        stop = ffi.new("uint32_t *")
+        self._stops.append(partial(_set, stop))
+        arguments = (journal, name, idle, stop)
+        self._threads.append(
+            threading.Thread(target=self._sync, args=arguments, name=f"{name} sync")
+        )
+
+    def _open_journal(self, name: str) -> Journal:
+        return Journal(
+            self.topology.journal_path(name),
             self._shared.attach("stream"),
             self._shared.attach("stream.readers", writable=True),
             self.topology.journal.segment_messages,
-        )
-        self._stack.callback(journal.close)
-        self.core.add("journal", journal)
-        self._threads.append(
-            threading.Thread(target=self._sync, args=(journal,), name="journal sync")
+            name,
         )
 
-    def _sync(self, journal: Journal) -> None:
-        """Make the journal durable every few milliseconds, and once more at the end."""
-        stopping = False
-        while not stopping:
-            stopping = self._stopping.wait(self.topology.journal.sync_ms / 1000)
-            try:
-                if stopping and not self._errors:
-                    _drain(journal)
-                journal.sync()
-            except RingbusError as error:
-                # What cannot be made durable must not be acknowledged as if it were.
-                self._errors.append(f"core {self.section.name}: {error}")
-                CorePage(self._page).stop()
-                return
+    def _sync(self, journal: Journal, name: str, idle: Idle, stop: object) -> None:
+        """Make the journal durable as it grows, and once more at the end."""
+        marks = Marks(self._shared.attach("marks", writable=True))
+        ports = {port.name for port in self.topology.ports}
+        waiting = [core.name for core in self.topology.cores if ports.intersection(core.agents)]
+        bells = sum(bell_mask(self._bells, core) for core in waiting)
+        place = marks.place(name)
+        try:
+            journal.keep(idle, marks, place, bells, stop)
+            if not self._errors:
+                _drain(journal)
+            marks.set(place, journal.sync())
+        except RingbusError as error:
+            # What cannot be made durable must not be acknowledged as if it were.
+            self._errors.append(f"core {self.section.name}: {error}")
+            CorePage(self._page).stop()
 
     def _add_port(self, name: str) -> None:
         topology, limits = self.topology, self.topology.limits
@@ -226,6 +252,8 @@ class CoreProcess:
             self._shared.attach("stream"),
             topology.journal_directory,
             topology.journal.segment_messages,
+            self._shared.attach("marks"),
+            topology.copies_awaited,
         )
         port = self._stack.enter_context(
             ClientPort(
@@ -275,6 +303,11 @@ def _instrument(one: Instrument) -> PortInstrument:
 
 def _session(one: Participant) -> ClientSession:
     return ClientSession(one.session, one.user, one.account, one.firm)
+
+
+def _set(flag: object) -> None:
+    """Make a `uint32_t *` that a loop in C looks at one."""
+    ffi.memmove(flag, b"\1\0\0\0", 4)
 
 
 def _drain(journal: Journal) -> None:

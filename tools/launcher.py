@@ -119,7 +119,7 @@ class Launcher:
         """Stop every core, and remove memory and state."""
         # The journal goes last: what was published before is in its files.
         for last in (False, True):
-            self._stop([c for c in self._children if ("journal" in c.section.agents) == last])
+            self._stop([c for c in self._children if self._records(c) == last])
         self._children.clear()
         self._shared.close()
         if self._claimed:
@@ -128,6 +128,9 @@ class Launcher:
             for segment in listing(self.name):
                 unlink(segment)
             self._claimed = False
+
+    def _records(self, child: Child) -> bool:
+        return any(agent in self.topology.journals for agent in child.section.agents)
 
     def _stop(self, children: list[Child]) -> None:
         for child in children:
@@ -158,10 +161,12 @@ class Launcher:
             raise LaunchError(f"another launcher is just starting {self.name}; wait for it")
         self._claimed = True
         self._write_state()
-        kept = _keep_former_day(topology.journal_directory)
-        if kept is not None:
-            self._say(f"the former day's journal is kept as {kept}")
-        topology.journal_directory.mkdir()
+        for journal in topology.journals:
+            path = topology.journal_path(journal)
+            kept = _keep_former_day(path)
+            if kept is not None:
+                self._say(f"the former day's {journal} is kept as {kept}")
+            path.mkdir()
         self.configuration.save(self.directory / CONFIGURATION_FILE)
         memory.create(topology)
         count, size = len(memory.parts(topology)), memory.total_bytes(topology)
@@ -299,10 +304,10 @@ def _keep_former_day(journal: Path) -> Path | None:
         return None
     numbers = [
         int(path.suffix[1:])
-        for path in journal.parent.glob("journal.*")
+        for path in journal.parent.glob(f"{journal.name}.*")
         if path.suffix[1:].isdigit()
     ]
-    kept = journal.with_name(f"journal.{max(numbers, default=0) + 1}")
+    kept = journal.with_name(f"{journal.name}.{max(numbers, default=0) + 1}")
     journal.rename(kept)
     return kept
 

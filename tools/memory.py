@@ -11,6 +11,7 @@ from ringbus import metrics as metrics_module
 from ringbus._ringbus import lib
 from ringbus.idle import bells_bytes, create_bells
 from ringbus.lane import create_lane, lane_bytes
+from ringbus.marks import Marks, create_marks, marks_bytes
 from ringbus.multicast import create_multicast, multicast_bytes, readers_bytes
 from ringbus.segment import DIRECTORY, Segment, segment_name, unlink
 from ringbus.status import check
@@ -35,6 +36,7 @@ def parts(topology: Topology) -> tuple[Part, ...]:
         Part("doorbell", int(lib.rb_doorbell_bytes()), fixed),
         Part("stream", multicast_bytes(topology.stream.slots), ("stream", "slots")),
         Part("stream.readers", readers_bytes(), ("stream", "slots")),
+        Part("marks", marks_bytes(), fixed),
     ]
     lanes = [f"lane.{name}" for name in topology.contributors]
     for n in range(topology.exchange.shards):
@@ -100,6 +102,10 @@ def _lay_out(topology: Topology, made: dict[str, Segment]) -> None:
     doorbell = made["doorbell"]
     check(lib.rb_doorbell_init(doorbell.address, doorbell.size, b"doorbell"), "doorbell")
     create_multicast(made["stream"], made["stream.readers"], topology.stream.slots, "stream")
+    create_marks(made["marks"], "marks")
+    marks = Marks(made["marks"])
+    for name in topology.journals:
+        marks.place(name)
     for name, segment in made.items():
         if name.startswith(("lane.", "shard.")):
             create_lane(segment, topology.lanes.slots, name)

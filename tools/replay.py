@@ -75,6 +75,7 @@ def replay_day(
     orders: int = ORDERS,
     price_nodes: int = PRICE_NODES,
     verify: bool = False,
+    until: int | None = None,
     now_ns: Callable[[], int] = time.perf_counter_ns,
     progress: Callable[[int, int], None] | None = None,
     look: Callable[[Sequence[Book]], None] | None = None,
@@ -85,12 +86,16 @@ def replay_day(
     say; shard_of: shard by instrument, by default as those lines say, or the instrument's number
     modulo `shards` if that is given; orders, price_nodes: room of each shard's book, the recorded
     one's or more; verify: compare every checksum first, so that damage on the disk is told from a
-    divergence; now_ns: a clock; progress: called with messages done and recorded; look: called with
-    the books of all shards at the end.
+    divergence; until: the last sequence wanted, by default the day's; now_ns: a clock; progress:
+    called with messages done and recorded; look: called with the books of all shards at the end.
     Raises: UsageError: the day does not say its shards; NotFoundError, DataError, LayoutError: as
     ringbus.journal.map_day. A divergence is in the report.
     """
     parts = map_day(directory, verify)
+    if until is not None:
+        parts = [
+            part[: max(until + 1 - int(part["sequence"][0]), 0)] for part in parts if len(part)
+        ]
     recorded = sum(len(part) for part in parts)
     if shards is None and instruments is None and shard_of is None:
         shards, shard_of = placement(parts[0])
@@ -165,7 +170,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> Report:
-    directory = _journal(options.directory)
+    directory = journal_of(options.directory)
     shards, instruments, shard_of = options.shards, options.instruments, None
     orders, price_nodes = options.orders, options.price_nodes
     if options.topology is not None:
@@ -186,6 +191,7 @@ def _run(options: argparse.Namespace) -> Report:
             orders,
             price_nodes,
             options.verify,
+            options.until,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
 
@@ -205,7 +211,7 @@ def _counted(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
-def _journal(directory: Path) -> Path:
+def journal_of(directory: Path) -> Path:
     """The directory of the segment files: the one named, or `journal` in it."""
     for one in (directory, directory / "journal"):
         if segment_files(one):
@@ -244,6 +250,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--price-nodes", type=_count, default=PRICE_NODES, metavar="N", help="likewise"
     )
+    parser.add_argument("--until", type=int, metavar="SEQUENCE", help="stop behind this message")
     parser.add_argument(
         "--verify", action="store_true", help="compare all checksums of the files first"
     )

@@ -346,6 +346,18 @@ def to_python(schema: Schema) -> str:
     for message in schema.messages:
         name = snake(message.name).upper()
         out.append(f"    Template.{name}: {name},")
+    out.append("}")
+    out.append("# By template: what the numbers of a field stand for.")
+    out.append("ENUMS: Final[dict[Template, dict[str, type[IntEnum] | type[IntFlag]]]] = {")
+    kinds = {enum.name for enum in schema.enums}
+    for message in schema.messages:
+        named = [f for f in message.fields if f.type_name in kinds]
+        out.append(f"    Template.{snake(message.name).upper()}: {{")
+        out.append('        "flags": Flag,')
+        out += [f'        "{f.name}": {f.type_name},' for f in named]
+        if any(f.name == "refused_template" for f in message.fields):
+            out.append('        "refused_template": Template,')
+        out.append("    },")
     out += ["}", ""]
     return "\n".join(out)
 

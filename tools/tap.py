@@ -14,7 +14,7 @@ from collections.abc import Generator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ringbus.messages import DTYPES, Template
+from ringbus.describe import describe
 from ringbus.multicast import Reader
 from ringbus.ring import Ring, ring_segment
 from ringbus.segment import DIRECTORY
@@ -23,9 +23,6 @@ from ringbus.subscriber import Start
 from tools.memory import Attachment
 
 LOOK_S = 0.005
-# Of a message, what says nothing to a human.
-HIDDEN = ("sequence", "checksum", "reserved", "template_id")
-UNNAMED = ("spare", "reserved")
 
 
 def text(value: object) -> str:
@@ -39,21 +36,9 @@ def text(value: object) -> str:
     return str(value)
 
 
-def fields(record: np.void, hidden: Sequence[str] = ()) -> str:
+def fields(record: np.void) -> str:
     """The named fields of a record."""
-    names = record.dtype.names or ()
-    return " ".join(f"{name}={text(record[name])}" for name in names if name not in hidden)
-
-
-def message_line(message: np.void) -> str:
-    """A message of the exchange, by its template."""
-    try:
-        template = Template(int(message["template_id"]))
-    except ValueError:
-        return f"{message['sequence']} template {message['template_id']}"
-    record = np.array([message]).view(DTYPES[template])[0]
-    spare = [name for name in record.dtype.names if name.startswith(UNNAMED)]
-    return f"{message['sequence']} {template.name} {fields(record, [*HIDDEN, *spare])}"
+    return " ".join(f"{name}={text(record[name])}" for name in record.dtype.names or ())
 
 
 def ring_lines(name: str, oldest: bool) -> Generator[str]:
@@ -88,7 +73,7 @@ def stream_lines(exchange: str, oldest: bool) -> Generator[str]:
                 yield f"-- {next_ - first} lost: {first}..{next_ - 1}"
                 continue
             for message in batch:
-                yield message_line(message)
+                yield describe(message)
             if len(batch) == 0:
                 time.sleep(LOOK_S)
                 yield ""

@@ -19,13 +19,16 @@ from typing import Final, TypeVar, cast
 
 SHARDS_MAX: Final = 16
 AGENTS_MAX: Final = 32
-# One bell each in shared memory (64), and one is the launcher's.
-CORES_MAX: Final = 63
+# One bell each in shared memory (64); the launcher and each journal's syncing thread have one too.
+CORES_MAX: Final = 59
 # A doorbell has 256 lanes, and one is the console's.
 PORTS_MAX: Final = 255
 CONSOLE: Final = "console"
 LAUNCHER: Final = "launcher"
 ENGINE_AGENTS: Final = ("sequencer", "publisher")
+JOURNALS: Final = ("journal", "journal.b", "journal.c", "journal.d")
+# What a client's answer waits for; the place is the number of journals that must have it durably.
+ACKNOWLEDGE: Final = ("published", "journaled", "replicated")
 
 
 class ConfigurationError(Exception):
@@ -156,6 +159,7 @@ class ExchangeSection:
     environment: str = field(default="test", metadata={"rule": _choice("test", "live")})
     shards: int = field(default=1, metadata={"rule": _whole(1, SHARDS_MAX)})
     clock: str = field(default="real", metadata={"rule": _choice("real", "stopped")})
+    acknowledge: str = field(default="journaled", metadata={"rule": _choice(*ACKNOWLEDGE)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,12 +190,17 @@ class LimitsSection:
 
 @dataclass(frozen=True, slots=True)
 class JournalSection:
-    """`[journal]`: the stream's files."""
+    """`[journal]`: the stream's files.
+
+    `copies` agents write them, each into its own directory: journal, journal.b, … They sync at once
+    when clients wait for it, at least every `sync_ms` when not.
+    """
 
     segment_messages: int = field(
         default=1 << 20, metadata={"rule": _power_of_two(1 << 10, 1 << 26)}
     )
     sync_ms: int = field(default=5, metadata={"rule": _whole(1, 1000)})
+    copies: int = field(default=1, metadata={"rule": _whole(1, len(JOURNALS))})
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,9 +296,23 @@ class Topology:
         return (self.path.parent / self.exchange.directory).resolve()
 
     @property
+    def journals(self) -> tuple[str, ...]:
+        """The agents that write the stream's files."""
+        return JOURNALS[: self.journal.copies]
+
+    @property
+    def copies_awaited(self) -> int:
+        """Journals that must have a message durably before a client is shown it."""
+        return ACKNOWLEDGE.index(self.exchange.acknowledge)
+
+    @property
     def journal_directory(self) -> Path:
-        """The stream's files."""
-        return self.directory / "journal"
+        """The stream's files, of the first journal."""
+        return self.journal_path(self.journals[0])
+
+    def journal_path(self, journal: str) -> Path:
+        """The directory of one journal's files."""
+        return self.directory / journal
 
     @property
     def instruments(self) -> Path:
@@ -328,9 +351,9 @@ class Topology:
         raise KeyError(agent)
 
     def restartable(self, core: CoreSection) -> bool:
-        """Whether it runs only agents that rebuild themselves: ports and journal."""
+        """Whether it runs only agents that rebuild themselves: ports and journals."""
         ports = {port.name for port in self.ports}
-        return all(agent == "journal" or agent in ports for agent in core.agents)
+        return all(agent in self.journals or agent in ports for agent in core.agents)
 
 
 SINGLE: Final[dict[str, type[object]]] = {
@@ -364,6 +387,7 @@ def load_topology(path: Path | str, cpus: frozenset[int] | None = None) -> Topol
         source=source,
     )
     _check_files(topology)
+    _check_promise(topology)
     _check_ports(topology)
     _check_cores(topology, frozenset(os.sched_getaffinity(0)) if cpus is None else cpus)
     _check_placement(topology)
@@ -463,7 +487,7 @@ def _check_ports(topology: Topology) -> None:
     names: dict[str, int] = {}
     taken: dict[tuple[str, int], str] = {}
     for nth, port in enumerate(topology.ports):
-        if port.name in ("sequencer", "publisher", "journal", CONSOLE) or re.fullmatch(
+        if port.name in ("sequencer", "publisher", *JOURNALS, CONSOLE) or re.fullmatch(
             r"shard\.\d+", port.name
         ):
             raise error(
@@ -483,6 +507,16 @@ def _check_ports(topology: Topology) -> None:
                 "give each port its own, or 0 for any free one",
             )
         taken[address] = port.name
+
+
+def _check_promise(topology: Topology) -> None:
+    if topology.copies_awaited > topology.journal.copies:
+        raise topology.source.error(
+            ("exchange", 0, "acknowledge"),
+            f'"{topology.exchange.acknowledge}" needs {topology.copies_awaited} journals, '
+            f"there is {topology.journal.copies}",
+            'set [journal] copies = 2 and place "journal.b", on another disk if you can',
+        )
 
 
 def _check_cores(topology: Topology, cpus: frozenset[int]) -> None:
@@ -525,7 +559,7 @@ def _check_placement(topology: Topology) -> None:
         "sequencer",
         *(f"shard.{n}" for n in range(topology.exchange.shards)),
         "publisher",
-        "journal",
+        *topology.journals,
         *(port.name for port in topology.ports),
     ]
     placed: dict[str, str] = {}

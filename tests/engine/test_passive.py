@@ -8,14 +8,13 @@ import numpy as np
 import pytest
 
 from engine.fused import FusedEngine, Size
-from engine.passive import Divergence, PassiveEngine, describe
+from engine.passive import Divergence, PassiveEngine
 from ringbus._ringbus import ffi as ringbus_ffi
 from ringbus._ringbus import lib as ringbus
 from ringbus.messages import (
     EXECUTED,
     NEW_ORDER,
     REJECTED,
-    Flag,
     RejectReason,
     Side,
     Template,
@@ -302,15 +301,6 @@ def test_a_sweep_of_thousands_fits() -> None:
         passive.feed(stream)
         assert passive.lines == len(stream)
         assert passive.books[0].open_orders == 0
-
-
-def test_unknown_templates_and_flags_are_described_too() -> None:
-    line = new_order(1, 1)
-    assert "time_in_force=DAY" in describe(line[0])
-    line["flags"] = Flag.REFUSED | Flag.CONTINUED
-    assert "flags=CONTINUED|REFUSED" in describe(line[0])
-    line["template_id"] = 99
-    assert describe(line[0]).startswith("template 99 ")
 
 
 def test_arguments_are_checked() -> None:

@@ -29,6 +29,7 @@ from ports.ouch import (
 from ports.soup import DEBUG, FROM_SERVER, SEQUENCED, SoupClientSession, SoupDecoder
 from ringbus.core import Core, create_page, page_bytes
 from ringbus.journal import Journal
+from ringbus.marks import Marks, create_marks, marks_bytes
 from ringbus.memory import Block
 from ringbus.messages import MESSAGE, Flag, Template
 from ringbus.replay import Replay
@@ -130,7 +131,7 @@ class Exchange:
     """Engine, port and authenticator; use it with `with`.
 
     Args: directory: of a journal, None for none; stream_slots: how long the ring remembers;
-    lane_slots: of every lane.
+    lane_slots: of every lane; copies: journals whose marks a client's answers wait for.
     """
 
     def __init__(
@@ -139,7 +140,12 @@ class Exchange:
         directory: Path | None = None,
         stream_slots: int = 1 << 16,
         lane_slots: int = 4096,
+        copies: int = 0,
     ) -> None:
+        self._copies = copies
+        marks = Block(marks_bytes())
+        create_marks(marks, "marks")
+        self.marks = Marks(marks)
         size = Size(2, 2, len(USERS) + 1, 2, stream_slots, lane_slots)
         self.engine = FusedEngine(size, clock="manual")
         self.engine.core.set_time(START_NS)
@@ -166,7 +172,13 @@ class Exchange:
             "DAY1",
             2,
             Contributor(self.engine.lane_memory[0], 0, self.engine.doorbell),
-            Stream(self.engine.ring, self._directory, SEGMENT_MESSAGES),
+            Stream(
+                self.engine.ring,
+                self._directory,
+                SEGMENT_MESSAGES,
+                self.marks.memory,
+                self._copies,
+            ),
             INSTRUMENTS,
             [ClientSession(n + 1, user, n + 1, 1) for n, user in enumerate(USERS)],
             self.limits,

@@ -729,6 +729,23 @@ def test_a_slow_reader_is_cut_off_and_can_come_back() -> None:
         assert both == whole
 
 
+def test_who_asks_on_and_on_and_reads_nothing_is_cut_off() -> None:
+    """R29: it is its own answers that are too many; the port and the others go on."""
+    limits = Limits(backlog=20, send_bytes=512, socket_send_bytes=4096)
+    with Exchange(limits) as exchange:
+        alice, steady = exchange.login(receive_bytes=2048), Steady(exchange)
+        alice.reading = False
+        requests = 0
+        while exchange.port.counts["slow connections"] == 0:
+            requests += 1
+            assert requests < 5000, "it was never cut off"
+            alice.send(enter(requests, symbol="MSFT"))
+            exchange.settle()
+        steady.trade()
+        again = exchange.login()
+        assert len(again.messages) >= requests - 1
+
+
 def test_a_long_replay_is_not_a_backlog() -> None:
     limits = Limits(backlog=10, send_bytes=512, socket_send_bytes=4096)
     with Exchange(limits) as exchange:

@@ -57,6 +57,7 @@ def topology(directory: Path, name: str, shards: int, cores: list[list[str]]) ->
         'participants = "participants.csv"',
         f"shards = {shards}",
         'clock = "stopped"',
+        'acknowledge = "published"',
         "[journal]",
         "segment_messages = 8192",
         "[[port]]",

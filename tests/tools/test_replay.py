@@ -3,69 +3,25 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from engine.fused import FusedEngine
 from ringbus._ringbus import ffi as ringbus_ffi
 from ringbus._ringbus import lib as ringbus
-from ringbus.journal import HEADER_BYTES, Journal, read_day
+from ringbus.journal import HEADER_BYTES, read_day
 from ringbus.messages import (
-    BUILD_RECORD,
     EXECUTED,
-    INSTRUMENT_DEFINITION,
-    INSTRUMENT_NONE,
     MESSAGE,
     Template,
 )
 from ringbus.status import DataError, NotFoundError, UsageError
-from tests.engine.flow import INSTRUMENTS, feed, size, trade
-from tests.engine.parts import Lines
+from tests.engine.flow import INSTRUMENTS
 from tests.engine.trader import lines
+from tests.tools.days import SEGMENT, SHARD_OF, opening, record
 from tools.replay import main, placement, replay_day
-
-SEGMENT = 1 << 10
-SHARD_OF = bytes([1, 0, 0, 1, 1, 0])
-
-
-def opening(shards: int, shard_of: bytes) -> Iterator[Lines]:
-    """The first lines of a day, as the launcher proposes them."""
-    numbers = [0] * shards
-    record = lines(BUILD_RECORD, Template.BUILD_RECORD, instrument=INSTRUMENT_NONE, shards=shards)
-    definitions = [
-        lines(
-            INSTRUMENT_DEFINITION,
-            Template.INSTRUMENT_DEFINITION,
-            instrument=n,
-            symbol=b"I%d" % n,
-        )
-        for n in range(len(shard_of))
-    ]
-    for shard, line in zip([0, *shard_of], [record, *definitions], strict=True):
-        numbers[shard] += 1
-        line["topic_sequence"] = numbers[shard]
-        yield line
-
-
-def record(directory: Path, with_opening: bool = True, shard_of: bytes = SHARD_OF) -> Path:
-    """A day in `directory`: two shards, six instruments, several segment files."""
-    engine = FusedEngine(size(2), shard_of=shard_of)
-    journal = Journal(directory, engine.ring, engine.readers, SEGMENT)
-    engine.core.add("journal", journal)
-    if with_opening:
-        for line in opening(2, shard_of):
-            engine.propose(line)
-
-    def settle() -> None:
-        engine.settle()
-
-    feed(engine, trade(2, 3, 3000, shard_of).proposals, settle)
-    journal.close()
-    engine.close()
-    return directory
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +90,18 @@ def test_one_flipped_bit_is_found(day: Path, tmp_path: Path, template: Template,
     assert f"message {sequence} differs" in str(report.divergence)
 
 
+def test_a_day_is_replayed_up_to_a_message(day: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stream = read_day(day)
+    sequence = int(stream["sequence"][stream["template_id"] == Template.EXECUTED][-1])
+    report = replay_day(day, until=sequence - 1)
+    assert report.identical
+    assert (report.messages, report.recorded) == (sequence - 1, sequence - 1)
+    # The engine would go on with the rest of the group.
+    assert report.unsaid > 0
+    assert main(["--until", str(sequence), str(day)]) == 0
+    assert f"messages    {sequence:,} of {sequence:,}" in capsys.readouterr().out
+
+
 def test_damage_is_told_from_divergence(day: Path, tmp_path: Path) -> None:
     change(copied(day, tmp_path), 500, 50, seal=False)
     with pytest.raises(DataError, match="500"):
@@ -192,8 +160,8 @@ def test_the_command_ends_with_1_when_it_diverges(
     out = capsys.readouterr().out
     assert "identical" not in out
     assert f"message {sequence} differs" in out
-    assert "recorded:    EXECUTED" in out
-    assert "regenerated: EXECUTED" in out
+    assert f"recorded:    {sequence} EXECUTED" in out
+    assert f"regenerated: {sequence} EXECUTED" in out
 
 
 def test_the_command_takes_a_topology(
