@@ -44,7 +44,7 @@ class Replay:
             "replay",
         )
         self._out: NDArray[np.void] = np.empty(4096, MESSAGE)
-        self._pointer = ffi.cast("void *", self._out.ctypes.data)
+        self._pointer = ffi.from_buffer(self._out)
 
     @property
     def next(self) -> int:
