@@ -10,7 +10,7 @@ other work is less.
 Peers that are not installed are named (`make bench-python` installs the dependency group `peers`).
 
 usage: python -m tests.bench.python [--rounds 5] [--messages 1048576] [--trips 20000]
-       [--cpus 0 1] [--only NAME]
+       [--cpus 0 1] [--only NAME ...]
 """
 
 from __future__ import annotations
@@ -122,10 +122,15 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=1 << 20, help="of the fastest, one by one")
     parser.add_argument("--trips", type=int, default=20_000)
     parser.add_argument("--cpus", type=int, nargs=2, default=[0, 1])
-    parser.add_argument("--only", default="", help="names that hold this")
+    parser.add_argument("--only", nargs="+", default=[""], help="names that hold one of these")
     given = parser.parse_args()
     plan = Plan(given.messages, given.trips, *given.cpus)
-    every = [one for adapter in ADAPTERS for one in adapter.CONTENDERS if given.only in one.name]
+    every = [
+        one
+        for adapter in ADAPTERS
+        for one in adapter.CONTENDERS
+        if any(part in one.name for part in given.only)
+    ]
     there = [one for one in every if importlib.util.find_spec(one.module) is not None]
     cpus = os.sched_getaffinity(0)
     results: dict[str, list[Round]] = {contender.name: [] for contender in there}
