@@ -42,7 +42,7 @@ def test_bench_ring_runs_and_prints_every_figure_beside_the_line() -> None:
 
 def test_bench_python_runs_with_our_own_rows() -> None:
     """Each checks what arrived, the sum over all batches included; peers are optional."""
-    told = ["--rounds", "1", "--messages", "8192", "--trips", "200", "--only", "ing, "]
+    told = ["--rounds", "1", "--bursts", "2", "--trips", "200", "--only", "ing, "]
     done = subprocess.run(
         [sys.executable, "-m", "tests.bench.python", *told],
         cwd=PROGRAMS.parents[2],

@@ -3,13 +3,13 @@
 Two processes on two CPUs. Round trip: one message there and back, one in flight. Single: one
 process sends one message after the other, the other receives them. Batches: by the library's own
 call for several messages, received as numpy arrays, only counted, and with a field of each summed
-by a vectorised sum. What arrives is checked. Rounds are interleaved; medians over them. Rates are
-millions of messages in a second of the busier side's CPU, and by the clock, which on a machine with
-other work is less.
+by a vectorised sum. What arrives is checked. Rounds are interleaved; round trips are medians over
+them with the lowest and the highest, streams come in bursts of some milliseconds, from the first
+send to the last receive, of which the quartiles are given.
 
 Peers that are not installed are named (`make bench-python` installs the dependency group `peers`).
 
-usage: python -m tests.bench.python [--rounds 5] [--messages 1048576] [--trips 20000]
+usage: python -m tests.bench.python [--rounds 5] [--bursts 20] [--trips 20000]
        [--cpus 0 1] [--only NAME ...]
 """
 
@@ -54,12 +54,12 @@ def spread(values: list[float], form: str) -> str:
 
 
 def rates(rounds: list[Round], stream: int) -> str:
-    """M per second of CPU, and by the clock; one that a contender may not have."""
-    there = [one.rates[stream] for one in rounds if len(one.rates) > stream]
+    """M/s of all bursts: quartiles; of a stream that a contender may not have."""
+    there = [rate for one in rounds if len(one.rates) > stream for rate in one.rates[stream]]
     if not there:
         return "-"
-    clock = statistics.median([one.clock for one in there])
-    return f"{spread([one.cpu for one in there], '.3g')}, clock {clock:.3g}"
+    low, middle, high = statistics.quantiles(there, n=4, method="inclusive")
+    return f"{middle:.3g} ({low:.3g} .. {high:.3g})"
 
 
 def microseconds(values: list[float]) -> str:
@@ -90,8 +90,8 @@ def print_figures(results: dict[str, list[Round]], there: list[Contender]) -> No
             continue
         print(f"\nbare line {'up to' if is_near else 'above'} {limit:.0f} ns:\n")
         print(
-            "| | round trip p50, us | p99, us | single, M per CPU s | batches counted, M per CPU s "
-            "| summed, M per CPU s | bare line, ns |\n|---|---|---|---|---|---|---|"
+            "| | round trip p50, us | p99, us | single, M/s | batches counted, M/s "
+            "| summed, M/s | bare line, ns |\n|---|---|---|---|---|---|---|"
         )
         for contender in there:
             mine = [one for one in results[contender.name] if (one.bare_ns <= limit) == is_near]
@@ -119,12 +119,12 @@ def main() -> None:
     """Measure all, interleaved."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.python")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--messages", type=int, default=1 << 20, help="of the fastest, one by one")
+    parser.add_argument("--bursts", type=int, default=20, help="of each stream in a round")
     parser.add_argument("--trips", type=int, default=20_000)
     parser.add_argument("--cpus", type=int, nargs=2, default=[0, 1])
     parser.add_argument("--only", nargs="+", default=[""], help="names that hold one of these")
     given = parser.parse_args()
-    plan = Plan(given.messages, given.trips, *given.cpus)
+    plan = Plan(given.bursts, given.trips, *given.cpus)
     every = [
         one
         for adapter in ADAPTERS

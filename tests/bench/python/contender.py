@@ -61,7 +61,7 @@ class Contender:
     """`make` is entered before the fork, with a directory of its own; each side calls its result.
 
     `module` is what is imported. One that is `lossy` may overwrite what was not read: its sender
-    waits for word of its receiver every SLOTS / 4 messages. `share`: of the messages of a run, so
+    waits for word of its receiver every SLOTS / 4 messages. `share`: of the messages of a burst, so
     that none takes minutes. `message`: what it carries in the place of a message of 64 bytes.
     """
 

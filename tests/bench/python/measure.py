@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.queues import SimpleQueue
-from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +22,10 @@ BARE_TRIPS = 20_000
 # What is sent before the sender of a lossy one asks for word, of which two may be on the way.
 BLOCK = SLOTS // 4
 BLOCK_SUM = BLOCK * (BLOCK - 1) // 2
-# Batches are so much faster that a run of them would be over before the CPU is awake.
-MORE_BATCHES = 16
+# Blocks of a burst: of single messages, and of batches, each some milliseconds for the fastest.
+SINGLE_BLOCKS = 4
+BATCH_BLOCKS = 64
+REST_S = 0.002
 PATIENCE_S = 300
 
 
@@ -32,39 +33,41 @@ PATIENCE_S = 300
 class Plan:
     """How much of each a round does, and where."""
 
-    messages: int
+    bursts: int
     trips: int
     first_cpu: int
     second_cpu: int
 
-    def blocks(self, contender: Contender) -> int:
-        """Blocks of a stream of single messages."""
-        return max(2, int(self.messages * contender.share) // BLOCK)
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """Millions of messages: a second of the clock, and a second of the busier side's CPU.
-
-    Where others want the CPUs too, a side that spins for one who does not run spends no less CPU
-    than on a quiet machine; the clock's rate is then that of the scheduler.
-    """
-
-    clock: float
-    cpu: float
-
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """Of streams: single messages, batches counted, batches summed; the last two if it has them.
-
-    `bare_ns` < 0: the bare line moved.
-    """
+    """Round trips in ns; M messages/s of each burst of single messages, of batches that were only
+    counted, and of batches summed; the last two if it has them. `bare_ns` < 0: the line moved."""
 
     p50_ns: float
     p99_ns: float
-    rates: list[Rate]
+    rates: list[list[float]]
     bare_ns: float
+
+
+class Meeting:
+    """Both sides rest, then wait for each other without sleeping: a burst begins with both at work.
+
+    Where others want the CPUs too, that is what makes a burst, of a few milliseconds, its own.
+    """
+
+    def __init__(self) -> None:
+        # A cache line for each side.
+        self._turns = FORK.RawArray("Q", 16)
+
+    def wait(self, side: int) -> None:
+        """`side`: 0 or 1."""
+        time.sleep(REST_S)
+        end = time.monotonic() + PATIENCE_S
+        turn = self._turns[8 * side] + 1
+        self._turns[8 * side] = turn
+        while self._turns[8 * (1 - side)] < turn:
+            assert time.monotonic() < end, "the other side did not come"
 
 
 def bare_line(plan: Plan) -> float:
@@ -96,14 +99,22 @@ def put_blocks(end: End, lossy: bool, blocks: int, put: Callable[[], None]) -> N
         end.receive()
 
 
+def streams_of(end: End, contender: Contender) -> list[int]:
+    """Blocks of a burst of each stream."""
+    batches = 0 if end.receive_batch is None else 2
+    return [max(1, int(SINGLE_BLOCKS * contender.share))] + batches * [
+        max(1, int(BATCH_BLOCKS * contender.share))
+    ]
+
+
 def other_process(
-    contender: Contender, connect: Connect, plan: Plan, meet: Barrier, spent: SimpleQueue[list[int]]
+    contender: Contender, connect: Connect, plan: Plan, meeting: Meeting, told: SimpleQueue[int]
 ) -> None:
-    """Echoes, then sends what the first process receives; `spent`: CPU of each stream, ns."""
+    """Echoes, then sends what the first process receives; `told`: when each burst began, in ns."""
     os.sched_setaffinity(0, {plan.second_cpu})
     end = connect(False)
-    meet.wait(PATIENCE_S)
     send, receive, send_batch = end.send, end.receive, end.send_batch
+    meeting.wait(1)
     for _ in range(plan.trips):
         send(receive() or b"")
     block = numbered(contender)
@@ -119,19 +130,13 @@ def other_process(
         for batch in batches:
             send_batch(batch)
 
-    blocks = plan.blocks(contender)
-    streams = [(blocks, put_single)]
-    if send_batch is not None:
-        streams += [(blocks * MORE_BATCHES, put_batches)] * 2
-    cpu_ns = []
-    for count, put in streams:
-        meet.wait(PATIENCE_S)
-        before = time.process_time_ns()
-        put_blocks(end, contender.lossy, count, put)
-        cpu_ns.append(time.process_time_ns() - before)
-    spent.put(cpu_ns)
+    for n, blocks in enumerate(streams_of(end, contender)):
+        for _ in range(plan.bursts):
+            meeting.wait(1)
+            told.put(time.perf_counter_ns())
+            put_blocks(end, contender.lossy, blocks, put_batches if n > 0 else put_single)
     # What it opened stays open until all was received.
-    meet.wait(PATIENCE_S)
+    meeting.wait(1)
 
 
 def trip(end: End, contender: Contender, trips: int) -> list[int]:
@@ -147,77 +152,67 @@ def trip(end: End, contender: Contender, trips: int) -> list[int]:
     return sorted(samples)
 
 
-def take_single(end: End, contender: Contender, blocks: int) -> None:
-    """The last message of each block is the one that was sent last."""
+def take_single(end: End, contender: Contender) -> None:
+    """A block; its last message is the one that was sent last."""
     receive = end.receive
-    last = numbered(contender)[-1].tobytes()[8:16]
-    for _ in range(blocks):
-        for _ in range(BLOCK):
-            message = receive()
-        assert message is not None
-        assert message[8:16] == last, contender.name
-        if contender.lossy:
-            end.send(message)
+    for _ in range(BLOCK):
+        message = receive()
+    assert message is not None
+    assert message[8:16] == (BLOCK - 1).to_bytes(8, "little"), contender.name
 
 
-def take_batches(end: End, contender: Contender, blocks: int, touch: bool) -> None:
-    """With a look at every message their sum is checked."""
+def take_batches(end: End, contender: Contender, touch: bool) -> None:
+    """A block; with a look at every message their sum is checked."""
     receive = end.receive_batch
     assert receive is not None
-    word = bytes(contender.message.itemsize)
     total = 0
-    for _ in range(blocks):
-        left = BLOCK
-        while left > 0:
-            got = receive(min(BATCH, left))
-            left -= len(got)
-            if touch:
-                total += int(got["n"].sum())
-        if contender.lossy:
-            end.send(word)
-    assert not touch or total == blocks * BLOCK_SUM, contender.name
+    left = BLOCK
+    while left > 0:
+        got = receive(min(BATCH, left))
+        left -= len(got)
+        if touch:
+            total += int(got["n"].sum())
+    assert not touch or total == BLOCK_SUM, contender.name
 
 
-def take_streams(
-    end: End, contender: Contender, blocks: int, meet: Barrier, spent: SimpleQueue[list[int]]
-) -> list[Rate]:
-    """Receive what the other process sends, stream by stream."""
-    more = blocks * MORE_BATCHES
-    streams: list[tuple[int, Callable[[], None]]] = [
-        (blocks, partial(take_single, end, contender, blocks))
+def take_bursts(
+    end: End, contender: Contender, plan: Plan, meeting: Meeting, told: SimpleQueue[int]
+) -> list[list[float]]:
+    """M/s of each burst of each stream, from the first send to the last receive."""
+    takes = [
+        partial(take_single, end, contender),
+        partial(take_batches, end, contender, False),
+        partial(take_batches, end, contender, True),
     ]
-    if end.receive_batch is not None:
-        streams += [
-            (more, partial(take_batches, end, contender, more, touch)) for touch in (False, True)
-        ]
-    clock_ns, cpu_ns = [], []
-    for _, take in streams:
-        meet.wait(PATIENCE_S)
-        before, cpu_before = time.perf_counter_ns(), time.process_time_ns()
-        take()
-        clock_ns.append(time.perf_counter_ns() - before)
-        cpu_ns.append(time.process_time_ns() - cpu_before)
-    return [
-        Rate(count * BLOCK * 1e3 / clock, count * BLOCK * 1e3 / max(mine, others))
-        for (count, _), clock, mine, others in zip(
-            streams, clock_ns, cpu_ns, spent.get(), strict=True
-        )
-    ]
+    word = bytes(contender.message.itemsize)
+    out = []
+    for blocks, take in zip(streams_of(end, contender), takes, strict=False):
+        rates = []
+        for _ in range(plan.bursts):
+            meeting.wait(0)
+            for _ in range(blocks):
+                take()
+                if contender.lossy:
+                    end.send(word)
+            # The clock is one for all processes of a host.
+            rates.append(blocks * BLOCK * 1e3 / (time.perf_counter_ns() - told.get()))
+        out.append(rates)
+    return out
 
 
 def run(contender: Contender, plan: Plan, directory: Path) -> Round:
     """One round, and the bare line around it."""
     before = bare_line(plan)
-    meet, spent = FORK.Barrier(2), FORK.SimpleQueue()
+    meeting, told = Meeting(), FORK.SimpleQueue()
     with contender.make(directory) as connect:
-        child = FORK.Process(target=other_process, args=(contender, connect, plan, meet, spent))
+        child = FORK.Process(target=other_process, args=(contender, connect, plan, meeting, told))
         child.start()
         os.sched_setaffinity(0, {plan.first_cpu})
         end = connect(True)
-        meet.wait(PATIENCE_S)
+        meeting.wait(0)
         samples = trip(end, contender, plan.trips)
-        rates = take_streams(end, contender, plan.blocks(contender), meet, spent)
-        meet.wait(PATIENCE_S)
+        rates = take_bursts(end, contender, plan, meeting, told)
+        meeting.wait(0)
         del end
         child.join()
         assert child.exitcode == 0, contender.name
