@@ -84,7 +84,7 @@ def print_figures(results: dict[str, list[Round]], there: list[Contender]) -> No
     is another machine's.
     """
     lines = [one.bare_ns for mine in results.values() for one in mine]
-    limit = 2 * min(lines, default=0.0)
+    limit = 2.5 * min(lines, default=0.0)
     for is_near in (True, False):
         if not any((line <= limit) == is_near for line in lines):
             continue
