@@ -41,6 +41,7 @@ build: $(VENV)/configured ## Build the C core in place and make .venv/bin/ringbu
 	@. $(VENV)/headers.env; ninja -C $(BUILD) --quiet
 	@for name in ringbus engine ports; do \
 	  cp --update --remove-destination $(BUILD)/_$$name.*.so $$name/; done
+	@cp --update --remove-destination $(BUILD)/_single.*.so ringbus/
 
 $(VENV)/configured: $(VENV)/ready meson.build meson.options tests/meson.build
 	@echo "building"
@@ -62,6 +63,17 @@ comma := ,
 ctest asan tsan: %: build/%/build.ninja ## C tests: plain, under ASan and UBSan, under TSan.
 	@ninja -C build/$@ --quiet
 	@$(BIN)/meson test -C build/$@ --no-rebuild --print-errorlogs --quiet
+
+# The hand-written extension module under the sanitizers: a build of its own, found before the other.
+SANITIZED := $(CURDIR)/build/asan-python
+.PHONY: asan-python
+asan-python: build ## Single messages from Python under ASan and UBSan (a minute).
+	@. $(VENV)/headers.env; test -f $(SANITIZED)/build.ninja || $(BIN)/meson setup $(SANITIZED) \
+	  --python.platlibdir $(SANITIZED)/site -Dbuildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false >/dev/null
+	@. $(VENV)/headers.env; ninja -C $(SANITIZED) --quiet && $(BIN)/meson install -C $(SANITIZED) --no-rebuild --quiet
+	@LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
+	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 PYTHONPATH=$(SANITIZED)/site \
+	  $(BIN)/pytest --quiet tests/ringbus/test_single.py tests/ringbus/test_lane.py tests/ringbus/test_ring.py
 
 .PHONY: model
 model: build/ctest/build.ninja ## Every interleaving of small scenarios over the shipped C, deeper (3 minutes).
@@ -136,9 +148,10 @@ bench-shards: build/ctest/build.ninja ## What 1 to 16 shards cost a stage; what 
 	@build/ctest/tests/bench_shards $(BENCH)
 
 .PHONY: bench-python
-bench-python: build ## The rings from Python, beside multiprocessing, pyzmq and other queues.
+bench-python: build build/ctest/build.ninja ## The rings from Python, beside other message buses (5 minutes).
+	@ninja -C build/ctest --quiet tests/bare_line
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --group peers
-	@$(BIN)/python -m tests.bench.bench_python $(BENCH)
+	@$(BIN)/python -m tests.bench.python $(BENCH)
 
 .PHONY: bench-memory
 bench-memory: build ## Pages of 4 KiB, transparent and explicit huge ones, where the host gives them.

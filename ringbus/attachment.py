@@ -13,7 +13,7 @@ import os
 import weakref
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.lib import format as npy
@@ -28,6 +28,9 @@ from ringbus.multicast import gates
 from ringbus.places import Place, Places
 from ringbus.segment import Segment, segment_path
 from ringbus.status import CapacityError, LayoutError, NotFoundError, UsageError, check
+
+if TYPE_CHECKING:
+    from ringbus._single import BytesLike
 
 BELLS_MAX = 64
 PUBLISHER_BELL = "publisher"
@@ -58,6 +61,7 @@ class Part:
         self.size = size
         self.name = whole.name
         self.writable = whole.writable
+        self.mapping = whole.mapping
 
     @property
     def closed(self) -> bool:
@@ -148,6 +152,10 @@ class Attachment:
         """Where the others show their statistics."""
         return Places(locks, self.lossy, LOSSY)
 
+    def kept(self) -> memoryview:
+        """While it is open (`with`), close unmaps nothing: for who sleeps in the ring's memory."""
+        return self._segment.buffer()
+
     def reclaim(self, locks: ByteLocks) -> int:
         """Free the places and bells of the dead; the caller administers. Returns gates freed."""
         freed = self.gate_places(locks).reclaim()
@@ -192,6 +200,19 @@ class Attachment:
         if self.closed:
             raise UsageError(f"ring {self.name} is closed")
         return int(lib.rb_multicast_tail(self._watch))
+
+    def bytes_of(self, data: BytesLike) -> NDArray[np.uint8]:
+        """One record's bytes where they lie. Raises: UsageError: it is something else."""
+        try:
+            # The cast is for numpy's stub, which does not know that any buffer will do.
+            raw: NDArray[np.uint8] = np.frombuffer(cast(bytes, data), np.uint8)
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"ring {self.name}: this is no record's bytes: {error}") from None
+        if len(raw) != self.dtype.itemsize:
+            raise UsageError(
+                f"ring {self.name}: a record has {self.dtype.itemsize} bytes, not {len(raw)}"
+            )
+        return raw
 
     def publisher_pid(self) -> int:
         """Process of the publisher, 0 if there is none."""
@@ -247,6 +268,7 @@ class Handle(ABC):
         """Give its places back."""
         if self._state != "open":
             return
+        self._detach()
         self._leave()
         self._state = "closed"
         self._locks.close()
@@ -255,6 +277,10 @@ class Handle(ABC):
     def _leave(self) -> None:
         """Give back what only this kind of handle has."""
 
+    @abstractmethod
+    def _detach(self) -> None:
+        """Refuse single messages from here on: the C base of the handle lets the memory go."""
+
     def _check(self) -> None:
         if self._state != "open":
             raise UsageError(f"this handle of ring {self._attachment.name} is {self._state}")
@@ -262,6 +288,7 @@ class Handle(ABC):
     def forsake(self) -> None:
         """In a forked child: the parent goes on with it."""
         if self._state == "open":
+            self._detach()
             self._state = "another process's: make one in this process"
             self._locks.close()
 

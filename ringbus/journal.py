@@ -122,7 +122,7 @@ def _whole(places: NDArray[np.void], first: int) -> int:
     wanted = np.arange(first, first + len(places), dtype=np.uint64)
     wrong = np.flatnonzero(places["sequence"] != wanted)
     count = int(wrong[0]) if len(wrong) else len(places)
-    return int(lib.rb_messages_verify(ffi.cast("void *", places.ctypes.data), count))
+    return int(lib.rb_messages_verify(ffi.from_buffer(places), count))
 
 
 def _any_whole(places: NDArray[np.void], first: int) -> bool:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ringbus._ringbus import ffi, lib
+from ringbus._single import LaneEnd
 from ringbus.memory import Memory
 from ringbus.messages import MESSAGE
 from ringbus.status import UsageError, check
+
+if TYPE_CHECKING:
+    from ringbus._single import BytesLike
 
 
 def lane_bytes(capacity: int) -> int:
@@ -27,16 +33,18 @@ def create_lane(memory: Memory, capacity: int, name: str) -> None:
     check(lib.rb_lane_init(memory.address, memory.size, capacity, name.encode()), f"lane {name}")
 
 
-class Lane:
+class Lane(LaneEnd):
     """One side's handle; attach goes on at the shared head and tail.
 
-    Thread: one thread for each side. Source: ringbus/lane.h.
+    `offer` and `take` move arrays; `send` and `receive`, of the base in C, one message.
+    Thread: one thread for each side. Source: ringbus/lane.h, ringbus/single.c.
     """
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
         self.handle = ffi.new("rb_lane *")
         check(lib.rb_lane_attach(self.handle, memory.address, memory.size), "lane")
+        self._attach(memory.mapping, ffi.buffer(self.handle))
 
     @property
     def capacity(self) -> int:
@@ -69,6 +77,16 @@ class Lane:
         out: NDArray[np.void] = np.empty(limit, MESSAGE)
         count = check(lib.rb_lane_take(self.handle, ffi.from_buffer(out), limit), "lane")
         return out[:count]
+
+    def _send_later(self, data: BytesLike) -> bool:
+        """Say why `send` cannot."""
+        self._receive_later()
+        raise UsageError(f"a message has {MESSAGE.itemsize} bytes; this is {type(data).__name__}")
+
+    def _receive_later(self) -> None:
+        """Say why `receive` cannot."""
+        if self._memory.closed:
+            raise UsageError("the lane's memory was unmapped")
 
     def repair(self) -> int:
         """As producer, take over from a dead one; returns the half-written messages erased."""

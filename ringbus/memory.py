@@ -31,6 +31,10 @@ class Memory(Protocol):
     def closed(self) -> bool:
         """Whether it was unmapped: then `address` must not be followed."""
 
+    @property
+    def mapping(self) -> mmap.mmap:
+        """The mapping that it lies in: its buffer cannot be had when it was unmapped."""
+
 
 class Block:
     """Private zeroed memory of `size` bytes, for tests, replay and benchmarks in one process.
@@ -42,20 +46,20 @@ class Block:
         self.size = size
         self.name = "private"
         self.writable = True
-        self._mapping = mmap.mmap(-1, size)
-        self._buffer = ffi.from_buffer(self._mapping, require_writable=True)
+        self.mapping = mmap.mmap(-1, size)
+        self._buffer = ffi.from_buffer(self.mapping, require_writable=True)
         self.address: object = ffi.cast("void *", self._buffer)
 
     @property
     def closed(self) -> bool:
         """Whether it was unmapped."""
-        return self._mapping.closed
+        return self.mapping.closed
 
     def buffer(self) -> memoryview:
         """Its bytes; whatever is made of them keeps them mapped."""
-        return memoryview(self._mapping)
+        return memoryview(self.mapping)
 
     def close(self) -> None:
         """Unmap; pointers into it are dead from here on."""
         ffi.release(self._buffer)
-        self._mapping.close()
+        self.mapping.close()

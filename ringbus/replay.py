@@ -58,7 +58,7 @@ class Replay:
         for one in directories[1:]:
             check(lib.rb_replay_add(self.handle, one), "replay")
         self._out: NDArray[np.void] = np.empty(4096, MESSAGE)
-        self._pointer = ffi.cast("void *", self._out.ctypes.data)
+        self._pointer = ffi.from_buffer(self._out)
 
     @property
     def next(self) -> int:

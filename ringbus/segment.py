@@ -55,7 +55,7 @@ class Segment:
         self.size = len(mapping)
         self.writable = writable
         self.unmet: tuple[str, ...] = ()
-        self._mapping = mapping
+        self.mapping = mapping
         self._buffer = ffi.from_buffer(mapping, require_writable=writable)
         self.address = ffi.cast("void *", self._buffer)
 
@@ -151,16 +151,16 @@ class Segment:
     @property
     def closed(self) -> bool:
         """Whether it was unmapped: then `address` must not be followed."""
-        return self._mapping.closed
+        return self.mapping.closed
 
     def buffer(self) -> memoryview:
         """Its bytes; whatever is made of them keeps them mapped."""
-        return memoryview(self._mapping)
+        return memoryview(self.mapping)
 
     def close(self) -> None:
         """Unmap; pointers into it are dead from here on."""
         ffi.release(self._buffer)
-        self._mapping.close()
+        self.mapping.close()
 
     def __enter__(self) -> Segment:
         return self

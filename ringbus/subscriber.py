@@ -9,15 +9,19 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ringbus._ringbus import ffi, lib
+from ringbus._single import Receiver
 from ringbus.attachment import Attachment, Handle
 from ringbus.publisher import LOOK_S
 from ringbus.status import CapacityError, Lapped, UsageError, check
+
+if TYPE_CHECKING:
+    from ringbus._single import BytesLike
 
 LIMIT: Final = 4096
 LAPPED: Final = -9
@@ -40,11 +44,12 @@ class SubscriberStatistics:
     lag: int
 
 
-class Subscriber(Handle):
+class Subscriber(Receiver, Handle):
     """Takes records from a ring; made by Ring.subscriber.
 
+    `poll`, `view` and `read` give arrays; `receive` and `receive_into`, of the base in C, a record.
     A batch of a gating subscriber is done with when the next one is asked for; until then the
-    publisher does not overwrite it. Thread: one. Source: ringbus/multicast.h.
+    publisher does not overwrite it. Thread: one. Source: ringbus/multicast.h, ringbus/single.c.
     """
 
     def __init__(
@@ -56,12 +61,10 @@ class Subscriber(Handle):
             raise UsageError(f"start {start!r}: 'newest', 'oldest', or a sequence from 1 on")
         if name is not None and not gating:
             raise UsageError("only a gating subscriber has a name, for a successor to go on")
-        super().__init__(attachment)
+        Handle.__init__(self, attachment)
         self._reader = ffi.new("rb_reader *")
         self._gating = gating
         self._skips = on_gap == "skip"
-        self._first = 0
-        self._pending = False
         self._executor: ThreadPoolExecutor | None = None
         self._empty: Batch = np.empty(0, attachment.dtype)
         self._safe = 1 << 64
@@ -77,6 +80,12 @@ class Subscriber(Handle):
             else:
                 lib.rb_multicast_seek(self._reader, first)
                 self._show()
+            self._attach(
+                stream.mapping,
+                ffi.buffer(self._reader),
+                ffi.buffer(self._idle.handle) if self._idle else None,
+                attachment.dtype.itemsize,
+            )
         except BaseException:
             self.close()
             raise
@@ -162,13 +171,13 @@ class Subscriber(Handle):
             if count <= 0:
                 break
             out: Batch = np.empty(count, self._attachment.dtype)
-            pointer = ffi.cast("void *", out.ctypes.data)
+            pointer = ffi.from_buffer(out)
             got = int(lib.rb_records_poll(self._reader, pointer, out.dtype.itemsize, count))
             if got > 0:
                 return self._taken(wanted, out[:got])
             if got == 0:
                 break
-            self._lapped(wanted, got)
+            self._lapped(got)
         return self._empty
 
     def view(self, limit: int = LIMIT) -> Batch:
@@ -223,6 +232,22 @@ class Subscriber(Handle):
             loop = asyncio.get_running_loop()
             await loop.run_in_executor(self._executor, self._wait, LOOK_S)
 
+    def _receive_later(self, timeout: float | None = None) -> bytes | None:
+        """What `receive` could not do at once."""
+        batch = self.read(1, timeout)
+        return batch.tobytes() if len(batch) > 0 else None
+
+    def _receive_into_later(self, buffer: BytesLike, timeout: float | None = None) -> bool:
+        """What `receive_into` could not do at once."""
+        self._check()
+        out = self._attachment.bytes_of(buffer)
+        if not out.flags.writeable:
+            raise UsageError(f"ring {self._attachment.name}: receive_into needs writable memory")
+        batch = self.read(1, timeout)
+        if len(batch) > 0:
+            out[:] = batch.view(np.uint8)
+        return len(batch) > 0
+
     def release(self) -> None:
         """Be done with the last batch before asking for the next."""
         self._check()
@@ -257,8 +282,9 @@ class Subscriber(Handle):
         self._pending = self._gating
         return batch
 
-    def _lapped(self, wanted: int, status: int) -> None:
+    def _lapped(self, status: int) -> None:
         """Count what is gone and go on behind it."""
+        wanted = int(lib.rb_multicast_wanted(self._reader))
         if status != LAPPED:
             check(status, f"ring {self._attachment.name}")
         oldest = int(lib.rb_multicast_oldest(self._reader))
@@ -278,13 +304,14 @@ class Subscriber(Handle):
             with self._locks.administer():
                 self._idle = self._attachment.claim_bell(self._locks)
         deadline = time.monotonic() + seconds
-        while lib.rb_multicast_tail(self._reader) < lib.rb_multicast_wanted(self._reader):
-            left = deadline - time.monotonic()
-            if left <= 0:
-                break
-            self._idle.set_timeout(max(1, int(left * 1e6)))
-            self._idle.step(0)
-        self._idle.step(1)
+        with self._attachment.kept():
+            while lib.rb_multicast_tail(self._reader) < lib.rb_multicast_wanted(self._reader):
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    break
+                self._idle.set_timeout(max(1, int(left * 1e6)))
+                self._idle.step(0)
+            self._idle.step(1)
 
     def _leave(self) -> None:
         if self._executor is not None:

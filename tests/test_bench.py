@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.bench import counts
+from tests.bench.python.__main__ import ADAPTERS
 
 PROGRAMS = Path(__file__).resolve().parents[1] / "build" / "ctest" / "tests"
 # Of 6,400 proposals with seed 88172645463325252. It changes with the schema and the matching rules.
@@ -144,18 +145,31 @@ def test_bench_memory_runs_with_the_pages_that_are_here() -> None:
         assert row in done.stdout
 
 
-def test_bench_python_runs_with_what_is_installed() -> None:
-    """Each checks the sum over all messages; peers are optional."""
+def test_bench_python_runs_with_our_own_rows() -> None:
+    """Each checks what arrived, the sum over all batches included; peers are optional."""
+    told = ["--rounds", "1", "--bursts", "2", "--trips", "200", "--only", "ing, "]
     done = subprocess.run(
-        [sys.executable, "-m", "tests.bench.bench_python", "1", "4096", "200"],
+        [sys.executable, "-m", "tests.bench.python", *told],
         cwd=PROGRAMS.parents[2],
         capture_output=True,
         text=True,
         check=True,
         timeout=120,
     )
-    assert "ringbus multicast" in done.stdout
-    assert "multiprocessing.Pipe" in done.stdout
+    assert "| Ring, gating, in place |" in done.stdout
+    assert "| Ring, lossy, copied |" in done.stdout
+    assert "| broadcast | loss |" in done.stdout
+    assert "pyzmq" not in done.stdout
+
+
+def test_every_peer_of_the_table_says_what_it_can() -> None:
+    """Also those that are not installed here; no two rows have one name."""
+    every = [one for adapter in ADAPTERS for one in adapter.CONTENDERS]
+    assert len({one.name for one in every}) == len(every) == 14
+    for one in every:
+        assert all(
+            (one.can.broadcast, one.can.loss, one.can.crash, one.can.processes, one.can.replay)
+        )
 
 
 def test_bench_many_runs_and_makes_the_known_results() -> None:

@@ -259,6 +259,12 @@ def test_atomics_are_in_one_file() -> None:
     assert wrong == []
 
 
+def test_pythons_own_header_is_in_one_file() -> None:
+    """The C core knows nothing of Python; what crosses by cffi is generated."""
+    used = {relative(path) for path in C if "Python.h" in code_of(path)}
+    assert used == {"ringbus/single.c"}
+
+
 def calls(path: Path, names: str) -> bool:
     return re.search(rf"\b(?:{names})\s*\(", code_of(path)) is not None
 

@@ -310,6 +310,54 @@ def ring_echo(name: str) -> None:
                 say(str(n))
 
 
+def ring_relay(inward: str, outward: str, count: str) -> None:
+    """Send back each of `count` records, one at a time."""
+    with Ring.attach(inward) as one, Ring.attach(outward) as other:
+        subscriber, publisher = one.subscriber(gating=True), other.publisher()
+        say("ready")
+        for _ in range(int(count)):
+            record = subscriber.receive()
+            assert record is not None
+            assert publisher.send(record, timeout=None)
+        say("done")
+
+
+def ring_send(name: str, count: str) -> None:
+    """Send `count` numbered records one at a time, behind what is there, waiting for gates."""
+    with Ring.attach(name, PRICE) as ring, ring.publisher() as publisher:
+        say("ready")
+        record = ring_records(1, 1)
+        for n in range(publisher.next, int(count) + 1):
+            record["n"], record["price"] = n, n * 0.5
+            assert publisher.send(record, timeout=None)
+        say("done")
+
+
+def ring_wait(name: str) -> None:
+    """Wait for a record until a signal ends it."""
+    with Ring.attach(name) as ring, ring.subscriber() as subscriber:
+        try:
+            say("ready")
+            subscriber.receive()
+        except KeyboardInterrupt:
+            say("interrupted")
+
+
+def lane_relay(inward: str, outward: str, count: str) -> None:
+    """Send back each of `count` messages, one at a time."""
+    with (
+        Segment.attach(inward, writable=True) as one,
+        Segment.attach(outward, writable=True) as other,
+    ):
+        source, sink = Lane(one), Lane(other)
+        for _ in range(int(count)):
+            while (message := source.receive()) is None:
+                os.sched_yield()
+            while not sink.send(message):
+                os.sched_yield()
+    say("done")
+
+
 FUNCTIONS = {
     function.__name__: function
     for function in (
@@ -333,6 +381,10 @@ FUNCTIONS = {
         ring_subscribe,
         ring_hold,
         ring_echo,
+        ring_relay,
+        ring_send,
+        ring_wait,
+        lane_relay,
     )
 }
 

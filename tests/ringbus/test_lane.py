@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from ringbus.lane import Lane, create_lane, lane_bytes
 from ringbus.memory import Block
+from ringbus.messages import MESSAGE
 from ringbus.segment import Segment, segment_name
 from ringbus.status import LayoutError, UsageError
 from tests.ringbus.children import TAIL_OFFSET
@@ -53,6 +54,25 @@ class AgainstAList(RuleBasedStateMachine):
         # On a lane, `sequence` is its own position + 1.
         assert got["sequence"].tolist() == run_of(self.taken + 1, self.taken + len(expected))
         self.taken += len(expected)
+
+    @rule()
+    def send(self) -> None:
+        """One message at a time, between batches."""
+        fits = len(self.model) < self.capacity
+        assert self.producer.send(numbered(self.sent, 1)) == fits
+        if fits:
+            self.model.append(self.sent)
+            self.sent += 1
+
+    @rule()
+    def receive(self) -> None:
+        raw = self.consumer.receive()
+        assert (raw is None) == (len(self.model) == 0)
+        if raw is not None:
+            got = np.frombuffer(raw, MESSAGE)
+            assert numbers_of(got) == [self.model.popleft()]
+            assert got["sequence"].tolist() == [self.taken + 1]
+            self.taken += 1
 
     @rule()
     def another_producer(self) -> None:

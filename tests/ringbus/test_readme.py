@@ -18,6 +18,7 @@ EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 SAID = {
     "prices": ["7 99.5"],
     "numbers": ["499500"],
+    "positions": ["(1, 0.5, 2.5)", "n 0"],
     "frames": ["fitted 8", "seen [0, 1, 2]", "fitted 2"],
     "fast": [
         "missed 1 to 12",
@@ -34,7 +35,7 @@ def name_of(example: str) -> str:
     return found[0]
 
 
-def test_there_are_five() -> None:
+def test_there_are_six() -> None:
     assert [name_of(example) for example in EXAMPLES] == list(SAID)
 
 

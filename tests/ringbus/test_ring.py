@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import pickle
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -63,6 +63,8 @@ def numbers_in(batch: Records) -> list[int]:
     return [int(n) for n in values[:, 0]]
 
 
+hows = st.sampled_from(["poll", "view", "receive", "receive_into"])
+
 # --- against a list ------------------------------------------------------------------------------
 
 
@@ -101,6 +103,14 @@ class AgainstAList(RuleBasedStateMachine):
         assert self.publisher.next == self.last + 1
 
     @rule()
+    def send(self) -> None:
+        """One record at a time, between batches."""
+        slowest = min(self.done.values(), default=self.last)
+        fits = self.last < slowest + self.capacity
+        assert self.publisher.send(records_of(self.last + 1, 1, self.words)) == fits
+        self.last += fits
+
+    @rule()
     def another_publisher(self) -> None:
         self.publisher.close()
         self.publisher = self.ring.publisher()
@@ -117,13 +127,27 @@ class AgainstAList(RuleBasedStateMachine):
         assert one.next == first
         self.lossy.append((one, skip))
 
+    def caller(self, one: Subscriber, limit: int, how: str) -> tuple[int, Callable[[int], Records]]:
+        """A way to ask for records, and how many it may give."""
+
+        def receive(_: int) -> Records:
+            return np.frombuffer(one.receive(timeout=0) or b"", word_type(self.words))
+
+        def receive_into(_: int) -> Records:
+            out = records_of(0, 1, self.words)
+            return out[: one.receive_into(out, timeout=0)]
+
+        if how in ("view", "poll"):
+            return limit, getattr(one, how)
+        return 1, receive if how == "receive" else receive_into
+
     @precondition(lambda self: self.lossy)
-    @rule(which=st.integers(0, 3), limit=st.integers(1, 20), view=st.booleans())
-    def poll(self, which: int, limit: int, view: bool) -> None:
+    @rule(which=st.integers(0, 3), limit=st.integers(1, 20), how=hows)
+    def poll(self, which: int, limit: int, how: str) -> None:
         one, skip = self.lossy[which % len(self.lossy)]
         first = one.next
         lost = one.statistics().lost
-        call = one.view if view else one.poll
+        limit, call = self.caller(one, limit, how)
         if first < self.oldest:
             if not skip:
                 with pytest.raises(Lapped) as caught:
@@ -148,15 +172,16 @@ class AgainstAList(RuleBasedStateMachine):
         assert self.gates[name].next == self.last + 1
 
     @precondition(lambda self: self.gates)
-    @rule(which=st.integers(0, 1), limit=st.integers(1, 20), view=st.booleans())
-    def poll_gating(self, which: int, limit: int, view: bool) -> None:
+    @rule(which=st.integers(0, 1), limit=st.integers(1, 20), how=hows)
+    def poll_gating(self, which: int, limit: int, how: str) -> None:
         name = sorted(self.gates)[which % len(self.gates)]
         one = self.gates[name]
         first = one.next
-        got = one.view(limit) if view else one.poll(limit)
+        limit, call = self.caller(one, limit, how)
+        got = call(limit)
         self.done[name] = first - 1
         last = min(self.last, first + limit - 1)
-        if view:
+        if how == "view":
             last = min(last, (first - 1) // self.capacity * self.capacity + self.capacity)
         assert numbers_in(got) == run_of(first, last)
         assert got.dtype == self.ring.dtype

@@ -1,0 +1,33 @@
+from mmap import mmap
+
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import Buffer
+
+# To the type checker arrays are buffers only from Python 3.12 on.
+BytesLike = Buffer | NDArray[np.generic]
+
+class Sender:
+    _published: int
+    def send(self, data: BytesLike, timeout: float | None = 0.0) -> bool: ...
+    def _attach(
+        self, mapping: mmap, handle: Buffer, idle: Buffer | None, payload_bytes: int, /
+    ) -> None: ...
+    def _detach(self) -> None: ...
+
+class Receiver:
+    _received: int
+    _first: int
+    _gating: bool
+    _pending: bool
+    def receive(self, timeout: float | None = None) -> bytes | None: ...
+    def receive_into(self, buffer: BytesLike, /, timeout: float | None = None) -> bool: ...
+    def _attach(
+        self, mapping: mmap, handle: Buffer, idle: Buffer | None, payload_bytes: int, /
+    ) -> None: ...
+    def _detach(self) -> None: ...
+
+class LaneEnd:
+    def send(self, data: BytesLike, /) -> bool: ...
+    def receive(self) -> bytes | None: ...
+    def _attach(self, mapping: mmap, handle: Buffer, /) -> None: ...
