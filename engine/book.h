@@ -33,6 +33,9 @@
 #define ENG_ORDERS_MAX (UINT32_C(1) << 28)
 #define ENG_NODES_MAX (UINT32_C(1) << 24)
 #define ENG_LOCATE_NONE UINT32_C(0)
+/* An order in reserve shows itself in so many parts at most: one that shows 1 of 2^32 would let two
+ * messages make thirteen billion lines. */
+#define ENG_RESERVE_PARTS_MAX 1024u
 /* Free slots that a sink needs at least: one pair of executions. A proposal of more lines needs as
  * many as it has. */
 #define ENG_SINK_ROOM_MIN UINT64_C(2)

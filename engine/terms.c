@@ -68,6 +68,7 @@ static uint16_t contradiction(const eng_request *request)
     }
     if (request->display_quantity != 0 &&
         (request->display_quantity > request->quantity ||
+         (uint64_t)request->display_quantity * ENG_RESERVE_PARTS_MAX < request->quantity ||
          !eng_force_in(ENG_FORCES_RESTING, request->time_in_force))) {
         return RB_REJECT_REASON_INVALID_DISPLAY;
     }

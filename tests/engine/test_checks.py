@@ -200,3 +200,17 @@ def test_a_sink_smaller_than_a_group_is_a_mistake(pair: Pair) -> None:
         pair.book.submit(group, 2)
     assert pair.book.open_orders == 0
     assert len(pair.book.submit(group, 3)) == 3
+
+
+@pytest.mark.parametrize(("quantity", "shown", "accepted"), [
+    (1024, 1, True), (1025, 1, False), (2**32 - 1, 2**22, True), (2**32 - 1, 2**22 - 1, False),
+])  # fmt: skip
+def test_a_reserve_shows_itself_in_a_bounded_number_of_parts(
+    pair: Pair, quantity: int, shown: int, accepted: bool
+) -> None:
+    """R29: one order that showed 1 of 2^32 would make billions of lines of one that met it."""
+    message = with_terms(new(1, BUY, quantity, 100), display_quantity=shown)
+    if accepted:
+        assert pair.submit(message)[0] == ("new", 1, 100)
+    else:
+        refused(pair, message, RejectReason.INVALID_DISPLAY)

@@ -19,6 +19,8 @@ from tests.engine.oracle.matching import (
 )
 
 PRICE_TICKS_MAX = 2**30 - 1
+# Parts in which a reserve may show itself.
+RESERVE_PARTS_MAX = 1024
 HIDDEN, MARKET = OrderOption.HIDDEN, OrderOption.MARKET
 POST_ONLY, SLIDE = OrderOption.POST_ONLY, OrderOption.SLIDE
 FORCES = (*RESTING, *CROSS_ONLY, Force.IMMEDIATE_OR_CANCEL, Force.FILL_OR_KILL)
@@ -204,7 +206,9 @@ def contradiction_in(terms: Terms) -> RejectReason | None:
     if contradictory:
         return RejectReason.INVALID_OPTIONS
     display, minimum = terms.display_quantity, terms.minimum_quantity
-    if display > terms.quantity or (display and not rests):
+    if display and (display > terms.quantity or display * RESERVE_PARTS_MAX < terms.quantity):
+        return RejectReason.INVALID_DISPLAY
+    if display and not rests:
         return RejectReason.INVALID_DISPLAY
     if minimum > terms.quantity or (minimum and force != Force.IMMEDIATE_OR_CANCEL):
         return RejectReason.INVALID_MINIMUM_QUANTITY
