@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 # Who waits looks up this often, should the one who was to wake it have died.
 LOOK_S = 0.05
 
+ARRAYS = (np.ndarray, np.generic)
 Records = NDArray[np.generic] | np.generic | tuple[object, ...] | Sequence[tuple[object, ...]]
 
 
@@ -104,7 +105,7 @@ class Publisher(Sender, Handle):
 
     def _array(self, records: Records) -> NDArray[np.generic]:
         dtype = self._attachment.dtype
-        if isinstance(records, np.ndarray | np.generic):
+        if isinstance(records, ARRAYS):
             if records.dtype != dtype:
                 raise UsageError(
                     f"ring {self._attachment.name} has records of {dtype}, not of {records.dtype}"
