@@ -231,6 +231,7 @@ int32_t rb_records_reader_attach(rb_reader *reader, const void *ring, size_t rin
     reader->gate = NULL;
     reader->readers = NULL;
     reader->laps = 0;
+    reader->distance.votes = 0;
     return RB_OK;
 }
 
@@ -388,6 +389,8 @@ static inline __attribute__((always_inline)) int64_t poll_records(rb_reader *rea
         to += skipped + bytes;
         next++;
     }
+    rb_distance_read(&reader->distance, &reader->shared->tail, slots, mask, lines, reader->next - 1,
+                     (uint64_t)count);
     reader->next = next;
     return count;
 }
@@ -488,6 +491,10 @@ uint64_t rb_multicast_stamp(const rb_reader *reader, uint64_t sequence)
 
 void rb_multicast_release(rb_reader *reader, uint64_t sequence)
 {
+    if (sequence >= reader->next) {
+        rb_distance_read(&reader->distance, &reader->shared->tail, reader->slots, reader->mask,
+                         reader->lines, reader->next - 1, sequence + 1 - reader->next);
+    }
     reader->next = sequence + 1;
     if (reader->gate != NULL) {
         /* M11 release; pairs with M10 in rb_multicast_room. */
