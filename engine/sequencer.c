@@ -297,6 +297,9 @@ int64_t eng_sequencer_work(void *state, int64_t limit)
         }
         total += taken;
     }
+    for (uint32_t n = 0; total == 0 && n < sequencer->shard_count; n++) {
+        rb_lane_warm(&sequencer->shards[n]);
+    }
     return total;
 }
 
