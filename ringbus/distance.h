@@ -63,8 +63,8 @@ static inline void rb_distance_look(rb_distance *distance, const uint64_t *word)
 #endif
 }
 
-/* A reader has read `count` messages of `lines` lines from `position` on; `word` is one that the
- * writer writes. `lines_at` is the ring's first line, `mask` its capacity less one. */
+/* A reader has read `count` messages of `lines` lines from `position` on, in a ring that begins at
+ * `first_line` and has mask + 1 slots; `word` is one that the writer writes. */
 static inline void rb_distance_read(rb_distance *distance, const uint64_t *word,
                                     const void *first_line, uint64_t mask, uint64_t lines,
                                     uint64_t position, uint64_t count)

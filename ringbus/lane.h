@@ -22,8 +22,7 @@
 
 #define RB_LANE_CAPACITY_MIN 8u
 #define RB_LANE_CAPACITY_MAX (1u << 26)
-/* The producer asks for the line of a slot this many messages before it writes it: the consumer had
- * it last, and to get it back from a distant CPU takes as long as ten messages. */
+/* Messages before which the producer asks for a slot's line: far, it takes as long as ten. */
 #define RB_LANE_AHEAD 16u
 
 /* In shared memory: this, then `capacity` slots, then `capacity` stamps. */
@@ -95,17 +94,14 @@ static inline rb_message *rb_lane_slot(const rb_lane *lane, uint64_t n)
     return rb_lane_at(lane, lane->tail_local + n);
 }
 
-/* Producer that waits for what it will answer: asks for the line of its next slot, which the other
- * side is looking at. Called whenever it has looked in vain, it costs nothing that anybody waits
- * for, and between far CPUs a round trip over two lanes goes from 1.38 of the bare line to 1.00:
- * otherwise the answer is there first and waits for its line. */
+/* Producer that looked for work in vain: asks for the line of its next slot, which the other side
+ * looks at. Else its answer waits for that line: far 1.38 of the bare round trip, so 1.00. */
 static inline void rb_lane_warm(const rb_lane *lane)
 {
     rb_ask(rb_lane_at(lane, lane->tail_local));
 }
 
-/* Producer: makes the next `count` filled slots visible, last first, so that they appear at once.
- */
+/* Producer: makes the next `count` filled slots visible, last first: they appear at once. */
 static inline void rb_lane_commit(rb_lane *lane, uint64_t count)
 {
     uint64_t tail = lane->tail_local;

@@ -120,7 +120,7 @@ int main(int argc, char **argv)
                 .was_disturbed = board_was_disturbed};
     for (int round = 0; round < rounds; round++) {
         for (int n = 0; n < LEGS; n++) {
-            run_leg(&legs[n], &at, rounds);
+            run_leg(&legs[n], &at, round == rounds - 1);
         }
     }
     print_all(legs, LEGS);

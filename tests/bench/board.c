@@ -79,6 +79,15 @@ int board_was_disturbed(void)
     return was;
 }
 
+int board_again(int *goes)
+{
+    if (!disturbed || ++*goes >= GOES_MAX) {
+        return 0;
+    }
+    disturbed = 0;
+    return 1;
+}
+
 double rate(uint64_t count, uint64_t start_ns, uint64_t end_ns)
 {
     return (double)count * 1e3 / (double)(end_ns - start_ns);

@@ -56,6 +56,8 @@ _Noreturn void board_leave(int reader);
 void board_reap(pid_t child);
 /* Whether somebody took a CPU of the writer, or of reader 0, since the last call. */
 int board_was_disturbed(void);
+/* Whether something should be timed again: it was disturbed, and not too often yet. */
+int board_again(int *goes);
 /* Millions a second. */
 double rate(uint64_t count, uint64_t start_ns, uint64_t end_ns);
 
