@@ -226,7 +226,7 @@ rb_record_write(rb_writer *writer, const void *payload, size_t bytes, uint64_t l
     uint64_t *words = writer->slots[((writer->next - 1) & writer->mask) * lines].words;
     const unsigned char *from = payload;
     uint64_t ahead = (writer->next - 1 + RB_MULTICAST_AHEAD) & writer->mask;
-    rb_ask(&writer->slots[ahead * lines]);
+    __builtin_prefetch(&writer->slots[ahead * lines]);
     /* relaxed: M3 below orders it before the payload. */
     rb_store_relaxed(&words[0], writer->next | RB_SEQUENCE_BUSY);
     /* M3 release fence; pairs with M4 in copy_out and M12 in rb_multicast_held: who sees new

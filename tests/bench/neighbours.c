@@ -129,8 +129,8 @@ static inline uint64_t broadcast_get(end *at, rb_message *out, uint64_t limit)
         }
         rb_fence_acquire();
         if (before != version || rb_load_relaxed(words) != version) {
-            at->next += at->mask + 1;
-            at->lost += at->mask + 1;
+            at->next += (at->mask + 1) / 2;
+            at->lost += (at->mask + 1) / 2;
             break;
         }
         at->next++;
