@@ -260,12 +260,20 @@ void run_batched_trip(double *out)
     trip(batched, out);
 }
 
-void run_neighbour_rates(double *out)
+void run_queue_rates(double *out)
 {
     out[0] = stream(queue, LARGE, SMALL_BATCH);
     out[1] = stream(queue, SMALL, SMALL_BATCH);
-    out[2] = stream(broadcast, LARGE, SMALL_BATCH);
-    out[3] = stream(broadcast, SMALL, SMALL_BATCH);
-    out[4] = stream(batched, LARGE, SMALL_BATCH);
-    out[5] = stream(batched, SMALL, SMALL_BATCH);
+}
+
+void run_broadcast_rates(double *out)
+{
+    out[0] = stream(broadcast, LARGE, SMALL_BATCH);
+    out[1] = stream(broadcast, SMALL, SMALL_BATCH);
+}
+
+void run_batched_rates(double *out)
+{
+    out[0] = stream(batched, LARGE, SMALL_BATCH);
+    out[1] = stream(batched, SMALL, SMALL_BATCH);
 }

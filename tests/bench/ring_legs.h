@@ -25,6 +25,8 @@ void run_histogram(double *out);
 void run_queue_trip(double *out);
 void run_broadcast_trip(double *out);
 void run_batched_trip(double *out);
-void run_neighbour_rates(double *out);
+void run_queue_rates(double *out);
+void run_broadcast_rates(double *out);
+void run_batched_rates(double *out);
 
 #endif
