@@ -233,6 +233,9 @@ int64_t eng_publisher_work(void *state, int64_t limit)
         rb_multicast_announce(&publisher->writer);
         publisher->wake->stream = 1;
     }
+    if (done == 0) {
+        rb_multicast_warm(&publisher->writer);
+    }
     return done;
 }
 

@@ -453,6 +453,9 @@ int64_t eng_sequencer_work(void *state, int64_t limit)
         }
     }
     sequencer->next_contributor = taken < limit ? behind(sequencer, next) : next;
+    for (uint32_t n = 0; taken == 0 && n < sequencer->shard_count; n++) {
+        rb_lane_warm(&sequencer->shards[n]);
+    }
     return taken;
 }
 

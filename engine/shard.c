@@ -321,6 +321,8 @@ int64_t eng_shard_work(void *state, int64_t limit)
     }
     if (done > 0) {
         shard->wake->mask |= shard->publisher_bell;
+    } else {
+        rb_lane_warm(&shard->out);
     }
     return done;
 }

@@ -82,6 +82,28 @@ static inline void rb_fence_seq_cst(void)
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
+/* Asks for the line of `p`, to write to it. A hint. The compiler's builtin asks to read where the
+ * instruction is not in its baseline; CPUs that do not know it pass over it. */
+static inline void rb_ask(const void *p)
+{
+#if defined(__x86_64__)
+    __asm__ __volatile__("prefetchw %0" : : "m"(*(const char *)p));
+#else
+    __builtin_prefetch(p, 1);
+#endif
+}
+
+/* Throws the line of `p` out of all caches, written back to memory. A hint: all see the same values
+ * before and after. */
+static inline void rb_evict(const void *p)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_clflush(p);
+#else
+    (void)p;
+#endif
+}
+
 static inline void rb_pause(void)
 {
 #if defined(__x86_64__)

@@ -237,6 +237,7 @@ int32_t rb_records_reader_attach(rb_reader *reader, const void *ring, size_t rin
     reader->lost = 0;
     reader->laps = 0;
     reader->behind = 0;
+    reader->distance.votes = 0;
     return RB_OK;
 }
 
@@ -437,6 +438,8 @@ static inline __attribute__((always_inline)) int64_t poll_records(rb_reader *rea
         to += skipped + bytes;
         next++;
     }
+    rb_distance_read(&reader->distance, &reader->shared->tail, slots, mask, lines, reader->next - 1,
+                     (uint64_t)count);
     reader->next = next;
     if (count > 0) {
         reader->received += (uint64_t)count;
@@ -575,7 +578,10 @@ uint64_t rb_multicast_stamp(const rb_reader *reader, uint64_t sequence)
 void rb_multicast_release(rb_reader *reader, uint64_t sequence)
 {
     if (!reader->behind && sequence >= reader->next) {
-        rb_multicast_took(reader, sequence + 1 - reader->next);
+        uint64_t count = sequence + 1 - reader->next;
+        rb_distance_read(&reader->distance, &reader->shared->tail, reader->slots, reader->mask,
+                         reader->lines, reader->next - 1, count);
+        rb_multicast_took(reader, count);
     } else {
         rb_multicast_seek(reader, sequence + 1);
     }

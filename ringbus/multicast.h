@@ -40,6 +40,7 @@
 #include <string.h>
 
 #include "ringbus/atomics.h"
+#include "ringbus/distance.h"
 #include "ringbus/layout.h"
 #include "ringbus/messages.h"
 #include "ringbus/readers.h"
@@ -92,8 +93,9 @@ typedef struct rb_reader {
     rb_reader_slot *place; /* where it shows what follows; NULL: nowhere */
     uint64_t received;
     uint64_t lost;
-    uint64_t laps;   /* times that it was overtaken */
-    uint64_t behind; /* overtaken, and not yet where the ring goes on */
+    uint64_t laps;        /* times that it was overtaken */
+    uint64_t behind;      /* overtaken, and not yet where the ring goes on */
+    rb_distance distance; /* from the writer */
 } rb_reader;
 
 /* cffi: begin */
@@ -221,7 +223,7 @@ rb_record_write(rb_writer *writer, const void *payload, size_t bytes, uint64_t l
     uint64_t *words = writer->slots[((writer->next - 1) & writer->mask) * lines].words;
     const unsigned char *from = payload;
     uint64_t ahead = (writer->next - 1 + RB_MULTICAST_AHEAD) & writer->mask;
-    __builtin_prefetch(&writer->slots[ahead * lines], 1);
+    __builtin_prefetch(&writer->slots[ahead * lines]);
     /* relaxed: M3 below orders it before the payload. */
     rb_store_relaxed(&words[0], writer->next | RB_SEQUENCE_BUSY);
     /* M3 release fence; pairs with M4 in copy_out and M12 in rb_multicast_held: who sees new
@@ -244,6 +246,13 @@ rb_record_write(rb_writer *writer, const void *payload, size_t bytes, uint64_t l
     /* M2 release; pairs with M1 and M5: the payload is visible before its sequence. */
     rb_store_release(&words[0], writer->next);
     writer->next++;
+}
+
+/* Writer that waits for what it will publish: asks for the line of its next slot; see rb_lane_warm.
+ */
+static inline void rb_multicast_warm(const rb_writer *writer)
+{
+    rb_ask(&writer->slots[((writer->next - 1) & writer->mask) * writer->lines]);
 }
 
 /* Writer: puts one message onto the stream; there must be room. Its sequence must be `next`. */

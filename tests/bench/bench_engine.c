@@ -55,6 +55,7 @@ static spread pipelined(uint64_t *samples, uint64_t trips)
         rb_doorbell_ring(p.doorbell, 0);
         int64_t count = 0;
         while (count == 0) {
+            rb_lane_warm(&lane);
             count = rb_multicast_poll(&reader, answers, 1);
         }
         samples[n] = ticks() - sent;

@@ -50,6 +50,8 @@ int stepped_epoll_wait(int epoll_fd, const char *where);
 #define rb_fence_acquire() stepped_fence(STEPPED_ACQUIRE, __func__)
 #define rb_fence_release() stepped_fence(STEPPED_RELEASE, __func__)
 #define rb_fence_seq_cst() stepped_fence(STEPPED_SEQ_CST, __func__)
+#define rb_ask(p) ((void)(p))
+#define rb_evict(p) ((void)(p))
 #define rb_pause() ((void)0)
 
 #define memcpy(to, from, bytes) stepped_memcpy(to, from, bytes, __func__)

@@ -477,6 +477,95 @@ static void test_writer_takeover(void)
     free(readers);
 }
 
+/* --- a far reader --------------------------------------------------------------------------------
+ */
+
+/* It throws lines out of the caches while they are written and read: nobody sees a difference. What
+ * it finds out about its distance is not asked: votes are set again before each batch. */
+static void *far_producer(void *memory)
+{
+    rb_lane lane;
+    rb_message message;
+    EXPECT(rb_lane_attach(&lane, memory, rb_lane_bytes(64)) == RB_OK);
+    memset(&message, 0, sizeof message);
+    uint32_t waits = 0;
+    for (uint64_t n = 0; n < messages;) {
+        fill(&message, n);
+        rb_lane_warm(&lane);
+        if (rb_lane_offer(&lane, &message, 1) == 1) {
+            n++;
+        } else {
+            wait_a_little(&waits);
+        }
+    }
+    return NULL;
+}
+
+static void test_far_lane(void)
+{
+    void *memory = zeroed(rb_lane_bytes(64));
+    rb_lane lane;
+    rb_message batch[RB_DISTANCE_BATCH * 4];
+    pthread_t producer;
+    EXPECT(rb_lane_init(memory, rb_lane_bytes(64), 64, "far") == RB_OK);
+    EXPECT(rb_lane_attach(&lane, memory, rb_lane_bytes(64)) == RB_OK);
+    EXPECT(!rb_distance_is_far(&lane.distance));
+    EXPECT(pthread_create(&producer, NULL, far_producer, memory) == 0);
+    uint32_t waits = 0;
+    uint64_t given_back = 0;
+    for (uint64_t n = 0; n < messages;) {
+        lane.distance.votes = RB_DISTANCE_VOTES_MAX;
+        EXPECT(rb_distance_is_far(&lane.distance));
+        int64_t count = rb_lane_take(&lane, batch, RB_DISTANCE_BATCH * 4);
+        EXPECT(count >= 0);
+        for (int64_t i = 0; i < count; i++) {
+            EXPECT(is_filled(&batch[i], n++));
+        }
+        given_back += count >= RB_DISTANCE_BATCH;
+        if (count == 0) {
+            wait_a_little(&waits);
+        }
+    }
+    EXPECT(pthread_join(producer, NULL) == 0);
+    EXPECT(given_back > 0);
+    EXPECT(rb_lane_valid(&lane) == RB_OK);
+    free(memory);
+}
+
+/* Messages of a full ring are thrown out behind the reader, wherever its batches end. */
+static void test_far_multicast(void)
+{
+    size_t bytes = rb_multicast_bytes(64);
+    void *ring = zeroed(bytes);
+    void *readers = zeroed(rb_readers_bytes());
+    rb_writer writer;
+    rb_reader reader;
+    rb_message batch[64];
+    EXPECT(rb_multicast_init(ring, bytes, 64, "far") == RB_OK);
+    EXPECT(rb_readers_init(readers, rb_readers_bytes(), "far") == RB_OK);
+    EXPECT(rb_multicast_writer_attach(&writer, ring, bytes, readers, rb_readers_bytes()) == RB_OK);
+    EXPECT(rb_multicast_reader_attach(&reader, ring, bytes, 1) == RB_OK);
+    uint64_t sent = 0;
+    uint64_t got = 0;
+    for (int64_t size = 1; size <= 64; size++) {
+        for (int64_t i = 0; i < size; i++) {
+            rb_message message;
+            fill(&message, ++sent);
+            message.header.sequence = sent;
+            rb_multicast_warm(&writer);
+            rb_multicast_publish(&writer, &message);
+        }
+        reader.distance.votes = RB_DISTANCE_VOTES_MAX;
+        EXPECT(rb_multicast_poll(&reader, batch, 64) == size);
+        for (int64_t i = 0; i < size; i++) {
+            EXPECT(batch[i].header.sequence == ++got);
+            EXPECT(is_filled(&batch[i], got));
+        }
+    }
+    free(readers);
+    free(ring);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1) {
@@ -492,6 +581,8 @@ int main(int argc, char **argv)
     test_records(1);
     test_records(15);
     test_records(WORDS_MAX);
+    test_far_lane();
+    test_far_multicast();
     test_bells(RB_IDLE_PARK);
     test_bells(RB_IDLE_ADAPTIVE);
     test_adaptive();
