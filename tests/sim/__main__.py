@@ -25,6 +25,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="the first")
     parser.add_argument("--count", type=int, default=1, help="how many")
     parser.add_argument("--steps", type=int, default=STEPS, help="of the safety phase")
+    parser.add_argument("--first", action="store_true", help="stop at the first that fails")
     options = parser.parse_args()
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
@@ -42,6 +43,8 @@ def main() -> int:
                 traceback.print_exc()
                 print(f"seed {seed} failed: make sim SEED={seed} STEPS={options.steps}")
                 failed += 1
+                if options.first:
+                    break
                 continue
         faults += result.faults
         messages += result.messages

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.sim import mutants
 from tests.sim.disk import disk
 from tests.sim.run import run
 
@@ -48,3 +49,9 @@ def test_the_same_seed_is_the_same_run() -> None:
     assert traces[0] == traces[1] == traces[2]
     assert traces[0].messages > 50
     assert traces[0].faults.total() > 0
+
+
+def test_planted_bugs_are_found(capfd: pytest.CaptureFixture[str]) -> None:
+    """R98: one bug each in journal recovery, topic lock and publisher merge; each is found."""
+    assert mutants.main() == 0
+    assert f"{len(mutants.MUTANTS)} of {len(mutants.MUTANTS)} bugs found" in capfd.readouterr().out

@@ -1,0 +1,125 @@
+"""Bugs planted on purpose, each of which the simulation must find: `make sim-mutants`.
+
+A copy of the tree is built once, and for each bug what it changes is built anew; the tree itself is
+not touched. 1: a bug was not found.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SEEDS = 120
+MODULES = ("ringbus", "engine", "ports")
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A bug: in `file`, every `before` is `after`."""
+
+    name: str
+    file: str
+    changes: tuple[tuple[str, str], ...]
+
+
+MUTANTS = (
+    Mutant(
+        "a journal's recovery counts the torn message too",
+        "ringbus/journal.c",
+        (("sequence + (uint64_t)good - 1;", "sequence + (uint64_t)good;"),),
+    ),
+    Mutant(
+        "a shard takes proposals whatever number of their topic they name",
+        "engine/shard.c",
+        (
+            (
+                "return first->header.topic_sequence == shard->topics[first->header.topic] + 1 ||",
+                "return 1 || first->header.topic_sequence == shard->topics[first->header.topic] ||",
+            ),
+        ),
+    ),
+    Mutant(
+        "the publisher merges whatever group comes first",
+        "engine/publisher.c",
+        (
+            (
+                "line != NULL && line->header.checksum == (uint32_t)publisher->input",
+                "line != NULL",
+            ),
+            ("RB_CHECK(line->header.checksum == (uint32_t)publisher->input);", ""),
+        ),
+    ),
+)
+
+
+def copy_tree(to: Path) -> None:
+    """What is in the tree, built outputs left out."""
+    ignore = shutil.ignore_patterns(".git", ".venv", "build", "*.so", "__pycache__", "demo-output")
+    shutil.copytree(ROOT, to, ignore=ignore)
+
+
+def build(tree: Path) -> None:
+    """Compile, and put the modules beside their Python."""
+    where = tree / "build" / "python"
+    headers = f". {ROOT / '.venv' / 'headers.env'}"
+    path = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    setup = "" if where.exists() else f"meson setup {where} >/dev/null && "
+    command = f"{headers}; cd {tree} && {setup}ninja -C {where} --quiet"
+    subprocess.run(["bash", "-c", command], check=True, env=path)
+    for name in MODULES:
+        for module in where.glob("*.so"):
+            if module.name.startswith(("_" + name, "_single")):
+                shutil.copy2(module, tree / ("ringbus" if "single" in module.name else name))
+
+
+def simulate(tree: Path, count: int) -> bool:
+    """Run seeds until one fails; whether none did."""
+    command = [sys.executable, "-m", "tests.sim", "--count", str(count), "--first"]
+    done = subprocess.run(
+        command, cwd=tree, capture_output=True, text=True, check=False, env=environment(tree)
+    )
+    found = [line for line in done.stdout.splitlines() if line.startswith("seed ")]
+    print(f"  {found[0] if found else 'no seed failed'}", flush=True)
+    return done.returncode == 0
+
+
+def environment(tree: Path) -> dict[str, str]:
+    """The copy's packages come before those that are installed."""
+    return {**os.environ, "PYTHONPATH": str(tree)}
+
+
+def main() -> int:
+    """Plant each bug and look for it."""
+    missed = 0
+    with tempfile.TemporaryDirectory(prefix="ringbus-mutants-") as directory:
+        tree = Path(directory) / "tree"
+        copy_tree(tree)
+        build(tree)
+        print("no bug", flush=True)
+        if not simulate(tree, 20):
+            return 1
+        for mutant in MUTANTS:
+            path = tree / mutant.file
+            whole = path.read_text(encoding="utf-8")
+            text = whole
+            for before, after in mutant.changes:
+                if before not in text:
+                    raise ValueError(f"{mutant.file} does not say `{before}`: renew the mutant")
+                text = text.replace(before, after)
+            path.write_text(text, encoding="utf-8")
+            build(tree)
+            print(mutant.name, flush=True)
+            missed += simulate(tree, SEEDS)
+            path.write_text(whole, encoding="utf-8")
+    print(f"{len(MUTANTS) - missed} of {len(MUTANTS)} bugs found")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
