@@ -146,6 +146,10 @@ bench-counts: build/ctest/build.ninja ## Instructions per message against what i
 	@ninja -C build/ctest --quiet tests/bench_counts
 	@$(BIN)/python -m tests.bench.counts $(COUNTS)
 
+.PHONY: bench-promise
+bench-promise: build ## What published, journaled and replicated cost a client; how long a dead engine is missed.
+	@$(BIN)/python -m tests.bench.bench_promise
+
 .PHONY: bench-shards
 bench-shards: build/ctest/build.ninja ## What 1 to 16 shards cost a stage; what a slow one costs the others (1 minute).
 	@ninja -C build/ctest --quiet tests/bench_shards
