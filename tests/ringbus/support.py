@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import itertools
 import os
 import resource
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -230,16 +231,18 @@ def huge_pages(count: int) -> Iterator[None]:
     """At least `count` huge pages that can be had; skip where they cannot."""
     pool = Path("/sys/kernel/mm/hugepages/hugepages-2048kB")
     setting = pool / "nr_overcommit_hugepages"
-    try:
-        before = int(setting.read_text())
-        # Given only as long as somebody uses them.
-        setting.write_text(str(before + count))
-    except OSError as error:
-        pytest.skip(f"no huge pages can be allowed here: {error}")
-    try:
+    with ExitStack() as stack:
+        try:
+            # One setting for the machine, and tests run side by side: each waits for its turn.
+            file = stack.enter_context(setting.open())
+            fcntl.flock(file, fcntl.LOCK_EX)
+            before = int(setting.read_text())
+            # Given only as long as somebody uses them.
+            setting.write_text(str(before + count))
+        except OSError as error:
+            pytest.skip(f"no huge pages can be allowed here: {error}")
+        stack.callback(setting.write_text, str(before))
         yield
-    finally:
-        setting.write_text(str(before))
 
 
 def limit_locking() -> None:
