@@ -360,6 +360,15 @@ _Static_assert(offsetof(rb_leg, quantity) == offsetof(rb_new_order, quantity), "
 _Static_assert(offsetof(rb_leg, account) == offsetof(rb_new_order, account), "alike");
 _Static_assert(offsetof(rb_multi_leg_order, account) == offsetof(rb_new_order, account), "alike");
 
+void eng_risk_prefetch(const eng_risk *risk, const rb_message *line)
+{
+    /* Of a line without an order it is some place or none: nothing is read. */
+    const eng_record *order = eng_record_resting(risk, line->header.shard, line->new_order.locate);
+    if (order != NULL) {
+        __builtin_prefetch(order, 1);
+    }
+}
+
 int32_t eng_risk_apply(eng_risk *risk, const rb_message *lines, int64_t count)
 {
     int32_t status = RB_OK;

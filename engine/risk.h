@@ -112,11 +112,17 @@ void eng_risk_price(const eng_risk *risk, uint32_t instrument, int32_t price_tic
 /* Adds a demand to what is on its way, or takes it off when it has landed or was dropped. */
 void eng_risk_take_off(eng_risk *risk, const eng_risk_demand *demand);
 void eng_risk_land(eng_risk *risk, const eng_risk_demand *demand);
-/* Whether the order that a Replace names is known, and on which side. */
-int eng_risk_find(const eng_risk *risk, const rb_replace *line, uint32_t shard, uint8_t *side);
+/* Whether the order that a Replace names is known; on which side, and whether it stays with its
+ * account and firm. */
+int eng_risk_find(const eng_risk *risk, const rb_replace *line, uint32_t shard, uint8_t *side,
+                  int *stays);
+/* Whether there are such an account and such a firm. */
+int eng_risk_knows(const eng_risk *risk, uint16_t account, uint16_t firm);
+/* Fetches ahead what a line will need; a hint. */
+void eng_risk_prefetch(const eng_risk *risk, const rb_message *line);
 /* 0, or why an order may not come in (enum rb_reject_reason): a limit, a kill, an unknown owner.
  * `locate` names the order of `shard` that it takes the place of, if that is sure
- * (eng_risk_find, and nothing on its way); else ENG_LOCATE_NONE. */
+ * (eng_risk_find says that it stays, and nothing is on its way); else ENG_LOCATE_NONE. */
 uint16_t eng_risk_reason(const eng_risk *risk, const eng_risk_demand *demand, uint16_t topic,
                          uint64_t time_ns, uint32_t shard, uint32_t locate);
 

@@ -118,23 +118,29 @@ int eng_risk_is_killed(const eng_risk *risk, uint16_t topic, uint16_t account, u
            (firm < risk->owner_counts[ENG_FIRM] && risk->killed_owners[ENG_FIRM][firm]);
 }
 
-int eng_risk_find(const eng_risk *risk, const rb_replace *line, uint32_t shard, uint8_t *side)
+int eng_risk_find(const eng_risk *risk, const rb_replace *line, uint32_t shard, uint8_t *side,
+                  int *stays)
 {
     const eng_record *order = eng_record_resting(risk, shard, line->locate);
     if (order == NULL || order->side == 0 ||
-        order->client_order_id != line->original_client_order_id) {
+        order->client_order_id != line->original_client_order_id ||
+        eng_record_instrument(risk, order) != line->instrument) {
         return 0;
     }
     *side = order->side;
-    return order->account == line->account && order->firm == line->firm &&
-           eng_record_instrument(risk, order) == line->instrument;
+    *stays = order->account == line->account && order->firm == line->firm;
+    return 1;
+}
+
+int eng_risk_knows(const eng_risk *risk, uint16_t account, uint16_t firm)
+{
+    return account < risk->owner_counts[ENG_ACCOUNT] && firm < risk->owner_counts[ENG_FIRM];
 }
 
 uint16_t eng_risk_reason(const eng_risk *risk, const eng_risk_demand *demand, uint16_t topic,
                          uint64_t time_ns, uint32_t shard, uint32_t locate)
 {
-    if (demand->account >= risk->owner_counts[ENG_ACCOUNT] ||
-        demand->firm >= risk->owner_counts[ENG_FIRM]) {
+    if (!eng_risk_knows(risk, demand->account, demand->firm)) {
         return RB_REJECT_REASON_UNKNOWN_OWNER;
     }
     if (eng_risk_is_killed(risk, topic, demand->account, demand->firm)) {
