@@ -27,6 +27,11 @@ int32_t eng_admission_init(eng_admission *admission, eng_risk *risk, const void 
     return status;
 }
 
+int64_t eng_admission_gate(const eng_admission *admission)
+{
+    return rb_multicast_gate(&admission->stream);
+}
+
 /* --- what has come back ---------------------------------------------------------------------- */
 
 static void land(eng_admission *admission, uint64_t input)

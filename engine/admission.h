@@ -60,10 +60,12 @@ typedef struct eng_admission {
 int32_t eng_admission_init(eng_admission *admission, eng_risk *risk, const void *settled,
                            size_t settled_bytes, const void *ring, size_t ring_bytes, void *readers,
                            size_t readers_bytes, uint64_t next);
-/* cffi: end */
-
+/* Which of the stream's gates it has. */
+int64_t eng_admission_gate(const eng_admission *admission);
 /* Reads what the stream has new, up to a bound. Returns how many lines; RB_CORRUPT. */
 int64_t eng_admission_settle(eng_admission *admission);
+/* cffi: end */
+
 /* 0: the group may come in as the input after `input`, at `time_ns`, for `shard`; ENG_ASK_LATER; or
  * why not (enum rb_reject_reason). Changes nothing that is kept. */
 uint16_t eng_admission_ask(eng_admission *admission, const eng_group *group, uint64_t input,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from engine.book import Book
 from engine.publisher import Publisher
-from engine.risk import Guard, Risk, create_settled, settled_bytes
+from engine.risk import Admission, Risk, create_settled, settled_bytes
 from engine.sequencer import Sequencer
 from engine.shard import Shard
 from ringbus._ringbus import lib
@@ -98,7 +98,7 @@ class FusedEngine:
             shard_of,
             size.topics,
             group_of,
-            Guard(risk, self.settled, self.ring, self.readers) if risk is not None else None,
+            Admission(risk, self.settled, self.ring, self.readers) if risk is not None else None,
         )
         self.shards = [
             Shard(self.core, n, inward[n], outward[n], self.books[n], size.topics)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from engine._engine import ffi, lib
 from ringbus.memory import Memory
 from ringbus.messages import MESSAGE, RiskLimit
+from ringbus.multicast import lock_gate
 from ringbus.status import CapacityError, UsageError, check
 
 # What a limit is when there is none, and what sets one back to that.
@@ -149,36 +150,46 @@ class Risk:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Guard:
-    """What a sequencer needs to keep limits: the state, and where it hears what became of things.
+class Admission:
+    """Keeps the limits for a sequencer: the state, and where it hears what became of things.
 
-    risk: settled up to the message before `next`; settled: shared with the publisher; ring,
-    readers: the stream, of which it becomes the gating reader "sequencer".
+    Args: risk: settled up to the message before `next`; settled: shared with the publisher; ring,
+    readers: the stream, of which it is the gating reader "sequencer" from now on.
+    Raises: LayoutError; CapacityError: no gate is free; UsageError: another sequencer is alive.
+    Thread: the sequencer's. Source: engine/admission.h.
     """
 
-    risk: Risk
-    settled: Memory
-    ring: Memory
-    readers: Memory
-    next: int = 1
+    def __init__(
+        self, risk: Risk, settled: Memory, ring: Memory, readers: Memory, next_: int = 1
+    ) -> None:
+        self._keep = (risk, settled, ring, readers)
+        self.state = ffi.new("eng_admission *")
+        self._locks = lock_gate(readers, "sequencer", lambda: self._attach(next_))
 
-    def attach(self) -> object:
-        """An `eng_admission *`. Raises: LayoutError, CapacityError: no gate is free."""
-        admission = ffi.new("eng_admission *")
+    def _attach(self, next_: int) -> int:
+        risk, settled, ring, readers = self._keep
         status = lib.eng_admission_init(
-            admission,
-            self.risk.handle,
-            self.settled.address,
-            self.settled.size,
-            self.ring.address,
-            self.ring.size,
-            self.readers.address,
-            self.readers.size,
-            self.next,
+            self.state,
+            risk.handle,
+            settled.address,
+            settled.size,
+            ring.address,
+            ring.size,
+            readers.address,
+            readers.size,
+            next_,
         )
         check(status, "the sequencer's gate on the stream")
-        return admission
+        return int(lib.eng_admission_gate(self.state))
+
+    def settle(self) -> int:
+        """Read what the stream has new; the sequencer does so too. Raises: CorruptionError."""
+        return check(lib.eng_admission_settle(self.state), "risk", lib)
+
+    def close(self) -> None:
+        """Let another sequencer have the gate."""
+        if self._locks is not None:
+            self._locks.close()
 
 
 def settled_bytes() -> int:
