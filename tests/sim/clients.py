@@ -45,6 +45,7 @@ class Client:
     soup: SoupClientSession | None = None
     wire: socket.socket | None = None
     unsent: bytes = b""
+    is_silent: bool = False
 
     @property
     def is_in(self) -> bool:
@@ -62,6 +63,11 @@ class Client:
         self.soup = SoupClientSession(self.user, "X", next_sequence=len(self.got) + 1)
         self.send(self.soup.login())
         return theirs.detach()
+
+    def begin(self) -> None:
+        """Forget all that was heard, and that anything is to be asked again."""
+        self.got, self.durable, self.known = [], [], 0
+        self.is_silent = True
 
     def hang_up(self) -> None:
         if self.wire is not None:
@@ -87,7 +93,7 @@ class Client:
             assert sequence == len(self.got) + 1, "a message came twice or not at all"
             self.got.append(payload)
             self.durable.append(promised)
-        if self.is_in and not was_in:
+        if self.is_in and not was_in and not self.is_silent:
             self._ask_again()
         return len(data)
 

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ringbus.messages import EXECUTED, Flag, InstrumentState, Side, Template, TimeInForce
+from ringbus.messages import EXECUTED, Flag, InstrumentState, Liquidity, Side, Template, TimeInForce
 
 AT_ONCE = (TimeInForce.IMMEDIATE_OR_CANCEL, TimeInForce.FILL_OR_KILL)
 FOR_A_CROSS = (TimeInForce.AT_OPENING, TimeInForce.AT_CLOSE)
 Row = tuple[int, ...]
 # Places in a line seen as Executed; other templates have the same there.
 TOPIC, TEMPLATE, FLAGS, INSTRUMENT, PRICE, QUANTITY, NUMBER = 3, 5, 6, 10, 11, 12, 14
-SIDE, FORCE, REMAINING = 17, 18, 20
+SIDE, FORCE, LIQUIDITY, REMAINING = 17, 18, 18, 20
 
 
 @dataclass(slots=True)
@@ -99,13 +99,18 @@ class Ledger:
         assert entry.open == row[REMAINING], f"{entry.open} are open, not {row[REMAINING]}"
         assert entry.side == row[SIDE], "another side"
         if row[TEMPLATE] == Template.EXECUTED:
-            is_within = (
-                row[PRICE] <= entry.price if entry.side == Side.BUY else row[PRICE] >= entry.price
-            )
-            assert is_within, "beyond the limit"
+            assert self._is_within(row, entry), "beyond the limit"
             self._match(row)
         if entry.open == 0:
             self._remove(key)
+
+    @staticmethod
+    def _is_within(row: Row, entry: Entry) -> bool:
+        if row[LIQUIDITY] == Liquidity.CROSS and entry.force in FOR_A_CROSS:
+            # It may be a market order, whose price means nothing in a cross.
+            return True
+        better = entry.price - row[PRICE]
+        return better >= 0 if entry.side == Side.BUY else better <= 0
 
     def _match(self, row: Row) -> None:
         if self._first is None:

@@ -48,6 +48,7 @@ def run(seed: int, directory: Path, steps: int = STEPS) -> Result:
     try:
         _safety(world, steps, faults)
         _liveness(world)
+        _newcomers(world)
         stream = check_all(world)
     finally:
         world.close()
@@ -209,6 +210,28 @@ def _liveness(world: World) -> None:
     world.start_desk()
     world.start_follower()
     world.promote()
+    _settle(world)
+    assert world.standby is not None
+    assert world.desk is not None
+    assert world.standby.lag == 0
+    assert not world.desk.in_flight, f"never answered: {world.desk.in_flight}"
+
+
+def _newcomers(world: World) -> None:
+    """Ports that begin now tell clients that have lost everything what the old ones told them."""
+    told = [client.got for client in world.clients]
+    for n in range(PORTS):
+        world.kill_port(n)
+        world.start_port(n)
+    for client in world.clients:
+        client.begin()
+    _settle(world)
+    for client, before in zip(world.clients, told, strict=True):
+        assert client.got == before, f"{client.user} is told something else today"
+
+
+def _settle(world: World) -> None:
+    """Rounds until everybody is in and nothing moves."""
     for client in world.clients:
         client.hang_up()
     quiet = 0
@@ -218,10 +241,6 @@ def _liveness(world: World) -> None:
             break
     assert quiet == QUIET, "the exchange does not come to rest"
     assert all(client.is_in for client in world.clients)
-    assert world.standby is not None
-    assert world.desk is not None
-    assert world.standby.lag == 0
-    assert not world.desk.in_flight, f"never answered: {world.desk.in_flight}"
 
 
 def _round(world: World, turn: int) -> int:
