@@ -25,15 +25,16 @@ TOPIC, PUBLISHER, TEMPLATE, FLAGS, SHARD = slice(20, 22), slice(22, 24), 24, 25,
 LOCK, BODY, INSTRUMENT = slice(16, 22), slice(32, 64), slice(32, 36)
 # Of a Rejected line: what it keeps of the proposal, and the template that was refused.
 KEPT, REFUSED, REASON = slice(36, 57), 57, slice(58, 60)
-OF_THE_BOOK = (*OF_AN_INSTRUMENT, *OF_SEVERAL)
+OF_THE_BOOK = tuple(int(one) for one in (*OF_AN_INSTRUMENT, *OF_SEVERAL))
 # What the book fills in, which is something else in a proposal.
-FILLED_IN = {
+FILLED_IN: dict[int, tuple[slice, ...]] = {
     Template.NEW_ORDER: (slice(36, 40), slice(44, 48)),
     Template.CANCEL: (slice(36, 40), slice(56, 57), slice(60, 64)),
     Template.REPLACE: (slice(36, 40), slice(56, 57)),
 }
 # Of the flags, those that the oracle gives too.
-SAID = Flag.CONTINUED | Flag.GENERATED | Flag.KEPT_PRIORITY
+SAID = int(Flag.CONTINUED | Flag.GENERATED | Flag.KEPT_PRIORITY)
+LAST_OF_GROUP, BROADCAST = int(Flag.LAST_OF_GROUP), int(Flag.BROADCAST)
 NONE = INSTRUMENT_NONE.to_bytes(4, "little")
 
 
@@ -96,7 +97,7 @@ class Auditor:
         for at in range(0, len(raw), LINE_BYTES):
             line = raw[at : at + LINE_BYTES]
             self._lines.append(line)
-            if line[FLAGS] & Flag.LAST_OF_GROUP:
+            if line[FLAGS] & LAST_OF_GROUP:
                 self._judge(self._lines)
                 self._lines = []
 
@@ -133,7 +134,7 @@ class Auditor:
     def _proposal_of(self, group: Message) -> Message:
         """What this is the answer to; it cannot be answered again."""
         first = group[0]
-        is_for_all = first[FLAGS] & Flag.BROADCAST
+        is_for_all = first[FLAGS] & BROADCAST
         lock = first[LOCK] + bytes([first[SHARD]])
         key = first[PUBLISHER], _number(first) if is_for_all else lock
         for proposal in self._proposed.get(key, ()):
@@ -150,7 +151,7 @@ class Auditor:
             return proposal
         if first[TEMPLATE] == Template.REJECTED and first[INSTRUMENT] == NONE:
             return self._refusal(proposal, first)
-        if not first[FLAGS] & Flag.BROADCAST:
+        if not first[FLAGS] & BROADCAST:
             return _lines(self.oracles[first[SHARD]].submit(proposal))
         answers = [_lines(one.submit(proposal)) for one in self.oracles]
         asked = len(proposal)
@@ -187,7 +188,7 @@ def _may_become(proposal: Message, group: Message) -> bool:
     if asked[TEMPLATE] != said[TEMPLATE]:
         return False
     one, other = bytearray(asked), bytearray(said)
-    for part in FILLED_IN.get(Template(asked[TEMPLATE]), ()):
+    for part in FILLED_IN.get(asked[TEMPLATE], ()):
         one[part] = other[part] = bytes(part.stop - part.start)
     behind = [line[BODY] for line in proposal[1:]]
     return one[BODY] == other[BODY] and behind == [line[BODY] for line in group[1 : len(proposal)]]

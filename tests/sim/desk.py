@@ -26,7 +26,10 @@ from tests.engine.mix import Message, Mix
 from tests.engine.oracle.wire import Group
 
 OPERATOR = 0
-BEHIND = (Template.ORDER_TAG, Template.ORDER_TERMS, Template.LEG)
+# Topics on which it waits for an answer, at most.
+IN_FLIGHT_MAX = 3
+BEHIND = (int(Template.ORDER_TAG), int(Template.ORDER_TERMS), int(Template.LEG))
+BROADCAST = int(Flag.BROADCAST)
 OF_THE_OPERATOR = (Template.COMMAND, Template.CROSS_RESULT)
 
 
@@ -135,7 +138,7 @@ class Desk:
 
     def act(self) -> None:
         """Want something new."""
-        if self._is_live:
+        if self._is_live and len(self.in_flight) < IN_FLIGHT_MAX:
             topic, wanted = self._ideas.next()
             if topic not in self.in_flight:
                 self.in_flight[topic] = wanted
@@ -148,7 +151,7 @@ class Desk:
         topic, shard = int.from_bytes(line[20:22], "little"), line[26]
         number = int.from_bytes(line[16:20], "little")
         counts = self._counts[topic]
-        is_for_all = line[25] & Flag.BROADCAST
+        is_for_all = line[25] & BROADCAST
         for n in range(self._shards) if is_for_all else (shard,):
             counts[n] += 1
         assert counts[0 if is_for_all else shard] == number, f"topic {topic}: not {number}"

@@ -16,6 +16,7 @@ from ringbus.messages import EXECUTED, Flag, InstrumentState, Liquidity, Side, T
 
 AT_ONCE = (TimeInForce.IMMEDIATE_OR_CANCEL, TimeInForce.FILL_OR_KILL)
 FOR_A_CROSS = (TimeInForce.AT_OPENING, TimeInForce.AT_CLOSE)
+LAST_OF_GROUP = int(Flag.LAST_OF_GROUP)
 Row = tuple[int, ...]
 # Places in a line seen as Executed; other templates have the same there.
 TOPIC, TEMPLATE, FLAGS, INSTRUMENT, PRICE, QUANTITY, NUMBER = 3, 5, 6, 10, 11, 12, 14
@@ -51,7 +52,7 @@ class Ledger:
         for row in stream.view(EXECUTED).tolist():
             try:
                 self._take(row)
-                if row[FLAGS] & Flag.LAST_OF_GROUP:
+                if row[FLAGS] & LAST_OF_GROUP:
                     self._close()
             except AssertionError as error:
                 raise AssertionError(f"message {row[0]}: {error}") from error

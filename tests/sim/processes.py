@@ -27,6 +27,7 @@ LIMITS = Limits(
     heartbeat_ns=1 << 62, receive_bytes=4096, send_bytes=4096,
 )  # fmt: skip
 LINE = MESSAGE.itemsize
+CONTINUED = int(Flag.CONTINUED)
 
 
 class Tap:
@@ -50,7 +51,7 @@ class Tap:
                 return out
             self._next += 1
             lines.append(line)
-            if not line[25] & Flag.CONTINUED:
+            if not line[25] & CONTINUED:
                 out.append(lines)
                 lines = []
 

@@ -162,7 +162,7 @@ class World:
         while len(lines := self._ears.poll()):
             self.auditor.hear(lines)
 
-    def step_standby(self, limit: int) -> int:
+    def step_standby(self) -> int:
         if self.standby is None:
             return 0
         try:
@@ -192,6 +192,14 @@ class World:
     def hear(self, client: Client) -> int:
         """Let a client take what has come."""
         return client.receive(self.promised())
+
+    def act_some(self) -> None:
+        """Let one of them ask for something."""
+        self.draw.choice(self.clients).act()
+
+    def connect_some(self, limit: int) -> None:
+        """Let one of them log in somewhere."""
+        self.connect(self.draw.choice(self.clients), limit)
 
     def connect(self, client: Client, number: int) -> None:
         """Log in at a port, whichever."""
