@@ -47,9 +47,6 @@ TIME_IN_FORCE_NONE = 255
 # Lines of a proposal, and what its lines behind the first are.
 GROUP_LINES_MAX = 10
 BEHIND = (Template.ORDER_TAG, Template.ORDER_TERMS, Template.LEG)
-# By template. A standby takes few lines at a time: np.isin would be a third of what they cost.
-_IS_BEHIND: NDArray[np.bool_] = np.zeros(256, np.bool_)
-_IS_BEHIND[list(BEHIND)] = True
 # In place of a shard's number.
 ALL_SHARDS = 255
 
@@ -293,14 +290,16 @@ def _is_first(lines: NDArray[np.void]) -> NDArray[np.bool_]:
     """Whether a line begins a group: it was contributed, or stands for what was refused."""
     template = lines["template_id"]
     made = (lines["flags"] & Flag.GENERATED) != 0
-    first: NDArray[np.bool_] = (~made & ~_IS_BEHIND[template]) | (template == Template.REJECTED)
+    first: NDArray[np.bool_] = (~made & ~np.isin(template, BEHIND)) | (
+        template == Template.REJECTED
+    )
     return first
 
 
 def _is_behind(lines: NDArray[np.void], firsts: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Whether a line belongs to a first line before it."""
     may = np.zeros(len(lines), np.bool_)
-    may[1:] = (_IS_BEHIND[lines["template_id"]] & ~firsts)[1:]
+    may[1:] = (np.isin(lines["template_id"], BEHIND) & ~firsts)[1:]
     may[1:] &= (lines["flags"][:-1] & Flag.CONTINUED) != 0
     out = np.zeros(len(lines), np.bool_)
     for _ in range(GROUP_LINES_MAX - 1):
