@@ -509,7 +509,8 @@ int32_t prt_feed_apply(prt_feed *feed, const rb_message *line)
                feed->instruments[instrument].is_defined) {
         status = on_instrument(feed, line);
     }
-    if (status == RB_OK && (line->header.flags & RB_FLAG_LAST_OF_GROUP) != 0) {
+    feed->in_group = (line->header.flags & RB_FLAG_LAST_OF_GROUP) == 0;
+    if (status == RB_OK && !feed->in_group) {
         settle(feed);
         if (feed->releasing != 0) {
             release(feed, 0);

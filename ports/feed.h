@@ -95,6 +95,7 @@ typedef struct prt_feed {
     uint32_t is_full;    /* a message found no room on the tape; latched */
     uint32_t is_open;    /* the day has begun */
     uint32_t is_over;    /* the last message of the day is on the tape */
+    uint32_t in_group;   /* more lines of the last input follow */
     /* Of the group that is being read. */
     uint32_t coming_shard;
     uint32_t coming;    /* locate of the order that comes in, 0: none */

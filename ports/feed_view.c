@@ -82,7 +82,7 @@ static int32_t append_orders(const prt_feed *feed, uint32_t instrument, prt_tape
 
 int32_t prt_feed_snapshot(const prt_feed *feed, prt_tape *out)
 {
-    RB_CHECK(feed->coming == 0);
+    RB_CHECK(!feed->in_group);
     RB_CHECK(out->count == 0);
     int32_t status = RB_OK;
     if (feed->is_open) {
