@@ -59,7 +59,7 @@ LENGTHS: Final = {
     kind: HEAD_BYTES + sum(abs(width) for _, width in fields) for kind, fields in LAYOUTS.items()
 }
 # GLIMPSE's last message has no head.
-SNAPSHOT_END: Final = "G"
+SNAPSHOT_END: Final = b"G"
 SNAPSHOT_END_BYTES: Final = 21
 
 
@@ -141,7 +141,7 @@ def decode_snapshot_end(message: bytes) -> int:
     Raises: FormatError: it is no such message.
     """
     digits = message[1:].decode("latin-1").strip(" ")
-    if len(message) != SNAPSHOT_END_BYTES or message[:1] != b"G" or not digits.isdecimal():
+    if len(message) != SNAPSHOT_END_BYTES or message[:1] != SNAPSHOT_END or not digits.isdecimal():
         raise FormatError(f"{message!r} is not the end of a snapshot")
     return int(digits)
 

@@ -119,4 +119,7 @@ class Watched:
         self.market.close()
 
 
-
+def decoded(data: bytes) -> itch.ItchMessage:
+    """The one message that `data` holds behind its length."""
+    (message,) = itch.split(data)
+    return itch.decode(message)
