@@ -77,6 +77,7 @@ class Launcher:
         self._build = build_hash()
         self._ports: dict[str, int] = {}
         self._vacant = False  # the engine is dead, and nobody has taken its place
+        self._told: Process | None = None  # to take it
         self.stop_requested = False
 
     def start(self) -> State:
@@ -276,19 +277,28 @@ class Launcher:
                 one.forget()
         self._vacant = True
         self._say(f"core {child.name} {why}; the engine is down{log_tail(child.log)}")
-        passive = self._passive()
-        if self.topology.exchange.failover == "automatic" and passive is not None:
-            if passive.process is not None:
-                passive.process.send(signal.SIGUSR1)
-            self._say("the passive engine takes over")
+        if self.topology.exchange.failover == "automatic":
+            self._tell_passive()
         else:
             self._say(f"`ringbus promote {self.name}` lets the passive engine take over")
         self._write_state()
+
+    def _tell_passive(self) -> None:
+        """Let the passive engine take over, once it hears: before it runs the signal kills it."""
+        passive = self._passive()
+        if passive is None or passive.process is None or passive.process == self._told:
+            return
+        if passive.runs and passive.page.pid == passive.process.pid:
+            self._told = passive.process
+            passive.process.send(signal.SIGUSR1)
+            self._say(f"the passive engine takes over, process {passive.process.pid}")
 
     def _look_for_successor(self, now_s: float) -> None:
         """When the passive engine has taken the sequencer's seat, another one follows it."""
         seat = self.topology.core_of("sequencer")
         passive = self._passive()
+        if self.topology.exchange.failover == "automatic":
+            self._tell_passive()
         (child,) = (one for one in self._children if one.section == seat)
         if passive is None or passive.process is None or not child.runs:
             return
