@@ -196,7 +196,7 @@ class PassiveEngine:
     def _step(self, lines: NDArray[np.void]) -> None:
         if len(self._held):
             lines = np.concatenate((self._held, lines))
-        whole = len(lines) - _unfinished(lines)
+        whole = len(lines) - unfinished(lines)
         self._held = lines[whole:].copy()
         lines = lines[:whole]
         proposals, firsts, shards = self._proposals(lines)
@@ -307,8 +307,11 @@ def _is_behind(lines: NDArray[np.void], firsts: NDArray[np.bool_]) -> NDArray[np
     return out
 
 
-def _unfinished(lines: NDArray[np.void]) -> int:
-    """How many lines at the end are of a proposal whose other lines are still to come."""
+def unfinished(lines: NDArray[np.void]) -> int:
+    """How many of the stream's last lines are of a proposal whose other lines are still to come.
+
+    Args: lines: shape (n,), dtype MESSAGE; the last ten are enough.
+    """
     tail = lines[-GROUP_LINES_MAX + 1 :]
     firsts = _is_first(tail)
     if len(tail) == 0 or not int(tail["flags"][-1]) & Flag.CONTINUED or not firsts.any():

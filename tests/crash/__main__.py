@@ -48,7 +48,8 @@ def main() -> int:
     print(
         f"commit {commit or 'unknown'}: {options.rounds * options.repeat} rounds from seed "
         f"{options.seed} in {seconds:.0f} s, {total.messages:,} messages, {total.told:,} told to "
-        f"clients over {total.logins:,} logins, {total.kills.total():,} kills, {failed} failed"
+        f"clients over {total.logins:,} logins, {total.kills.total():,} kills, "
+        f"{total.continued} days gone on with, {failed} failed"
     )
     for name, count in sorted(total.kills.items()):
         print(f"  {count:6d} {name}")
@@ -59,6 +60,7 @@ def _add(total: Result, one: Result) -> None:
     total.messages += one.messages
     total.told += one.told
     total.logins += one.logins
+    total.continued += one.continued
     total.kills = Counter(total.kills) + Counter(one.kills)
 
 

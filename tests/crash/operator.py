@@ -7,16 +7,21 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
-from ringbus.segment import listing
-from tests.crash.plan import Plan
+from ringbus.marks import Marks
+from ringbus.segment import listing, unlink
+from tests.crash.disk import lose_tails
+from tests.crash.plan import EVERYTHING, HOST, LAUNCHER, Plan
+from tools.memory import Attachment
 from tools.process import Process
 from tools.state import State, find
 from tools.topology import Topology, load_topology
 
 LOOK_SECONDS = 0.03
 COMMAND_SECONDS = 60.0
+ATTEMPTS_MAX = 8
 
 
 def ringbus(*words: str | Path) -> subprocess.CompletedProcess[str]:
@@ -38,13 +43,30 @@ class Operator:
         self.seen: dict[Process, None] = {}
         self._plan = plan
         self._path = path
+        self.continued = 0
         self._topology: Topology = load_topology(path)
+        self._draw = random.Random(plan.seed)
 
-    def up(self) -> None:
-        """Start the day. Raises: AssertionError: it does not start."""
-        done = ringbus("up", "--detach", self._path)
+    def up(self, *words: str) -> None:
+        """Start the day, or go on with it. Raises: AssertionError: it does not start."""
+        done = ringbus("up", "--detach", *words, self._path)
         assert done.returncode == 0, done.stderr
         self._note()
+
+    def go_on(self) -> None:
+        """Take what is dead down, and go on with the day; who dies over it is started again."""
+        why = ""
+        for _ in range(ATTEMPTS_MAX):
+            down = ringbus("down", self.name)
+            assert down.returncode == 0, down.stderr
+            try:
+                self.up("--continue")
+            except AssertionError as error:
+                why = str(error)
+                continue
+            self.continued += 1
+            return
+        raise AssertionError(f"the day cannot be gone on with: {why}")
 
     def down(self) -> None:
         """End the day."""
@@ -58,13 +80,39 @@ class Operator:
             raise LookupError("the exchange is not up")
         return "127.0.0.1", state.ports[draw.choice(sorted(state.ports))]
 
-    def kill(self, core: str) -> bool:
-        """SIGKILL of a core's process; False: it has none now."""
+    def kill(self, target: str) -> bool:
+        """SIGKILL of a core's process, of the launcher, or of all; False: there is none now.
+
+        Of a host that dies, the memory is gone too, and of its disks what was not durable.
+        """
         state = self._note()
-        record = state.cores.get(core) if state is not None else None
-        if record is None or not record.process.alive:
+        if state is None:
             return False
-        record.process.send(signal.SIGKILL)
+        if target in (EVERYTHING, HOST):
+            return self._kill_all(state, target == HOST)
+        core = state.cores.get(target)
+        process = state.launcher if target == LAUNCHER else core.process if core else None
+        if process is None or not process.alive:
+            return False
+        process.send(signal.SIGKILL)
+        return True
+
+    def _kill_all(self, state: State, host: bool) -> bool:
+        # All at one moment, as a host dies.
+        processes = [state.launcher, *(core.process for core in state.cores.values())]
+        if not state.ready or not all(process.alive for process in processes):
+            return False
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for process in processes:
+                process.send(number)
+        while any(process.alive for process in processes):
+            time.sleep(LOOK_SECONDS)
+        if host:
+            with Attachment(self.name) as shared:
+                durable = Marks(shared.attach("marks")).durable()
+            for segment in listing(self.name):
+                unlink(segment)
+            lose_tails(self._topology, durable, self._draw)
         return True
 
     async def watch(self) -> None:
@@ -72,8 +120,9 @@ class Operator:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             state = self._note()
-            assert state is not None, "the exchange went down"
-            if self._is_vacant(state) and self._plan.failover == "operator":
+            if state is None or not state.launcher.alive:
+                await asyncio.to_thread(self.go_on)
+            elif self._is_vacant(state) and self._plan.failover == "operator":
                 await asyncio.to_thread(ringbus, "promote", self.name)
 
     async def healthy(self) -> None:
@@ -91,8 +140,3 @@ class Operator:
             for record in state.cores.values():
                 self.seen[record.process] = None
         return state
-
-    @property
-    def segments(self) -> list[str]:
-        """What there is of its memory."""
-        return listing(self.name)

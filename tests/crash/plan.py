@@ -12,6 +12,8 @@ from tools.topology import ACKNOWLEDGE, JOURNALS
 INSTRUMENTS = 4
 USERS = ("ALICE", "BOB", "CAROL", "DAVE")
 KILLS_MAX = 6
+# Targets beside the cores.
+LAUNCHER, EVERYTHING, HOST = "launcher", "everything", "host"
 # Of one core no more than the launcher starts again; a pair of deaths may be of one process.
 PAUSE_SECONDS = (0.0, 0.7)
 
@@ -56,7 +58,9 @@ def plan(seed: int) -> Plan:
     failover = draw.choice(("operator", "automatic")) if has_passive else "operator"
     targets = [f"port-{n}" for n in range(ports)]
     targets += [journal.replace(".", "-") for journal in JOURNALS[:copies]]
-    targets += ["engine", "engine", "passive"] if has_passive else []
+    targets += ["engine", "engine", "passive"] if has_passive else ["engine"]
+    # What was only published is in memory: it survives every process, and no host.
+    targets += draw.sample([LAUNCHER, EVERYTHING if acknowledge == "published" else HOST], 1)
     kills = [
         Kill(draw.choice((0.0, draw.uniform(*PAUSE_SECONDS))), draw.choice(targets))
         for _ in range(draw.randrange(1, KILLS_MAX + 1))

@@ -38,6 +38,7 @@ class Result:
     messages: int = 0
     told: int = 0
     logins: int = 0
+    continued: int = 0
     kills: Counter[str] = field(default_factory=Counter)
 
 
@@ -99,6 +100,7 @@ async def _run(plan: Plan, operator: Operator, directory: Path) -> Result:
     stream = check_all(directory, plan, traders)
     result.messages = len(stream)
     result.told = sum(len(trader.got) for trader in traders)
+    result.continued = operator.continued
     result.logins = sum(trader.logins for trader in traders)
     return result
 
