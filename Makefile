@@ -99,6 +99,10 @@ sim-mutants: build ## Plants three bugs in a copy of the tree; the simulation mu
 sim-long: build ## Simulate for long: make sim-long [SEED=1] [COUNT=5000].
 	@$(BIN)/python -m tests.sim --seed $(or $(SEED),1) --count $(or $(COUNT),5000) --steps $(or $(STEPS),1500)
 
+.PHONY: crash
+crash: build ## Kill real processes under load, round after round: make crash [SEED=1] [ROUNDS=200].
+	@$(BIN)/python -m tests.crash --seed $(or $(SEED),1) --rounds $(or $(ROUNDS),200)
+
 # Any part of it can be done again or elsewhere: SEED is the first piece's, N counts messages, PROFILE is one
 # of tests/engine/profiles.py (all in turn without it). 10^7 take 20 minutes of a quiet core.
 .PHONY: test-long
