@@ -1,7 +1,8 @@
 """Application: the base of everything that hangs on the stream and is written in Python.
 
 A subclass has one method for each template that it wants, `on_` and the template's name, or
-`on_batch` for whole numpy batches; what its filter does not let through it never sees. It starts at
+`on_batch` for whole numpy batches (never cut inside a message); what its filter does not let
+through it never sees. It starts at
 message 1 and ends up live, so a restarted one is where the dead one was: it remembers nothing that
 the stream does not say. The only time is that of the messages.
 
@@ -96,6 +97,7 @@ class Application:
         self._opening = opening
         self._replay = stream.replay()
         self._group: list[Line] = []
+        self._held: NDArray[np.void] | None = None
         self._tries = 0
 
     # What a subclass may have besides its handlers.
@@ -162,12 +164,23 @@ class Application:
         counts.wanted += len(kept)
         if self._batch_handler is None:
             self._dispatch(kept)
-        elif len(kept):
+        elif len(kept := self._whole(kept)):
             self.now_ns = int(kept["time_ns"][-1])
             self._batch_handler(kept)
         self.now_ns = last_ns
         if flying is not None and outcome is not None:
             self._settle(flying, outcome)
+
+    def _whole(self, batch: NDArray[np.void]) -> NDArray[np.void]:
+        """Whole messages: the lines of one that goes on in the next batch are held back."""
+        if self._held is not None:
+            batch, self._held = np.concatenate((self._held, batch)), None
+        if not len(batch) or not batch["flags"][-1] & CONTINUED:
+            return batch
+        ends = np.flatnonzero(batch["flags"] & CONTINUED == 0)
+        first = int(ends[-1]) + 1 if len(ends) else 0
+        self._held = batch[first:].copy()
+        return batch[:first]
 
     def _dispatch(self, batch: NDArray[np.void]) -> None:
         """Call the handlers, each with a line and those that belong to it behind it."""

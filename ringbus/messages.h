@@ -7,7 +7,7 @@
 
 #define RB_SCHEMA_ID 1u
 #define RB_SCHEMA_VERSION 1u
-#define RB_SCHEMA_HASH UINT64_C(0xc9f10928dd139075)
+#define RB_SCHEMA_HASH UINT64_C(0x6c2b744eaf1e34c6)
 #define RB_MESSAGE_BYTES 64u
 #define RB_INSTRUMENT_NONE UINT32_C(4294967295)
 #define RB_TEMPLATE_CONTRIBUTED_MAX 63u
@@ -125,6 +125,7 @@ enum rb_cancel_reason {
     RB_CANCEL_REASON_CROSS = 8, /* Its cross is over. */
     RB_CANCEL_REASON_LEGS = 9, /* Not all legs could be filled. */
     RB_CANCEL_REASON_CAPACITY = 10, /* No room for its price when an auction ended. */
+    RB_CANCEL_REASON_EXPIRED = 11, /* Its time, or its day, is over. */
 };
 
 enum rb_session_event_kind {

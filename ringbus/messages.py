@@ -9,7 +9,7 @@ import numpy as np
 
 SCHEMA_ID: Final = 1
 SCHEMA_VERSION: Final = 1
-SCHEMA_HASH: Final = 0xc9f10928dd139075
+SCHEMA_HASH: Final = 0x6c2b744eaf1e34c6
 MESSAGE_BYTES: Final = 64
 INSTRUMENT_NONE: Final = 4294967295
 TEMPLATE_CONTRIBUTED_MAX: Final = 63
@@ -149,6 +149,7 @@ class CancelReason(IntEnum):
     CROSS = 8
     LEGS = 9
     CAPACITY = 10
+    EXPIRED = 11
 
 
 class SessionEventKind(IntEnum):

@@ -71,6 +71,11 @@ class Proposer:
         # A predecessor may have died half-way through a group.
         self._lane.repair()
 
+    @property
+    def publisher(self) -> int:
+        """What the sequencer stamps on what it says."""
+        return self._contributor.publisher
+
     def hear(self, batch: NDArray[np.void]) -> Outcome | None:
         """Count the next messages of the stream, all of them.
 
