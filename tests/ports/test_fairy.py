@@ -3,109 +3,62 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from engine.fused import FusedEngine, Size
-from ports.fairy import DAY_NS, CancelFairy
+from ports.fairy import CancelFairy
 from ports.open_orders import NEVER, TEMPLATES, OpenOrders
-from ringbus.contributor import Contributor
 from ringbus.filter import Filter
 from ringbus.messages import (
     CANCEL,
     CANCELED,
-    COMMAND,
-    INSTRUMENT_NONE,
     NEW_ORDER,
     ORDER_TERMS,
     REPLACE,
-    TICK,
     CancelReason,
-    CommandKind,
     Flag,
     InstrumentState,
     Side,
     Template,
     TimeInForce,
 )
-from ringbus.multicast import Reader
-from ringbus.proposer import Proposer
-from ringbus.replay import Stream
 from ringbus.status import CapacityError
-from ringbus.topics import Topics
 from tests.engine.trader import lines
+from tests.ports import market
+from tests.ports.market import (
+    DAY,
+    DAY_NS,
+    GTC,
+    GTT,
+    INSTRUMENTS,
+    OPERATOR,
+    ORDERS,
+    SHARDS,
+    START_NS,
+    Lines,
+    order,
+    state,
+    terms,
+)
 
-Lines = NDArray[np.void]
-START_NS = 20_000 * DAY_NS + 9 * 3_600_000_000_000
-SHARDS, INSTRUMENTS, TOPICS = 2, 4, 8
-CLOCK, OPERATOR = 7, 0  # topics
-GTT, DAY, GTC = TimeInForce.GOOD_TILL_TIME, TimeInForce.DAY, TimeInForce.GOOD_TILL_CANCEL
 
-
-class Market:
-    """A fused engine, one contributor that the test speaks for, and some fairies."""
+class Market(market.Market):
+    """With fairies."""
 
     def __init__(self, fairies: int, day_ends_ns: int = 0) -> None:
-        size = Size(INSTRUMENTS, SHARDS, TOPICS, 1 + fairies, orders=512, lane_slots=64)
-        self.engine = FusedEngine(size, "manual")
-        self.stream = Stream(self.engine.ring)
-        self.topics = Topics(TOPICS, SHARDS)
-        self.reader = Reader(self.engine.ring)
+        super().__init__(fairies)
         self.day_ends_ns = day_ends_ns
-        self.fairies = [self.fairy(n + 1) for n in range(fairies)]
-        self.said: list[Lines] = []
-        self.at(START_NS)
+        self.fairies = [self.fairy(n) for n in range(fairies)]
 
     def fairy(self, number: int) -> CancelFairy:
-        engine = self.engine
-        way = Contributor(engine.lane_memory[number], number, engine.doorbell)
-        proposer = Proposer(way, engine.core, Topics(TOPICS, SHARDS))
-        orders = OpenOrders(SHARDS, 512)
-        return CancelFairy(self.stream, proposer, orders, INSTRUMENTS, day_ends_ns=self.day_ends_ns)
+        return CancelFairy(
+            self.stream, self.proposer(number), OpenOrders(SHARDS, ORDERS), INSTRUMENTS,
+            day_ends_ns=self.day_ends_ns,
+        )  # fmt: skip
 
-    def at(self, now_ns: int) -> None:
-        self.engine.core.set_time(now_ns)
-
-    def say(self, group: Lines, topic: int) -> None:
-        """A proposal of the contributor, which knows all that is on the stream."""
-        self.look()
-        group = group.copy()
-        instrument = int(group.view(NEW_ORDER)["instrument"][0])
-        shard = self.engine.shard_of[instrument] if instrument < INSTRUMENTS else 0
-        group["topic"] = topic
-        group["topic_sequence"] = self.topics.next(topic, shard)
-        group["flags"] = Flag.CONTINUED
-        group["flags"][-1] = Flag.LAST_OF_GROUP
-        self.engine.propose(group)
-
-    def tick(self, now_ns: int) -> None:
-        self.at(now_ns)
-        self.say(lines(TICK, Template.TICK, instrument=INSTRUMENT_NONE), CLOCK)
-
-    def look(self) -> Lines:
-        """What is new on the stream."""
-        new = self.reader.poll().copy()
-        self.topics.hear(new)
-        self.said.append(new)
-        return new
-
-    def settle(self, draw: random.Random | None = None) -> None:
-        """Everybody works, in any order, until nothing is left to do."""
-        quiet = 0
-        while quiet < 3:
-            agents: list[Callable[[], int]] = [self.engine.step]
-            agents += [lambda one=one: one.do_work(7) for one in self.fairies]  # type: ignore[misc]
-            if draw is not None:
-                draw.shuffle(agents)
-            quiet = 0 if sum(agent() for agent in agents) else quiet + 1
-
-    def day(self) -> Lines:
-        """All that was said."""
-        self.look()
-        return np.concatenate(self.said)
+    def rest(self, draw: random.Random | None = None) -> None:
+        self.settle(self.fairies, draw)
 
     def expired(self) -> list[int]:
         """Orders that a fairy took away, by their clients' numbers."""
@@ -115,47 +68,21 @@ class Market:
         return [int(number) for number in said["client_order_id"][by_fairy]]
 
 
-def order(number: int, until_ns: int = 0, instrument: int = 0, **fields: object) -> Lines:
-    """A buy of 10 at 100, good until a time or for the day."""
-    told = {"side": Side.BUY, "price_ticks": 100, "quantity": 10, **fields}
-    told.setdefault("time_in_force", GTT if until_ns else DAY)
-    first = lines(
-        NEW_ORDER, Template.NEW_ORDER, client_order_id=number, instrument=instrument, **told
-    )
-    if not until_ns:
-        return first
-    return np.concatenate((first, terms(instrument, until_ns)))
-
-
-def terms(instrument: int, until_ns: int) -> Lines:
-    return lines(ORDER_TERMS, Template.ORDER_TERMS, instrument=instrument, expire_time_ns=until_ns)
-
-
-def state(instrument: int, to: InstrumentState) -> Lines:
-    return lines(
-        COMMAND,
-        Template.COMMAND,
-        instrument=instrument,
-        kind=CommandKind.INSTRUMENT_STATE,
-        state=to,
-    )
-
-
 def test_an_order_goes_when_its_time_has_come() -> None:
     market = Market(1)
     market.say(order(1, START_NS + 1000), 1)
     market.say(order(2, START_NS + 2000, instrument=1), 2)
     market.say(order(3), 1)
     market.tick(START_NS + 999)
-    market.settle()
+    market.rest()
     assert market.expired() == []
     # Any message tells the time.
     market.at(START_NS + 1000)
     market.say(order(4), 3)
-    market.settle()
+    market.rest()
     assert market.expired() == [1]
     market.tick(START_NS + 5000)
-    market.settle()
+    market.rest()
     assert market.expired() == [1, 2]
     last = market.day()[-1:].view(CANCEL)
     assert (last["quantity"][0], last["remaining"][0], last["topic"][0]) == (10, 0, 2)
@@ -167,7 +94,7 @@ def test_what_is_open_of_it_goes() -> None:
     market.say(order(1, START_NS + 1000), 1)
     market.say(order(9, side=Side.SELL, quantity=4), 2)
     market.tick(START_NS + 1000)
-    market.settle()
+    market.rest()
     assert market.day()[-1:].view(CANCEL)["quantity"].tolist() == [6]
 
 
@@ -192,10 +119,10 @@ def test_a_replaced_order_has_the_time_that_it_was_last_given() -> None:
     market.say(replaced(2, GTT), 1)
     market.say(replaced(3, GTC), 1)
     market.tick(START_NS + 1000)
-    market.settle()
+    market.rest()
     assert market.expired() == [12]
     market.tick(START_NS + 9000)
-    market.settle()
+    market.rest()
     assert market.expired() == [12, 11]
 
 
@@ -205,11 +132,11 @@ def test_day_orders_go_when_their_instrument_is_closed() -> None:
         market.say(order(number, instrument=number), 1)
     market.say(order(3, time_in_force=GTC, instrument=1), 1)
     market.say(state(1, InstrumentState.CLOSED), OPERATOR)
-    market.settle()
+    market.rest()
     assert market.expired() == [1]
     market.say(state(1, InstrumentState.CONTINUOUS), OPERATOR)
     market.say(order(4, instrument=1), 1)
-    market.settle()
+    market.rest()
     assert market.expired() == [1]
 
 
@@ -219,10 +146,10 @@ def test_day_orders_go_at_the_end_of_the_day() -> None:
     market.say(order(1), 1)
     market.say(order(2, time_in_force=GTC), 1)
     market.tick(20_000 * DAY_NS + ends_ns - 1)
-    market.settle()
+    market.rest()
     assert market.expired() == []
     market.tick(20_000 * DAY_NS + ends_ns)
-    market.settle()
+    market.rest()
     assert market.expired() == [1]
 
 
@@ -235,7 +162,7 @@ def test_of_three_one_wins_and_the_others_lose_without_a_word() -> None:
         while fairy.do_work(64):
             pass
     assert [fairy.counts.proposals for fairy in market.fairies] == [1, 1, 1]
-    market.settle()
+    market.rest()
     assert market.expired() == [1]
     assert sorted(fairy.counts.answered for fairy in market.fairies) == [0, 0, 1]
     assert sorted(fairy.counts.lost for fairy in market.fairies) == [0, 1, 1]
@@ -281,8 +208,8 @@ def seen(market: Market, plan: list[tuple[int, Lines | None]], seed: int | None)
             n = draw.randrange(len(market.fairies))
             for _ in range(draw.randrange(4)):
                 _ = market.engine.step() if draw.random() < 0.5 else market.fairies[n].do_work(3)
-            market.fairies[n] = market.fairy(n + 1)
-        market.settle(draw)
+            market.fairies[n] = market.fairy(n)
+        market.rest(draw)
         new = market.look().view(CANCELED)
         fields = ("topic", "template_id", "client_order_id", "quantity", "remaining", "reason")
         # Fairies begin at different orders: what goes in one breath goes in any order.
@@ -316,7 +243,7 @@ def test_the_table_of_open_orders_is_the_books() -> None:
     seen(market, plan, 99)
     day = market.day()
     for cuts in (1, 3, 1000):
-        table = OpenOrders(SHARDS, 512)
+        table = OpenOrders(SHARDS, ORDERS)
         wants = Filter(TEMPLATES)
         end = 0
         while end < len(day):
@@ -330,7 +257,7 @@ def test_the_table_of_open_orders_is_the_books() -> None:
             for instrument in range(INSTRUMENTS):
                 for side in (Side.BUY, Side.SELL):
                     for line in book.walk(instrument, side):
-                        row = table.rows[shard * 513 + int(line["locate"])]
+                        row = table.rows[shard * (ORDERS + 1) + int(line["locate"])]
                         assert row["open"] == line["quantity"]
                         assert row["client_order_id"] == line["client_order_id"]
                         assert (row["expire_ns"] == NEVER) == (row["time_in_force"] == DAY)
