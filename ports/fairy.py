@@ -69,10 +69,11 @@ class CancelFairy(Application):
             rows["expire_ns"][of_day] = self._midnight_ns + self._day_ends_ns
         if len(places):
             self._first_ns = min(self._first_ns, int(rows["expire_ns"][places].min()))
-        changes = batch[batch["template_id"] == Template.STATE_CHANGED].view(STATE_CHANGED)
-        for instrument, state in zip(changes["instrument"], changes["state"], strict=True):
-            self._closed[instrument] = state == InstrumentState.CLOSED
-            self._has_closed |= bool(self._closed[instrument])
+        changes = batch.view(STATE_CHANGED)
+        for n in np.flatnonzero(batch["template_id"] == Template.STATE_CHANGED):
+            is_closed = bool(changes["state"][n] == InstrumentState.CLOSED)
+            self._closed[changes["instrument"][n]] = is_closed
+            self._has_closed |= is_closed
 
     def wish(self) -> Proposal | None:
         """The cancel of an order that is over and still open."""

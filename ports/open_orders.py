@@ -70,21 +70,22 @@ class OpenOrders:
         said: NDArray[np.intp] = np.flatnonzero(enters | lessens)
         if not len(said):
             return said
-        lines = batch[said]
-        orders, less = lines.view(NEW_ORDER), lines.view(EXECUTED)
-        locates = orders["locate"].astype(np.intp)
+        # Column by column: numpy takes 250 ns to pick a line of 64 bytes, 3 to pick a number.
+        orders = batch.view(NEW_ORDER)
+        locates = orders["locate"][said].astype(np.intp)
         if int(locates.max()) >= self._stride:
             raise CapacityError(f"locate {locates.max()}: there is room for {self._stride - 1}")
-        places = lines["shard"].astype(np.intp) * self._stride + locates
+        places = batch["shard"][said].astype(np.intp) * self._stride + locates
         is_entry = enters[said]
         rows = self.rows
         # Where a place comes twice the last one counts: numpy assigns in order.
-        rows["open"][places] = np.where(is_entry, orders["quantity"], less["remaining"])
+        less = batch.view(EXECUTED)["remaining"][said]
+        rows["open"][places] = np.where(is_entry, orders["quantity"][said], less)
         at: NDArray[np.intp] = places[is_entry]
-        entered = orders[is_entry]
+        entered = said[is_entry]
         for name in (*_SAME, "topic", "time_in_force"):
-            rows[name][at] = entered[name]
-        self._set_terms(batch, said[is_entry], at)
+            rows[name][at] = orders[name][entered]
+        self._set_terms(batch, entered, at)
         self.used = max(self.used, int(places.max()) + 1)
         return at
 
@@ -97,8 +98,8 @@ class OpenOrders:
         behind = np.minimum(where + 1, len(batch) - 1)
         has_terms = (batch["flags"][where] & int(Flag.CONTINUED)) != 0
         has_terms &= batch["template_id"][behind] == Template.ORDER_TERMS
-        until = batch[behind].view(ORDER_TERMS)["expire_time_ns"]
-        timed = batch[where].view(NEW_ORDER)["time_in_force"] == TimeInForce.GOOD_TILL_TIME
+        until = batch.view(ORDER_TERMS)["expire_time_ns"][behind]
+        timed = batch.view(NEW_ORDER)["time_in_force"][where] == TimeInForce.GOOD_TILL_TIME
         expiry = np.where(has_terms & timed, until, np.uint64(NEVER))
         # Replaced without terms, an order keeps its time.
         keeps = (batch["template_id"][where] == Template.REPLACE) & timed & ~has_terms
