@@ -257,8 +257,9 @@ static void execute(eng_book *book, uint32_t locate, uint32_t quantity, eng_sink
     eng_cross *work = &book->task.cross;
     eng_order *order = &book->orders[locate];
     eng_order_reduce(book, locate, quantity);
-    eng_answer_order(book, sink, RB_TEMPLATE_EXECUTED, locate,
-                     book->task.lines[0].cross_result.price_ticks, quantity, RB_LIQUIDITY_CROSS);
+    const rb_cross_result *cross = &book->task.lines[0].cross_result;
+    eng_answer_order(book, sink, RB_TEMPLATE_EXECUTED, locate, cross->price_ticks, quantity,
+                     RB_LIQUIDITY_CROSS | ENG_MARK_SECOND(cross->cross_type));
     if (eng_order_open(book, locate) != 0) {
         return;
     }

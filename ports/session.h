@@ -22,6 +22,7 @@
 #ifndef PORTS_SESSION_H
 #define PORTS_SESSION_H
 
+#include "ports/client.h"
 #include "ports/outbox.h"
 #include "ports/proposal.h"
 #include "ports/translate.h"
@@ -40,14 +41,26 @@ typedef struct prt_session {
     prt_outbox outbox;
     uint32_t topic_sequence[PRT_SHARDS_MAX]; /* last number taken, by shard */
     uint32_t last_client_order_id;
+    uint32_t open_orders;
     uint16_t topic;
     uint16_t account;
     uint16_t firm;
     uint16_t holder; /* publisher id of the port where it is logged in; 0: nowhere */
+    uint16_t left;   /* of the port that it has left with orders open; 0: none */
+    uint8_t entry_disabled;
+    /* From the configuration. */
+    uint8_t cancels_on_disconnect;
+    char self_trade;
+    char firm_name[4];
+    uint32_t rate; /* orders in a second; 0: any */
+    uint64_t notional_max_1e4;
+    /* Its rate: when the orders so far would have come if they had come evenly. */
+    uint64_t due_ns;
     /* The one request. */
     uint8_t phase; /* enum prt_phase */
     uint8_t proposed_template;
-    uint8_t proposed_shard;
+    uint8_t proposed_kind;    /* of a SessionEvent */
+    uint8_t proposed_shard;   /* PRT_ALL_SHARDS: it takes no number */
     uint32_t proposed_number; /* of the topic */
     uint32_t proposed_client_order_id;
     prt_request request;
@@ -91,15 +104,19 @@ typedef struct prt_change {
 /* Allocates everything. RB_USAGE, RB_SYSTEM: no memory; prt_desk_free in any case. */
 int32_t prt_desk_init(prt_desk *desk, const prt_bounds *bounds);
 void prt_desk_free(prt_desk *desk);
-/* Adds a session. RB_USAGE: the topic is 0 or taken, or the user's name; RB_FULL. */
-int64_t prt_desk_add_session(prt_desk *desk, uint16_t topic, const char *user, uint16_t account,
-                             uint16_t firm);
+/* Adds a session. RB_USAGE: the topic is 0 or taken, or the user's name, or a letter is none;
+ * RB_FULL. */
+int64_t prt_desk_add_session(prt_desk *desk, const prt_client_session *config);
 /* Session of the user (upper case), or NULL. */
 prt_session *prt_desk_find_user(const prt_desk *desk, const char *user);
-/* Applies the next message of the stream: its line and its OrderTag line or NULL. RB_FULL,
- * RB_CORRUPT. */
-int32_t prt_desk_apply(prt_desk *desk, const rb_message *line, const rb_message *tag,
-                       prt_change *change);
+/* Applies the next message of the stream. RB_FULL, RB_CORRUPT. */
+int32_t prt_desk_apply(prt_desk *desk, const prt_group *group, prt_change *change);
+/* Whether a request that is read at `now_ns` is above the session's rate; counts it if not. What
+ * takes risk away is never above it. */
+int prt_session_throttle(prt_session *session, uint8_t kind, uint64_t now_ns);
+/* Whether its orders are to be canceled because its client has gone; if so, the request for it. */
+int prt_session_owes_cancel(const prt_desk *desk, const prt_session *session, uint64_t now_ns,
+                            prt_request *request);
 /* Remembers what a QUIET session asks for. RB_CORRUPT. */
 int32_t prt_session_ask(prt_session *session, const prt_request *request);
 /* Makes the proposal of an ASKED session, which must then be sent. Returns enum prt_outcome; for

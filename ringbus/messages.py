@@ -9,7 +9,7 @@ import numpy as np
 
 SCHEMA_ID: Final = 1
 SCHEMA_VERSION: Final = 1
-SCHEMA_HASH: Final = 0xc49fd5f050781737
+SCHEMA_HASH: Final = 0x00c48c7c1f236f8e
 MESSAGE_BYTES: Final = 64
 INSTRUMENT_NONE: Final = 4294967295
 TEMPLATE_CONTRIBUTED_MAX: Final = 63
@@ -156,6 +156,9 @@ class SessionEventKind(IntEnum):
     LOGIN = 1
     LOGOUT = 2
     DISCONNECT = 3
+    ENTRY_DISABLED = 4
+    ENTRY_ENABLED = 5
+    ACCOUNT_QUERY = 6
 
 
 class RejectReason(IntEnum):
@@ -182,6 +185,16 @@ class RejectReason(IntEnum):
     INVALID_LEGS = 19
     INVALID_CROSS = 20
     STALE_CROSS = 21
+    QUANTITY_EXCEEDED = 22
+    NOTIONAL_EXCEEDED = 23
+    ENTRY_DISABLED = 24
+    THROTTLED = 25
+    INVALID_DISPLAY_QUANTITY = 26
+    INVALID_PEG_TYPE = 27
+    PEGGING_NOT_SUPPORTED = 28
+    ROUTING_NOT_SUPPORTED = 29
+    RETAIL_NOT_SUPPORTED = 30
+    UNKNOWN_FIRM = 31
 
 
 MESSAGE: Final[np.dtype[np.void]] = np.dtype(
@@ -483,7 +496,7 @@ ORDER_TAG: Final[np.dtype[np.void]] = np.dtype(
             "capacity",
             "cross_type",
             "original_side",
-            "spare",
+            "request",
         ],
         "formats": [
             "<u8",
@@ -501,7 +514,7 @@ ORDER_TAG: Final[np.dtype[np.void]] = np.dtype(
             "S1",
             "S1",
             "S1",
-            "u1",
+            "S1",
         ],
         "offsets": [
             0,
@@ -688,7 +701,7 @@ SESSION_EVENT: Final[np.dtype[np.void]] = np.dtype(
             "instrument",
             "connection",
             "next_message",
-            "spare",
+            "client_order_id",
             "account",
             "firm",
             "kind",
@@ -1201,9 +1214,13 @@ ORDER_TERMS: Final[np.dtype[np.void]] = np.dtype(
             "minimum_quantity",
             "options",
             "auction",
-            "spare",
+            "customer_type",
+            "time_in_force",
             "expire_time_ns",
-            "spare2",
+            "group",
+            "shares_located",
+            "self_trade",
+            "firm_name",
         ],
         "formats": [
             "<u8",
@@ -1221,9 +1238,13 @@ ORDER_TERMS: Final[np.dtype[np.void]] = np.dtype(
             "<u4",
             "u1",
             "u1",
+            "S1",
+            "S1",
+            "<u8",
             "<u2",
-            "<u8",
-            "<u8",
+            "S1",
+            "S1",
+            "S4",
         ],
         "offsets": [
             0,
@@ -1242,8 +1263,12 @@ ORDER_TERMS: Final[np.dtype[np.void]] = np.dtype(
             44,
             45,
             46,
+            47,
             48,
             56,
+            58,
+            59,
+            60,
         ],
         "itemsize": 64,
     }
@@ -1415,7 +1440,8 @@ EXECUTED: Final[np.dtype[np.void]] = np.dtype(
             "firm",
             "side",
             "liquidity",
-            "spare",
+            "cross_type",
+            "hidden",
             "remaining",
         ],
         "formats": [
@@ -1438,7 +1464,8 @@ EXECUTED: Final[np.dtype[np.void]] = np.dtype(
             "<u2",
             "u1",
             "u1",
-            "<u2",
+            "u1",
+            "u1",
             "<u4",
         ],
         "offsets": [
@@ -1462,6 +1489,7 @@ EXECUTED: Final[np.dtype[np.void]] = np.dtype(
             56,
             57,
             58,
+            59,
             60,
         ],
         "itemsize": 64,
@@ -1489,6 +1517,7 @@ CANCELED: Final[np.dtype[np.void]] = np.dtype(
             "firm",
             "side",
             "reason",
+            "liquidity",
             "spare",
             "remaining",
         ],
@@ -1512,7 +1541,8 @@ CANCELED: Final[np.dtype[np.void]] = np.dtype(
             "<u2",
             "u1",
             "u1",
-            "<u2",
+            "u1",
+            "u1",
             "<u4",
         ],
         "offsets": [
@@ -1536,6 +1566,7 @@ CANCELED: Final[np.dtype[np.void]] = np.dtype(
             56,
             57,
             58,
+            59,
             60,
         ],
         "itemsize": 64,
@@ -1913,11 +1944,13 @@ ENUMS: Final[dict[Template, dict[str, type[IntEnum] | type[IntFlag]]]] = {
         "flags": Flag,
         "side": Side,
         "liquidity": Liquidity,
+        "cross_type": CrossType,
     },
     Template.CANCELED: {
         "flags": Flag,
         "side": Side,
         "reason": CancelReason,
+        "liquidity": Liquidity,
     },
     Template.REJECTED: {
         "flags": Flag,

@@ -6,10 +6,10 @@ Nothing moves but by `until` and `settle`; time is what the test says it is.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,7 @@ SEGMENT_MESSAGES = 1024
 TICK = 100
 PRICE = 150 * TICK
 PASSWORD = "SECRET"
+FIRM = "FRM1"
 USERS = ("ALICE", "BOB", "CAROL", "DAVE", "ERIN", "FRANK")
 # Unknown contributors' messages on a client's topic come from here.
 INTRUDER = 1
@@ -131,7 +132,8 @@ class Exchange:
     """Engine, port and authenticator; use it with `with`.
 
     Args: directory: of a journal, None for none; stream_slots: how long the ring remembers;
-    lane_slots: of every lane; copies: journals whose marks a client's answers wait for.
+    lane_slots: of every lane; copies: journals whose marks a client's answers wait for; rules: what
+    a user's session is configured to, but for its names.
     """
 
     def __init__(
@@ -141,8 +143,10 @@ class Exchange:
         stream_slots: int = 1 << 16,
         lane_slots: int = 4096,
         copies: int = 0,
+        rules: Mapping[str, dict[str, Any]] | None = None,
     ) -> None:
         self._copies = copies
+        self._rules = rules or {}
         marks = Block(marks_bytes())
         create_marks(marks, "marks")
         self.marks = Marks(marks)
@@ -180,7 +184,10 @@ class Exchange:
                 self._copies,
             ),
             INSTRUMENTS,
-            [ClientSession(n + 1, user, n + 1, 1) for n, user in enumerate(USERS)],
+            [
+                ClientSession(n + 1, user, n + 1, 1, FIRM, **self._rules.get(user, {}))
+                for n, user in enumerate(USERS)
+            ],
             self.limits,
         )
         self.core.add("port", self.port)
