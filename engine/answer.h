@@ -64,12 +64,10 @@ _Static_assert(offsetof(rb_header, checksum) == 28, "word 3");
 int32_t eng_reject(eng_sink *sink, const eng_group *group, uint16_t reason);
 
 /* Executed, Canceled and Replenished are laid out alike; `mark` is what they have at the place of
- * `liquidity` (that, the reason, or zero) and, in its second and third byte, at the two behind. */
-#define ENG_MARK_SECOND(value) ((uint32_t)(value) << 8)
-#define ENG_MARK_THIRD(value) ((uint32_t)(value) << 16)
-_Static_assert(offsetof(rb_executed, cross_type) == offsetof(rb_executed, liquidity) + 1, "second");
-_Static_assert(offsetof(rb_canceled, liquidity) == offsetof(rb_canceled, reason) + 1, "second");
-_Static_assert(offsetof(rb_executed, hidden) == offsetof(rb_executed, liquidity) + 2, "third");
+ * `liquidity` (that, the reason, or zero) and, above its first byte, at the place of `detail`. */
+#define ENG_MARK_DETAIL(value) ((uint32_t)(value) << 8)
+_Static_assert(offsetof(rb_executed, detail) == offsetof(rb_executed, liquidity) + 1, "mark");
+_Static_assert(offsetof(rb_canceled, liquidity) == offsetof(rb_canceled, reason) + 1, "mark");
 _Static_assert(offsetof(rb_executed, liquidity) == offsetof(rb_canceled, reason), "alike");
 _Static_assert(offsetof(rb_executed, liquidity) == offsetof(rb_replenished, spare), "alike");
 _Static_assert(offsetof(rb_executed, remaining) == offsetof(rb_canceled, remaining), "alike");

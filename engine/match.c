@@ -131,9 +131,9 @@ static inline __attribute__((always_inline)) int32_t trade(eng_book *book, eng_l
     rb_message *second = eng_sink_next(sink);
     eng_line_about(book, first, RB_TEMPLATE_EXECUTED, eng_party_incoming(book), price_ticks,
                    quantity, RB_LIQUIDITY_REMOVED);
-    uint32_t hidden = resting->options & RB_ORDER_OPTION_HIDDEN;
+    uint32_t hidden = (resting->options & RB_ORDER_OPTION_HIDDEN) * RB_TRADE_DETAIL_HIDDEN;
     eng_line_about(book, second, RB_TEMPLATE_EXECUTED, eng_party_order(book, locate), price_ticks,
-                   quantity, RB_LIQUIDITY_ADDED | ENG_MARK_THIRD(hidden));
+                   quantity, RB_LIQUIDITY_ADDED | ENG_MARK_DETAIL(hidden));
     if (resting->quantity != 0) {
         return RB_OK;
     }
@@ -191,10 +191,11 @@ static int is_kept_from(const eng_incoming *in, const eng_order *resting)
 
 /* Of the Canceled lines of two orders that do not trade. */
 enum {
-    KEPT_INCOMING = RB_CANCEL_REASON_SELF_TRADE | ENG_MARK_SECOND(RB_LIQUIDITY_REMOVED),
-    KEPT_RESTING = RB_CANCEL_REASON_SELF_TRADE | ENG_MARK_SECOND(RB_LIQUIDITY_ADDED),
+    KEPT_INCOMING = RB_CANCEL_REASON_SELF_TRADE | ENG_MARK_DETAIL(RB_LIQUIDITY_REMOVED),
+    KEPT_RESTING = RB_CANCEL_REASON_SELF_TRADE | ENG_MARK_DETAIL(RB_LIQUIDITY_ADDED),
 };
-_Static_assert(RB_ORDER_OPTION_HIDDEN == 1, "the mark of a hidden order is the bit itself");
+_Static_assert(RB_ORDER_OPTION_HIDDEN == 1,
+               "the mark of a hidden order is its bit times the detail");
 
 /* Takes the smaller open quantity off both. */
 static int32_t decrement(eng_book *book, uint32_t locate, eng_sink *sink)

@@ -271,15 +271,17 @@ _Static_assert(offsetof(rb_cancel, remaining) == offsetof(rb_canceled, remaining
 
 static uint8_t liquidity_of(const rb_executed *trade)
 {
-    switch (trade->liquidity) {
-    case RB_LIQUIDITY_REMOVED:
-        return 'R';
-    case RB_LIQUIDITY_CROSS:
-        return trade->cross_type == RB_CROSS_TYPE_CLOSING ? 'C'
-               : trade->cross_type == RB_CROSS_TYPE_HALT  ? 'H'
-                                                          : 'O';
+    switch (trade->detail) {
+    case RB_TRADE_DETAIL_OPENING_CROSS:
+        return 'O';
+    case RB_TRADE_DETAIL_CLOSING_CROSS:
+        return 'C';
+    case RB_TRADE_DETAIL_HALT_CROSS:
+        return 'H';
+    case RB_TRADE_DETAIL_HIDDEN:
+        return 'J';
     default:
-        return trade->hidden ? 'J' : 'A';
+        return trade->liquidity == RB_LIQUIDITY_REMOVED ? 'R' : 'A';
     }
 }
 

@@ -7,7 +7,7 @@
 
 #define RB_SCHEMA_ID 1u
 #define RB_SCHEMA_VERSION 1u
-#define RB_SCHEMA_HASH UINT64_C(0x00c48c7c1f236f8e)
+#define RB_SCHEMA_HASH UINT64_C(0xf29a42f10fc81dde)
 #define RB_MESSAGE_BYTES 64u
 #define RB_INSTRUMENT_NONE UINT32_C(4294967295)
 #define RB_TEMPLATE_CONTRIBUTED_MAX 63u
@@ -108,6 +108,13 @@ enum rb_liquidity {
     RB_LIQUIDITY_ADDED = 1, /* The resting side. */
     RB_LIQUIDITY_REMOVED = 2, /* The incoming side. */
     RB_LIQUIDITY_CROSS = 3, /* Either side of a cross. */
+};
+
+enum rb_trade_detail {
+    RB_TRADE_DETAIL_OPENING_CROSS = 1,
+    RB_TRADE_DETAIL_CLOSING_CROSS = 2,
+    RB_TRADE_DETAIL_HALT_CROSS = 3,
+    RB_TRADE_DETAIL_HIDDEN = 4, /* The resting side was not shown. */
 };
 
 enum rb_cancel_reason {
@@ -418,8 +425,7 @@ typedef struct rb_executed {
     uint16_t firm;
     uint8_t side;
     uint8_t liquidity;
-    uint8_t cross_type; /* Of a cross; zero otherwise. */
-    uint8_t hidden; /* 1: the resting side, which was not shown. */
+    uint16_t detail; /* Zero: nothing to add. */
     uint32_t remaining; /* Open quantity of this side's order after it. */
 } rb_executed;
 
@@ -434,8 +440,7 @@ typedef struct rb_canceled {
     uint16_t firm;
     uint8_t side;
     uint8_t reason;
-    uint8_t liquidity; /* Which side of a self-trade it would have been; zero for all other reasons. */
-    uint8_t spare;
+    uint16_t liquidity; /* Liquidity that its side of a prevented self-trade would have had; zero for all other reasons. */
     uint32_t remaining;
 } rb_canceled;
 
@@ -707,8 +712,7 @@ _Static_assert(offsetof(rb_executed, account) == 52, "layout");
 _Static_assert(offsetof(rb_executed, firm) == 54, "layout");
 _Static_assert(offsetof(rb_executed, side) == 56, "layout");
 _Static_assert(offsetof(rb_executed, liquidity) == 57, "layout");
-_Static_assert(offsetof(rb_executed, cross_type) == 58, "layout");
-_Static_assert(offsetof(rb_executed, hidden) == 59, "layout");
+_Static_assert(offsetof(rb_executed, detail) == 58, "layout");
 _Static_assert(offsetof(rb_executed, remaining) == 60, "layout");
 _Static_assert(offsetof(rb_canceled, instrument) == 32, "layout");
 _Static_assert(offsetof(rb_canceled, price_ticks) == 36, "layout");
@@ -720,7 +724,6 @@ _Static_assert(offsetof(rb_canceled, firm) == 54, "layout");
 _Static_assert(offsetof(rb_canceled, side) == 56, "layout");
 _Static_assert(offsetof(rb_canceled, reason) == 57, "layout");
 _Static_assert(offsetof(rb_canceled, liquidity) == 58, "layout");
-_Static_assert(offsetof(rb_canceled, spare) == 59, "layout");
 _Static_assert(offsetof(rb_canceled, remaining) == 60, "layout");
 _Static_assert(offsetof(rb_rejected, instrument) == 32, "layout");
 _Static_assert(offsetof(rb_rejected, price_ticks) == 36, "layout");

@@ -9,7 +9,7 @@ import numpy as np
 
 SCHEMA_ID: Final = 1
 SCHEMA_VERSION: Final = 1
-SCHEMA_HASH: Final = 0x00c48c7c1f236f8e
+SCHEMA_HASH: Final = 0xf29a42f10fc81dde
 MESSAGE_BYTES: Final = 64
 INSTRUMENT_NONE: Final = 4294967295
 TEMPLATE_CONTRIBUTED_MAX: Final = 63
@@ -133,6 +133,15 @@ class Liquidity(IntEnum):
     ADDED = 1
     REMOVED = 2
     CROSS = 3
+
+
+class TradeDetail(IntEnum):
+    """Values of TradeDetail."""
+
+    OPENING_CROSS = 1
+    CLOSING_CROSS = 2
+    HALT_CROSS = 3
+    HIDDEN = 4
 
 
 class CancelReason(IntEnum):
@@ -1440,8 +1449,7 @@ EXECUTED: Final[np.dtype[np.void]] = np.dtype(
             "firm",
             "side",
             "liquidity",
-            "cross_type",
-            "hidden",
+            "detail",
             "remaining",
         ],
         "formats": [
@@ -1464,8 +1472,7 @@ EXECUTED: Final[np.dtype[np.void]] = np.dtype(
             "<u2",
             "u1",
             "u1",
-            "u1",
-            "u1",
+            "<u2",
             "<u4",
         ],
         "offsets": [
@@ -1489,7 +1496,6 @@ EXECUTED: Final[np.dtype[np.void]] = np.dtype(
             56,
             57,
             58,
-            59,
             60,
         ],
         "itemsize": 64,
@@ -1518,7 +1524,6 @@ CANCELED: Final[np.dtype[np.void]] = np.dtype(
             "side",
             "reason",
             "liquidity",
-            "spare",
             "remaining",
         ],
         "formats": [
@@ -1541,8 +1546,7 @@ CANCELED: Final[np.dtype[np.void]] = np.dtype(
             "<u2",
             "u1",
             "u1",
-            "u1",
-            "u1",
+            "<u2",
             "<u4",
         ],
         "offsets": [
@@ -1566,7 +1570,6 @@ CANCELED: Final[np.dtype[np.void]] = np.dtype(
             56,
             57,
             58,
-            59,
             60,
         ],
         "itemsize": 64,
@@ -1944,13 +1947,12 @@ ENUMS: Final[dict[Template, dict[str, type[IntEnum] | type[IntFlag]]]] = {
         "flags": Flag,
         "side": Side,
         "liquidity": Liquidity,
-        "cross_type": CrossType,
+        "detail": TradeDetail,
     },
     Template.CANCELED: {
         "flags": Flag,
         "side": Side,
         "reason": CancelReason,
-        "liquidity": Liquidity,
     },
     Template.REJECTED: {
         "flags": Flag,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ringbus.messages import CancelReason, InstrumentState, Liquidity, OrderOption, Template
+from ringbus.messages import CancelReason, InstrumentState, Liquidity, OrderOption, Template, TradeDetail
 from ringbus.messages import TimeInForce as Force
 from tests.engine.oracle.market import BUY, Market, Order
 
@@ -104,8 +104,8 @@ def trade(market: Market, order: Order, resting: Order) -> None:
     resting.shown -= quantity
     traded = {"price_ticks": resting.price, "quantity": quantity}
     market.say(Template.EXECUTED, order, liquidity=Liquidity.REMOVED, **traded)
-    hidden = int(resting.hidden)
-    market.say(Template.EXECUTED, resting, liquidity=Liquidity.ADDED, hidden=hidden, **traded)
+    traded["detail"] = TradeDetail.HIDDEN if resting.hidden else 0
+    market.say(Template.EXECUTED, resting, liquidity=Liquidity.ADDED, **traded)
     if resting.quantity == 0:
         market.remove(resting)
     elif resting.shown == 0:
