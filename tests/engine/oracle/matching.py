@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from ringbus.messages import CancelReason, InstrumentState, Liquidity, OrderOption, Template, TradeDetail
+from ringbus.messages import (
+    CancelReason,
+    InstrumentState,
+    Liquidity,
+    OrderOption,
+    Template,
+    TradeDetail,
+)
 from ringbus.messages import TimeInForce as Force
 from tests.engine.oracle.market import BUY, Market, Order
 
