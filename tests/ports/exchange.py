@@ -293,7 +293,7 @@ class Exchange:
 
 
 def line(
-    kind: np.dtype[np.void], template: Template, topic: int, number: int, **fields: int | str
+    kind: np.dtype[np.void], template: Template, topic: int, number: int, /, **fields: int | str
 ) -> NDArray[np.void]:
     """A proposal of one line, `number` being its topic sequence."""
     out = np.zeros(1, kind)

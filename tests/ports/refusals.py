@@ -262,9 +262,9 @@ def page(cut_off: dict[str, str]) -> str:
     out = [
         "# What a bad message gets",
         "",
-        "Made from `tests/ports/refusals.py` by `python -m tests.ports.refusals`; every row is sent",
-        "over a socket by `tests/ports/test_refusals.py`. A refusal is sequenced: it is on the",
-        "stream before the client hears it, has its number, and comes again at a replay.",
+        "Made from `tests/ports/refusals.py` by `python -m tests.ports.refusals`; every row is",
+        "sent over a socket by `tests/ports/test_refusals.py`. A refusal is sequenced: it is on",
+        "the stream before the client hears it, has its number, and comes again at a replay.",
         "",
         "## Answered",
         "",
