@@ -374,7 +374,7 @@ def test_disabled_entry_survives_a_killed_port(exchange: Exchange) -> None:
     (answer,) = exchange.say(alice, DisableOrderEntry(2, FIRM))
     assert answer == DisableOrderEntryResponse(NOW, 2, FIRM)
     alice = replayed(exchange, alice)
-    (answer,) = exchange.say(alice, enter(3))
+    (answer,) = exchange.say(alice, enter(3, price=PRICE - TICK))
     assert said(OrderRejected, answer).reason == 12
     # Less is always allowed, more is not.
     (answer,) = exchange.say(alice, ModifyOrder(1, "S", 50))
@@ -383,9 +383,9 @@ def test_disabled_entry_survives_a_killed_port(exchange: Exchange) -> None:
     assert isinstance(answer, CancelReject)
     (answer,) = exchange.say(alice, EnableOrderEntry(4))
     assert answer == EnableOrderEntryResponse(NOW, 4)
-    assert isinstance(exchange.say(alice, enter(5))[0], OrderAccepted)
+    assert isinstance(exchange.say(alice, enter(5, price=PRICE - TICK))[0], OrderAccepted)
     alice = replayed(exchange, alice)
-    assert isinstance(exchange.say(alice, enter(6))[0], OrderAccepted)
+    assert isinstance(exchange.say(alice, enter(6, price=PRICE - TICK))[0], OrderAccepted)
 
 
 def test_the_account_query_says_which_number_comes_next(exchange: Exchange) -> None:
