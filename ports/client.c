@@ -18,6 +18,7 @@ static int32_t init(prt_client *port, const prt_client_config *config)
                          .instruments = config->instruments,
                          .sessions = config->sessions,
                          .orders = config->orders,
+                         .tokens = config->tokens,
                          .messages = config->messages};
     port->config = *config;
     port->allowed = UINT64_MAX;

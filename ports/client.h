@@ -65,6 +65,7 @@ typedef struct prt_client_config {
     uint32_t instruments;
     uint32_t sessions;
     uint32_t orders; /* open at once */
+    uint32_t tokens; /* of OUCH 4.2, in a day; 0: no session has it */
     uint32_t connections;
     uint32_t receive_bytes;        /* buffer of a connection */
     uint32_t send_bytes;           /* likewise */
@@ -73,6 +74,11 @@ typedef struct prt_client_config {
     char session[12];              /* SoupBinTCP session, 1..10 characters */
 } prt_client_config;
 
+enum prt_protocol {
+    PRT_OUCH50 = 0,
+    PRT_OUCH42 = 1,
+};
+
 /* A client of the day. */
 typedef struct prt_client_session {
     uint64_t notional_max_1e4; /* quantity times price of one order, 1/10,000; 0: any */
@@ -80,9 +86,9 @@ typedef struct prt_client_session {
     uint16_t topic;
     uint16_t account;
     uint16_t firm;
+    uint8_t protocol; /* enum prt_protocol */
     uint8_t cancels_on_disconnect;
-    char
-        self_trade; /* letter of orders that name none, as OUCH's AIQ strategy; 'N' or zero: none */
+    char self_trade;   /* letter of orders that name none (OUCH's AIQ strategy); 'N': none */
     char firm_name[4]; /* as a client writes it, space padded */
     char user[8];      /* 1..6 characters, upper case, zero padded */
 } prt_client_session;

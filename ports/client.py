@@ -19,6 +19,7 @@ from ringbus.status import UsageError, check
 SYMBOL_BYTES = 8
 FIRM_BYTES = 4
 COUNTS_MAX = 64
+PROTOCOLS = {"ouch50": lib.PRT_OUCH50, "ouch42": lib.PRT_OUCH42}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,8 @@ class ClientSession:
 
     `firm_name` is what it may write as its firm; `rate` bounds its new orders and replaces in a
     second, `notional_max_1e4` quantity times price of one order, 0 is no bound; `self_trade` is the
-    letter (OUCH's AIQ strategy) of orders that name none, "N" is none.
+    letter (OUCH's AIQ strategy) of orders that name none, "N" is none; `protocol` is a key of
+    PROTOCOLS.
     """
 
     topic: int
@@ -52,18 +54,21 @@ class ClientSession:
     notional_max_1e4: int = 0
     cancels_on_disconnect: bool = False
     self_trade: str = "N"
+    protocol: str = "ouch50"
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What a port allocates and allows.
 
-    `messages` are shown to all clients together in a day; `backlog` is how many a connection may
-    be behind. A socket's buffer of 0 bytes is the kernel's choice.
+    `tokens` are names of orders in a day, where a session speaks OUCH 4.2; `messages` are shown to
+    all clients together in a day; `backlog` is how many a connection may be behind. A socket's
+    buffer of 0 bytes is the kernel's choice.
     """
 
     connections: int = 256
     orders: int = 1 << 20
+    tokens: int = 1 << 20
     messages: int = 1 << 24
     backlog: int = 65536
     receive_bytes: int = 4096
@@ -284,6 +289,7 @@ def _config(
                 "shards": shards,
                 "instruments": len(instruments),
                 "sessions": len(sessions),
+                "tokens": limits.tokens if any(who.protocol == "ouch42" for who in sessions) else 0,
                 "orders": limits.orders,
                 "connections": limits.connections,
                 "receive_bytes": limits.receive_bytes,
@@ -304,6 +310,7 @@ def _session(who: ClientSession) -> object:
             {
                 "notional_max_1e4": who.notional_max_1e4,
                 "rate": who.rate,
+                "protocol": PROTOCOLS[who.protocol],
                 "topic": who.topic,
                 "account": who.account,
                 "firm": who.firm,
@@ -315,7 +322,7 @@ def _session(who: ClientSession) -> object:
                 "user": who.user.upper().encode("ascii", "replace"),
             },
         )
-    except (OverflowError, IndexError, TypeError) as error:
+    except (OverflowError, IndexError, KeyError, TypeError) as error:
         raise UsageError(f"session of {who.user}: {error}") from None
 
 

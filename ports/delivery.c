@@ -19,8 +19,8 @@ static int32_t show(prt_client *port, prt_connection *connection, const prt_grou
         return 0;
     }
     uint8_t *at = connection->out + connection->out_end;
-    size_t bytes = prt_translate(&port->desk.instruments, group, at + PRT_SOUP_HEADER_BYTES,
-                                 room - PRT_SOUP_HEADER_BYTES);
+    size_t bytes = prt_desk_show(&port->desk, &port->desk.sessions[connection->session], group,
+                                 at + PRT_SOUP_HEADER_BYTES, room - PRT_SOUP_HEADER_BYTES);
     RB_CHECK(bytes > 0);
     bytes += prt_soup_write_sequenced_header(at, room, bytes);
     connection->out_end += (uint32_t)bytes;

@@ -96,7 +96,8 @@ typedef struct prt_ouch_request {
     uint8_t cross_type;
     char firm[4]; /* mass cancel, disable, enable */
     char symbol[8];
-    char clordid[14];
+    char clordid[14];        /* of OUCH 4.2: the token */
+    char original_token[14]; /* of OUCH 4.2 only: of the order that is replaced */
 } prt_ouch_request;
 
 /* One option of an appendage. */

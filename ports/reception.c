@@ -267,10 +267,16 @@ static int32_t take_request(prt_client *port, prt_connection *connection, prt_se
                             const prt_soup_packet *packet)
 {
     prt_request request = {.read_ns = port->now_ns};
-    if (prt_ouch_decode(packet->payload, packet->payload_bytes, &request.ouch) != RB_OK) {
+    int32_t status = session->protocol == PRT_OUCH42
+                         ? prt_ouch42_decode(packet->payload, packet->payload_bytes, &request.ouch,
+                                             &request.options)
+                         : prt_ouch_decode(packet->payload, packet->payload_bytes, &request.ouch);
+    if (status != RB_OK) {
         return taken(malformed(port, connection, "the OUCH message cannot be read"));
     }
-    prt_options_read(&request.ouch, &request.options);
+    if (session->protocol == PRT_OUCH50) {
+        prt_options_read(&request.ouch, &request.options);
+    }
     /* It lies in the buffer, which goes on. */
     request.ouch.appendage = NULL;
     request.ouch.appendage_bytes = 0;

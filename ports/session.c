@@ -27,6 +27,12 @@ int32_t prt_desk_init(prt_desk *desk, const prt_bounds *bounds)
         status = prt_orders_init(&desk->orders, bounds->orders);
     }
     if (status == RB_OK) {
+        /* Besides, one for each session that may be on its way when the last one is reached. */
+        desk->tokens_max = bounds->tokens;
+        status = prt_tokens_init(&desk->tokens,
+                                 bounds->tokens == 0 ? 0 : bounds->tokens + bounds->sessions);
+    }
+    if (status == RB_OK) {
         status = prt_pool_init(&desk->pool, bounds->messages, bounds->sessions);
     }
     if (status != RB_OK) {
@@ -41,6 +47,7 @@ void prt_desk_free(prt_desk *desk)
 {
     prt_instruments_free(&desk->instruments);
     prt_orders_free(&desk->orders);
+    prt_tokens_free(&desk->tokens);
     prt_pool_free(&desk->pool);
     free(desk->sessions);
     free(desk->by_topic);
@@ -59,7 +66,10 @@ int64_t prt_desk_add_session(prt_desk *desk, const prt_client_session *config)
         prt_desk_find_user(desk, config->user) != NULL) {
         return RB_USAGE;
     }
-    if (prt_self_trade_options(config->self_trade) < 0) {
+    if (prt_self_trade_options(config->self_trade) < 0 || config->protocol > PRT_OUCH42) {
+        return RB_USAGE;
+    }
+    if (config->protocol == PRT_OUCH42 && desk->tokens_max == 0) {
         return RB_USAGE;
     }
     if (desk->session_count == desk->session_capacity) {
@@ -70,6 +80,7 @@ int64_t prt_desk_add_session(prt_desk *desk, const prt_client_session *config)
     session->topic = topic;
     session->account = config->account;
     session->firm = config->firm;
+    session->protocol = config->protocol;
     session->rate = config->rate;
     session->notional_max_1e4 = config->notional_max_1e4;
     session->cancels_on_disconnect = config->cancels_on_disconnect;
@@ -237,6 +248,27 @@ static void apply_mass_cancel(prt_session *session, const rb_mass_cancel *line)
     use_up(session, line->client_order_id);
 }
 
+/* A token that was used, for whatever: it names this number from now on. Of refused ones only as
+ * many are kept as there is room for: they name nothing. */
+static int32_t learn_token(prt_desk *desk, const prt_session *session, const prt_group *group)
+{
+    uint8_t template_id = group->line->header.template_id;
+    int is_order = template_id == RB_TEMPLATE_NEW_ORDER || template_id == RB_TEMPLATE_REPLACE;
+    int is_refusal = template_id == RB_TEMPLATE_REJECT || template_id == RB_TEMPLATE_REJECTED;
+    if (session->protocol != PRT_OUCH42 || group->tag == NULL || (!is_order && !is_refusal)) {
+        return RB_OK;
+    }
+    if (is_refusal && (group->line->rejected.refused_template == RB_TEMPLATE_CANCEL ||
+                       desk->tokens.count >= desk->tokens_max)) {
+        return RB_OK;
+    }
+    const char *text = group->tag->order_tag.text;
+    if (prt_tokens_find(&desk->tokens, session->topic, text) != 0) {
+        return RB_OK;
+    }
+    return prt_tokens_add(&desk->tokens, session->topic, text, group->line->any.rest[3]);
+}
+
 static int32_t apply_body(prt_desk *desk, prt_session *session, const prt_group *group)
 {
     const rb_message *line = group->line;
@@ -372,10 +404,15 @@ int32_t prt_desk_apply(prt_desk *desk, const prt_group *group, prt_change *chang
     count_line(desk, session, line);
     change->session = owner - 1;
     int32_t status = apply_body(desk, session, group);
+    if (status == RB_OK) {
+        status = learn_token(desk, session, group);
+    }
     if (status != RB_OK) {
         return status;
     }
-    if (prt_is_shown(line)) {
+    int is_shown =
+        prt_is_shown(line) && (session->protocol != PRT_OUCH42 || prt_ouch42_is_shown(line));
+    if (is_shown) {
         status = prt_outbox_append(&session->outbox, &desk->pool, line->header.sequence);
         if (status != RB_OK) {
             return status;
@@ -384,6 +421,15 @@ int32_t prt_desk_apply(prt_desk *desk, const prt_group *group, prt_change *chang
     }
     resolve(desk, session, line, change);
     return RB_OK;
+}
+
+size_t prt_desk_show(const prt_desk *desk, const prt_session *session, const prt_group *group,
+                     uint8_t *out, size_t room)
+{
+    if (session->protocol == PRT_OUCH42) {
+        return prt_ouch42_translate(&desk->instruments, &desk->tokens, group, out, room);
+    }
+    return prt_translate(&desk->instruments, group, out, room);
 }
 
 int32_t prt_session_ask(prt_session *session, const prt_request *request)
@@ -441,7 +487,8 @@ static prt_party party_of(const prt_desk *desk, const prt_session *session)
         .topic = session->topic,
         .account = session->account,
         .firm = session->firm,
-        .full = desk->orders.count >= desk->orders.limit || prt_pool_is_low(&desk->pool),
+        .full = desk->orders.count >= desk->orders.limit || prt_pool_is_low(&desk->pool) ||
+                (session->protocol == PRT_OUCH42 && desk->tokens.count >= desk->tokens_max),
         .entry_disabled = session->entry_disabled,
         .self_trade = session->self_trade,
         .notional_max_1e4 = session->notional_max_1e4,
@@ -451,10 +498,34 @@ static prt_party party_of(const prt_desk *desk, const prt_session *session)
     return party;
 }
 
+/* Gives a request of OUCH 4.2 the numbers that its tokens stand for. Returns PRT_DUPLICATE if its
+ * own token was used. */
+static int32_t number_tokens(const prt_desk *desk, prt_session *session)
+{
+    prt_ouch_request *ouch = &session->request.ouch;
+    if (session->protocol != PRT_OUCH42 || session->request.event != 0 || session->request.is_own) {
+        return PRT_PROPOSE;
+    }
+    uint32_t known = prt_tokens_find(&desk->tokens, session->topic, ouch->clordid);
+    if (ouch->kind != PRT_OUCH_ENTER && ouch->kind != PRT_OUCH_REPLACE) {
+        ouch->user_ref = known;
+        return PRT_PROPOSE;
+    }
+    ouch->user_ref = session->last_client_order_id + 1;
+    if (ouch->kind == PRT_OUCH_REPLACE) {
+        ouch->original_user_ref =
+            prt_tokens_find(&desk->tokens, session->topic, ouch->original_token);
+    }
+    return known != 0 ? PRT_DUPLICATE : PRT_PROPOSE;
+}
+
 int32_t prt_desk_propose(const prt_desk *desk, prt_session *session, prt_proposal *out)
 {
     RB_CHECK(session->phase == PRT_ASKED);
     int32_t outcome = event_outcome(desk, session);
+    if (outcome == PRT_PROPOSE) {
+        outcome = number_tokens(desk, session);
+    }
     if (outcome == PRT_PROPOSE) {
         prt_party party = party_of(desk, session);
         outcome = prt_propose(&desk->instruments, &desk->orders, &party, &session->request, out);

@@ -23,6 +23,7 @@
 #define PORTS_SESSION_H
 
 #include "ports/client.h"
+#include "ports/ouch42.h"
 #include "ports/outbox.h"
 #include "ports/proposal.h"
 #include "ports/translate.h"
@@ -49,6 +50,7 @@ typedef struct prt_session {
     uint16_t left;   /* of the port that it has left with orders open; 0: none */
     uint8_t entry_disabled;
     /* From the configuration. */
+    uint8_t protocol; /* enum prt_protocol */
     uint8_t cancels_on_disconnect;
     char self_trade;
     char firm_name[4];
@@ -73,9 +75,11 @@ typedef struct prt_session {
 typedef struct prt_desk {
     prt_instruments instruments;
     prt_orders orders;
+    prt_tokens tokens; /* of OUCH 4.2 */
     prt_pool pool;
     prt_session *sessions;
     uint16_t *by_topic; /* session number + 1; 0: not ours */
+    uint32_t tokens_max;
     uint32_t session_count;
     uint32_t session_capacity;
     uint32_t shard_count;
@@ -88,6 +92,7 @@ typedef struct prt_bounds {
     uint32_t instruments;
     uint32_t sessions;
     uint32_t orders;
+    uint32_t tokens;   /* of OUCH 4.2, in a day */
     uint64_t messages; /* shown to all clients together */
 } prt_bounds;
 
@@ -111,6 +116,9 @@ int64_t prt_desk_add_session(prt_desk *desk, const prt_client_session *config);
 prt_session *prt_desk_find_user(const prt_desk *desk, const char *user);
 /* Applies the next message of the stream. RB_FULL, RB_CORRUPT. */
 int32_t prt_desk_apply(prt_desk *desk, const prt_group *group, prt_change *change);
+/* Writes what the session's client is shown of a message, in its protocol: as prt_translate. */
+size_t prt_desk_show(const prt_desk *desk, const prt_session *session, const prt_group *group,
+                     uint8_t *out, size_t room);
 /* Whether a request that is read at `now_ns` is above the session's rate; counts it if not. What
  * takes risk away is never above it. */
 int prt_session_throttle(prt_session *session, uint8_t kind, uint64_t now_ns);

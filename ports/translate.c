@@ -44,29 +44,30 @@ int prt_is_shown(const rb_message *line)
     }
 }
 
-static uint64_t since_midnight(const rb_message *line)
+uint64_t prt_since_midnight(const rb_message *line)
 {
     return line->header.time_ns % day_ns;
 }
 
-static const prt_instrument *instrument_of(const prt_instruments *instruments,
-                                           const rb_message *line)
+const prt_instrument *prt_instrument_of(const prt_instruments *instruments, const rb_message *line)
 {
     uint32_t number = line->any.instrument;
     return number < instruments->count ? &instruments->rows[number] : NULL;
 }
 
-static uint64_t price_of(const prt_instrument *instrument, int32_t price_ticks)
+uint64_t prt_limit_of(const prt_instrument *instrument, int32_t price_ticks, uint8_t options)
 {
+    if (options & RB_ORDER_OPTION_MARKET) {
+        return PRT_MARKET_PRICE;
+    }
     return instrument != NULL && price_ticks > 0
                ? (uint64_t)price_ticks * (uint64_t)instrument->tick_1e4
                : 0;
 }
 
-/* The limit as the client may see it: a market order's is the port's own collar. */
-static uint64_t limit_of(const prt_instrument *instrument, int32_t price_ticks, uint8_t options)
+static uint64_t price_of(const prt_instrument *instrument, int32_t price_ticks)
 {
-    return options & RB_ORDER_OPTION_MARKET ? PRT_MARKET_PRICE : price_of(instrument, price_ticks);
+    return prt_limit_of(instrument, price_ticks, 0);
 }
 
 static void put_symbol(const prt_instrument *instrument, char *symbol)
@@ -88,7 +89,7 @@ static void put_text(const rb_message *tag, char *text, size_t bytes)
     }
 }
 
-static uint8_t letter_of(uint8_t time_in_force, const rb_message *terms)
+uint8_t prt_time_letter(uint8_t time_in_force, const rb_message *terms)
 {
     switch (time_in_force) {
     case RB_TIME_IN_FORCE_IMMEDIATE_OR_CANCEL:
@@ -123,14 +124,12 @@ static uint8_t *put_letter(uint8_t *at, uint8_t tag, char letter)
     return letter == 0 ? at : put_u8(put_tag(at, tag, 1), (uint8_t)letter);
 }
 
-/* Seconds that the order has from this message on, rounded up: as many as it asked for. */
-static uint32_t seconds_left(const rb_message *line, const rb_order_terms *terms)
+uint32_t prt_seconds_left(const prt_group *group)
 {
     const uint64_t second_ns = 1000000000;
-    uint64_t now_ns = line->header.time_ns;
-    return terms->expire_time_ns <= now_ns
-               ? 0
-               : (uint32_t)((terms->expire_time_ns - now_ns + second_ns - 1) / second_ns);
+    uint64_t now_ns = group->line->header.time_ns;
+    uint64_t end_ns = group->terms != NULL ? group->terms->order_terms.expire_time_ns : 0;
+    return end_ns <= now_ns ? 0 : (uint32_t)((end_ns - now_ns + second_ns - 1) / second_ns);
 }
 
 /* The options that the order has, as the client would have said them. Returns bytes. */
@@ -146,7 +145,7 @@ static uint16_t put_options(const prt_group *group, uint8_t options, uint8_t *ou
     at = put_letter(at, PRT_OUCH_TAG_CUSTOMER_TYPE, terms->customer_type);
     at = put_number(at, PRT_OUCH_TAG_MAX_FLOOR, terms->display_quantity);
     at = put_letter(at, PRT_OUCH_TAG_POST_ONLY, options & RB_ORDER_OPTION_POST_ONLY ? 'P' : '\0');
-    at = put_number(at, PRT_OUCH_TAG_EXPIRE_TIME, seconds_left(group->line, terms));
+    at = put_number(at, PRT_OUCH_TAG_EXPIRE_TIME, prt_seconds_left(group));
     at = put_letter(at, PRT_OUCH_TAG_HANDLE_INST, terms->auction != 0 ? 'I' : '\0');
     if (terms->group != 0) {
         at = put_u16(put_tag(at, PRT_OUCH_TAG_GROUP_ID, 2), terms->group);
@@ -158,7 +157,7 @@ static uint16_t put_options(const prt_group *group, uint8_t options, uint8_t *ou
 
 static size_t system_event(const rb_message *line, uint8_t event, uint8_t *out, size_t room)
 {
-    prt_ouch_system_event message = {.timestamp_ns = since_midnight(line), .event = event};
+    prt_ouch_system_event message = {.timestamp_ns = prt_since_midnight(line), .event = event};
     return prt_ouch_encode_system_event(out, room, &message);
 }
 
@@ -166,18 +165,18 @@ static size_t accepted(const prt_instruments *instruments, const prt_group *grou
                        size_t room)
 {
     const rb_new_order *order = &group->line->new_order;
-    const prt_instrument *instrument = instrument_of(instruments, group->line);
+    const prt_instrument *instrument = prt_instrument_of(instruments, group->line);
     uint8_t appendage[PRT_OUCH_APPENDAGE_BYTES_MAX];
     prt_ouch_accepted message = {
         .appendage = appendage,
         .appendage_bytes = put_options(group, order->options, appendage),
-        .timestamp_ns = since_midnight(group->line),
-        .price = limit_of(instrument, order->price_ticks, order->options),
+        .timestamp_ns = prt_since_midnight(group->line),
+        .price = prt_limit_of(instrument, order->price_ticks, order->options),
         .order_reference = order->header.sequence,
         .user_ref = order->client_order_id,
         .quantity = order->quantity,
         .side = (uint8_t)order->original_side,
-        .time_in_force = letter_of(order->time_in_force, group->terms),
+        .time_in_force = prt_time_letter(order->time_in_force, group->terms),
         .display = (uint8_t)order->display,
         .capacity = (uint8_t)order->capacity,
         .sweep = (uint8_t)order->sweep,
@@ -193,7 +192,7 @@ static size_t accepted(const prt_instruments *instruments, const prt_group *grou
 static size_t modified(const prt_group *group, uint8_t *out, size_t room)
 {
     const rb_order_tag *tag = &group->tag->order_tag;
-    prt_ouch_modified message = {.timestamp_ns = since_midnight(group->line),
+    prt_ouch_modified message = {.timestamp_ns = prt_since_midnight(group->line),
                                  .user_ref = group->line->replace.client_order_id,
                                  .quantity = tag->total_quantity,
                                  .side = (uint8_t)tag->original_side};
@@ -210,7 +209,7 @@ static size_t replaced(const prt_instruments *instruments, const prt_group *grou
     if (tag != NULL && tag->order_tag.request == 'M') {
         return modified(group, out, room);
     }
-    const prt_instrument *instrument = instrument_of(instruments, group->line);
+    const prt_instrument *instrument = prt_instrument_of(instruments, group->line);
     uint8_t plain_side = order->side == RB_SIDE_SELL ? 'S' : 'B';
     uint8_t options = group->terms != NULL ? group->terms->order_terms.options : 0;
     uint8_t appendage[PRT_OUCH_APPENDAGE_BYTES_MAX];
@@ -219,13 +218,13 @@ static size_t replaced(const prt_instruments *instruments, const prt_group *grou
             {
                 .appendage = appendage,
                 .appendage_bytes = put_options(group, options, appendage),
-                .timestamp_ns = since_midnight(group->line),
-                .price = limit_of(instrument, order->price_ticks, options),
+                .timestamp_ns = prt_since_midnight(group->line),
+                .price = prt_limit_of(instrument, order->price_ticks, options),
                 .order_reference = order->header.sequence,
                 .user_ref = order->client_order_id,
                 .quantity = tag != NULL ? tag->order_tag.total_quantity : order->quantity,
                 .side = tag != NULL ? (uint8_t)tag->order_tag.original_side : plain_side,
-                .time_in_force = letter_of(order->time_in_force, group->terms),
+                .time_in_force = prt_time_letter(order->time_in_force, group->terms),
                 .display = (uint8_t)order->display,
                 .capacity = tag != NULL ? (uint8_t)tag->order_tag.capacity : 'A',
                 .sweep = (uint8_t)order->sweep,
@@ -246,8 +245,8 @@ static size_t canceled(const prt_instruments *instruments, const rb_message *lin
     const rb_canceled *taken = &line->canceled;
     if (taken->reason == RB_CANCEL_REASON_SELF_TRADE) {
         prt_ouch_aiq_canceled message = {
-            .timestamp_ns = since_midnight(line),
-            .price = price_of(instrument_of(instruments, line), taken->price_ticks),
+            .timestamp_ns = prt_since_midnight(line),
+            .price = price_of(prt_instrument_of(instruments, line), taken->price_ticks),
             .user_ref = taken->client_order_id,
             .quantity = taken->quantity,
             .prevented = taken->quantity,
@@ -256,7 +255,7 @@ static size_t canceled(const prt_instruments *instruments, const rb_message *lin
         return prt_ouch_encode_aiq_canceled(out, room, &message);
     }
     prt_ouch_canceled message = {
-        .timestamp_ns = since_midnight(line),
+        .timestamp_ns = prt_since_midnight(line),
         .user_ref = taken->client_order_id,
         .quantity = taken->quantity,
         .reason = prt_ouch_cancel_reason(taken->reason),
@@ -269,7 +268,7 @@ _Static_assert(offsetof(rb_cancel, quantity) == offsetof(rb_canceled, quantity),
 _Static_assert(offsetof(rb_cancel, reason) == offsetof(rb_canceled, reason), "");
 _Static_assert(offsetof(rb_cancel, remaining) == offsetof(rb_canceled, remaining), "");
 
-static uint8_t liquidity_of(const rb_executed *trade)
+uint8_t prt_liquidity_letter(const rb_executed *trade)
 {
     switch (trade->detail) {
     case RB_TRADE_DETAIL_OPENING_CROSS:
@@ -285,22 +284,27 @@ static uint8_t liquidity_of(const rb_executed *trade)
     }
 }
 
+/* It is the place of the first of their two lines: the incoming side's, in a cross the buyer's. */
+uint64_t prt_match_number(const rb_message *line)
+{
+    const rb_executed *trade = &line->executed;
+    int is_first = trade->liquidity == RB_LIQUIDITY_CROSS
+                       ? trade->side == RB_SIDE_BUY
+                       : trade->liquidity == RB_LIQUIDITY_REMOVED;
+    return line->header.sequence - (is_first ? 0 : 1);
+}
+
 static size_t executed(const prt_instruments *instruments, const rb_message *line, uint8_t *out,
                        size_t room)
 {
     const rb_executed *trade = &line->executed;
-    /* Both sides are told the place of the first of their two lines: the incoming side's, in a
-     * cross the buyer's. */
-    int is_first = trade->liquidity == RB_LIQUIDITY_CROSS
-                       ? trade->side == RB_SIDE_BUY
-                       : trade->liquidity == RB_LIQUIDITY_REMOVED;
     prt_ouch_executed message = {
-        .timestamp_ns = since_midnight(line),
-        .price = price_of(instrument_of(instruments, line), trade->price_ticks),
-        .match_number = line->header.sequence - (is_first ? 0 : 1),
+        .timestamp_ns = prt_since_midnight(line),
+        .price = price_of(prt_instrument_of(instruments, line), trade->price_ticks),
+        .match_number = prt_match_number(line),
         .user_ref = trade->client_order_id,
         .quantity = trade->quantity,
-        .liquidity = liquidity_of(trade),
+        .liquidity = prt_liquidity_letter(trade),
     };
     return prt_ouch_encode_executed(out, room, &message);
 }
@@ -312,7 +316,7 @@ static size_t restated(const rb_message *line, uint8_t *out, size_t room)
     uint8_t *end = put_number(appendage, PRT_OUCH_TAG_DISPLAY_QUANTITY, line->replenished.quantity);
     prt_ouch_restated message = {.appendage = appendage,
                                  .appendage_bytes = (uint16_t)(end - appendage),
-                                 .timestamp_ns = since_midnight(line),
+                                 .timestamp_ns = prt_since_midnight(line),
                                  .user_ref = line->replenished.client_order_id,
                                  .reason = 'R'};
     return prt_ouch_encode_restated(out, room, &message);
@@ -324,12 +328,12 @@ static size_t rejected(const prt_group *group, uint8_t *out, size_t room)
     const rb_rejected *refusal = &group->line->rejected;
     int is_modify = group->tag != NULL && group->tag->order_tag.request == 'M';
     if (refusal->refused_template == RB_TEMPLATE_CANCEL || is_modify) {
-        prt_ouch_cancel_reject message = {.timestamp_ns = since_midnight(group->line),
+        prt_ouch_cancel_reject message = {.timestamp_ns = prt_since_midnight(group->line),
                                           .user_ref = refusal->client_order_id};
         return prt_ouch_encode_cancel_reject(out, room, &message);
     }
     prt_ouch_rejected message = {
-        .timestamp_ns = since_midnight(group->line),
+        .timestamp_ns = prt_since_midnight(group->line),
         .user_ref = refusal->client_order_id,
         .reason = prt_ouch_reject_reason(refusal->reason),
     };
@@ -346,11 +350,11 @@ static size_t mass_canceled(const prt_instruments *instruments, const prt_group 
                             uint8_t *out, size_t room)
 {
     prt_ouch_mass_cancel_response message = {
-        .timestamp_ns = since_midnight(group->line),
+        .timestamp_ns = prt_since_midnight(group->line),
         .user_ref = group->line->mass_cancel.client_order_id,
     };
     put_text(group->tag, message.firm, sizeof message.firm);
-    put_symbol(instrument_of(instruments, group->line), message.symbol);
+    put_symbol(prt_instrument_of(instruments, group->line), message.symbol);
     return prt_ouch_encode_mass_cancel_response(out, room, &message);
 }
 
@@ -358,12 +362,12 @@ static size_t session_event(const prt_group *group, uint8_t *out, size_t room)
 {
     const rb_session_event *event = &group->line->session_event;
     if (event->kind == RB_SESSION_EVENT_KIND_ACCOUNT_QUERY) {
-        prt_ouch_query_response message = {.timestamp_ns = since_midnight(group->line),
+        prt_ouch_query_response message = {.timestamp_ns = prt_since_midnight(group->line),
                                            .next_user_ref = (uint32_t)event->next_message};
         return prt_ouch_encode_query_response(out, room, &message);
     }
     prt_ouch_entry_response message = {
-        .timestamp_ns = since_midnight(group->line),
+        .timestamp_ns = prt_since_midnight(group->line),
         .user_ref = event->client_order_id,
         .is_enabled = event->kind == RB_SESSION_EVENT_KIND_ENTRY_ENABLED,
     };

@@ -36,4 +36,19 @@ int prt_is_shown(const rb_message *line);
 size_t prt_translate(const prt_instruments *instruments, const prt_group *group, uint8_t *out,
                      size_t room);
 
+/* What OUCH 4.2 (ports/ouch42.c) says in the same way. */
+
+uint64_t prt_since_midnight(const rb_message *line);
+/* The line's instrument, or NULL. */
+const prt_instrument *prt_instrument_of(const prt_instruments *instruments, const rb_message *line);
+/* The limit as the client may see it: a market order's is the port's own collar. */
+uint64_t prt_limit_of(const prt_instrument *instrument, int32_t price_ticks, uint8_t options);
+/* OUCH 5.0's letter of a time in force. */
+uint8_t prt_time_letter(uint8_t time_in_force, const rb_message *terms);
+/* Seconds that the order has from this message on, rounded up: as many as it asked for. */
+uint32_t prt_seconds_left(const prt_group *group);
+uint8_t prt_liquidity_letter(const rb_executed *trade);
+/* Both sides of a trade know it by one number. */
+uint64_t prt_match_number(const rb_message *line);
+
 #endif

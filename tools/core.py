@@ -378,6 +378,7 @@ def _session(one: Participant) -> ClientSession:
         one.notional_max_1e4,
         one.cancels_on_disconnect,
         one.self_trade,
+        one.protocol,
     )
 
 
