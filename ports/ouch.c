@@ -431,9 +431,12 @@ uint16_t prt_ouch_reject_reason(uint16_t reason)
     case RB_REJECT_REASON_ORDER_CAPACITY:
     case RB_REJECT_REASON_PRICE_CAPACITY:
     case RB_REJECT_REASON_INVALID_PROPOSAL:
+    case RB_REJECT_REASON_RISK_CAPACITY:
         return 10; /* processing error */
     case RB_REJECT_REASON_ENTRY_DISABLED:
     case RB_REJECT_REASON_UNKNOWN_FIRM:
+    case RB_REJECT_REASON_UNKNOWN_OWNER:
+    case RB_REJECT_REASON_KILLED:
         return 12; /* firm not authorised */
     case RB_REJECT_REASON_INVALID_MINIMUM_QUANTITY:
         return 13;
@@ -459,8 +462,14 @@ uint16_t prt_ouch_reject_reason(uint16_t reason)
     case RB_REJECT_REASON_OFF_TICK:
         return 29;
     case RB_REJECT_REASON_QUANTITY_EXCEEDED:
-        return 30;
+    case RB_REJECT_REASON_OPEN_LONG_LIMIT:
+    case RB_REJECT_REASON_OPEN_SHORT_LIMIT:
+    case RB_REJECT_REASON_NET_POSITION_LIMIT:
+    case RB_REJECT_REASON_GROSS_POSITION_LIMIT:
+    case RB_REJECT_REASON_TRADED_QUANTITY_LIMIT:
+        return 30; /* shares exceed threshold */
     case RB_REJECT_REASON_NOTIONAL_EXCEEDED:
+    case RB_REJECT_REASON_TRADED_NOTIONAL_LIMIT:
         return 31;
     default:
         return 15; /* other */

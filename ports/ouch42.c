@@ -169,7 +169,16 @@ uint8_t prt_ouch42_reject_reason(uint16_t reason)
         return 'N';
     case RB_REJECT_REASON_QUANTITY_EXCEEDED:
         return 'Z';
+    case RB_REJECT_REASON_OPEN_LONG_LIMIT:
+    case RB_REJECT_REASON_OPEN_SHORT_LIMIT:
+    case RB_REJECT_REASON_NET_POSITION_LIMIT:
+    case RB_REJECT_REASON_GROSS_POSITION_LIMIT:
+    case RB_REJECT_REASON_TRADED_QUANTITY_LIMIT:
+        return 'm';
+    case RB_REJECT_REASON_KILLED:
+        return 'a';
     case RB_REJECT_REASON_NOTIONAL_EXCEEDED:
+    case RB_REJECT_REASON_TRADED_NOTIONAL_LIMIT:
         return 'n';
     case RB_REJECT_REASON_INVALID_CROSS:
         return 'R';

@@ -670,6 +670,17 @@ REASONS = {
     RejectReason.ROUTING_NOT_SUPPORTED: "routing not allowed",
     RejectReason.RETAIL_NOT_SUPPORTED: "retail not allowed",
     RejectReason.UNKNOWN_FIRM: "firm not authorised",
+    RejectReason.OPEN_LONG_LIMIT: "shares exceed threshold",
+    RejectReason.OPEN_SHORT_LIMIT: "shares exceed threshold",
+    RejectReason.NET_POSITION_LIMIT: "shares exceed threshold",
+    RejectReason.GROSS_POSITION_LIMIT: "shares exceed threshold",
+    RejectReason.TRADED_QUANTITY_LIMIT: "shares exceed threshold",
+    RejectReason.TRADED_NOTIONAL_LIMIT: "exceeds maximum notional",
+    RejectReason.OPEN_ORDERS_LIMIT: "other",
+    RejectReason.MESSAGE_RATE_LIMIT: "other",
+    RejectReason.KILLED: "firm not authorised",
+    RejectReason.UNKNOWN_OWNER: "firm not authorised",
+    RejectReason.RISK_CAPACITY: "processing error",
 }
 
 
