@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from tools.kinds import fairy, ticker
+from tools.kinds import fairy, market, ticker
 from tools.site import Kind
 
 KINDS: Final[dict[str, Kind]] = {
     "fairy": Kind(fairy.Options, fairy.make, proposes=True),
+    "market": Kind(market.MarketOptions, market.make_market),
+    "request": Kind(market.RequestOptions, market.make_request, listens=("",)),
+    "snapshot": Kind(
+        market.SnapshotOptions, market.make_snapshot, listens=(market.SNAPSHOT, market.DAY)
+    ),
     "ticker": Kind(ticker.Options, ticker.make, proposes=True, topics=1),
 }
