@@ -26,22 +26,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.fused import Size
+from engine.risk import Risk, RiskInstrument, RiskSize
 from engine.standby import Estate, Standby
-from ports.client import ClientPort, ClientSession, Contributor, Instrument, Limits, Stream
+from ports.client import ClientPort, ClientSession, Instrument, Limits
 from ringbus._ringbus import lib
+from ringbus.application import Application
+from ringbus.contributor import Contributor
 from ringbus.core import Core, create_page, page_bytes
-from ringbus.filter import Filter
 from ringbus.idle import bells_bytes, create_bells
 from ringbus.journal import Journal, segment_files
 from ringbus.lane import create_lane, lane_bytes
+from ringbus.lines import Executed, Line
 from ringbus.memory import Block
 from ringbus.messages import EXECUTED, Side, Template
 from ringbus.multicast import Reader
-from ringbus.replay import Replay
+from ringbus.replay import Replay, Stream
 from tests.bench import day as days
 from tests.bench.day import Day
 
 LANE = 4096
+# Messages an application is given at once.
+LIMIT = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,87 +120,107 @@ def journal(day: Day) -> Rebuilt:
     return Rebuilt(*took, made.written)
 
 
+def _risk(day: Day) -> Risk:
+    """The state behind market-wide limits, new."""
+    size, table = day.engine.size, [RiskInstrument(1, 2 * days.MIDDLE)] * days.INSTRUMENTS
+    owners = RiskSize(days.ACCOUNTS, days.FIRMS, 1 << 18)
+    return Risk(table, 1, size.orders, owners, size.topics)
+
+
+def limits(day: Day) -> Rebuilt:
+    """What the sequencer knows besides: what every account and firm has at stake."""
+    watch = Watch()
+    replay, risk = Replay(None, day.directory, 1, day.segment_messages), _risk(day)
+    while len(batch := replay.poll()):
+        risk.apply(batch)
+    took = watch.stop()
+    replay.close()
+    return Rebuilt(*took, (risk.hash, sum(risk.firm(n).open_orders for n in range(days.FIRMS))))
+
+
 def _standby(day: Day) -> Standby:
     size, ring = day.engine.size, day.engine.ring
     room = Size(size.instruments, orders=size.orders, price_nodes=size.price_nodes)
-    return Standby(room, day.engine.shard_of, ring, day.directory, day.segment_messages)
+    where = day.engine.shard_of, ring, day.directory, day.segment_messages
+    return Standby(room, *where, _risk(day))
 
 
 def standby(day: Day) -> Rebuilt:
-    """A passive engine: books and topic numbers, and every byte of the day made once more."""
+    """A passive engine: books, topic numbers, limits, and every byte of the day made once more."""
     watch = Watch()
     made = _standby(day)
     while made.follow():
         pass
     took = watch.stop()
-    state = made.passive.books[0].hash()
+    assert made.risk is not None
+    state = made.passive.books[0].hash(), made.risk.hash
     made.close()
     return Rebuilt(*took, state)
 
 
-def batches(day: Day) -> Rebuilt:
-    """A vectorised Python application: lines by session, volume and value by instrument."""
-    watch = Watch()
-    replay = Replay(day.engine.ring, day.directory, 1, day.segment_messages)
+class Volumes(Application):
+    """A vectorised application: lines by session, volume and value by instrument."""
+
     lines = np.zeros(days.SESSIONS + 1, np.int64)
-    volume, value = np.zeros((2, days.INSTRUMENTS), np.int64)
-    while len(batch := replay.poll()):
-        lines += np.bincount(batch["topic"], minlength=len(lines))
+    volume = np.zeros(days.INSTRUMENTS)
+    value = np.zeros(days.INSTRUMENTS)
+
+    def on_batch(self, batch: NDArray[np.void]) -> None:
+        """Count it all; sums of whole numbers this small are exact in 53 bits."""
+        self.lines = self.lines + np.bincount(batch["topic"], minlength=len(self.lines))
         trades = batch[batch["template_id"] == Template.EXECUTED].view(EXECUTED)
-        where, quantity = trades["instrument"], trades["quantity"].astype(np.int64)
-        np.add.at(volume, where, quantity)
-        np.add.at(value, where, quantity * trades["price_ticks"])
-    took = watch.stop()
-    assert lines.sum() == day.messages
-    # Both sides of a trade are on the stream.
-    return Rebuilt(*took, (int(volume.sum()) // 2, int(value.sum()) // 2))
+        where, many = trades["instrument"], len(self.volume)
+        quantity = trades["quantity"].astype(np.float64)
+        self.volume = self.volume + np.bincount(where, quantity, many)
+        self.value = self.value + np.bincount(where, quantity * trades["price_ticks"], many)
 
 
-class Positions:
-    """One method call a message: what each session holds of each instrument, and has paid."""
+class Positions(Application):
+    """One call an execution: what each session holds of each instrument, and what was paid."""
 
-    def __init__(self) -> None:
-        self.calls = 0
+    def __init__(self, stream: Stream) -> None:
+        super().__init__(stream)
         self.bought = 0
         self.paid = 0
-        self._held: dict[tuple[int, int], int] = {}
+        self.held: dict[tuple[int, int], int] = {}
 
-    def executed(self, session: int, instrument: int, side: int, price: int, quantity: int) -> None:
+    def on_executed(self, line: Executed, *behind: Line) -> None:
         """One side of a trade."""
-        self.calls += 1
-        key = session, instrument
-        if side == Side.BUY:
-            self.bought += quantity
-            self.paid += quantity * price
-            self._held[key] = self._held.get(key, 0) + quantity
+        key = line.topic, line.instrument
+        if line.side == Side.BUY:
+            self.bought += line.quantity
+            self.paid += line.quantity * line.price_ticks
+            self.held[key] = self.held.get(key, 0) + line.quantity
         else:
-            self._held[key] = self._held.get(key, 0) - quantity
-
-    @property
-    def flat(self) -> bool:
-        """Whether all positions together are none: everybody's counterparty is here."""
-        return sum(self._held.values()) == 0
+            self.held[key] = self.held.get(key, 0) - line.quantity
 
 
-def _each(batch: NDArray[np.void], call: Callable[..., None]) -> None:
-    for fields in zip(
-        *(batch[name].tolist() for name in ("topic", "instrument", "side", "price_ticks")),
-        batch["quantity"].tolist(),
-        strict=True,
-    ):
-        call(*fields)
+def _live(application: Application) -> None:
+    while not application.is_live:
+        application.do_work(LIMIT)
+    application.close()
+
+
+def batches(day: Day) -> Rebuilt:
+    """A Python application that takes numpy batches of everything."""
+    watch = Watch()
+    made = Volumes(Stream(day.engine.ring, day.directory, day.segment_messages))
+    _live(made)
+    took = watch.stop()
+    assert made.lines.sum() == made.counts.heard == day.messages
+    # Both sides of a trade are on the stream.
+    return Rebuilt(*took, (int(made.volume.sum()) // 2, int(made.value.sum()) // 2))
 
 
 def messages(day: Day) -> Rebuilt:
-    """A Python application that sees executions only, one call each."""
+    """A Python application whose filter lets executions through, one call each."""
     watch = Watch()
-    replay = Replay(day.engine.ring, day.directory, 1, day.segment_messages)
-    wanted, positions = Filter(templates=[Template.EXECUTED]), Positions()
-    while len(batch := replay.poll()):
-        _each(wanted.keep(batch).view(EXECUTED), positions.executed)
+    made = Positions(Stream(day.engine.ring, day.directory, day.segment_messages))
+    _live(made)
     took = watch.stop()
-    assert positions.flat
-    return Rebuilt(*took, (positions.bought, positions.paid, positions.calls))
+    # Everybody's counterparty is here.
+    assert sum(made.held.values()) == 0
+    return Rebuilt(*took, (made.bought, made.paid, made.counts.wanted))
 
 
 def takeover(day: Day) -> float:
@@ -206,6 +231,7 @@ def takeover(day: Day) -> float:
     estate = Estate(
         *(engine.doorbell, engine.lane_memory, engine.inward, engine.outward),
         *(engine.ring, engine.readers, engine.size.topics),
+        settled=engine.settled,
     )
     bells, page = Block(bells_bytes()), Block(page_bytes())
     create_bells(bells, "next")
@@ -225,7 +251,8 @@ AGENTS: tuple[tuple[str, Callable[[Day], Rebuilt]], ...] = (
     ("stream read, C", read),
     ("client port, C", port),
     ("journal recovery, C", journal),
-    ("passive engine", standby),
+    ("limits of sequencer, C", limits),
+    ("passive engine, C", standby),
     ("Python, batches", batches),
     ("Python, each execution", messages),
 )
@@ -282,15 +309,17 @@ def measure(day: Day, rounds: int, cold: bool) -> None:
 def expect(day: Day, states: dict[str, object]) -> None:
     """Compare what the agents came to with the engine that lived through the day."""
     book = day.engine.books[0]
-    shown = states["client port, C"]
+    shown, owed = states["client port, C"], states["limits of sequencer, C"]
     traded = states["Python, each execution"]
     assert isinstance(shown, tuple)
+    assert isinstance(owed, tuple)
     assert isinstance(traded, tuple)
     wanted = {
         "stream read, C": day.messages,
         "client port, C": (book.open_orders, shown[1]),
         "journal recovery, C": day.messages,
-        "passive engine": book.hash(),
+        "limits of sequencer, C": (owed[0], book.open_orders),
+        "passive engine, C": (book.hash(), owed[0]),
         "Python, batches": traded[:2],
     }
     for name, state in wanted.items():
