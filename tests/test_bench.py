@@ -175,7 +175,7 @@ def test_every_peer_of_the_table_says_what_it_can() -> None:
 
 
 def test_bench_rebuild_runs_and_every_agent_ends_where_the_day_did() -> None:
-    """R33, R53, R91: each is compared with the engine that lived, or the program fails."""
+    """Each is compared with the engine that lived, or the program fails."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.bench.bench_rebuild", "20000", "1"],
         cwd=PROGRAMS.parents[2],
