@@ -223,7 +223,7 @@ def _check_opening(configuration: Configuration, lines: NDArray[np.void]) -> Non
     topology = configuration.topology
     if len(lines) == 0:
         raise DayError(
-            f"there is no day in {topology.directory} to go on with; `ringbus up` begins one"
+            f"there is no day in {topology.directory} to go on with; `ringbus up --new-day` begins one"
         )
     first = lines[:1].view(BUILD_RECORD)[0]
     if int(first["template_id"]) != Template.BUILD_RECORD:
