@@ -9,7 +9,7 @@ import numpy as np
 
 SCHEMA_ID: Final = 1
 SCHEMA_VERSION: Final = 1
-SCHEMA_HASH: Final = 0xc49fd5f050781737
+SCHEMA_HASH: Final = 0x704f100ab3e5c9ae
 MESSAGE_BYTES: Final = 64
 INSTRUMENT_NONE: Final = 4294967295
 TEMPLATE_CONTRIBUTED_MAX: Final = 63
@@ -27,6 +27,7 @@ class Template(IntEnum):
     SESSION_EVENT = 7
     CROSS_RESULT = 8
     COMMAND = 9
+    TICK = 10
     EPOCH_START = 11
     END_OF_DAY = 12
     INSTRUMENT_DEFINITION = 13
@@ -83,6 +84,7 @@ class MassCancelScope(IntFlag):
     FIRM = 8
     INSTRUMENT = 16
     SIDE = 32
+    KILL = 64
 
 
 class InstrumentState(IntEnum):
@@ -106,6 +108,22 @@ class CommandKind(IntEnum):
     """Values of CommandKind."""
 
     INSTRUMENT_STATE = 1
+    LIMIT = 2
+    REFERENCE_PRICE = 3
+    RESUME = 4
+
+
+class RiskLimit(IntEnum):
+    """Notional in 1/10,000 of the currency."""
+
+    OPEN_LONG = 1
+    OPEN_SHORT = 2
+    NET_POSITION = 3
+    GROSS_POSITION = 4
+    TRADED_NOTIONAL = 5
+    TRADED_QUANTITY = 6
+    OPEN_ORDERS = 7
+    MESSAGES_PER_SECOND = 8
 
 
 class Side(IntEnum):
@@ -182,6 +200,17 @@ class RejectReason(IntEnum):
     INVALID_LEGS = 19
     INVALID_CROSS = 20
     STALE_CROSS = 21
+    OPEN_LONG_LIMIT = 22
+    OPEN_SHORT_LIMIT = 23
+    NET_POSITION_LIMIT = 24
+    GROSS_POSITION_LIMIT = 25
+    TRADED_NOTIONAL_LIMIT = 26
+    TRADED_QUANTITY_LIMIT = 27
+    OPEN_ORDERS_LIMIT = 28
+    MESSAGE_RATE_LIMIT = 29
+    KILLED = 30
+    UNKNOWN_OWNER = 31
+    RISK_CAPACITY = 32
 
 
 MESSAGE: Final[np.dtype[np.void]] = np.dtype(
@@ -831,15 +860,17 @@ COMMAND: Final[np.dtype[np.void]] = np.dtype(
             "reserved",
             "checksum",
             "instrument",
-            "spare",
-            "spare2",
+            "price_ticks",
+            "value",
             "client_order_id",
             "account",
             "firm",
             "kind",
             "state",
-            "spare3",
-            "spare4",
+            "session",
+            "scope",
+            "limit",
+            "spare",
         ],
         "formats": [
             "<u8",
@@ -853,7 +884,7 @@ COMMAND: Final[np.dtype[np.void]] = np.dtype(
             "u1",
             "<u4",
             "<u4",
-            "<u4",
+            "<i4",
             "<u8",
             "<u4",
             "<u2",
@@ -861,7 +892,9 @@ COMMAND: Final[np.dtype[np.void]] = np.dtype(
             "u1",
             "u1",
             "<u2",
-            "<u4",
+            "u1",
+            "u1",
+            "<u2",
         ],
         "offsets": [
             0,
@@ -884,6 +917,64 @@ COMMAND: Final[np.dtype[np.void]] = np.dtype(
             57,
             58,
             60,
+            61,
+            62,
+        ],
+        "itemsize": 64,
+    }
+)
+TICK: Final[np.dtype[np.void]] = np.dtype(
+    {
+        "names": [
+            "sequence",
+            "time_ns",
+            "topic_sequence",
+            "topic",
+            "publisher",
+            "template_id",
+            "flags",
+            "shard",
+            "reserved",
+            "checksum",
+            "instrument",
+            "spare",
+            "every_ns",
+            "spare2",
+            "spare3",
+        ],
+        "formats": [
+            "<u8",
+            "<u8",
+            "<u4",
+            "<u2",
+            "<u2",
+            "u1",
+            "u1",
+            "u1",
+            "u1",
+            "<u4",
+            "<u4",
+            "<u4",
+            "<u8",
+            "<u8",
+            "<u8",
+        ],
+        "offsets": [
+            0,
+            8,
+            16,
+            20,
+            22,
+            24,
+            25,
+            26,
+            27,
+            28,
+            32,
+            36,
+            40,
+            48,
+            56,
         ],
         "itemsize": 64,
     }
@@ -1820,6 +1911,7 @@ DTYPES: Final[dict[Template, np.dtype[np.void]]] = {
     Template.SESSION_EVENT: SESSION_EVENT,
     Template.CROSS_RESULT: CROSS_RESULT,
     Template.COMMAND: COMMAND,
+    Template.TICK: TICK,
     Template.EPOCH_START: EPOCH_START,
     Template.END_OF_DAY: END_OF_DAY,
     Template.INSTRUMENT_DEFINITION: INSTRUMENT_DEFINITION,
@@ -1880,6 +1972,11 @@ ENUMS: Final[dict[Template, dict[str, type[IntEnum] | type[IntFlag]]]] = {
         "flags": Flag,
         "kind": CommandKind,
         "state": InstrumentState,
+        "scope": MassCancelScope,
+        "limit": RiskLimit,
+    },
+    Template.TICK: {
+        "flags": Flag,
     },
     Template.EPOCH_START: {
         "flags": Flag,

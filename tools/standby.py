@@ -148,6 +148,7 @@ def make_standby(configuration: Configuration, shared: Attachment) -> Standby:
         shared.attach("stream"),
         topology.journal_paths,
         topology.journal.segment_messages,
+        configuration.risk(),
     )
 
 
@@ -165,9 +166,10 @@ def estate_of(configuration: Configuration, shared: Attachment) -> Estate:
         [lane(f"shard.{n}.in") for n in shards],
         [lane(f"shard.{n}.out") for n in shards],
         lane("stream"),
-        shared.attach("stream.readers"),
+        shared.attach("stream.readers", writable=True),
         configuration.topics,
         configuration.group_of,
+        shared.attach("settled", writable=True),
     )
 
 
