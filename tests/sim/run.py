@@ -207,6 +207,8 @@ def _liveness(world: World) -> None:
         one.limit = None
     for one in world.archives:
         assert one.start() or one.journal is not None
+    for one in world.archives:
+        one.scrub()
     for n in range(PORTS):
         world.start_port(n)
     world.start_standby()
