@@ -41,9 +41,12 @@ class Result:
         )
 
 
-def run(seed: int, directory: Path, steps: int = STEPS) -> Result:
-    """Run a seed to the end. Raises: AssertionError: a broken promise; and what agents raise."""
-    world = World(seed, directory)
+def run(seed: int, directory: Path, steps: int = STEPS, options: Options | None = None) -> Result:
+    """Run a seed to the end; `options` are drawn unless they are given.
+
+    Raises: AssertionError: a broken promise; and what agents raise.
+    """
+    world = World(seed, directory, options)
     faults: Counter[str] = Counter()
     try:
         _safety(world, steps, faults)

@@ -88,9 +88,9 @@ def options_of(draw: Draw) -> Options:
 class World:
     """An exchange, its files in `directory`, and everything that can happen to it."""
 
-    def __init__(self, seed: int, directory: Path) -> None:
+    def __init__(self, seed: int, directory: Path, options: Options | None = None) -> None:
         self.draw = draw = Draw(seed)
-        self.options = options_of(draw)
+        self.options = options or options_of(draw)
         shards = self.options.shards
         group_of = [1 + n // GROUP for n in range(INSTRUMENTS)]
         self.shard_of = bytes((group - 1) % shards for group in group_of)
