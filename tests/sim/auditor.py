@@ -164,10 +164,21 @@ class Auditor:
         lines = np.frombuffer(b"".join(proposal), MESSAGE)
         if first[TEMPLATE] in ORDERS:
             assert risk.reason(lines, time_ns) == 0, f"beyond a limit:\n{described(first)}"
-        elif first[TEMPLATE] == Template.REJECTED and reason in OF_A_LIMIT and has_sides(proposal):
+        elif first[TEMPLATE] == Template.REJECTED and reason in OF_A_LIMIT:
+            if not has_sides(proposal) or not self._has_order(proposal, first[SHARD]):
+                # The book would have refused it: the plain reckoning knows nothing of such.
+                return
             wanted = risk.reason(lines, time_ns)
             assert wanted == reason, f"{wanted} was the reason:\n{described(first)}"
         risk.take(np.frombuffer(b"".join(group), MESSAGE))
+
+    def _has_order(self, proposal: Message, shard: int) -> bool:
+        """Whether a Replace names an open order of its own session."""
+        if proposal[0][TEMPLATE] != Template.REPLACE:
+            return True
+        first = decode(proposal[0])
+        market = self.oracles[shard].market
+        return market.own(first, first["original_client_order_id"]) is not None
 
     def _proposal_of(self, group: Message) -> Message:
         """What this is the answer to; it cannot be answered again."""
@@ -220,7 +231,7 @@ class Auditor:
 
 
 def has_sides(proposal: Message) -> bool:
-    """Whether each order is of one side: of others the plain reckoning knows nothing."""
+    """Whether each order is of one side."""
     orders = [line for line in proposal if line[TEMPLATE] in (Template.NEW_ORDER, Template.LEG)]
     return all(line[SIDE] in (BUY, SELL) for line in orders)
 
