@@ -11,7 +11,8 @@ from pathlib import Path
 
 from tests.sim.archive import FILE_BYTES
 from tests.sim.checks import check_all
-from tests.sim.world import PORTS, Options, World
+from tests.sim.options import Options
+from tests.sim.world import PORTS, World
 
 STEPS = 1500
 QUIET = 60

@@ -10,13 +10,14 @@ import pytest
 from numpy.typing import NDArray
 
 from engine.passive import Divergence
-from ringbus.messages import CANCELED, EXECUTED, NEW_ORDER, Flag, Template
+from ringbus.messages import CANCELED, EXECUTED, NEW_ORDER, Flag, InstrumentState, Template
 from tests.engine.plain_risk import PlainRisk
 from tests.sim import checks, run
 from tests.sim.auditor import Auditor
 from tests.sim.disk import disk
 from tests.sim.ledger import Ledger
-from tests.sim.world import Options, World
+from tests.sim.options import Options
+from tests.sim.world import World
 
 Lines = NDArray[np.void]
 SEED = 1
@@ -92,6 +93,7 @@ def facing(stream: Lines) -> int:
         ledger.take(stream[start:end])
         first = stream[start : start + 1].view(NEW_ORDER)[0]
         buys = first["template_id"] == Template.NEW_ORDER and first["side"] == 1
+        buys &= ledger.state(int(first["instrument"])) == InstrumentState.CONTINUOUS
         book = [one for one in ledger.orders.values() if one.instrument == first["instrument"]]
         if buys and end == start + 1 and {one.side for one in book if one.force < 3} == {1, 2}:
             return start

@@ -12,7 +12,6 @@ proposal and every message and is never wrong (tests/sim/auditor.py).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +34,7 @@ from tests.sim.auditor import Auditor
 from tests.sim.clients import MIDDLE, TICK, Client
 from tests.sim.desk import Desk, Ideas
 from tests.sim.draw import Draw
+from tests.sim.options import FLOWS, Options, options_of
 from tests.sim.processes import USERS, Engine, Port, Tap
 from tests.sim.wire import Follower, Wire
 
@@ -49,40 +49,6 @@ DESK_TOPIC = len(USERS) + 1
 # Locates that the desk's dice look for: the lowest are given first.
 LOCATES = 24
 RISKS = [RiskInstrument(TICK, 1_000_000) for _ in range(INSTRUMENTS)]
-# What the desk says: nothing, all kinds, or mostly what moves many orders.
-FLOWS: dict[str, dict[str, float]] = {
-    "none": {},
-    "all": ALL_KINDS | {"command": 1, "cross": 1},
-    "auctions": ALL_KINDS | {"command": 5, "cross": 8, "legs": 2},
-    "sweeps": {"new": 30, "cancel": 30, "replace": 5, "mass_cancel": 6, "legs": 20},
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What a seed decides first."""
-
-    shards: int
-    copies: int  # journals that an answer waits for
-    stream_slots: int
-    lane_slots: int
-    orders: int  # room of each shard's book
-    wire_slots: int  # of lossy readers' own rings; 0: they read the stream's
-    flow: str
-    limits: bool  # of accounts and firms, in the sequencer
-
-
-def options_of(draw: Draw) -> Options:
-    return Options(
-        shards=draw.choice((1, 2, 4)),
-        copies=draw.choice((0, 1, 2)),
-        stream_slots=draw.choice((16, 64, 256, 1024)),
-        lane_slots=draw.choice((16, 64, 256)),
-        orders=draw.choice((512, 512, 512, 12)),
-        wire_slots=draw.choice((0, 8, 32)),
-        flow=draw.choice(("none", "all", "all", "auctions", "sweeps")),
-        limits=draw.choice((False, True)),
-    )
 
 
 class World:
