@@ -93,7 +93,7 @@ sim: build ## One simulated day: make sim SEED=7 [COUNT=1] [STEPS=1500].
 	@$(BIN)/python -m tests.sim --seed $(or $(SEED),1) --count $(or $(COUNT),1) --steps $(or $(STEPS),1500)
 
 .PHONY: sim-mutants
-sim-mutants: build ## Plants three bugs in a copy of the tree; the simulation must find each (2 minutes).
+sim-mutants: build ## Plants bugs in a copy of the tree; the simulation must find each (2 minutes).
 	@$(BIN)/python -m tests.sim.mutants
 
 sim-long: build ## Simulate for long: make sim-long [SEED=1] [COUNT=5000].
