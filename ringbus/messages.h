@@ -7,7 +7,7 @@
 
 #define RB_SCHEMA_ID 1u
 #define RB_SCHEMA_VERSION 1u
-#define RB_SCHEMA_HASH UINT64_C(0xc49fd5f050781737)
+#define RB_SCHEMA_HASH UINT64_C(0xbbf65ded9da25d3b)
 #define RB_MESSAGE_BYTES 64u
 #define RB_INSTRUMENT_NONE UINT32_C(4294967295)
 #define RB_TEMPLATE_CONTRIBUTED_MAX 63u
@@ -127,6 +127,9 @@ enum rb_session_event_kind {
     RB_SESSION_EVENT_KIND_LOGIN = 1,
     RB_SESSION_EVENT_KIND_LOGOUT = 2, /* The client asked. */
     RB_SESSION_EVENT_KIND_DISCONNECT = 3, /* The connection broke, was silent, or was cut off. */
+    RB_SESSION_EVENT_KIND_SPOKE = 7, /* FIX: the port said something of the session itself (a heartbeat, a rejection): it took the client's next number. */
+    RB_SESSION_EVENT_KIND_NOTE = 8, /* FIX: a text of the client's that the next refusal repeats; in the OrderTag line behind. */
+    RB_SESSION_EVENT_KIND_STATUS_ASKED = 9, /* FIX: the client asks how the order is that the OrderTag line behind names. */
 };
 
 enum rb_reject_reason {
@@ -265,9 +268,9 @@ typedef struct rb_session_event {
     uint16_t account;
     uint16_t firm;
     uint8_t kind;
-    uint8_t spare2;
+    uint8_t options; /* FIX Login: 1 if the numbers of both sides begin anew at 1; else zero. */
     uint16_t spare3;
-    uint32_t spare4;
+    uint32_t client_message; /* FIX: number of the client's message that is dealt with by this; 0: of none. */
 } rb_session_event;
 
 typedef struct rb_cross_result {
@@ -592,9 +595,9 @@ _Static_assert(offsetof(rb_session_event, spare) == 48, "layout");
 _Static_assert(offsetof(rb_session_event, account) == 52, "layout");
 _Static_assert(offsetof(rb_session_event, firm) == 54, "layout");
 _Static_assert(offsetof(rb_session_event, kind) == 56, "layout");
-_Static_assert(offsetof(rb_session_event, spare2) == 57, "layout");
+_Static_assert(offsetof(rb_session_event, options) == 57, "layout");
 _Static_assert(offsetof(rb_session_event, spare3) == 58, "layout");
-_Static_assert(offsetof(rb_session_event, spare4) == 60, "layout");
+_Static_assert(offsetof(rb_session_event, client_message) == 60, "layout");
 _Static_assert(offsetof(rb_cross_result, instrument) == 32, "layout");
 _Static_assert(offsetof(rb_cross_result, price_ticks) == 36, "layout");
 _Static_assert(offsetof(rb_cross_result, quantity) == 40, "layout");

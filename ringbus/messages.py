@@ -9,7 +9,7 @@ import numpy as np
 
 SCHEMA_ID: Final = 1
 SCHEMA_VERSION: Final = 1
-SCHEMA_HASH: Final = 0xc49fd5f050781737
+SCHEMA_HASH: Final = 0xbbf65ded9da25d3b
 MESSAGE_BYTES: Final = 64
 INSTRUMENT_NONE: Final = 4294967295
 TEMPLATE_CONTRIBUTED_MAX: Final = 63
@@ -156,6 +156,9 @@ class SessionEventKind(IntEnum):
     LOGIN = 1
     LOGOUT = 2
     DISCONNECT = 3
+    SPOKE = 7
+    NOTE = 8
+    STATUS_ASKED = 9
 
 
 class RejectReason(IntEnum):
@@ -692,9 +695,9 @@ SESSION_EVENT: Final[np.dtype[np.void]] = np.dtype(
             "account",
             "firm",
             "kind",
-            "spare2",
+            "options",
             "spare3",
-            "spare4",
+            "client_message",
         ],
         "formats": [
             "<u8",
