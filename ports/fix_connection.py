@@ -23,7 +23,7 @@ RECEIVE_BYTES: Final = 16384
 class Connection:
     """A socket that is connected and does not block, its session's machine, and its buffers.
 
-    Args: comp_id: ours; receive_bytes, send_bytes: what is read ahead, and made ahead of the socket.
+    Args: comp_id: ours; receive_bytes, send_bytes: what is read and made ahead.
     Thread: the port's.
     """
 

@@ -9,9 +9,9 @@ exactly as in ports/session.h:
                      +-- somebody else's line took the number of the topic
 
 *Numbers.* What a client is sent has its number from the stream: each line of the topic that is
-shown takes the next one, and so do Login (the Logon that answers), Logout and Spoke (all else that a
-port says of the session itself). So message n is the same after any crash; what was not a report is
-filled as a gap when it is asked for again.
+shown takes the next one, and so do Login (the Logon that answers), Logout and Spoke (all else that
+a port says of the session itself). So message n is the same after any crash; what was not a report
+is filled as a gap when it is asked for again.
 
 The number that a client's next message must have is one above the highest that a line names. What a
 client sends and no line comes of (a Heartbeat, a gap fill, a ResendRequest) is counted by its

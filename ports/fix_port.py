@@ -1,8 +1,8 @@
 """FIX port: the agent that FIX 4.2 and 4.4 clients talk to.
 
-It is a contributor like the client port in C: it proposes what its clients ask on a lane of its own,
-one at a time for a session, and tells them what the stream says, which it follows from message 1.
-It keeps nothing that the stream does not give a successor (ports/fix_desk.py says how that is with
+It is a contributor like the client port in C: it proposes what its clients ask on a lane of its
+own, one at a time for a session, and tells them what the stream says, from message 1 on. It keeps
+nothing that the stream does not give a successor (ports/fix_desk.py says how that is with
 sequence numbers). While a session's request is under way nothing more is read of its connection.
 """
 
@@ -21,7 +21,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ports.client import ClientSession, Contributor, Instrument, Stream
+from ports.client import ClientSession, Instrument
 from ports.fix import SECOND_NS
 from ports.fix_connection import Connection
 from ports.fix_desk import Client, Desk, Outcome, Phase
@@ -30,11 +30,12 @@ from ports.fix_requests import Request
 from ports.fix_session import Action, Do, Session
 from ports.lines import Line, Tag
 from ringbus._ringbus import lib as ringbus_lib
+from ringbus.contributor import Contributor
 from ringbus.core import Core
 from ringbus.lane import Lane
 from ringbus.marks import Marks
 from ringbus.messages import Flag, SessionEventKind, Template
-from ringbus.replay import Replay
+from ringbus.replay import Stream
 from ringbus.status import CapacityError, CorruptionError, Lapped, check
 
 __all__ = ["FixLimits", "FixPort"]
@@ -91,14 +92,14 @@ class FixPort:
         self.counts: Counter[str] = Counter()
         self.logins = Logins()
         self.is_live = False
-        self.desk = Desk(contributor.number + 1, shards, instruments, sessions)
+        self.desk = Desk(contributor.publisher, shards, instruments, sessions)
         self._core = core
         self._comp_id = comp_id
         self._contributor = contributor
         self._lane = Lane(contributor.lane)
         # What a dead predecessor left half-said.
         self._lane.repair()
-        self._replay = Replay(stream.ring, stream.directory, 1, stream.segment_messages)
+        self._replay = stream.replay()
         self._marks = Marks(stream.marks) if stream.marks is not None and stream.copies else None
         self._copies = stream.copies
         self._allowed = 0 if self._marks else 1 << 64
@@ -494,7 +495,7 @@ class FixPort:
                 connection.session.tick(now_ns)
 
     def _flush(self, now_ns: int) -> int:
-        """One send for each connection that has something to say, beginning at another each time."""
+        """One send for each connection that has something to say; none is always first."""
         done = 0
         behind = list(self._connections.values())
         at = self._heard % len(behind) if behind else 0
