@@ -168,21 +168,26 @@ def parse(frame: bytes) -> Message:
 
 def _pairs(frame: bytes) -> list[Pair]:
     out: list[Pair] = []
-    at, data_bytes, data_tag = 0, -1, -1
+    at = 0
+    # The field that may hold anything, and how long it is.
+    data: tuple[int, int] | None = None
     while at < len(frame):
         equals = frame.find(b"=", at)
         text = frame[at:equals]
         if equals < 0 or not text.lstrip(b"-").isdigit() or len(text) > 9:
             raise Garbled
-        tag = int(text)
+        try:
+            tag = int(text)
+        except ValueError:
+            raise Garbled from None
         begin = equals + 1
-        end = begin + data_bytes if tag == data_tag else frame.find(SOH, begin)
+        known = data is not None and data[0] == tag
+        end = begin + data[1] if known and data is not None else frame.find(SOH, begin)
         if end < 0 or frame[end : end + 1] != SOH:
             raise Garbled
         value = frame[begin:end].decode("latin-1")
         out.append((tag, value))
-        data_tag = DATA_OF.get(tag, -1) if is_number(value) else -1
-        data_bytes = int(value) if data_tag >= 0 else -1
+        data = (DATA_OF[tag], int(value)) if tag in DATA_OF and is_number(value) else None
         at = end + 1
     return out
 

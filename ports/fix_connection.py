@@ -47,7 +47,9 @@ class Connection:
         self.is_closing = False  # when all is said
         self.is_draining = False  # all is said: until the client closes too
         self.is_blocked = False  # the socket takes no more
-        self.since_ns = now_ns
+        self.since_ns = now_ns  # it is draining
+        self.asked_ns = now_ns  # its action was begun
+        self.wrote_ns = now_ns  # the socket took something
         self.events = select.EPOLLIN
         self.cursor = 0  # number of the next message that it is sent; 0: not logged in
         self.known = 0  # messages that it could have had
@@ -104,6 +106,7 @@ class Connection:
             return -1
         del self._out[:sent]
         self.is_blocked = bool(self._out)
+        self.wrote_ns = now_ns
         self.session.sent(now_ns)
         return sent
 

@@ -46,6 +46,8 @@ ACCEPTS_MAX: Final = 64
 TICK_NS: Final = SECOND_NS // 10
 # A connection that was told to go has so long to close.
 DRAIN_NS: Final = SECOND_NS
+# One that takes nothing of what there is for it is cut off.
+STALLED_NS: Final = 15 * SECOND_NS
 LISTEN_BACKLOG: Final = 128
 
 
@@ -72,7 +74,7 @@ class FixPort:
 
     Args: core: whose clock it uses; comp_id: ours, the TargetCompID of its clients; shards: of the
     engine; contributor, stream: its ways in and out; instruments: in the day's order; sessions: its
-    clients, whose CompIDs are their users' names.
+    clients, whose CompIDs are their users' names; opening: messages that the day begins with.
     Raises: UsageError: a session stands twice.
     Thread: the core's; `logins` by one other, the authenticator's.
     """
@@ -87,6 +89,7 @@ class FixPort:
         instruments: Sequence[Instrument],
         sessions: Sequence[ClientSession],
         limits: FixLimits | None = None,
+        opening: int = 0,
     ) -> None:
         self.limits = limits or FixLimits()
         self.counts: Counter[str] = Counter()
@@ -106,6 +109,7 @@ class FixPort:
         self._has_journal = stream.directory is not None
         self._reign = 0
         self._heard = 0
+        self._opening = opening
         self._ticked_ns = 0
         self._head: Line | None = None
         self._asked: deque[Client] = deque()
@@ -211,7 +215,7 @@ class FixPort:
             self._heard += len(batch)
             for n in np.flatnonzero(self.desk.is_wanted[batch["topic"]]):
                 self._hear(batch, int(n))
-        elif not self.is_live and self._replay.lag == 0:
+        elif not self.is_live and self._heard >= self._opening and self._replay.lag == 0:
             self._go_live()
         return len(batch)
 
@@ -295,7 +299,7 @@ class FixPort:
             # One that comes before a Logon is the first that the connection is sent.
             connection.cursor = connection.cursor or number
             connection.contents[number] = (action.type, action.fields)
-        connection.session.touch(now_ns)
+        connection.session.excuse(now_ns - connection.asked_ns)
 
     def _leave(self, connection: Connection) -> None:
         """The connection is closed; its session goes on until the stream says that it is gone."""
@@ -368,7 +372,7 @@ class FixPort:
                 end = min(action.end or last, last)
                 connection.resends.append([max(action.begin, 1), end])
         elif client is not None:
-            connection.action = action
+            connection.action, connection.asked_ns = action, now_ns
             event = {
                 Do.SAY: SessionEventKind.SPOKE,
                 Do.LEAVE: SessionEventKind.LOGOUT,
@@ -430,7 +434,7 @@ class FixPort:
         if number is None:
             self.counts["refused logons"] += 1
             return
-        connection.action = action
+        connection.action, connection.asked_ns = action, self._core.now_ns
         request = Request(
             number=number,
             event=SessionEventKind.LOGIN,
@@ -484,14 +488,13 @@ class FixPort:
             return
         self._ticked_ns = now_ns
         for connection in list(self._connections.values()):
-            if connection.is_draining or connection.is_verifying:
-                if now_ns - connection.since_ns >= DRAIN_NS and connection.is_draining:
+            if connection.is_draining:
+                if now_ns - connection.since_ns >= DRAIN_NS:
                     self._leave(connection)
-            elif connection.is_busy:
-                # It was not listened to.
-                if connection.action is not None:
-                    connection.session.touch(now_ns)
-            elif not connection.session.todo and not connection.is_closing:
+            elif connection.is_blocked and now_ns - connection.wrote_ns >= STALLED_NS:
+                self.counts["silent connections"] += 1
+                self._leave(connection)
+            elif not (connection.is_busy or connection.is_closing or connection.session.todo):
                 connection.session.tick(now_ns)
 
     def _flush(self, now_ns: int) -> int:

@@ -114,7 +114,7 @@ class Session:
 
     def receive(self, message: Message, now_ns: int) -> None:
         """Take a message; only when `todo` is empty."""
-        self.touch(now_ns)
+        self._touch(now_ns)
         if self.state is State.NEW:
             self._first(message, now_ns)
         elif self.state is State.LEAVING:
@@ -137,8 +137,12 @@ class Session:
             self._process(message, self.expected, now_ns)
         return True
 
-    def touch(self, now_ns: int) -> None:
-        """The client is there: a message came, or it was not listened to."""
+    def excuse(self, waited_ns: int) -> None:
+        """The client was not listened to for so long: that is not its silence."""
+        self._received_ns += waited_ns
+
+    def _touch(self, now_ns: int) -> None:
+        """The client is there."""
         self._received_ns = now_ns
         self._has_asked = False
 
@@ -169,7 +173,7 @@ class Session:
         """The Login is on the stream; `expected`: number of the next message, as it says."""
         assert self.logon is not None
         self._enter(State.LIVE, now_ns)
-        self.touch(now_ns)
+        self._touch(now_ns)
         self.expected = expected
         self._queue.clear()
         self._asked_until = 0

@@ -302,9 +302,14 @@ def limits(**changes: object) -> FixLimits:
 
 
 def order(
-    clordid: str, side: str = "1", quantity: str = "100", price: str = "1.5", **changes: str | None
+    clordid: str,
+    side: str = "1",
+    quantity: str = "100",
+    price: str = "1.5",
+    /,
+    **changes: str | None,
 ) -> list[Pair]:
-    """The fields of a NewOrderSingle for AAPL, ascending; `changes` by name, such as `f59`."""
+    """The fields of a NewOrderSingle for AAPL, ascending; `changes` are called `f59` and so on."""
     fields: dict[int, str] = {
         11: clordid,
         21: "1",

@@ -38,7 +38,7 @@ DICTIONARIES = Path(sys.prefix, "share", "quickfix")
 FILES = {FIX42: "FIX42.xml", FIX44: "FIX44.xml"}
 
 
-class QuickFix(quickfix.Application):  # type: ignore[misc]
+class QuickFix(quickfix.Application):  # type: ignore[misc, name-defined]
     """The application and its initiator; use it with `with`. Everything it got is in the lists.
 
     Args: store: where it keeps its numbers; step: lets the exchange go on while it is waited for.

@@ -42,7 +42,7 @@ def test_a_quickfix_client_trades(exchange: FixExchange, tmp_path: Path, begin: 
         bob.say("D", order("B-1", "2", "40"))
         bob.told(2)
         alice.told(2)
-        alice.say("G", order("A-2", quantity="150", price="1.6", f41="A-1"))
+        alice.say("G", order("A-2", "1", "150", "1.6", f41="A-1"))
         alice.told(3)
         alice.say("F", order("A-3", f41="A-2", f21=None, f40=None, f44=None))
         statuses = [(one[39], one[151], one[14]) for one in alice.told(4)]
@@ -61,19 +61,19 @@ def test_every_report_is_what_quickfix_expects(
 ) -> None:
     """Each kind of report once, past the dictionary of the other side."""
     with quickfix(exchange, tmp_path, "ALICE", begin) as alice:
-        bare = {"f21": None, "f40": None, "f44": None}
+        bare: dict[str, str | None] = {"f21": None, "f40": None, "f44": None}
         says = [
             ("D", order("new")),
             ("D", order("new")),
             ("D", order("symbol", f55="NONE")),
-            ("D", order("lot", quantity="101")),
-            ("D", order("tick", price="1.00001")),
+            ("D", order("lot", "1", "101")),
+            ("D", order("tick", f44="1.00001")),
             ("D", order("market", f40="1", f44=None)),
             ("D", order("stop", f40="3", f99="2")),
-            ("F", order("unknown", f41="nobody", **bare)),
-            ("G", order("bad", price="0", f41="new")),
-            ("G", order("next", price="2", f41="new")),
-            ("G", order("late", price="2", f41="new")),
+            ("F", order("unknown", **bare, f41="nobody")),
+            ("G", order("bad", f44="0", f41="new")),
+            ("G", order("next", f44="2", f41="new")),
+            ("G", order("late", f44="2", f41="new")),
             ("H", [(11, "next"), (54, "1"), (55, "AAPL")]),
             ("H", [(11, "nobody"), (54, "1"), (55, "AAPL")]),
         ]
