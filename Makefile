@@ -150,6 +150,11 @@ bench-counts: build/ctest/build.ninja ## Instructions per message against what i
 bench-promise: build ## What published, journaled and replicated cost a client; how long a dead engine is missed.
 	@$(BIN)/python -m tests.bench.bench_promise
 
+.PHONY: bench-rebuild
+bench-rebuild: build ## How long each kind of agent takes to rebuild from a day of 10 M messages (1 minute).
+	@echo "$$(uname -sr), $$(nproc) CPUs,$$(grep -m1 'model name' /proc/cpuinfo | cut -d: -f2), $$(git describe --always --dirty 2>/dev/null), load $$(cut -d' ' -f1 /proc/loadavg)"
+	@$(BIN)/python -m tests.bench.bench_rebuild $(BENCH)
+
 .PHONY: bench-shards
 bench-shards: build/ctest/build.ninja ## What 1 to 16 shards cost a stage; what a slow one costs the others (1 minute).
 	@ninja -C build/ctest --quiet tests/bench_shards
