@@ -195,9 +195,7 @@ def _pairs(frame: bytes) -> list[Pair]:
 def encode(begin: str, type_: str, pairs: Sequence[Pair]) -> bytes:
     """A message; `pairs` are all fields but 8, 9, 35 and 10, in the order in which they go."""
     message = FixMessage()
-    message.append_pair(8, begin)
-    message.append_pair(35, type_)
-    for tag, text in pairs:
+    for tag, text in ((8, begin), (35, type_), *pairs):
         message.append_pair(tag, text.encode("latin-1", "replace"))
     return bytes(message.encode())
 
