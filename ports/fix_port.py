@@ -65,6 +65,7 @@ class FixLimits:
     receive_bytes: int = 4096
     send_bytes: int = 16384
     socket_receive_bytes: int = 4096
+    socket_send_bytes: int = 0  # the kernel's choice
     passwords: bool = True
     cancel_on_disconnect: bool = False
 
@@ -145,6 +146,8 @@ class FixPort:
         one.setblocking(False)
         if one.family == socket.AF_INET:
             one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self.limits.socket_send_bytes:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self.limits.socket_send_bytes)
         now_ns = self._core.now_ns
         session = Session(self._comp_id, self.desk.by_user.__contains__, now_ns)
         limits = self.limits
@@ -272,7 +275,9 @@ class FixPort:
         is_open = client.holder == self.desk.publisher
         if connection is not None and not connection.is_waiting:
             return
-        if is_open and self.limits.cancel_on_disconnect and client.account.orders:
+        is_done = client.request is not None and client.request.cancel_all
+        wanted = self.limits.cancel_on_disconnect and not is_done
+        if is_open and wanted and client.account.orders:
             # Before the session's end is said, so that a successor knows that it is still due.
             self._ask(client, Request(cancel_all=True))
         elif is_open:

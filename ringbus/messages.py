@@ -9,7 +9,7 @@ import numpy as np
 
 SCHEMA_ID: Final = 1
 SCHEMA_VERSION: Final = 1
-SCHEMA_HASH: Final = 0x48a1e7eddd9fea77
+SCHEMA_HASH: Final = 0xf60d83bf379191e5
 MESSAGE_BYTES: Final = 64
 INSTRUMENT_NONE: Final = 4294967295
 TEMPLATE_CONTRIBUTED_MAX: Final = 63
@@ -166,6 +166,7 @@ class CancelReason(IntEnum):
     CROSS = 8
     LEGS = 9
     CAPACITY = 10
+    EXPIRED = 11
 
 
 class SessionEventKind(IntEnum):

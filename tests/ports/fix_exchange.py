@@ -66,6 +66,7 @@ class Client:
         self.reading = True
         self._parser = FixParser()
         self.socket = socket.create_connection(("127.0.0.1", exchange.tcp))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.setblocking(False)
 
     def body(self, type_: str, *fields: Pair, **changes: str | None) -> bytes:
