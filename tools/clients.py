@@ -31,7 +31,18 @@ def client_sessions(
 ) -> list[ClientSession]:
     """The sessions of those users, of all participants if none is named."""
     return [
-        ClientSession(one.session, one.user, one.account, one.firm)
+        ClientSession(
+            one.session,
+            one.user,
+            one.account,
+            one.firm,
+            one.firm_name,
+            one.rate,
+            one.notional_max_1e4,
+            one.cancels_on_disconnect,
+            one.self_trade,
+            one.protocol,
+        )
         for one in configuration.participants
         if not users or one.user in users
     ]
