@@ -11,7 +11,7 @@ export PATH := $(BIN):$(PATH)
 
 .PHONY: help
 help: ## This list.
-	@awk -F ':.*## ' '/^[a-z -]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z -]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # What must be on the machine is said in one line each; the rest goes into .venv.
 .PHONY: check-machine
@@ -169,6 +169,10 @@ bench-python: build build/ctest/build.ninja ## The rings from Python, beside oth
 	@ninja -C build/ctest --quiet tests/bare_line
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --group peers
 	@$(BIN)/python -m tests.bench.python $(BENCH)
+
+.PHONY: bench-application
+bench-application: build ## What an application in Python costs: whole batches, message by message.
+	@$(BIN)/python -m tests.bench.bench_application $(BENCH)
 
 .PHONY: bench-memory
 bench-memory: build ## Pages of 4 KiB, transparent and explicit huge ones, where the host gives them.

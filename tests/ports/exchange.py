@@ -131,7 +131,8 @@ class Exchange:
     """Engine, port and authenticator; use it with `with`.
 
     Args: directory: of a journal, None for none; stream_slots: how long the ring remembers;
-    lane_slots: of every lane; copies: journals whose marks a client's answers wait for.
+    lane_slots: of every lane; copies: journals whose marks a client's answers wait for;
+    contributors: lanes, the port's the first.
     """
 
     def __init__(
@@ -141,12 +142,13 @@ class Exchange:
         stream_slots: int = 1 << 16,
         lane_slots: int = 4096,
         copies: int = 0,
+        contributors: int = 2,
     ) -> None:
         self._copies = copies
         marks = Block(marks_bytes())
         create_marks(marks, "marks")
         self.marks = Marks(marks)
-        size = Size(2, 2, len(USERS) + 1, 2, stream_slots, lane_slots)
+        size = Size(2, 2, len(USERS) + 1, contributors, stream_slots, lane_slots)
         self.engine = FusedEngine(size, clock="manual")
         self.engine.core.set_time(START_NS)
         self.now_ns = START_NS
