@@ -408,7 +408,18 @@ def _instrument(one: Instrument) -> PortInstrument:
 
 
 def _session(one: Participant) -> ClientSession:
-    return ClientSession(one.session, one.user, one.account, one.firm)
+    return ClientSession(
+        one.session,
+        one.user,
+        one.account,
+        one.firm,
+        one.firm_name,
+        one.rate,
+        one.notional_max_1e4,
+        one.cancels_on_disconnect,
+        one.self_trade,
+        one.protocol,
+    )
 
 
 def _set(flag: object) -> None:
