@@ -129,7 +129,7 @@ def test_ouch_42_is_read_by_tshark(tmp_path: Path) -> None:
     assert errors == []
     tokens = found(packets, "ouch.order_token")
     assert {"order 1", "order 2", "own", "buy"} <= {str(token).strip() for token in tokens}
-    kinds = letters(packets, "ouch.message_type")
+    kinds = letters(packets, "ouch.packet_type")
     sent = ["O", "U", "M", "X", "X", "O", "O", "O"]
     # tshark tells Replaced and Modified of the exchange from those of the client by letters.
     assert len(kinds) >= len(told) + len(sent)
