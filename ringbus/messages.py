@@ -9,7 +9,7 @@ import numpy as np
 
 SCHEMA_ID: Final = 1
 SCHEMA_VERSION: Final = 1
-SCHEMA_HASH: Final = 0x9f80267e0c57e283
+SCHEMA_HASH: Final = 0xa10bd281b3ca4116
 MESSAGE_BYTES: Final = 64
 INSTRUMENT_NONE: Final = 4294967295
 TEMPLATE_CONTRIBUTED_MAX: Final = 63
@@ -175,6 +175,7 @@ class CancelReason(IntEnum):
     CROSS = 8
     LEGS = 9
     CAPACITY = 10
+    EXPIRED = 11
 
 
 class SessionEventKind(IntEnum):

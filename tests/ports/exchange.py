@@ -132,8 +132,9 @@ class Exchange:
     """Engine, port and authenticator; use it with `with`.
 
     Args: directory: of a journal, None for none; stream_slots: how long the ring remembers;
-    lane_slots: of every lane; copies: journals whose marks a client's answers wait for; rules: what
-    a user's session is configured to, but for its names.
+    lane_slots: of every lane; copies: journals whose marks a client's answers wait for;
+    contributors: lanes, the port's the first; rules: what a user's session is configured to, but
+    for its names.
     """
 
     def __init__(
@@ -143,6 +144,7 @@ class Exchange:
         stream_slots: int = 1 << 16,
         lane_slots: int = 4096,
         copies: int = 0,
+        contributors: int = 2,
         rules: Mapping[str, dict[str, Any]] | None = None,
     ) -> None:
         self._copies = copies
@@ -150,7 +152,7 @@ class Exchange:
         marks = Block(marks_bytes())
         create_marks(marks, "marks")
         self.marks = Marks(marks)
-        size = Size(2, 2, len(USERS) + 1, 2, stream_slots, lane_slots)
+        size = Size(2, 2, len(USERS) + 1, contributors, stream_slots, lane_slots)
         self.engine = FusedEngine(size, clock="manual")
         self.engine.core.set_time(START_NS)
         self.now_ns = START_NS
