@@ -183,9 +183,9 @@ class SessionEvent(NamedTuple):
     account: int
     firm: int
     kind: int
-    spare2: int
+    options: int
     spare3: int
-    spare4: int
+    client_message: int
 
 
 class CrossResult(NamedTuple):

@@ -7,7 +7,7 @@
 
 #define RB_SCHEMA_ID 1u
 #define RB_SCHEMA_VERSION 1u
-#define RB_SCHEMA_HASH UINT64_C(0xa10bd281b3ca4116)
+#define RB_SCHEMA_HASH UINT64_C(0x85ecd5c9e2baedc7)
 #define RB_MESSAGE_BYTES 64u
 #define RB_INSTRUMENT_NONE UINT32_C(4294967295)
 #define RB_TEMPLATE_CONTRIBUTED_MAX 63u
@@ -157,6 +157,9 @@ enum rb_session_event_kind {
     RB_SESSION_EVENT_KIND_ENTRY_DISABLED = 4, /* The client wants no more orders of its own taken. */
     RB_SESSION_EVENT_KIND_ENTRY_ENABLED = 5,
     RB_SESSION_EVENT_KIND_ACCOUNT_QUERY = 6, /* The client asked which number comes next. */
+    RB_SESSION_EVENT_KIND_SPOKE = 7, /* FIX: the port said something of the session itself (a heartbeat, a rejection): it took the client's next number. */
+    RB_SESSION_EVENT_KIND_NOTE = 8, /* FIX: a text of the client's that the next refusal repeats; in the OrderTag line behind. */
+    RB_SESSION_EVENT_KIND_STATUS_ASKED = 9, /* FIX: the client asks how the order is that the OrderTag line behind names. */
 };
 
 enum rb_reject_reason {
@@ -316,9 +319,9 @@ typedef struct rb_session_event {
     uint16_t account;
     uint16_t firm;
     uint8_t kind;
-    uint8_t spare2;
+    uint8_t options; /* FIX Login: 1 if the numbers of both sides begin anew at 1; else zero. */
     uint16_t spare3;
-    uint32_t spare4;
+    uint32_t client_message; /* FIX: number of the client's message that is dealt with by this; 0: of none. */
 } rb_session_event;
 
 typedef struct rb_cross_result {
@@ -659,9 +662,9 @@ _Static_assert(offsetof(rb_session_event, client_order_id) == 48, "layout");
 _Static_assert(offsetof(rb_session_event, account) == 52, "layout");
 _Static_assert(offsetof(rb_session_event, firm) == 54, "layout");
 _Static_assert(offsetof(rb_session_event, kind) == 56, "layout");
-_Static_assert(offsetof(rb_session_event, spare2) == 57, "layout");
+_Static_assert(offsetof(rb_session_event, options) == 57, "layout");
 _Static_assert(offsetof(rb_session_event, spare3) == 58, "layout");
-_Static_assert(offsetof(rb_session_event, spare4) == 60, "layout");
+_Static_assert(offsetof(rb_session_event, client_message) == 60, "layout");
 _Static_assert(offsetof(rb_cross_result, instrument) == 32, "layout");
 _Static_assert(offsetof(rb_cross_result, price_ticks) == 36, "layout");
 _Static_assert(offsetof(rb_cross_result, quantity) == 40, "layout");

@@ -9,7 +9,7 @@ import numpy as np
 
 SCHEMA_ID: Final = 1
 SCHEMA_VERSION: Final = 1
-SCHEMA_HASH: Final = 0xa10bd281b3ca4116
+SCHEMA_HASH: Final = 0x85ecd5c9e2baedc7
 MESSAGE_BYTES: Final = 64
 INSTRUMENT_NONE: Final = 4294967295
 TEMPLATE_CONTRIBUTED_MAX: Final = 63
@@ -187,6 +187,9 @@ class SessionEventKind(IntEnum):
     ENTRY_DISABLED = 4
     ENTRY_ENABLED = 5
     ACCOUNT_QUERY = 6
+    SPOKE = 7
+    NOTE = 8
+    STATUS_ASKED = 9
 
 
 class RejectReason(IntEnum):
@@ -744,9 +747,9 @@ SESSION_EVENT: Final[np.dtype[np.void]] = np.dtype(
             "account",
             "firm",
             "kind",
-            "spare2",
+            "options",
             "spare3",
-            "spare4",
+            "client_message",
         ],
         "formats": [
             "<u8",
