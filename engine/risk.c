@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "engine/risk_state.h"
+#include "ringbus/atomics.h"
 #include "ringbus/check.h"
 
 #define OWNERS_MAX 65536u
@@ -372,7 +373,7 @@ void eng_risk_prefetch(const eng_risk *risk, const rb_message *line)
     /* Of a line without an order it is some place or none: nothing is read. */
     const eng_record *order = eng_record_resting(risk, line->header.shard, line->new_order.locate);
     if (order != NULL) {
-        __builtin_prefetch(order, 1);
+        rb_ask(order);
     }
 }
 
@@ -388,7 +389,7 @@ static void prefetch_positions(const eng_risk *risk, const rb_message *line)
     for (uint32_t kind = ENG_ACCOUNT; kind <= ENG_FIRM; kind++) {
         uint64_t key = eng_position_key(kind, numbers[kind], line->any.instrument);
         uint32_t place = is_new ? eng_position_home(risk, key) : order->places[kind];
-        __builtin_prefetch(&risk->positions[place], 1);
+        rb_ask(&risk->positions[place]);
     }
 }
 
