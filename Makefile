@@ -178,6 +178,11 @@ bench-application: build ## What an application in Python costs: whole batches, 
 bench-memory: build ## Pages of 4 KiB, transparent and explicit huge ones, where the host gives them.
 	@$(BIN)/python -m tests.bench.bench_memory $(BENCH)
 
+.PHONY: fuzz-fix
+fuzz-fix: build ## Bytes at the FIX port, guided by coverage: make fuzz-fix [SECONDS=60].
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --group fuzz
+	@$(BIN)/python -m tests.ports.fuzz_fix $(or $(SECONDS),60) build/fuzz-fix
+
 .PHONY: stress
 stress: build/ctest/build.ninja ## Overrun with readers that stall, die and join late: 10^9 messages.
 	@ninja -C build/ctest --quiet tests/stress_ring

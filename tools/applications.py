@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from tools.kinds import fairy, ticker
+from tools.kinds import fairy, fix, ticker
 from tools.site import Kind
 
 KINDS: Final[dict[str, Kind]] = {
     "fairy": Kind(fairy.Options, fairy.make, proposes=True),
+    "fix": Kind(fix.Options, fix.make, proposes=True, listens=("",)),
     "ticker": Kind(ticker.Options, ticker.make, proposes=True, topics=1),
 }
