@@ -57,6 +57,8 @@ OWNERS = {
     ("tools/load_session.py", "socket"): "the clients that it plays have real connections",
     ("ringbus/publisher.py", "time"): "its caller says how long it may wait for room",
     ("ringbus/subscriber.py", "time"): "its caller says how long it may wait for a record",
+    ("ports/fix_port.py", "socket"): "an acceptor listens",
+    ("ports/fix_connection.py", "socket"): "its clients' connections",
     ("tools/core.py", "threading"): "the journal's fdatasync runs beside the core's loop",
     ("tools/child.py", "os.environ"): "hands its environment on to the processes that it starts",
 }
