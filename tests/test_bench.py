@@ -228,6 +228,6 @@ def test_bench_market_runs_and_makes_the_known_tape() -> None:
         check=True,
         timeout=120,
     )
-    assert "tape: result hash 00000000, " in done.stdout
+    assert "tape: result hash a970a09d, " in done.stdout
     assert "lines of the stream into packets" in done.stdout
     assert "loopback, 64 a call, one receiver" in done.stdout
