@@ -104,9 +104,9 @@ def test_a_genuine_directory_is_read_and_written_byte_for_byte() -> None:
 @given(st.binary(max_size=60))
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     """R100: what is read is written as it was; nothing else is raised."""
-    for read in (lambda: itch.decode(data).encode(), lambda: Packet.decode(data).encode()):
+    for kind in (itch.decode, Packet.decode):
         try:
-            assert read()[:2] == data[:2]
+            assert kind(data).encode()[:2] == data[:2]
         except FormatError:
             continue
 

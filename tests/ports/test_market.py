@@ -490,8 +490,8 @@ def test_logins_to_the_tape_are_checked_and_bad_clients_cut_off(served: Served) 
     site, server, authenticator = served
     port = server.listen(snapshots=False)
     steps = (lambda: server.do_work(256), authenticator.step)
-    for fields, code in (({"password": "WRONG"}, "A"), ({"session": "DAY2"}, "S")):
-        client = Tcp(port, **fields)
+    for password, session, code in (("WRONG", "", "A"), ("SECRET", "DAY2", "S")):
+        client = Tcp(port, password, session)
         until(lambda client=client: client.closed, *steps, client.step)  # type: ignore[misc]
         assert client.session.reject_code == code
         client.close()
