@@ -93,11 +93,15 @@ sim: build ## One simulated day: make sim SEED=7 [COUNT=1] [STEPS=1500].
 	@$(BIN)/python -m tests.sim --seed $(or $(SEED),1) --count $(or $(COUNT),1) --steps $(or $(STEPS),1500)
 
 .PHONY: sim-mutants
-sim-mutants: build ## Plants three bugs in a copy of the tree; the simulation must find each (2 minutes).
+sim-mutants: build ## Plants bugs in a copy of the tree; the simulation must find each (2 minutes).
 	@$(BIN)/python -m tests.sim.mutants
 
 sim-long: build ## Simulate for long: make sim-long [SEED=1] [COUNT=5000].
 	@$(BIN)/python -m tests.sim --seed $(or $(SEED),1) --count $(or $(COUNT),5000) --steps $(or $(STEPS),1500)
+
+.PHONY: crash
+crash: build ## Kill real processes under load, round after round: make crash [SEED=1] [ROUNDS=200].
+	@$(BIN)/python -m tests.crash --seed $(or $(SEED),1) --rounds $(or $(ROUNDS),200)
 
 # Any part of it can be done again or elsewhere: SEED is the first piece's, N counts messages, PROFILE is one
 # of tests/engine/profiles.py (all in turn without it). 10^7 take 20 minutes of a quiet core.
@@ -173,6 +177,11 @@ bench-application: build ## What an application in Python costs: whole batches, 
 .PHONY: bench-memory
 bench-memory: build ## Pages of 4 KiB, transparent and explicit huge ones, where the host gives them.
 	@$(BIN)/python -m tests.bench.bench_memory $(BENCH)
+
+.PHONY: fuzz-fix
+fuzz-fix: build ## Bytes at the FIX port, guided by coverage: make fuzz-fix [SECONDS=60].
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --group fuzz
+	@$(BIN)/python -m tests.ports.fuzz_fix $(or $(SECONDS),60) build/fuzz-fix
 
 .PHONY: stress
 stress: build/ctest/build.ninja ## Overrun with readers that stall, die and join late: 10^9 messages.

@@ -108,7 +108,7 @@ class OrderTag(NamedTuple):
     capacity: bytes
     cross_type: bytes
     original_side: bytes
-    spare: int
+    request: bytes
 
 
 class Reject(NamedTuple):
@@ -179,13 +179,13 @@ class SessionEvent(NamedTuple):
     instrument: int
     connection: int
     next_message: int
-    spare: int
+    client_order_id: int
     account: int
     firm: int
     kind: int
-    spare2: int
+    options: int
     spare3: int
-    spare4: int
+    client_message: int
 
 
 class CrossResult(NamedTuple):
@@ -384,9 +384,13 @@ class OrderTerms(NamedTuple):
     minimum_quantity: int
     options: int
     auction: int
-    spare: int
+    customer_type: bytes
+    time_in_force: bytes
     expire_time_ns: int
-    spare2: int
+    group: int
+    shares_located: bytes
+    self_trade: bytes
+    firm_name: bytes
 
 
 class MultiLegOrder(NamedTuple):
@@ -514,7 +518,7 @@ class Executed(NamedTuple):
     firm: int
     side: int
     liquidity: int
-    spare: int
+    detail: int
     remaining: int
 
 
@@ -540,7 +544,7 @@ class Canceled(NamedTuple):
     firm: int
     side: int
     reason: int
-    spare: int
+    liquidity: int
     remaining: int
 
 

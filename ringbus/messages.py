@@ -9,7 +9,7 @@ import numpy as np
 
 SCHEMA_ID: Final = 1
 SCHEMA_VERSION: Final = 1
-SCHEMA_HASH: Final = 0x4e88fd593ddd1977
+SCHEMA_HASH: Final = 0xe63d6f52048c63c7
 MESSAGE_BYTES: Final = 64
 INSTRUMENT_NONE: Final = 4294967295
 TEMPLATE_CONTRIBUTED_MAX: Final = 63
@@ -155,6 +155,15 @@ class Liquidity(IntEnum):
     CROSS = 3
 
 
+class TradeDetail(IntEnum):
+    """Values of TradeDetail."""
+
+    OPENING_CROSS = 1
+    CLOSING_CROSS = 2
+    HALT_CROSS = 3
+    HIDDEN = 4
+
+
 class CancelReason(IntEnum):
     """Values of CancelReason."""
 
@@ -177,6 +186,12 @@ class SessionEventKind(IntEnum):
     LOGIN = 1
     LOGOUT = 2
     DISCONNECT = 3
+    ENTRY_DISABLED = 4
+    ENTRY_ENABLED = 5
+    ACCOUNT_QUERY = 6
+    SPOKE = 7
+    NOTE = 8
+    STATUS_ASKED = 9
 
 
 class RejectReason(IntEnum):
@@ -214,6 +229,16 @@ class RejectReason(IntEnum):
     KILLED = 30
     UNKNOWN_OWNER = 31
     RISK_CAPACITY = 32
+    QUANTITY_EXCEEDED = 33
+    NOTIONAL_EXCEEDED = 34
+    ENTRY_DISABLED = 35
+    THROTTLED = 36
+    INVALID_DISPLAY_QUANTITY = 37
+    INVALID_PEG_TYPE = 38
+    PEGGING_NOT_SUPPORTED = 39
+    ROUTING_NOT_SUPPORTED = 40
+    RETAIL_NOT_SUPPORTED = 41
+    UNKNOWN_FIRM = 42
 
 
 MESSAGE: Final[np.dtype[np.void]] = np.dtype(
@@ -515,7 +540,7 @@ ORDER_TAG: Final[np.dtype[np.void]] = np.dtype(
             "capacity",
             "cross_type",
             "original_side",
-            "spare",
+            "request",
         ],
         "formats": [
             "<u8",
@@ -533,7 +558,7 @@ ORDER_TAG: Final[np.dtype[np.void]] = np.dtype(
             "S1",
             "S1",
             "S1",
-            "u1",
+            "S1",
         ],
         "offsets": [
             0,
@@ -720,13 +745,13 @@ SESSION_EVENT: Final[np.dtype[np.void]] = np.dtype(
             "instrument",
             "connection",
             "next_message",
-            "spare",
+            "client_order_id",
             "account",
             "firm",
             "kind",
-            "spare2",
+            "options",
             "spare3",
-            "spare4",
+            "client_message",
         ],
         "formats": [
             "<u8",
@@ -1295,9 +1320,13 @@ ORDER_TERMS: Final[np.dtype[np.void]] = np.dtype(
             "minimum_quantity",
             "options",
             "auction",
-            "spare",
+            "customer_type",
+            "time_in_force",
             "expire_time_ns",
-            "spare2",
+            "group",
+            "shares_located",
+            "self_trade",
+            "firm_name",
         ],
         "formats": [
             "<u8",
@@ -1315,9 +1344,13 @@ ORDER_TERMS: Final[np.dtype[np.void]] = np.dtype(
             "<u4",
             "u1",
             "u1",
+            "S1",
+            "S1",
+            "<u8",
             "<u2",
-            "<u8",
-            "<u8",
+            "S1",
+            "S1",
+            "S4",
         ],
         "offsets": [
             0,
@@ -1336,8 +1369,12 @@ ORDER_TERMS: Final[np.dtype[np.void]] = np.dtype(
             44,
             45,
             46,
+            47,
             48,
             56,
+            58,
+            59,
+            60,
         ],
         "itemsize": 64,
     }
@@ -1657,7 +1694,7 @@ EXECUTED: Final[np.dtype[np.void]] = np.dtype(
             "firm",
             "side",
             "liquidity",
-            "spare",
+            "detail",
             "remaining",
         ],
         "formats": [
@@ -1731,7 +1768,7 @@ CANCELED: Final[np.dtype[np.void]] = np.dtype(
             "firm",
             "side",
             "reason",
-            "spare",
+            "liquidity",
             "remaining",
         ],
         "formats": [
@@ -2172,6 +2209,7 @@ ENUMS: Final[dict[Template, dict[str, type[IntEnum] | type[IntFlag]]]] = {
         "flags": Flag,
         "side": Side,
         "liquidity": Liquidity,
+        "detail": TradeDetail,
     },
     Template.CANCELED: {
         "flags": Flag,

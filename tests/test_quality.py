@@ -54,6 +54,8 @@ OWNERS = {
     ("tools/load_session.py", "socket"): "the clients that it plays have real connections",
     ("ringbus/publisher.py", "time"): "its caller says how long it may wait for room",
     ("ringbus/subscriber.py", "time"): "its caller says how long it may wait for a record",
+    ("ports/fix_port.py", "socket"): "an acceptor listens",
+    ("ports/fix_connection.py", "socket"): "its clients' connections",
     ("tools/core.py", "threading"): "the journal's fdatasync runs beside the core's loop",
     ("tools/child.py", "os.environ"): "hands its environment on to the processes that it starts",
 }
@@ -70,6 +72,7 @@ ALLOCATORS = {
     "ports/outbox.c": "the pool of chunks, made once",
     "ports/queue.h": "a queue of fixed size, made once",
     "ports/session.c": "the table of sessions, made once",
+    "ports/tokens.c": "the table of tokens, made once",
 }
 FORMATTERS = {
     "ringbus/check.c": "text of a broken invariant: the process ends",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from tools.kinds import fairy, stops, ticker
+from tools.kinds import fairy, fix, stops, ticker
 from tools.site import Kind
 
 KINDS: Final[dict[str, Kind]] = {
     "fairy": Kind(fairy.Options, fairy.make, proposes=True),
+    "fix": Kind(fix.Options, fix.make, proposes=True, listens=("",)),
     "stops": Kind(stops.Options, stops.make, proposes=True),
     "ticker": Kind(ticker.Options, ticker.make, proposes=True, topics=1),
 }

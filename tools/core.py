@@ -1,7 +1,8 @@
 """One core process, started by the launcher.
 
-`python -m tools.core CONFIGURATION CORE PARENT [PORT=TCP …]`: the saved configuration, the core,
-the launcher's process, and TCP ports that were chosen before.
+`python -m tools.core CONFIGURATION CORE PARENT [--go-on] [PORT=TCP …]`: the saved configuration,
+the core, the launcher's process, whether the day goes on that its journals hold, and TCP ports that
+were chosen before.
 
 It maps what its agents need and no more, makes them, and runs them until it is told to stop.
 """
@@ -18,6 +19,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from shutil import disk_usage
 
 from engine.book import Book
 from engine.publisher import Publisher
@@ -25,14 +27,13 @@ from engine.risk import Admission
 from engine.sequencer import Sequencer
 from engine.shard import Shard
 from ports.authenticator import Authenticator
-from ports.client import ClientPort, ClientSession, Limits
-from ports.client import Instrument as PortInstrument
+from ports.client import ClientPort, Limits
 from ringbus._ringbus import ffi
-from ringbus.backing import lock_all
+from ringbus.backing import lock_all, size
 from ringbus.contributor import Contributor
 from ringbus.core import Agent, Core, CorePage
 from ringbus.idle import Idle, bell_mask
-from ringbus.journal import Journal
+from ringbus.journal import Journal, segment_bytes
 from ringbus.marks import Marks
 from ringbus.metrics import Metrics
 from ringbus.repair import repair
@@ -41,18 +42,17 @@ from ringbus.segment import Segment
 from ringbus.status import BackingError, DataError, Lapped, RingbusError, UsageError
 from tools.applications import KINDS
 from tools.build import build_hash
+from tools.clients import client_sessions, port_instruments
 from tools.configuration import Configuration
-from tools.instruments import Instrument, Participant
+from tools.day import drain
 from tools.memory import Attachment, tcp_counter
 from tools.process import end_with_parent
 from tools.site import Site
-from tools.standby import StandbyProcess
+from tools.standby import StandbyProcess, go_on
 from tools.state import STATE_FILE, State
-from tools.topology import PASSIVE, ConfigurationError, CoreSection
+from tools.topology import PASSIVE, ConfigurationError, CoreSection, is_engine
 
-# A step writes up to 256 batches of 1,024 messages; the largest ring holds 2^28.
-DRAIN_STEPS_MAX = 2 * (1 << 28) // (256 * 1024)
-
+GO_ON = "--go-on"
 # Where a stopped clock stands: every message of such a day carries this time.
 STOPPED_NS = 10**18
 
@@ -64,7 +64,11 @@ class CoreProcess:
     """
 
     def __init__(
-        self, configuration: Configuration, section: CoreSection, tcp: dict[str, int]
+        self,
+        configuration: Configuration,
+        section: CoreSection,
+        tcp: dict[str, int],
+        goes_on: bool = False,
     ) -> None:
         self.configuration = configuration
         self.topology = configuration.topology
@@ -106,7 +110,12 @@ class CoreProcess:
             self.core.set_time(STOPPED_NS)
         self.core.stop_on_signals()
         for agent in section.agents:
-            self._add(agent)
+            if not goes_on or not is_engine(agent):
+                self._add(agent)
+            elif agent == "sequencer":
+                stopped_ns = STOPPED_NS if stopped else 0
+                standby = go_on(configuration, self._shared, self.core, self._metrics, stopped_ns)
+                self._stack.callback(standby.close)
 
     def run(self) -> int:
         """Run until told to stop; returns the exit status. Raises: BackingError: [memory] lock."""
@@ -116,7 +125,7 @@ class CoreProcess:
         try:
             self.core.run()
         except RingbusError as error:
-            self._errors.append(f"core {self.section.name}: {error}")
+            self._errors.append(f"core {self.section.name}: {error}{self._full_disks()}")
         self._stopping.set()
         for stop in self._stops:
             stop()
@@ -125,6 +134,19 @@ class CoreProcess:
         for text in self._errors:
             print(text, file=sys.stderr, flush=True)
         return 1 if self._errors else 0
+
+    def _full_disks(self) -> str:
+        """Of the journals of this core, what the operator can do: the end of an error's text."""
+        out = ""
+        for name in self.topology.journals:
+            path = self.topology.journal_path(name)
+            needed = segment_bytes(self.topology.journal.segment_messages)
+            if name in self.section.agents and (free := disk_usage(path).free) < needed:
+                out += (
+                    f"; {path} has {size(free)} left, and the next file takes {size(needed)}: "
+                    "make room there, nothing that was acknowledged is lost"
+                )
+        return out
 
     def _reads_the_stream(self, is_edge: bool) -> bool:
         """Whether published messages have to wake this core."""
@@ -273,7 +295,7 @@ class CoreProcess:
         try:
             journal.keep(idle, marks, place, bells, stop)
             if not self._errors:
-                _drain(journal)
+                drain(journal)
             marks.set(place, journal.sync())
         except RingbusError as error:
             # What cannot be made durable must not be acknowledged as if it were.
@@ -349,8 +371,8 @@ class CoreProcess:
                 topology.exchange.shards,
                 self._contributor(name),
                 self._stream(),
-                [_instrument(one) for one in self.configuration.instruments],
-                [_session(one) for one in self.configuration.participants],
+                port_instruments(self.configuration),
+                client_sessions(self.configuration),
                 Limits(
                     connections=limits.connections,
                     orders=limits.client_orders,
@@ -372,32 +394,9 @@ class CoreProcess:
         self._watch(port.epoll_fd)
 
 
-def _instrument(one: Instrument) -> PortInstrument:
-    return PortInstrument(
-        one.symbol,
-        one.tick_1e4,
-        one.price_ticks_min,
-        one.price_ticks_max,
-        one.lot,
-        one.quantity_max,
-        one.shard,
-    )
-
-
-def _session(one: Participant) -> ClientSession:
-    return ClientSession(one.session, one.user, one.account, one.firm)
-
-
 def _set(flag: object) -> None:
     """Make a `uint32_t *` that a loop in C looks at one."""
     ffi.memmove(flag, b"\1\0\0\0", 4)
-
-
-def _drain(journal: Journal) -> None:
-    """Write what was published before the end; the core's own loop is over."""
-    for _ in range(DRAIN_STEPS_MAX):
-        if journal.step() == 0:
-            return
 
 
 def _check_build(path: Path) -> None:
@@ -415,7 +414,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else list(argv)
     if len(arguments) < 3:
         print(
-            "usage: python -m tools.core CONFIGURATION CORE PARENT [PORT=TCP ...]", file=sys.stderr
+            "usage: python -m tools.core CONFIGURATION CORE PARENT [--go-on] [PORT=TCP ...]",
+            file=sys.stderr,
         )
         return 2
     if not end_with_parent(int(arguments[2])):
@@ -424,13 +424,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         configuration = Configuration.restore(Path(arguments[0]))
         _check_build(Path(arguments[0]).with_name(STATE_FILE))
         section = configuration.topology.core(arguments[1])
-        tcp = {name: int(number) for name, _, number in (a.partition("=") for a in arguments[3:])}
+        goes_on = GO_ON in arguments
+        said = [one.partition("=") for one in arguments[3:] if one != GO_ON]
+        tcp = {name: int(number) for name, _, number in said}
         if section.pinned is not None:
             os.sched_setaffinity(0, {section.pinned})
         if PASSIVE in section.agents:
             with StandbyProcess(configuration, section) as standby:
                 return standby.run()
-        with CoreProcess(configuration, section, tcp) as process:
+        with CoreProcess(configuration, section, tcp, goes_on) as process:
             return process.run()
     except (ConfigurationError, RingbusError, OSError, ValueError) as error:
         print(f"core {arguments[1]}: {error}", file=sys.stderr, flush=True)

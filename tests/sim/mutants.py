@@ -108,7 +108,7 @@ MUTANTS = (
         (
             (
                 "if (rests && line->price_ticks == order->price_ticks && ",
-                "if (rests && line->price_ticks == order->price_ticks && line->quantity > 7 && ",
+                "if (rests && line->price_ticks == order->price_ticks && line->quantity > 2 && ",
             ),
         ),
     ),

@@ -13,7 +13,7 @@ from tests.sim.run import run
 STEPS = 1500
 # Seeds in one test: a hundred tests of one each would mostly be set-up.
 BATCH = 25
-SEEDS = range(0, 400, BATCH)
+SEEDS = range(0, 300, BATCH)
 
 
 def kept() -> list[tuple[int, int]]:
