@@ -95,7 +95,8 @@ def facing(stream: Lines) -> int:
         buys = first["template_id"] == Template.NEW_ORDER and first["side"] == 1
         buys &= ledger.state(int(first["instrument"])) == InstrumentState.CONTINUOUS
         book = [one for one in ledger.orders.values() if one.instrument == first["instrument"]]
-        if buys and end == start + 1 and {one.side for one in book if one.force < 3} == {1, 2}:
+        rests = (int(first["topic"]), int(first["client_order_id"])) in ledger.orders
+        if buys and rests and {one.side for one in book if one.force < 3} == {1, 2}:
             return start
         start = end
     raise AssertionError("no book with two sides: take another seed")
