@@ -9,7 +9,7 @@ import numpy as np
 
 SCHEMA_ID: Final = 1
 SCHEMA_VERSION: Final = 1
-SCHEMA_HASH: Final = 0x85ecd5c9e2baedc7
+SCHEMA_HASH: Final = 0xa806b8afce275f3d
 MESSAGE_BYTES: Final = 64
 INSTRUMENT_NONE: Final = 4294967295
 TEMPLATE_CONTRIBUTED_MAX: Final = 63
