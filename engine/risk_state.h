@@ -9,6 +9,8 @@
 
 /* Price times quantity stays below 2^63. */
 #define ENG_RISK_PRICE_MAX (UINT64_C(1) << 31)
+/* Sums below are far from ENG_RISK_UNLIMITED, with all that can be on its way. */
+#define ENG_RISK_SMALL (ENG_RISK_UNLIMITED >> 16)
 #define ENG_SECOND_NS UINT64_C(1000000000)
 /* Legs of one order, or the one order that cannot rest. */
 #define ENG_LOOSE_MAX 8u
@@ -18,6 +20,7 @@ typedef struct eng_owner {
     eng_exposure now;
     eng_risk_flight flight;
     uint64_t limits[ENG_LIMITS];
+    uint64_t is_limited; /* one of them is below ENG_RISK_UNLIMITED */
 } eng_owner;
 
 /* What an owner has in one instrument. Kept for the day once it is there. */
@@ -72,10 +75,16 @@ static inline uint64_t eng_position_key(uint32_t kind, uint16_t number, uint32_t
     return UINT64_C(1) << 63 | (uint64_t)kind << 62 | (uint64_t)number << 32 | instrument;
 }
 
+/* Where the search for it begins. */
+static inline uint32_t eng_position_home(const eng_risk *risk, uint64_t key)
+{
+    return (uint32_t)(key * UINT64_C(0x9e3779b97f4a7c15) >> 32) & risk->position_mask;
+}
+
 /* Where a position is, or the free place where it would be. There is always a free one. */
 static inline uint32_t eng_position_place(const eng_risk *risk, uint64_t key)
 {
-    uint32_t at = (uint32_t)(key * UINT64_C(0x9e3779b97f4a7c15) >> 32) & risk->position_mask;
+    uint32_t at = eng_position_home(risk, key);
     for (uint32_t step = 0; step <= risk->position_mask; step++) {
         if (risk->positions[at].key == key || risk->positions[at].key == 0) {
             break;
