@@ -12,14 +12,40 @@ enum { GROUP_MAX = 2 };
 static const char *const count_names[] = {PRT_COUNT_LIST(PRT_COUNT_ROW)};
 #undef PRT_COUNT_ROW
 
+static prt_bounds bounds_of(const prt_client_config *config)
+{
+    return (prt_bounds){.publisher = config->publisher,
+                        .shards = config->shards,
+                        .instruments = config->instruments,
+                        .sessions = config->sessions,
+                        .orders = config->orders,
+                        .messages = config->messages};
+}
+
+static size_t whole_port(void)
+{
+    return (sizeof(prt_client) + RB_GUARD_BYTES - 1) / RB_GUARD_BYTES * RB_GUARD_BYTES;
+}
+
+void prt_client_size_of(const prt_client_config *config, prt_client_size *out)
+{
+    prt_bounds bounds = bounds_of(config);
+    uint64_t connections =
+        prt_connections_bytes(config->connections, config->receive_bytes, config->send_bytes) +
+        prt_login_bytes(config->connections) + prt_queue_bytes(config->connections);
+    out->bytes =
+        whole_port() + prt_desk_bytes(&bounds) + connections + prt_queue_bytes(config->sessions);
+    out->connection_bytes = config->connections == 0 ? 0 : connections / config->connections;
+    out->session_bytes = sizeof(prt_session) + 2 * sizeof(prt_chunk);
+    int is_known = config->socket_receive_bytes > 0 && config->socket_send_bytes > 0;
+    /* The kernel doubles what it is told, for its own part of it. */
+    out->kernel_bytes =
+        is_known ? 2 * ((uint64_t)config->socket_receive_bytes + config->socket_send_bytes) : 0;
+}
+
 static int32_t init(prt_client *port, const prt_client_config *config)
 {
-    prt_bounds bounds = {.publisher = config->publisher,
-                         .shards = config->shards,
-                         .instruments = config->instruments,
-                         .sessions = config->sessions,
-                         .orders = config->orders,
-                         .messages = config->messages};
+    prt_bounds bounds = bounds_of(config);
     port->config = *config;
     port->allowed = UINT64_MAX;
     port->replay.file = -1;
@@ -54,8 +80,7 @@ int32_t prt_client_create(const prt_client_config *config, prt_client **out)
     if (config->heartbeat_ns == 0 || config->dead_ns == 0 || config->backlog_max == 0) {
         return RB_USAGE;
     }
-    prt_client *port = aligned_alloc(RB_GUARD_BYTES, (sizeof *port + RB_GUARD_BYTES - 1) /
-                                                         RB_GUARD_BYTES * RB_GUARD_BYTES);
+    prt_client *port = aligned_alloc(RB_GUARD_BYTES, whole_port());
     if (port == NULL) {
         return RB_SYSTEM;
     }
@@ -451,6 +476,7 @@ static int64_t attend(prt_client *port, int64_t limit)
     more = more < 0 ? more : propose(port);
     done += more;
     more = more < 0 ? more : prt_client_tick(port);
+    done += more;
     more = more < 0 ? more : prt_client_flush(port);
     return more < 0 ? more : done + more;
 }

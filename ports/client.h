@@ -80,6 +80,15 @@ typedef struct prt_client_login {
     char password[12];
 } prt_client_login;
 
+/* What a port of this configuration takes. */
+typedef struct prt_client_size {
+    uint64_t bytes;            /* all of its memory; prt_client_create takes no more */
+    uint64_t connection_bytes; /* of that, by one more connection */
+    uint64_t session_bytes;    /* by one more session, without its messages */
+    uint64_t kernel_bytes;     /* at most of the kernel's for one connection, besides; 0: unknown */
+} prt_client_size;
+
+void prt_client_size_of(const prt_client_config *config, prt_client_size *out);
 /* Allocates everything. RB_USAGE, RB_SYSTEM; `*out` is NULL then. */
 int32_t prt_client_create(const prt_client_config *config, prt_client **out);
 void prt_client_destroy(prt_client *port);

@@ -7,6 +7,23 @@
 
 enum { TOPICS = 65536 };
 
+static uint32_t user_slots(uint32_t sessions)
+{
+    uint32_t slots = 2;
+    while (slots < 2 * sessions) {
+        slots *= 2;
+    }
+    return slots;
+}
+
+uint64_t prt_desk_bytes(const prt_bounds *bounds)
+{
+    uint64_t tables = TOPICS + (uint64_t)user_slots(bounds->sessions);
+    return prt_instruments_bytes(bounds->instruments) + prt_orders_bytes(bounds->orders) +
+           prt_pool_bytes(bounds->messages, bounds->sessions) +
+           bounds->sessions * (uint64_t)sizeof(prt_session) + tables * sizeof(uint16_t);
+}
+
 int32_t prt_desk_init(prt_desk *desk, const prt_bounds *bounds)
 {
     memset(desk, 0, sizeof *desk);
@@ -34,7 +51,10 @@ int32_t prt_desk_init(prt_desk *desk, const prt_bounds *bounds)
     }
     desk->sessions = calloc(bounds->sessions, sizeof *desk->sessions);
     desk->by_topic = calloc(TOPICS, sizeof *desk->by_topic);
-    return desk->sessions == NULL || desk->by_topic == NULL ? RB_SYSTEM : RB_OK;
+    desk->by_user = calloc(user_slots(bounds->sessions), sizeof *desk->by_user);
+    desk->user_mask = user_slots(bounds->sessions) - 1;
+    int all = desk->sessions != NULL && desk->by_topic != NULL && desk->by_user != NULL;
+    return all ? RB_OK : RB_SYSTEM;
 }
 
 void prt_desk_free(prt_desk *desk)
@@ -44,8 +64,26 @@ void prt_desk_free(prt_desk *desk)
     prt_pool_free(&desk->pool);
     free(desk->sessions);
     free(desk->by_topic);
+    free(desk->by_user);
     desk->sessions = NULL;
     desk->by_topic = NULL;
+    desk->by_user = NULL;
+}
+
+/* Slot of the user in `by_user`, or the free one where it would be. */
+static uint16_t *slot_of(const prt_desk *desk, const char *user)
+{
+    uint64_t key = 0;
+    memcpy(&key, user, strnlen(user, sizeof key));
+    uint64_t place = key * UINT64_C(0x9E3779B97F4A7C15) >> 32;
+    for (uint32_t n = 0; n <= desk->user_mask; n++, place++) {
+        uint16_t *slot = &desk->by_user[place & desk->user_mask];
+        if (*slot == 0 ||
+            strncmp(desk->sessions[*slot - 1].user, user, sizeof desk->sessions->user) == 0) {
+            return slot;
+        }
+    }
+    return NULL;
 }
 
 int64_t prt_desk_add_session(prt_desk *desk, uint16_t topic, const char *user, uint16_t account,
@@ -70,17 +108,14 @@ int64_t prt_desk_add_session(prt_desk *desk, uint16_t topic, const char *user, u
     session->waiting = PRT_NONE;
     memcpy(session->user, user, length);
     desk->by_topic[topic] = (uint16_t)(number + 1);
+    *slot_of(desk, user) = (uint16_t)(number + 1);
     return number;
 }
 
 prt_session *prt_desk_find_user(const prt_desk *desk, const char *user)
 {
-    for (uint32_t n = 0; n < desk->session_count; n++) {
-        if (strncmp(desk->sessions[n].user, user, sizeof desk->sessions->user) == 0) {
-            return &desk->sessions[n];
-        }
-    }
-    return NULL;
+    const uint16_t *slot = slot_of(desk, user);
+    return slot == NULL || *slot == 0 ? NULL : &desk->sessions[*slot - 1];
 }
 
 /* The order of a line on a session's topic. */
