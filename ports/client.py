@@ -59,9 +59,30 @@ class Limits:
     receive_bytes: int = 4096
     send_bytes: int = 16384
     socket_receive_bytes: int = 4096
-    socket_send_bytes: int = 0
+    socket_send_bytes: int = 65536
     heartbeat_ns: int = 1_000_000_000
     dead_ns: int = 15_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class PortSize:
+    """What a port takes, in bytes: all of its own memory; of that, one more connection and one more
+    session without its messages; and the kernel's for a connection, besides (0: not bounded).
+    """
+
+    bytes: int
+    connection_bytes: int
+    session_bytes: int
+    kernel_bytes: int
+
+
+def port_size(limits: Limits, instruments: int, sessions: int, shards: int = 1) -> PortSize:
+    """What a port with these limits takes. Source: prt_client_size_of."""
+    size = ffi.new("prt_client_size *")
+    lib.prt_client_size_of(_config("SIZE", shards, 0, instruments, sessions, limits), size)
+    return PortSize(
+        int(size.bytes), int(size.connection_bytes), int(size.session_bytes), int(size.kernel_bytes)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +132,9 @@ class ClientPort:
         limits: Limits | None = None,
     ) -> None:
         self._keep = (core, contributor, stream)
-        config = _config(session, shards, contributor, instruments, sessions, limits or Limits())
+        config = _config(
+            session, shards, contributor.number, len(instruments), len(sessions), limits or Limits()
+        )
         handle = ffi.new("prt_client **")
         check(lib.prt_client_create(config, handle), "client port", lib)
         self._port = handle[0]
@@ -277,12 +300,7 @@ class ClientPort:
 
 
 def _config(
-    session: str,
-    shards: int,
-    contributor: Contributor,
-    instruments: Sequence[Instrument],
-    sessions: Sequence[ClientSession],
-    limits: Limits,
+    session: str, shards: int, lane: int, instruments: int, sessions: int, limits: Limits
 ) -> object:
     name = session.encode("ascii", "replace")
     if not 1 <= len(name) <= 10:
@@ -295,10 +313,10 @@ def _config(
                 "backlog_max": limits.backlog,
                 "heartbeat_ns": limits.heartbeat_ns,
                 "dead_ns": limits.dead_ns,
-                "publisher": contributor.number + 1,
+                "publisher": lane + 1,
                 "shards": shards,
-                "instruments": len(instruments),
-                "sessions": len(sessions),
+                "instruments": instruments,
+                "sessions": sessions,
                 "orders": limits.orders,
                 "connections": limits.connections,
                 "receive_bytes": limits.receive_bytes,

@@ -24,7 +24,7 @@ from engine.publisher import Publisher
 from engine.sequencer import Sequencer
 from engine.shard import Shard
 from ports.authenticator import Authenticator
-from ports.client import ClientPort, ClientSession, Contributor, Limits, Stream
+from ports.client import ClientPort, ClientSession, Contributor, Stream
 from ports.client import Instrument as PortInstrument
 from ringbus._ringbus import ffi
 from ringbus.backing import lock_all
@@ -38,6 +38,7 @@ from ringbus.segment import Segment
 from ringbus.status import BackingError, DataError, Lapped, RingbusError
 from tools.build import build_hash
 from tools.configuration import Configuration
+from tools.edge import allow_files, limits_of
 from tools.instruments import Instrument, Participant
 from tools.memory import Attachment, tcp_counter
 from tools.process import end_with_parent
@@ -256,7 +257,7 @@ class CoreProcess:
             CorePage(self._page).stop()
 
     def _add_port(self, name: str) -> None:
-        topology, limits = self.topology, self.topology.limits
+        topology = self.topology
         section = topology.port(name)
         contributor = Contributor(
             self._lane(f"lane.{name}"),
@@ -280,14 +281,7 @@ class CoreProcess:
                 stream,
                 [_instrument(one) for one in self.configuration.instruments],
                 [_session(one) for one in self.configuration.participants],
-                Limits(
-                    connections=limits.connections,
-                    orders=limits.client_orders,
-                    messages=limits.client_messages,
-                    backlog=limits.backlog,
-                    receive_bytes=section.receive_buffer_bytes,
-                    socket_receive_bytes=section.receive_buffer_bytes,
-                ),
+                limits_of(topology, section),
             )
         )
         port.show(self._shared.attach("stream.lossy", writable=True), name)
@@ -359,6 +353,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _check_build(Path(arguments[0]).with_name(STATE_FILE))
         section = configuration.topology.core(arguments[1])
         tcp = {name: int(number) for name, _, number in (a.partition("=") for a in arguments[3:])}
+        allow_files(configuration.topology, section)
         if section.pinned is not None:
             os.sched_setaffinity(0, {section.pinned})
         if PASSIVE in section.agents:

@@ -25,7 +25,7 @@ from ringbus.idle import Idle
 from ringbus.metrics import Metrics
 from ringbus.segment import listing, unlink
 from ringbus.status import RingbusError
-from tools import memory
+from tools import edge, memory
 from tools.build import build_hash
 from tools.child import (
     RESTARTS_MAX,
@@ -158,6 +158,8 @@ class Launcher:
     def _prepare(self) -> None:
         topology = self.topology
         memory.check_room(topology, memory.free_bytes())
+        edge.check_files(topology)
+        needs = edge.check_memory(self.configuration, edge.free_memory())
         refuse_if_there(self.name)
         self.directory.mkdir(parents=True, exist_ok=True)
         (self.directory / "logs").mkdir(exist_ok=True)
@@ -177,6 +179,8 @@ class Launcher:
             self._say(f"warning: {text}; going on without")
         count, size = len(memory.parts(topology)), memory.total_bytes(topology)
         self._say(f"shared memory: {count} segments, {size / (1 << 20):,.1f} MiB")
+        for need in needs:
+            self._say(str(need))
         # Every bell is claimed here, in the order of the cores, so that a core finds those it has
         # to ring, whoever starts first.
         bells = self._shared.attach("bells", writable=True)

@@ -258,7 +258,8 @@ class PortSection:
     )
     host: str = field(default="127.0.0.1", metadata={"rule": _address})
     tcp: int = field(default=0, metadata={"rule": _whole(0, 65535)})
-    receive_buffer_bytes: int = field(default=4096, metadata={"rule": _whole(1024, 1 << 24)})
+    receive_buffer_bytes: int = field(default=4096, metadata={"rule": _whole(2056, 1 << 24)})
+    send_buffer_bytes: int = field(default=65536, metadata={"rule": _whole(2048, 1 << 24)})
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ Nothing moves but by `until` and `settle`; time is what the test says it is.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -131,7 +131,8 @@ class Exchange:
     """Engine, port and authenticator; use it with `with`.
 
     Args: directory: of a journal, None for none; stream_slots: how long the ring remembers;
-    lane_slots: of every lane; copies: journals whose marks a client's answers wait for.
+    lane_slots: of every lane; copies: journals whose marks a client's answers wait for; users: its
+    participants, the first on topic 1.
     """
 
     def __init__(
@@ -141,12 +142,14 @@ class Exchange:
         stream_slots: int = 1 << 16,
         lane_slots: int = 4096,
         copies: int = 0,
+        users: Sequence[str] = USERS,
     ) -> None:
         self._copies = copies
+        self.topics = {user: n + 1 for n, user in enumerate(users)}
         marks = Block(marks_bytes())
         create_marks(marks, "marks")
         self.marks = Marks(marks)
-        size = Size(2, 2, len(USERS) + 1, 2, stream_slots, lane_slots)
+        size = Size(2, 2, len(users) + 1, 2, stream_slots, lane_slots)
         self.engine = FusedEngine(size, clock="manual")
         self.engine.core.set_time(START_NS)
         self.now_ns = START_NS
@@ -180,11 +183,11 @@ class Exchange:
                 self._copies,
             ),
             INSTRUMENTS,
-            [ClientSession(n + 1, user, n + 1, 1) for n, user in enumerate(USERS)],
+            [ClientSession(topic, user, topic, 1) for user, topic in self.topics.items()],
             self.limits,
         )
         self.core.add("port", self.port)
-        self.authenticator = Authenticator(self.port, dict.fromkeys(USERS, SECRET))
+        self.authenticator = Authenticator(self.port, dict.fromkeys(self.topics, SECRET))
         self.tcp = self.port.listen()
 
     def kill_port(self) -> None:
@@ -244,7 +247,7 @@ class Exchange:
         client = self.connect(user, next_sequence, receive_bytes)
         client.login()
         self.until(lambda: client.session.accepted)
-        topic = USERS.index(user) + 1
+        topic = self.topics[user]
         self.until(lambda: client.session.next_sequence > self.port.messages(topic))
         return client
 
