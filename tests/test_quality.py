@@ -48,6 +48,8 @@ OWNERS = {
     ("tools/tap.py", "time"): "looks for news for a human, and ends when it was told to",
     ("tools/hist.py", "time"): "refreshes a picture for a human",
     ("tools/load.py", "time"): "open-loop load: the intended send time is the wall clock's",
+    ("tools/crowd.py", "time"): "waits for real clients to be told something",
+    ("tools/crowd.py", "socket"): "its clients have real connections, stamped by the kernel",
     ("tools/load_session.py", "time"): "stamps what its clients send and receive",
     ("tools/load_session.py", "socket"): "the clients that it plays have real connections",
     ("ringbus/publisher.py", "time"): "its caller says how long it may wait for room",

@@ -130,12 +130,19 @@ def allow_files(topology: Topology, core: CoreSection) -> None:
     Raises: ConfigurationError: it does not.
     """
     needed = files_needed(topology, core)
+    if not raise_files(needed):
+        raise _too_many(topology, core, needed, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+
+
+def raise_files(needed: int) -> bool:
+    """Let this process have so many open files; False: the host does not."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or needed <= soft:
-        return
+        return True
     if hard != resource.RLIM_INFINITY and needed > hard:
-        raise _too_many(topology, core, needed, hard)
+        return False
     resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+    return True
 
 
 def _too_many(topology: Topology, core: CoreSection, needed: int, hard: int) -> ConfigurationError:
