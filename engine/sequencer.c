@@ -84,8 +84,8 @@ static void count(uint64_t *counter)
 #define TEMPLATE_BIT(template_id) (UINT64_C(1) << (template_id))
 #define CONTRIBUTED                                                                                \
     (OF_AN_INSTRUMENT | TEMPLATE_BIT(RB_TEMPLATE_REJECT) | TEMPLATE_BIT(RB_TEMPLATE_MASS_CANCEL) | \
-     TEMPLATE_BIT(RB_TEMPLATE_SESSION_EVENT) | TEMPLATE_BIT(RB_TEMPLATE_END_OF_DAY) |              \
-     TEMPLATE_BIT(RB_TEMPLATE_INSTRUMENT_DEFINITION) |                                             \
+     TEMPLATE_BIT(RB_TEMPLATE_SESSION_EVENT) | TEMPLATE_BIT(RB_TEMPLATE_TICK) |                    \
+     TEMPLATE_BIT(RB_TEMPLATE_END_OF_DAY) | TEMPLATE_BIT(RB_TEMPLATE_INSTRUMENT_DEFINITION) |      \
      TEMPLATE_BIT(RB_TEMPLATE_PARTICIPANT_DEFINITION) | TEMPLATE_BIT(RB_TEMPLATE_BUILD_RECORD))
 #define OF_AN_INSTRUMENT                                                                           \
     (TEMPLATE_BIT(RB_TEMPLATE_NEW_ORDER) | TEMPLATE_BIT(RB_TEMPLATE_CANCEL) |                      \

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 
 from ports._ports import ffi, lib
+from ringbus.contributor import Contributor as Contributor
 from ringbus.core import Core
-from ringbus.journal import SEGMENT_MESSAGES
-from ringbus.memory import Memory
 from ringbus.metrics import Metrics
 from ringbus.multicast import show_reader
+from ringbus.replay import Stream as Stream
 from ringbus.replay import journals
 from ringbus.segment import Segment
 from ringbus.status import UsageError, check
@@ -83,30 +82,6 @@ def port_size(limits: Limits, instruments: int, sessions: int, shards: int = 1) 
     return PortSize(
         int(size.bytes), int(size.connection_bytes), int(size.session_bytes), int(size.kernel_bytes)
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Contributor:
-    """The port's way to the sequencer: its lane, the lane's number, the doorbell, whom to wake."""
-
-    lane: Memory
-    number: int
-    doorbell: Memory
-    bells: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Stream:
-    """Where the port reads the stream: the ring, and the files of a journal or several.
-
-    Clients are shown nothing that fewer than `copies` journals have durably, by their `marks`.
-    """
-
-    ring: Memory
-    directory: Path | Sequence[Path] | None = None
-    segment_messages: int = SEGMENT_MESSAGES
-    marks: Memory | None = None
-    copies: int = 0
 
 
 class ClientPort:

@@ -79,6 +79,54 @@ int32_t rb_core_add(rb_core *core, const char *name, void *work, void *state, vo
     return RB_OK;
 }
 
+static int64_t do_nothing(void *state, int64_t limit)
+{
+    (void)state;
+    (void)limit;
+    return 0;
+}
+
+int32_t rb_core_host(rb_core *core, const char *name)
+{
+    rb_work work = do_nothing;
+    void *pointer;
+    memcpy(&pointer, &work, sizeof pointer);
+    int32_t status = rb_core_add(core, name, pointer, NULL, NULL);
+    return status < 0 ? status : (int32_t)core->agent_count - 1;
+}
+
+void rb_core_did(rb_core *core, uint32_t agent, int64_t count)
+{
+    if (agent < core->agent_count && count > 0) {
+        /* relaxed: a number for a watcher. */
+        rb_store_relaxed(&core->page->work[agent], core->page->work[agent] + (uint64_t)count);
+    }
+}
+
+static int64_t latch(rb_core *core, uint32_t index, int64_t status)
+{
+    core->page->failed_status = (int32_t)status;
+    core->page->failed_agent = index;
+    core->failed = status;
+    rb_store_release_u32(&core->page->state, RB_CORE_FAILED);
+    return status;
+}
+
+void rb_core_give_up(rb_core *core, uint32_t agent, const char *why)
+{
+    rb_core_page *page = core->page;
+    if (agent < core->agent_count) {
+        (void)snprintf(page->failed_text, sizeof page->failed_text, "%s: %s", page->agents[agent],
+                       why);
+        (void)latch(core, agent, RB_CORRUPT);
+    }
+}
+
+void rb_core_ring(rb_core *core, uint64_t mask)
+{
+    core->wake.mask |= mask;
+}
+
 static int64_t fail(rb_core *core, uint32_t index, int64_t status)
 {
     rb_core_page *page = core->page;
@@ -91,11 +139,7 @@ static int64_t fail(rb_core *core, uint32_t index, int64_t status)
     }
     (void)snprintf(page->failed_text, sizeof page->failed_text, "%s: %s%s%s", page->agents[index],
                    rb_status_text(status), where[0] != '\0' ? ": " : "", where);
-    page->failed_status = (int32_t)status;
-    page->failed_agent = index;
-    core->failed = status;
-    rb_store_release_u32(&page->state, RB_CORE_FAILED);
-    return status;
+    return latch(core, index, status);
 }
 
 /*

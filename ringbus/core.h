@@ -84,6 +84,14 @@ void *rb_core_wake(rb_core *core);
 /* Adds an agent; `work` is an rb_work, `check_text` an rb_check_text_function. RB_FULL, RB_USAGE.
  */
 int32_t rb_core_add(rb_core *core, const char *name, void *work, void *state, void *check_text);
+/* Gives a place in the page to an agent whose work the caller of rb_core_turn does himself (an
+ * application in Python). Returns its number. RB_USAGE, RB_FULL. */
+int32_t rb_core_host(rb_core *core, const char *name);
+/* What such an agent did since; that it failed, and why: the core has failed then. */
+void rb_core_did(rb_core *core, uint32_t agent, int64_t count);
+void rb_core_give_up(rb_core *core, uint32_t agent, const char *why);
+/* Rings the bells of `mask` at the end of the next round. */
+void rb_core_ring(rb_core *core, uint64_t mask);
 /* One round over all agents, then rings. Returns the work done, or the status of a failed agent,
  * from then on without calling any. */
 int64_t rb_core_round(rb_core *core);

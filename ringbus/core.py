@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ringbus._ringbus import ffi, lib
 from ringbus.idle import Idle, Strategy
@@ -34,6 +34,7 @@ class CoreState(IntEnum):
     FAILED = 4
 
 
+@runtime_checkable
 class Agent(Protocol):
     """State and a C function `work(state, limit) -> count`, as void pointers of cffi."""
 
@@ -48,6 +49,17 @@ class Agent(Protocol):
     @property
     def check_text(self) -> object:
         """Function that tells the last broken invariant of the agent's library."""
+
+
+class Worker(Protocol):
+    """An agent in Python, such as an application."""
+
+    def do_work(self, limit: int) -> int:
+        """Do at most about `limit` pieces of work; returns how many. Never waits."""
+
+
+# Pieces of work that a worker is asked for at a time: a batch that numpy is quick with.
+WORKER_LIMIT = 4096
 
 
 def page_bytes() -> int:
@@ -147,6 +159,7 @@ class Core:
         self.idle = Idle(bells, name, WAITS[wait], epoll_fd, stream_reader)
         self._page = page
         self._agents: list[Agent] = []
+        self._workers: list[tuple[int, Worker]] = []
         self._handle = ffi.new("rb_core *")
         check(
             lib.rb_core_attach(
@@ -184,19 +197,49 @@ class Core:
             f"agent {name}",
         )
 
+    def host(self, name: str, worker: Worker) -> None:
+        """Run `worker` too: it has its turn behind the agents in C."""
+        self._workers.append((check(lib.rb_core_host(self._handle, name.encode()), name), worker))
+
     def round(self) -> int:
         """Run each agent once; returns the work done. Raises: CorruptionError: one failed."""
         work = int(lib.rb_core_round(self._handle))
         if work < 0:
             raise CorruptionError(CorePage(self._page).failure, work)
-        return work
+        return work + self._work()
+
+    def ring(self, mask: int) -> None:
+        """Wake the cores of `mask` at the end of the next round; for a worker."""
+        lib.rb_core_ring(self._handle, mask)
+
+    def _work(self) -> int:
+        """Run each worker once. What one raises ends the core, and its page says so."""
+        total = 0
+        for number, worker in self._workers:
+            try:
+                done = worker.do_work(WORKER_LIMIT)
+            except BaseException as error:
+                why = f"{type(error).__name__}: {error}"
+                lib.rb_core_give_up(self._handle, number, why.encode())
+                raise
+            lib.rb_core_did(self._handle, number, done)
+            total += done
+        return total
 
     def stop_on_signals(self) -> None:
         """End `run` on SIGTERM and SIGINT."""
         check(lib.rb_core_stop_on_signals(self._handle), "signals")
 
     def run(self) -> None:
-        """Run until told to stop, without the GIL. Raises: CorruptionError: an agent failed."""
+        """Run until told to stop, without the GIL while there are no workers.
+
+        Raises: CorruptionError: an agent failed; what a worker raised.
+        """
+        if self._workers:
+            work = 1
+            while self.turn(work):
+                work = self._work()
+            return
         status = int(lib.rb_core_run(self._handle))
         if status < 0:
             raise CorruptionError(CorePage(self._page).failure, status)

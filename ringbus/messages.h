@@ -7,7 +7,7 @@
 
 #define RB_SCHEMA_ID 1u
 #define RB_SCHEMA_VERSION 1u
-#define RB_SCHEMA_HASH UINT64_C(0xc49fd5f050781737)
+#define RB_SCHEMA_HASH UINT64_C(0xc9f10928dd139075)
 #define RB_MESSAGE_BYTES 64u
 #define RB_INSTRUMENT_NONE UINT32_C(4294967295)
 #define RB_TEMPLATE_CONTRIBUTED_MAX 63u
@@ -22,6 +22,7 @@ enum rb_template {
     RB_TEMPLATE_SESSION_EVENT = 7,
     RB_TEMPLATE_CROSS_RESULT = 8,
     RB_TEMPLATE_COMMAND = 9,
+    RB_TEMPLATE_TICK = 10,
     RB_TEMPLATE_EPOCH_START = 11,
     RB_TEMPLATE_END_OF_DAY = 12,
     RB_TEMPLATE_INSTRUMENT_DEFINITION = 13,
@@ -299,6 +300,15 @@ typedef struct rb_command {
     uint32_t spare4;
 } rb_command;
 
+typedef struct rb_tick {
+    rb_header header;
+    uint32_t instrument; /* 4294967295. */
+    uint32_t spare;
+    uint64_t every_ns; /* How long its sender lets the stream be silent. */
+    uint64_t spare2;
+    uint64_t spare3;
+} rb_tick;
+
 typedef struct rb_epoch_start {
     rb_header header;
     uint32_t instrument; /* 4294967295. */
@@ -492,6 +502,7 @@ typedef union rb_message {
     rb_session_event session_event;
     rb_cross_result cross_result;
     rb_command command;
+    rb_tick tick;
     rb_epoch_start epoch_start;
     rb_end_of_day end_of_day;
     rb_instrument_definition instrument_definition;
@@ -616,6 +627,11 @@ _Static_assert(offsetof(rb_command, kind) == 56, "layout");
 _Static_assert(offsetof(rb_command, state) == 57, "layout");
 _Static_assert(offsetof(rb_command, spare3) == 58, "layout");
 _Static_assert(offsetof(rb_command, spare4) == 60, "layout");
+_Static_assert(offsetof(rb_tick, instrument) == 32, "layout");
+_Static_assert(offsetof(rb_tick, spare) == 36, "layout");
+_Static_assert(offsetof(rb_tick, every_ns) == 40, "layout");
+_Static_assert(offsetof(rb_tick, spare2) == 48, "layout");
+_Static_assert(offsetof(rb_tick, spare3) == 56, "layout");
 _Static_assert(offsetof(rb_epoch_start, instrument) == 32, "layout");
 _Static_assert(offsetof(rb_epoch_start, epoch) == 36, "layout");
 _Static_assert(offsetof(rb_epoch_start, build_hash) == 40, "layout");

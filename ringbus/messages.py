@@ -9,7 +9,7 @@ import numpy as np
 
 SCHEMA_ID: Final = 1
 SCHEMA_VERSION: Final = 1
-SCHEMA_HASH: Final = 0xc49fd5f050781737
+SCHEMA_HASH: Final = 0xc9f10928dd139075
 MESSAGE_BYTES: Final = 64
 INSTRUMENT_NONE: Final = 4294967295
 TEMPLATE_CONTRIBUTED_MAX: Final = 63
@@ -27,6 +27,7 @@ class Template(IntEnum):
     SESSION_EVENT = 7
     CROSS_RESULT = 8
     COMMAND = 9
+    TICK = 10
     EPOCH_START = 11
     END_OF_DAY = 12
     INSTRUMENT_DEFINITION = 13
@@ -884,6 +885,62 @@ COMMAND: Final[np.dtype[np.void]] = np.dtype(
             57,
             58,
             60,
+        ],
+        "itemsize": 64,
+    }
+)
+TICK: Final[np.dtype[np.void]] = np.dtype(
+    {
+        "names": [
+            "sequence",
+            "time_ns",
+            "topic_sequence",
+            "topic",
+            "publisher",
+            "template_id",
+            "flags",
+            "shard",
+            "reserved",
+            "checksum",
+            "instrument",
+            "spare",
+            "every_ns",
+            "spare2",
+            "spare3",
+        ],
+        "formats": [
+            "<u8",
+            "<u8",
+            "<u4",
+            "<u2",
+            "<u2",
+            "u1",
+            "u1",
+            "u1",
+            "u1",
+            "<u4",
+            "<u4",
+            "<u4",
+            "<u8",
+            "<u8",
+            "<u8",
+        ],
+        "offsets": [
+            0,
+            8,
+            16,
+            20,
+            22,
+            24,
+            25,
+            26,
+            27,
+            28,
+            32,
+            36,
+            40,
+            48,
+            56,
         ],
         "itemsize": 64,
     }
@@ -1820,6 +1877,7 @@ DTYPES: Final[dict[Template, np.dtype[np.void]]] = {
     Template.SESSION_EVENT: SESSION_EVENT,
     Template.CROSS_RESULT: CROSS_RESULT,
     Template.COMMAND: COMMAND,
+    Template.TICK: TICK,
     Template.EPOCH_START: EPOCH_START,
     Template.END_OF_DAY: END_OF_DAY,
     Template.INSTRUMENT_DEFINITION: INSTRUMENT_DEFINITION,
@@ -1880,6 +1938,9 @@ ENUMS: Final[dict[Template, dict[str, type[IntEnum] | type[IntFlag]]]] = {
         "flags": Flag,
         "kind": CommandKind,
         "state": InstrumentState,
+    },
+    Template.TICK: {
+        "flags": Flag,
     },
     Template.EPOCH_START: {
         "flags": Flag,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,24 @@ def journals(directory: Path | Sequence[Path] | None) -> list[bytes]:
     return [
         str(one).encode() for one in ([directory] if isinstance(directory, Path) else directory)
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Where a process reads the stream: the ring, and the files of a journal or several.
+
+    What it shows to the world waits until `copies` journals have it durably, by their `marks`.
+    """
+
+    ring: Memory
+    directory: Path | Sequence[Path] | None = None
+    segment_messages: int = SEGMENT_MESSAGES
+    marks: Memory | None = None
+    copies: int = 0
+
+    def replay(self, start: int = 1) -> Replay:
+        """A reader from message `start` on."""
+        return Replay(self.ring, self.directory, start, self.segment_messages)
 
 
 class Replay:

@@ -19,7 +19,9 @@ ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 PACKAGES = ("ringbus", "engine", "ports", "tools", "tuning", "tests")
 # Made by tools.schema; other tests hold them to their source.
-GENERATED = {"ringbus/messages.h", "ringbus/messages.py", "ringbus/messages.md"}
+GENERATED = {
+    "ringbus/lines.py", "ringbus/messages.h", "ringbus/messages.py", "ringbus/messages.md",
+}  # fmt: skip
 LINES_MAX = 700
 
 ALLOWED_IMPORTS = {
@@ -48,6 +50,7 @@ OWNERS = {
     ("tools/tap.py", "time"): "looks for news for a human, and ends when it was told to",
     ("tools/hist.py", "time"): "refreshes a picture for a human",
     ("tools/load.py", "time"): "open-loop load: the intended send time is the wall clock's",
+    ("tools/fairness.py", "random"): "draws the orders of connecting, from a seed",
     ("tools/crowd.py", "time"): "waits for real clients to be told something",
     ("tools/crowd.py", "socket"): "its clients have real connections, stamped by the kernel",
     ("tools/load_session.py", "time"): "stamps what its clients send and receive",

@@ -10,11 +10,14 @@ import dataclasses
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from tools.applications import KINDS
 from tools.instruments import Instrument, Participant, load_instruments, load_participants
+from tools.site import ApplicationSection
 from tools.topology import (
     REPEATED,
     SINGLE,
@@ -45,8 +48,45 @@ class Configuration:
 
     @property
     def topics(self) -> int:
-        """Topics are 0 (the operator's) to this number - 1."""
+        """Topics are 0 (the operator's) to this number - 1.
+
+        Sessions come first, then those of applications, then one an instrument if there is an
+        application of a kind that needs them.
+        """
+        return self._topic_of_instruments + (
+            len(self.instruments) if self._has_instrument_topics else 0
+        )
+
+    def topic_of(self, application: str) -> int:
+        """The first of the topics of an application; 0 if it has none."""
+        topic = self._topic_of_applications
+        for one in self.topology.applications:
+            if one.name == application:
+                return topic if KINDS[one.kind].topics else 0
+            topic += KINDS[one.kind].topics
+        raise KeyError(application)
+
+    def topic_of_instrument(self, instrument: int) -> int:
+        """The topic on which the auctions of an instrument compete."""
+        return self._topic_of_instruments + instrument
+
+    @property
+    def _topic_of_applications(self) -> int:
         return 1 + max(participant.session for participant in self.participants)
+
+    @property
+    def _topic_of_instruments(self) -> int:
+        own = sum(KINDS[one.kind].topics for one in self.topology.applications)
+        return self._topic_of_applications + own
+
+    @property
+    def _has_instrument_topics(self) -> bool:
+        return any(KINDS[one.kind].instruments for one in self.topology.applications)
+
+    @property
+    def opening(self) -> int:
+        """Messages of the day's opening."""
+        return 1 + len(self.instruments) + len(self.participants)
 
     @property
     def shard_of(self) -> bytes:
@@ -69,7 +109,7 @@ class Configuration:
         """
         exchange = self.topology.exchange
         limits = self.topology.limits
-        content = {
+        content: dict[str, object] = {
             "environment": exchange.environment,
             "session": exchange.session,
             "limits": [limits.orders, limits.price_nodes],
@@ -92,6 +132,8 @@ class Configuration:
                 for who in self.participants
             ],
         }
+        if self.topology.applications:
+            content["applications"] = [[one.name, one.kind] for one in self.topology.applications]
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
 
@@ -118,7 +160,10 @@ class Configuration:
                 core["agents"] = tuple(core["agents"])
             parts: dict[str, Any] = {name: kind(**document[name]) for name, kind in SINGLE.items()}
             for name, kind in REPEATED.items():
-                parts[f"{name}s"] = tuple(kind(**one) for one in document[name])
+                if name == "application":
+                    parts[f"{name}s"] = tuple(_application(one) for one in document[name])
+                else:
+                    parts[f"{name}s"] = tuple(kind(**one) for one in document[name])
             original = Path(document["path"])
             return cls(
                 Topology(path=original, source=Source(original, ""), **parts),
@@ -129,6 +174,16 @@ class Configuration:
             raise ConfigurationError(
                 f"{path}: not a saved configuration ({error!r}); `ringbus up` writes one"
             ) from None
+
+
+def _application(saved: dict[str, Any]) -> ApplicationSection:
+    """One application from what was saved; JSON knows lists only."""
+    options = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in saved["options"].items()
+    }
+    kind = cast(Callable[..., object], KINDS[saved["kind"]].options)
+    return ApplicationSection(saved["name"], saved["kind"], kind(**options))
 
 
 def write_private(path: Path, text: str) -> None:

@@ -24,24 +24,28 @@ from engine.publisher import Publisher
 from engine.sequencer import Sequencer
 from engine.shard import Shard
 from ports.authenticator import Authenticator
-from ports.client import ClientPort, ClientSession, Contributor, Stream
+from ports.client import ClientPort, ClientSession
 from ports.client import Instrument as PortInstrument
 from ringbus._ringbus import ffi
 from ringbus.backing import lock_all
-from ringbus.core import Core, CorePage
+from ringbus.contributor import Contributor
+from ringbus.core import Agent, Core, CorePage
 from ringbus.idle import Idle, bell_mask
 from ringbus.journal import Journal
 from ringbus.marks import Marks
 from ringbus.metrics import Metrics
 from ringbus.repair import repair
+from ringbus.replay import Stream
 from ringbus.segment import Segment
-from ringbus.status import BackingError, DataError, Lapped, RingbusError
+from ringbus.status import BackingError, DataError, Lapped, RingbusError, UsageError
+from tools.applications import KINDS
 from tools.build import build_hash
 from tools.configuration import Configuration
 from tools.edge import allow_files, limits_of
 from tools.instruments import Instrument, Participant
 from tools.memory import Attachment, tcp_counter
 from tools.process import end_with_parent
+from tools.site import Site
 from tools.standby import StandbyProcess
 from tools.state import STATE_FILE, State
 from tools.topology import PASSIVE, ConfigurationError, CoreSection
@@ -80,7 +84,9 @@ class CoreProcess:
         )
         self._metrics.repair()
         ports = [port for port in self.topology.ports if port.name in section.agents]
-        self._epoll = select.epoll() if ports else None
+        placed = [one for one in self.topology.applications if one.name in section.agents]
+        watches = bool(ports) or any(KINDS[one.kind].watches for one in placed)
+        self._epoll = select.epoll() if watches else None
         if self._epoll is not None:
             self._stack.callback(self._epoll.close)
         # Ports measure their clients' silence: in a core of their own they have the real time.
@@ -94,7 +100,7 @@ class CoreProcess:
             clock,
             section.pinned,
             -1 if self._epoll is None else self._epoll.fileno(),
-            any(one in section.agents for one in self.topology.journals) or bool(ports),
+            any(one in section.agents for one in self.topology.journals) or bool(ports or placed),
         )
         if clock == "manual":
             self.core.set_time(STOPPED_NS)
@@ -150,6 +156,8 @@ class CoreProcess:
             self._add_journal(agent)
         elif agent.startswith("shard."):
             self._add_shard(int(agent.removeprefix("shard.")))
+        elif any(one.name == agent for one in self.topology.applications):
+            self._add_application(agent)
         else:
             self._add_port(agent)
 
@@ -242,8 +250,8 @@ class CoreProcess:
     def _sync(self, journal: Journal, name: str, idle: Idle, stop: object) -> None:
         """Make the journal durable as it grows, and once more at the end."""
         marks = Marks(self._shared.attach("marks", writable=True))
-        ports = {port.name for port in self.topology.ports}
-        waiting = [core.name for core in self.topology.cores if ports.intersection(core.agents)]
+        edge = set(self.topology.edge)
+        waiting = [core.name for core in self.topology.cores if edge.intersection(core.agents)]
         bells = sum(bell_mask(self._bells, core) for core in waiting)
         place = marks.place(name)
         try:
@@ -256,29 +264,75 @@ class CoreProcess:
             self._errors.append(f"core {self.section.name}: {error}")
             CorePage(self._page).stop()
 
-    def _add_port(self, name: str) -> None:
-        topology = self.topology
-        section = topology.port(name)
-        contributor = Contributor(
+    def _contributor(self, name: str) -> Contributor:
+        return Contributor(
             self._lane(f"lane.{name}"),
-            topology.contributors.index(name),
+            self.topology.contributors.index(name),
             self._lane("doorbell"),
             self._mask("sequencer"),
         )
-        stream = Stream(
+
+    def _stream(self) -> Stream:
+        return Stream(
             self._shared.attach("stream"),
-            topology.journal_paths,
-            topology.journal.segment_messages,
+            self.topology.journal_paths,
+            self.topology.journal.segment_messages,
             self._shared.attach("marks"),
-            topology.copies_awaited,
+            self.topology.copies_awaited,
         )
+
+    def _add_application(self, name: str) -> None:
+        section = self.topology.application(name)
+        kind = KINDS[section.kind]
+        site = Site(
+            name=name,
+            options=section.options,
+            configuration=self.configuration,
+            core=self.core,
+            stream=self._stream(),
+            contributor=self._contributor(name) if kind.proposes else None,
+            topic=self.configuration.topic_of(name),
+            metrics=self._metrics,
+            lossy=self._shared.attach("stream.lossy", writable=True),
+            stack=self._stack,
+            tcp=self._former_tcp,
+            listening=self._listening,
+            watch=self._watch,
+            beside=partial(self._beside, name),
+        )
+        agent = kind.make(site)
+        if isinstance(agent, Agent):
+            self.core.add(name, agent)
+        else:
+            self.core.host(name, agent)
+
+    def _former_tcp(self, endpoint: str) -> int:
+        return self._tcp.get(endpoint, 0)
+
+    def _listening(self, endpoint: str, tcp: int) -> None:
+        # The launcher reads it there; a successor is given the same one.
+        counter = self._metrics.counter(tcp_counter(endpoint))
+        counter.add(tcp - counter.value)
+
+    def _watch(self, descriptor: int) -> None:
+        if self._epoll is None:
+            raise UsageError("this kind of application does not say that it waits for sockets")
+        self._epoll.register(descriptor, select.EPOLLIN)
+
+    def _beside(self, name: str, run: Callable[[], None], stop: Callable[[], None]) -> None:
+        self._stops.append(stop)
+        self._threads.append(threading.Thread(target=run, name=f"beside {name}"))
+
+    def _add_port(self, name: str) -> None:
+        topology = self.topology
+        section = topology.port(name)
         port = self._stack.enter_context(
             ClientPort(
                 self.core,
                 topology.exchange.session,
                 topology.exchange.shards,
-                contributor,
-                stream,
+                self._contributor(name),
+                self._stream(),
                 [_instrument(one) for one in self.configuration.instruments],
                 [_session(one) for one in self.configuration.participants],
                 limits_of(topology, section),
@@ -290,14 +344,9 @@ class CoreProcess:
         authenticator = Authenticator(
             port, {who.user: who.secret for who in self.configuration.participants}
         )
-        self._stops.append(authenticator.stop)
-        self._threads.append(threading.Thread(target=authenticator.run, name=f"logins of {name}"))
-        tcp = port.listen(section.host, self._tcp.get(name, section.tcp))
-        # The launcher reads it there; a successor is given the same one.
-        counter = self._metrics.counter(tcp_counter(name))
-        counter.add(tcp - counter.value)
-        if self._epoll is not None:
-            self._epoll.register(port.epoll_fd, select.EPOLLIN)
+        self._beside(name, authenticator.run, authenticator.stop)
+        self._listening(name, port.listen(section.host, self._tcp.get(name, section.tcp)))
+        self._watch(port.epoll_fd)
 
 
 def _instrument(one: Instrument) -> PortInstrument:

@@ -2,10 +2,10 @@
 
     check ── shared memory ── cores ── first lines of the day ── READY ── supervise ── stop, remove
 
-A core that runs only ports and journals is started again when it dies: both rebuild themselves from
-the stream. A dead engine is replaced by the passive one, on the operator's word or at once, and
-stops everything where there is none. Whatever ends the launcher, nothing outlives it:
-cores get SIGTERM from the kernel, and `ringbus down` removes the memory.
+A core that runs only ports, applications and journals is started again when it dies: all of them
+rebuild themselves from the stream. A dead engine is replaced by the passive one, on the operator's
+word or at once, and stops everything where there is none. Whatever ends the launcher, nothing
+outlives it: cores get SIGTERM from the kernel, and `ringbus down` removes the memory.
 """
 
 from __future__ import annotations
@@ -229,9 +229,9 @@ class Launcher:
     def _learn_ports(self, child: Child) -> None:
         """Which TCP ports the core has got; it counts them in its metrics page."""
         metrics = Metrics.attach(self._shared.attach(f"metrics.{child.name}"))
-        for port in self.topology.ports:
-            if port.name in child.section.agents:
-                self._ports[port.name] = metrics.counter(tcp_counter(port.name)).value
+        for agent, endpoint in self.topology.endpoints:
+            if agent in child.section.agents:
+                self._ports[endpoint] = metrics.counter(tcp_counter(endpoint)).value
 
     def _open_day(self) -> None:
         lines = opening_lines(self.configuration, self._build)
@@ -398,7 +398,6 @@ def up(configuration: Configuration, notify_fd: int = -1) -> int:
 
 def ready_line(configuration: Configuration, state: State) -> str:
     """What `up` says last: where clients connect."""
-    ports = [
-        f"{port.name} {port.host}:{state.ports[port.name]}" for port in configuration.topology.ports
-    ]
+    hosts = {port.name: f"{port.host}:" for port in configuration.topology.ports}
+    ports = [f"{name} {hosts.get(name, '')}{tcp}" for name, tcp in state.ports.items()]
     return " ".join(["READY", state.name, *ports])

@@ -1,6 +1,6 @@
 """Makes the C structs, the numpy dtypes and the tables of the messages from `ringbus/messages.xml`.
 
-`python -m tools.schema` writes the three files; `python -m tools.schema --check` says whether they
+`python -m tools.schema` writes the files; `python -m tools.schema --check` says whether they
 are fresh. The XML is a strict subset of SBE; what is outside of it is an error that names the
 place.
 """
@@ -362,6 +362,25 @@ def to_python(schema: Schema) -> str:
     return "\n".join(out)
 
 
+def to_lines(schema: Schema) -> str:
+    """The module of the lines as plain Python tuples, for those who take them one by one."""
+    out = [f'"""{NOTICE}"""', "", "from __future__ import annotations", ""]
+    out += ["from typing import Final, NamedTuple", ""]
+    out += ["from ringbus.messages import Template", ""]
+    for message in schema.messages:
+        out += ["", f"class {message.name}(NamedTuple):", f'    """{message.description}"""', ""]
+        for field in (*schema.header, *message.fields):
+            kind = "bytes" if "S" in field.format else "int"
+            out.append(f"    {field.name}: {kind}")
+        out.append("")
+    names = [message.name for message in schema.messages]
+    out += ["", f"Line = {' | '.join(names)}"]
+    out += ["LINES: Final[dict[Template, type[Line]]] = {"]
+    out += [f"    Template.{snake(name).upper()}: {name}," for name in names]
+    out += ["}", ""]
+    return "\n".join(out)
+
+
 def to_markdown(schema: Schema) -> str:
     """The tables of the docs."""
     out = [f"<!-- {NOTICE} -->", "# Messages", ""]
@@ -399,6 +418,7 @@ def outputs(schema: Schema) -> dict[Path, str]:
         SOURCE.with_suffix(".h"): to_c(schema),
         SOURCE.with_suffix(".py"): to_python(schema),
         SOURCE.with_suffix(".md"): to_markdown(schema),
+        SOURCE.with_name("lines.py"): to_lines(schema),
     }
 
 

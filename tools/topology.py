@@ -7,24 +7,26 @@ found there and the cure.
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import ipaddress
 import os
 import re
 import tomllib
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar, cast
 
 from ringbus.backing import Backing, Pages
+from tools import rules
+from tools.applications import KINDS
+from tools.rules import ConfigurationError as ConfigurationError
+from tools.rules import Refused, kind_of, meant
+from tools.site import ApplicationSection
 
 SHARDS_MAX: Final = 16
 AGENTS_MAX: Final = 32
 # One bell each in shared memory (64); the launcher and each journal's syncing thread have one too.
 CORES_MAX: Final = 59
-# A doorbell has 256 lanes, and one is the console's.
-PORTS_MAX: Final = 255
+# A doorbell has as many lanes.
+CONTRIBUTORS_MAX: Final = 256
 CONSOLE: Final = "console"
 LAUNCHER: Final = "launcher"
 ENGINE_AGENTS: Final = ("sequencer", "publisher")
@@ -35,125 +37,17 @@ PASSIVE: Final = "passive"
 ACKNOWLEDGE: Final = ("published", "journaled", "replicated")
 
 
-class ConfigurationError(Exception):
-    """A configuration file is wrong; the text names file, line, what was found and the cure."""
-
-
-class _Refused(Exception):
-    """What a rule has against a value: the problem, then the cure."""
-
-    def __init__(self, problem: str, cure: str) -> None:
-        super().__init__(problem, cure)
-        self.problem = problem
-        self.cure = cure
-
-
-Rule = Callable[[object], object]
 _Section = TypeVar("_Section")
-
-
-def _kind(value: object) -> str:
-    names = {bool: "true/false", int: "a number", float: "a decimal number", str: "a text"}
-    return names.get(type(value), "a list" if isinstance(value, list) else "a table")
-
-
-def _whole(low: int, high: int) -> Rule:
-    def rule(value: object) -> object:
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise _Refused(f"found {_kind(value)} ({value!r})", "write a whole number, no quotes")
-        if not low <= value <= high:
-            raise _Refused(f"found {value}", f"write a whole number from {low} to {high}")
-        return value
-
-    return rule
-
-
-def _power_of_two(low: int, high: int) -> Rule:
-    whole = _whole(low, high)
-
-    def rule(value: object) -> object:
-        number = cast(int, whole(value))
-        if number & (number - 1) != 0:
-            below = 1 << (number.bit_length() - 1)
-            raise _Refused(
-                f"found {number}, which is not a power of two", f"write {below} or {below * 2}"
-            )
-        return number
-
-    return rule
-
-
-def _choice(*choices: str) -> Rule:
-    def rule(value: object) -> object:
-        if value not in choices:
-            listed = " or ".join(f'"{choice}"' for choice in choices)
-            raise _Refused(f"found {value!r}", f"write {listed}{_meant(str(value), choices)}")
-        return value
-
-    return rule
-
-
-def _text(pattern: str, what: str) -> Rule:
-    compiled = re.compile(pattern)
-
-    def rule(value: object) -> object:
-        if not isinstance(value, str):
-            raise _Refused(f"found {_kind(value)} ({value!r})", f"write {what}, in quotes")
-        if not compiled.fullmatch(value):
-            raise _Refused(f"found {value!r}", f"write {what}")
-        return value
-
-    return rule
-
-
-def _flag(value: object) -> object:
-    if not isinstance(value, bool):
-        raise _Refused(f"found {value!r}", "write true or false, no quotes")
-    return value
-
-
-def _node(value: object) -> object:
-    if value == "any":
-        return value
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise _Refused(f"found {value!r}", 'write the number of a NUMA node, or "any"')
-    return value
-
-
-def _cpu(value: object) -> object:
-    if value == "any":
-        return value
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise _Refused(f"found {value!r}", 'write the number of a CPU, or "any" for no pinning')
-    return value
-
-
-def _address(value: object) -> object:
-    try:
-        ipaddress.IPv4Address(value)
-    except ValueError:
-        raise _Refused(
-            f"found {value!r}",
-            'write an IPv4 address of this host, such as "127.0.0.1" (or "0.0.0.0" for all)',
-        ) from None
-    return value
+_PATH = rules.text(r".+", "a path, relative to this file")
+_NAME = rules.text(rules.NAME, "up to 16 letters, digits, '-' and '_', as in \"port.0\"")
 
 
 def _agents(value: object) -> object:
     if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
-        raise _Refused(f"found {value!r}", 'write a list of agents, such as ["sequencer"]')
+        raise Refused(f"found {value!r}", 'write a list of agents, such as ["sequencer"]')
     if not 1 <= len(value) <= AGENTS_MAX:
-        raise _Refused(f"found {len(value)} agents", f"a core runs 1 to {AGENTS_MAX}")
+        raise Refused(f"found {len(value)} agents", f"a core runs 1 to {AGENTS_MAX}")
     return tuple(value)
-
-
-def _meant(found: str, known: tuple[str, ...] | list[str]) -> str:
-    close = difflib.get_close_matches(found, known, n=1)
-    return f'; did you mean "{close[0]}"?' if close else ""
-
-
-_PATH = _text(r".+", "a path, relative to this file")
-_PORT_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,15}(\.[A-Za-z0-9_-]{1,8})?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,30 +56,32 @@ class ExchangeSection:
 
     name: str = field(
         metadata={
-            "rule": _text(
+            "rule": rules.text(
                 r"[A-Za-z0-9][A-Za-z0-9_-]{0,23}",
                 "1 to 24 letters, digits, '-' and '_'",
             )
         }
     )
     session: str = field(
-        metadata={"rule": _text(r"[A-Za-z0-9]{1,10}", "1 to 10 letters and digits")}
+        metadata={"rule": rules.text(r"[A-Za-z0-9]{1,10}", "1 to 10 letters and digits")}
     )
     directory: str = field(metadata={"rule": _PATH})
     instruments: str = field(metadata={"rule": _PATH})
     participants: str = field(metadata={"rule": _PATH})
-    environment: str = field(default="test", metadata={"rule": _choice("test", "live")})
-    shards: int = field(default=1, metadata={"rule": _whole(1, SHARDS_MAX)})
-    clock: str = field(default="real", metadata={"rule": _choice("real", "stopped")})
-    failover: str = field(default="operator", metadata={"rule": _choice("operator", "automatic")})
-    acknowledge: str = field(default="journaled", metadata={"rule": _choice(*ACKNOWLEDGE)})
+    environment: str = field(default="test", metadata={"rule": rules.choice("test", "live")})
+    shards: int = field(default=1, metadata={"rule": rules.whole(1, SHARDS_MAX)})
+    clock: str = field(default="real", metadata={"rule": rules.choice("real", "stopped")})
+    failover: str = field(
+        default="operator", metadata={"rule": rules.choice("operator", "automatic")}
+    )
+    acknowledge: str = field(default="journaled", metadata={"rule": rules.choice(*ACKNOWLEDGE)})
 
 
 @dataclass(frozen=True, slots=True)
 class StreamSection:
     """`[stream]`: the multicast ring."""
 
-    slots: int = field(default=65536, metadata={"rule": _power_of_two(1 << 10, 1 << 28)})
+    slots: int = field(default=65536, metadata={"rule": rules.power_of_two(1 << 10, 1 << 28)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,8 +93,8 @@ class LanesSection:
     long, for the others to go on meanwhile (tests/bench/RESULTS.md).
     """
 
-    slots: int = field(default=4096, metadata={"rule": _power_of_two(64, 1 << 26)})
-    shard_slots: int = field(default=256, metadata={"rule": _power_of_two(16, 1 << 26)})
+    slots: int = field(default=4096, metadata={"rule": rules.power_of_two(64, 1 << 26)})
+    shard_slots: int = field(default=256, metadata={"rule": rules.power_of_two(16, 1 << 26)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,12 +102,13 @@ class MemorySection:
     """`[memory]`: what the shared memory is made of; see ringbus/backing.py."""
 
     pages: str = field(
-        default="4k", metadata={"rule": _choice("4k", "transparent", "explicit", "explicit-1g")}
+        default="4k",
+        metadata={"rule": rules.choice("4k", "transparent", "explicit", "explicit-1g")},
     )
-    numa_node: int | str = field(default="any", metadata={"rule": _node})
-    prefault: bool = field(default=True, metadata={"rule": _flag})
-    lock: bool = field(default=False, metadata={"rule": _flag})
-    required: bool = field(default=True, metadata={"rule": _flag})
+    numa_node: int | str = field(default="any", metadata={"rule": rules.node})
+    prefault: bool = field(default=True, metadata={"rule": rules.flag})
+    lock: bool = field(default=False, metadata={"rule": rules.flag})
+    required: bool = field(default=True, metadata={"rule": rules.flag})
 
     @property
     def backing(self) -> Backing:
@@ -224,12 +121,12 @@ class MemorySection:
 class LimitsSection:
     """`[limits]`: everything that is allocated before the first message."""
 
-    orders: int = field(default=1 << 20, metadata={"rule": _whole(1, (1 << 28) - 1)})
-    price_nodes: int = field(default=65536, metadata={"rule": _whole(64, 1 << 26)})
-    connections: int = field(default=256, metadata={"rule": _whole(1, 65536)})
-    client_orders: int = field(default=1 << 20, metadata={"rule": _whole(1, 1 << 28)})
-    client_messages: int = field(default=1 << 24, metadata={"rule": _whole(1024, 1 << 32)})
-    backlog: int = field(default=65536, metadata={"rule": _whole(1, (1 << 32) - 1)})
+    orders: int = field(default=1 << 20, metadata={"rule": rules.whole(1, (1 << 28) - 1)})
+    price_nodes: int = field(default=65536, metadata={"rule": rules.whole(64, 1 << 26)})
+    connections: int = field(default=256, metadata={"rule": rules.whole(1, 65536)})
+    client_orders: int = field(default=1 << 20, metadata={"rule": rules.whole(1, 1 << 28)})
+    client_messages: int = field(default=1 << 24, metadata={"rule": rules.whole(1024, 1 << 32)})
+    backlog: int = field(default=65536, metadata={"rule": rules.whole(1, (1 << 32) - 1)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,25 +138,21 @@ class JournalSection:
     """
 
     segment_messages: int = field(
-        default=1 << 20, metadata={"rule": _power_of_two(1 << 10, 1 << 26)}
+        default=1 << 20, metadata={"rule": rules.power_of_two(1 << 10, 1 << 26)}
     )
-    sync_ms: int = field(default=5, metadata={"rule": _whole(1, 1000)})
-    copies: int = field(default=1, metadata={"rule": _whole(1, len(JOURNALS))})
+    sync_ms: int = field(default=5, metadata={"rule": rules.whole(1, 1000)})
+    copies: int = field(default=1, metadata={"rule": rules.whole(1, len(JOURNALS))})
 
 
 @dataclass(frozen=True, slots=True)
 class PortSection:
     """`[[port]]`: one client port; `tcp` 0 is any free one."""
 
-    name: str = field(
-        metadata={
-            "rule": _text(_PORT_NAME, "up to 16 letters, digits, '-' and '_', as in \"port.0\"")
-        }
-    )
-    host: str = field(default="127.0.0.1", metadata={"rule": _address})
-    tcp: int = field(default=0, metadata={"rule": _whole(0, 65535)})
-    receive_buffer_bytes: int = field(default=4096, metadata={"rule": _whole(2056, 1 << 24)})
-    send_buffer_bytes: int = field(default=65536, metadata={"rule": _whole(2048, 1 << 24)})
+    name: str = field(metadata={"rule": _NAME})
+    host: str = field(default="127.0.0.1", metadata={"rule": rules.address})
+    tcp: int = field(default=0, metadata={"rule": rules.whole(0, 65535)})
+    receive_buffer_bytes: int = field(default=4096, metadata={"rule": rules.whole(2056, 1 << 24)})
+    send_buffer_bytes: int = field(default=65536, metadata={"rule": rules.whole(2048, 1 << 24)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,12 +160,14 @@ class CoreSection:
     """`[[core]]`: one process and the agents that it runs; `cpu` None is not pinned."""
 
     name: str = field(
-        metadata={"rule": _text(r"[A-Za-z0-9_-]{1,20}", "1 to 20 letters, digits, '-' and '_'")}
+        metadata={
+            "rule": rules.text(r"[A-Za-z0-9_-]{1,20}", "1 to 20 letters, digits, '-' and '_'")
+        }
     )
     agents: tuple[str, ...] = field(metadata={"rule": _agents})
-    cpu: int | str = field(default="any", metadata={"rule": _cpu})
+    cpu: int | str = field(default="any", metadata={"rule": rules.cpu})
     wait: str = field(
-        default="park", metadata={"rule": _choice("spin", "yield", "park", "adaptive")}
+        default="park", metadata={"rule": rules.choice("spin", "yield", "park", "adaptive")}
     )
 
     @property
@@ -330,6 +225,7 @@ class Topology:
     limits: LimitsSection
     journal: JournalSection
     ports: tuple[PortSection, ...]
+    applications: tuple[ApplicationSection, ...]
     cores: tuple[CoreSection, ...]
     source: Source = field(compare=False, repr=False)
 
@@ -380,7 +276,23 @@ class Topology:
     @property
     def contributors(self) -> tuple[str, ...]:
         """Who may propose; publisher ids are 1, 2, … in this order."""
-        return (CONSOLE, *(port.name for port in self.ports))
+        proposing = (one.name for one in self.applications if KINDS[one.kind].proposes)
+        return (CONSOLE, *(port.name for port in self.ports), *proposing)
+
+    @property
+    def endpoints(self) -> tuple[tuple[str, str], ...]:
+        """Where clients connect: the agent that listens there, and what the place is called."""
+        own = [(port.name, port.name) for port in self.ports]
+        for one in self.applications:
+            own += [(one.name, endpoint) for endpoint in one.endpoints(KINDS[one.kind])]
+        return tuple(own)
+
+    def application(self, name: str) -> ApplicationSection:
+        """The application called `name`; KeyError if there is none."""
+        for one in self.applications:
+            if one.name == name:
+                return one
+        raise KeyError(name)
 
     def port(self, name: str) -> PortSection:
         """The port called `name`; KeyError if there is none."""
@@ -404,14 +316,18 @@ class Topology:
         raise KeyError(agent)
 
     @property
+    def edge(self) -> tuple[str, ...]:
+        """The agents between the stream and the world: ports and applications."""
+        return (*(one.name for one in self.ports), *(one.name for one in self.applications))
+
+    @property
     def has_passive(self) -> bool:
         """Whether a passive engine follows."""
         return any(PASSIVE in core.agents for core in self.cores)
 
     def restartable(self, core: CoreSection) -> bool:
         """Whether it runs only agents that rebuild themselves: all but the engine's."""
-        ports = {port.name for port in self.ports}
-        own = {*self.journals, *ports, PASSIVE}
+        own = {*self.journals, *self.edge, PASSIVE}
         return own.issuperset(core.agents)
 
 
@@ -423,7 +339,11 @@ SINGLE: Final[dict[str, type[object]]] = {
     "limits": LimitsSection,
     "journal": JournalSection,
 }
-REPEATED: Final[dict[str, type[object]]] = {"port": PortSection, "core": CoreSection}
+REPEATED: Final[dict[str, type[object]]] = {
+    "port": PortSection,
+    "application": ApplicationSection,
+    "core": CoreSection,
+}
 
 
 def load_topology(path: Path | str, cpus: frozenset[int] | None = None) -> Topology:
@@ -444,13 +364,17 @@ def load_topology(path: Path | str, cpus: frozenset[int] | None = None) -> Topol
         limits=cast(LimitsSection, sections["limits"]),
         journal=cast(JournalSection, sections["journal"]),
         ports=cast(tuple[PortSection, ...], _repeated(source, document, "port")),
+        applications=cast(
+            tuple[ApplicationSection, ...], _repeated(source, document, "application")
+        ),
         cores=cast(tuple[CoreSection, ...], _repeated(source, document, "core")),
         source=source,
     )
     _check_files(topology)
     _check_promise(topology)
     _check_failover(topology)
-    _check_ports(topology)
+    _check_names(topology)
+    _check_addresses(topology)
     _check_cores(topology, frozenset(os.sched_getaffinity(0)) if cpus is None else cpus)
     _check_placement(topology)
     return topology
@@ -480,7 +404,7 @@ def _read(path: Path) -> tuple[dict[str, object], Source]:
             raise source.error(
                 (name, 0, ""),
                 "no such table or key",
-                f"tables are {', '.join(known)}{_meant(name, known)}",
+                f"tables are {', '.join(known)}{meant(name, known)}",
             )
     return document, source
 
@@ -488,7 +412,7 @@ def _read(path: Path) -> tuple[dict[str, object], Source]:
 def _single(source: Source, document: dict[str, object], name: str) -> object:
     table = document.get(name, {})
     if not isinstance(table, dict):
-        raise source.error((name, 0, ""), f"found {_kind(table)}", f"write one table [{name}]")
+        raise source.error((name, 0, ""), f"found {kind_of(table)}", f"write one table [{name}]")
     return _section(source, cast(dict[str, object], table), (name, 0), SINGLE[name])
 
 
@@ -496,16 +420,41 @@ def _repeated(source: Source, document: dict[str, object], name: str) -> tuple[o
     tables = document.get(name, [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise source.error(
-            (name, 0, ""), f"found {_kind(tables)}", f"write [[{name}]] for each {name}"
+            (name, 0, ""), f"found {kind_of(tables)}", f"write [[{name}]] for each {name}"
         )
+    if name == "application":
+        return tuple(_application(source, table, nth) for nth, table in enumerate(tables))
     return tuple(
         _section(source, table, (name, nth), REPEATED[name]) for nth, table in enumerate(tables)
     )
 
 
+def _application(source: Source, table: dict[str, object], nth: int) -> ApplicationSection:
+    """Its name and kind, and whatever that kind of application wants to know."""
+    place = ("application", nth)
+    head = {key: table[key] for key in _Head.__slots__ if key in table}
+    named = _section(source, head, place, _Head)
+    rest = {key: value for key, value in table.items() if key not in head}
+    options = _section(source, rest, place, KINDS[named.kind].options, _Head.__slots__)
+    return ApplicationSection(named.name, named.kind, options)
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """What every `[[application]]` has."""
+
+    name: str = field(metadata={"rule": _NAME})
+    kind: str = field(metadata={"rule": rules.choice(*KINDS)})
+
+
 def _section(
-    source: Source, table: dict[str, object], place: tuple[str, int], kind: type[_Section]
+    source: Source,
+    table: dict[str, object],
+    place: tuple[str, int],
+    kind: type[_Section],
+    others: tuple[str, ...] = (),
 ) -> _Section:
+    """The section of that kind; `others` are keys of the table that were read before."""
     name, nth = place
     fields = {entry.name: entry for entry in dataclasses.fields(kind)}  # type: ignore[arg-type]
     for key in table:
@@ -513,14 +462,14 @@ def _section(
             raise source.error(
                 (name, nth, key),
                 "no such key",
-                f"keys are {', '.join(fields)}{_meant(key, list(fields))}",
+                f"keys are {', '.join((*others, *fields))}{meant(key, list(fields))}",
             )
     values: dict[str, object] = {}
     for key, entry in fields.items():
         if key in table:
             try:
                 values[key] = entry.metadata["rule"](table[key])
-            except _Refused as refused:
+            except Refused as refused:
                 raise source.error((name, nth, key), refused.problem, refused.cure) from None
         elif entry.default is dataclasses.MISSING:
             raise source.error((name, nth, key), "is missing", f"add {key} = … to [{name}]")
@@ -542,28 +491,37 @@ def _check_files(topology: Topology) -> None:
         )
 
 
-def _check_ports(topology: Topology) -> None:
+def _check_names(topology: Topology) -> None:
+    """Ports and applications are agents, each with a name of its own."""
     error = topology.source.error
-    if len(topology.ports) > PORTS_MAX:
-        raise error(("port", PORTS_MAX, ""), "too many ports", f"{PORTS_MAX} at most")
-    names: dict[str, int] = {}
+    if len(topology.contributors) > CONTRIBUTORS_MAX:
+        raise error(
+            ("port", CONTRIBUTORS_MAX - 1, ""),
+            f"{len(topology.contributors)} would propose",
+            f"the console, ports and applications together are {CONTRIBUTORS_MAX} at most",
+        )
+    names: dict[str, tuple[str, int]] = {}
+    places = [("port", nth, one.name) for nth, one in enumerate(topology.ports)]
+    places += [("application", nth, one.name) for nth, one in enumerate(topology.applications)]
+    for table, nth, name in places:
+        if name in ("sequencer", "publisher", *JOURNALS, PASSIVE, CONSOLE) or re.fullmatch(
+            r"shard\.\d+", name
+        ):
+            raise error((table, nth, "name"), f'"{name}" names another agent', f"name it {table}.N")
+        if name in names:
+            first = topology.source.line(*names[name], "name")
+            raise error(
+                (table, nth, "name"), f'"{name}" is on line {first} too', "names are unique"
+            )
+        names[name] = (table, nth)
+
+
+def _check_addresses(topology: Topology) -> None:
     taken: dict[tuple[str, int], str] = {}
     for nth, port in enumerate(topology.ports):
-        if port.name in ("sequencer", "publisher", *JOURNALS, PASSIVE, CONSOLE) or re.fullmatch(
-            r"shard\.\d+", port.name
-        ):
-            raise error(
-                ("port", nth, "name"), f'"{port.name}" names another agent', "name it port.N"
-            )
-        if port.name in names:
-            first = topology.source.line("port", names[port.name], "name")
-            raise error(
-                ("port", nth, "name"), f'"{port.name}" is on line {first} too', "names are unique"
-            )
-        names[port.name] = nth
         address = (port.host, port.tcp)
         if port.tcp != 0 and address in taken:
-            raise error(
+            raise topology.source.error(
                 ("port", nth, "tcp"),
                 f"{port.host}:{port.tcp} is that of {taken[address]} too",
                 "give each port its own, or 0 for any free one",
@@ -638,7 +596,7 @@ def _check_placement(topology: Topology) -> None:
         *(f"shard.{n}" for n in range(topology.exchange.shards)),
         "publisher",
         *topology.journals,
-        *(port.name for port in topology.ports),
+        *topology.edge,
     ]
     if topology.has_passive:
         expected.append(PASSIVE)
@@ -651,7 +609,7 @@ def _check_placement(topology: Topology) -> None:
                     f"[exchange] shards = {topology.exchange.shards}: "
                     f"the last one is shard.{topology.exchange.shards - 1}"
                     if shard
-                    else f"agents are {', '.join(expected)}{_meant(agent, expected)}"
+                    else f"agents are {', '.join(expected)}{meant(agent, expected)}"
                 )
                 raise error(("core", nth, "agents"), f'there is no agent "{agent}"', cure)
             if agent in placed:

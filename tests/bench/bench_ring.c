@@ -11,11 +11,12 @@
  *   histogram    one record
  *   neighbours   published algorithms, written anew, in the same rounds
  *
- * usage: bench_ring [rounds] [messages] [round trips] [writer CPU] [reader CPU]
+ * usage: bench_ring [rounds] [messages] [round trips] [writer CPU] [reader CPU] [seconds]
  * One line a figure: median over the rounds, lowest and highest, the bare line's p50, p99 and p99.9
  * (medians over the same rounds), the target if there is one. Rounds are interleaved: each runs all
  * legs once. A go in which the bare line moved or another job took one of the CPUs is run again;
- * figures of a leg that had no clean go at all are marked as spoiled.
+ * figures of a leg that had no clean go at all are marked as spoiled. No round starts that would
+ * end behind `seconds`: on a busy machine there are fewer rounds, and each line says how many.
  */
 #include "tests/bench/ring_legs.h"
 
@@ -96,6 +97,34 @@ static leg legs[] = {
 
 enum { LEGS = sizeof legs / sizeof legs[0] };
 
+static uint64_t seconds_max = 600;
+
+/* Another round would not end in time, if it took as long as the longest so far. */
+static int is_late(uint64_t start_ns, uint64_t longest_ns)
+{
+    return now_ns() - start_ns + longest_ns > seconds_max * 1000000000u;
+}
+
+static void run_rounds(int rounds, const route *at)
+{
+    uint64_t start_ns = now_ns();
+    uint64_t longest_ns = 0;
+    for (int round = 0; round < rounds && !is_late(start_ns, longest_ns); round++) {
+        uint64_t round_start_ns = now_ns();
+        for (int n = 0; n < LEGS; n++) {
+            run_leg(&legs[n], at, 0);
+        }
+        uint64_t took_ns = now_ns() - round_start_ns;
+        longest_ns = took_ns > longest_ns ? took_ns : longest_ns;
+        (void)fprintf(stderr, "round %d of %d: %.0f s\n", round + 1, rounds, (double)took_ns / 1e9);
+    }
+    for (int n = 0; n < LEGS; n++) {
+        if (legs[n].bares[0].count == 0) {
+            run_leg(&legs[n], at, 1);
+        }
+    }
+}
+
 int main(int argc, char **argv)
 {
     int rounds = argc > 1 ? atoi(argv[1]) : 7;
@@ -103,9 +132,10 @@ int main(int argc, char **argv)
     set.trips = argc > 3 ? strtoull(argv[3], NULL, 10) : set.trips;
     set.writer_cpu = argc > 4 ? strtoull(argv[4], NULL, 10) : set.writer_cpu;
     set.reader_cpu = argc > 5 ? strtoull(argv[5], NULL, 10) : set.reader_cpu;
+    seconds_max = argc > 6 ? strtoull(argv[6], NULL, 10) : seconds_max;
     if (rounds < 1 || rounds > ROUNDS_MAX || set.messages < 4096 || set.trips < 1000) {
         (void)fprintf(stderr, "usage: bench_ring [rounds 1..64] [messages >= 4096] "
-                              "[round trips >= 1000] [writer CPU] [reader CPU]\n");
+                              "[round trips >= 1000] [writer CPU] [reader CPU] [seconds]\n");
         return 2;
     }
     if (sysconf(_SC_NPROCESSORS_ONLN) < 2 || set.writer_cpu == set.reader_cpu) {
@@ -122,11 +152,7 @@ int main(int argc, char **argv)
                 .samples = set.samples,
                 .cpu = set.reader_cpu,
                 .was_disturbed = board_was_disturbed};
-    for (int round = 0; round < rounds; round++) {
-        for (int n = 0; n < LEGS; n++) {
-            run_leg(&legs[n], &at, round == rounds - 1);
-        }
-    }
+    run_rounds(rounds, &at);
     print_all(legs, LEGS);
     return 0;
 }

@@ -7,7 +7,7 @@
 
 #include "tests/bench/bench.h"
 
-enum { LEG_FIGURES = 9, BARE_TRIPS = 10000, GOES_MAX = 8 };
+enum { LEG_FIGURES = 9, BARE_TRIPS = 10000, GOES_MAX = 8, LEGS_MAX = 32 };
 
 /* Something that is timed between two looks at the bare line, and the figures that it gives. */
 typedef struct leg {
@@ -94,24 +94,47 @@ static inline void print_leg(const leg *l, double limit, int is_near)
     }
 }
 
-/* Two CPUs of a virtual machine share a cache in one hour and do not in the next: what was timed
- * while the line was twice as long as at its shortest is another machine's figure. */
-static inline void print_all(const leg *legs, int count)
+/* Two CPUs of a virtual machine share a cache in one hour and do not in the next: what was timed on
+ * the one machine is no figure of the other. The border lies in the widest gap between the lines'
+ * lengths, where a line is at least 1.8 times the next shorter; there is none if they are alike. */
+static inline double border(const leg *legs, int count)
 {
-    double shortest = legs[0].bares[0].values[0];
-    int all_thrown_away = 0;
-    for (int n = 0; n < count; n++) {
-        const leg *l = &legs[n];
-        all_thrown_away += l->thrown_away;
-        for (int i = 0; i < l->bares[0].count; i++) {
-            double p50 = l->bares[0].values[i];
-            shortest = p50 < shortest ? p50 : shortest;
+    static double lengths[ROUNDS_MAX * LEGS_MAX];
+    size_t n = 0;
+    for (int l = 0; l < count; l++) {
+        for (int i = 0; i < legs[l].bares[0].count; i++) {
+            lengths[n++] = legs[l].bares[0].values[i];
         }
     }
-    for (int is_near = 1; is_near >= 0; is_near--) {
-        (void)printf("bare line %s %.0f ns:\n", is_near ? "below" : "above", 2 * shortest);
+    qsort(lengths, n, sizeof *lengths, compare_doubles);
+    double widest = 1.8;
+    double at = 0;
+    for (size_t i = 1; i < n; i++) {
+        if (lengths[i] >= widest * lengths[i - 1]) {
+            widest = lengths[i] / lengths[i - 1];
+            at = lengths[i];
+        }
+    }
+    return at;
+}
+
+static inline void print_all(const leg *legs, int count)
+{
+    double far = border(legs, count);
+    int all_thrown_away = 0;
+    for (int n = 0; n < count; n++) {
+        all_thrown_away += legs[n].thrown_away;
+    }
+    if (far > 0) {
+        (void)printf("the two CPUs are near each other, bare line below %.0f ns:\n", far);
+    }
+    for (int n = 0; n < count; n++) {
+        print_leg(&legs[n], far > 0 ? far : 1e18, 1);
+    }
+    if (far > 0) {
+        (void)printf("they are far from each other, %.0f ns and above:\n", far);
         for (int n = 0; n < count; n++) {
-            print_leg(&legs[n], 2 * shortest, is_near);
+            print_leg(&legs[n], far, 0);
         }
     }
     (void)printf(

@@ -1,0 +1,614 @@
+"""Generated from messages.xml by `python -m tools.schema`; do not edit."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from ringbus.messages import Template
+
+
+class NewOrder(NamedTuple):
+    """An order. On the stream: it was accepted and has its locate."""
+
+    sequence: int
+    time_ns: int
+    topic_sequence: int
+    topic: int
+    publisher: int
+    template_id: int
+    flags: int
+    shard: int
+    reserved: int
+    checksum: int
+    instrument: int
+    price_ticks: int
+    quantity: int
+    locate: int
+    client_order_id: int
+    account: int
+    firm: int
+    side: int
+    time_in_force: int
+    display: bytes
+    capacity: bytes
+    sweep: bytes
+    cross_type: bytes
+    original_side: bytes
+    options: int
+
+
+class Cancel(NamedTuple):
+    """Takes quantity off an open order, which keeps its place in the queue; the whole of it cancels the order."""
+
+    sequence: int
+    time_ns: int
+    topic_sequence: int
+    topic: int
+    publisher: int
+    template_id: int
+    flags: int
+    shard: int
+    reserved: int
+    checksum: int
+    instrument: int
+    price_ticks: int
+    quantity: int
+    locate: int
+    client_order_id: int
+    account: int
+    firm: int
+    side: int
+    reason: int
+    spare: int
+    remaining: int
+
+
+class Replace(NamedTuple):
+    """Cancels an open order and enters another in its locate; flag KeptPriority: in its place in the queue."""
+
+    sequence: int
+    time_ns: int
+    topic_sequence: int
+    topic: int
+    publisher: int
+    template_id: int
+    flags: int
+    shard: int
+    reserved: int
+    checksum: int
+    instrument: int
+    price_ticks: int
+    quantity: int
+    locate: int
+    client_order_id: int
+    account: int
+    firm: int
+    side: int
+    time_in_force: int
+    display: bytes
+    sweep: bytes
+    original_client_order_id: int
+
+
+class OrderTag(NamedTuple):
+    """What the client wants to hear again: the second line of a message, behind a Continued line."""
+
+    sequence: int
+    time_ns: int
+    topic_sequence: int
+    topic: int
+    publisher: int
+    template_id: int
+    flags: int
+    shard: int
+    reserved: int
+    checksum: int
+    text: bytes
+    total_quantity: int
+    capacity: bytes
+    cross_type: bytes
+    original_side: bytes
+    spare: int
+
+
+class Reject(NamedTuple):
+    """A port's sequenced refusal of what its client asked, cancel reject included."""
+
+    sequence: int
+    time_ns: int
+    topic_sequence: int
+    topic: int
+    publisher: int
+    template_id: int
+    flags: int
+    shard: int
+    reserved: int
+    checksum: int
+    instrument: int
+    price_ticks: int
+    quantity: int
+    locate: int
+    client_order_id: int
+    account: int
+    firm: int
+    side: int
+    refused_template: int
+    reason: int
+    spare: int
+
+
+class MassCancel(NamedTuple):
+    """Cancels every open order that has what its scope names."""
+
+    sequence: int
+    time_ns: int
+    topic_sequence: int
+    topic: int
+    publisher: int
+    template_id: int
+    flags: int
+    shard: int
+    reserved: int
+    checksum: int
+    instrument: int
+    session: int
+    spare: int
+    spare2: int
+    client_order_id: int
+    account: int
+    firm: int
+    side: int
+    scope: int
+    spare3: int
+    spare4: int
+
+
+class SessionEvent(NamedTuple):
+    """A client's session begins or ends a connection."""
+
+    sequence: int
+    time_ns: int
+    topic_sequence: int
+    topic: int
+    publisher: int
+    template_id: int
+    flags: int
+    shard: int
+    reserved: int
+    checksum: int
+    instrument: int
+    connection: int
+    next_message: int
+    spare: int
+    account: int
+    firm: int
+    kind: int
+    spare2: int
+    spare3: int
+    spare4: int
+
+
+class CrossResult(NamedTuple):
+    """Result of an auction that was computed outside the engine: both sides trade at one price."""
+
+    sequence: int
+    time_ns: int
+    topic_sequence: int
+    topic: int
+    publisher: int
+    template_id: int
+    flags: int
+    shard: int
+    reserved: int
+    checksum: int
+    instrument: int
+    price_ticks: int
+    quantity: int
+    locate: int
+    client_order_id: int
+    account: int
+    firm: int
+    cross_type: int
+    state: int
+    spare: int
+    changes: int
+
+
+class Command(NamedTuple):
+    """An operator's change of a rule or a state; author and reason are in the OrderTag line behind it."""
+
+    sequence: int
+    time_ns: int
+    topic_sequence: int
+    topic: int
+    publisher: int
+    template_id: int
+    flags: int
+    shard: int
+    reserved: int
+    checksum: int
+    instrument: int
+    spare: int
+    spare2: int
+    client_order_id: int
+    account: int
+    firm: int
+    kind: int
+    state: int
+    spare3: int
+    spare4: int
+
+
+class Tick(NamedTuple):
+    """Somebody's word that time has passed; the time itself is the sequencer's."""
+
+    sequence: int
+    time_ns: int
+    topic_sequence: int
+    topic: int
+    publisher: int
+    template_id: int
+    flags: int
+    shard: int
+    reserved: int
+    checksum: int
+    instrument: int
+    spare: int
+    every_ns: int
+    spare2: int
+    spare3: int
+
+
+class EpochStart(NamedTuple):
+    """Another engine reigns from here on: whoever waits for an answer to a proposal proposes again."""
+
+    sequence: int
+    time_ns: int
+    topic_sequence: int
+    topic: int
+    publisher: int
+    template_id: int
+    flags: int
+    shard: int
+    reserved: int
+    checksum: int
+    instrument: int
+    epoch: int
+    build_hash: int
+    spare: int
+    spare2: int
+
+
+class EndOfDay(NamedTuple):
+    """Nothing of this day follows."""
+
+    sequence: int
+    time_ns: int
+    topic_sequence: int
+    topic: int
+    publisher: int
+    template_id: int
+    flags: int
+    shard: int
+    reserved: int
+    checksum: int
+    instrument: int
+    spare: int
+    spare2: int
+    spare3: int
+    spare4: int
+
+
+class InstrumentDefinition(NamedTuple):
+    """One instrument of the day."""
+
+    sequence: int
+    time_ns: int
+    topic_sequence: int
+    topic: int
+    publisher: int
+    template_id: int
+    flags: int
+    shard: int
+    reserved: int
+    checksum: int
+    instrument: int
+    price_ticks_min: int
+    price_ticks_max: int
+    lot: int
+    tick_1e4: int
+    quantity_max: int
+    symbol: bytes
+
+
+class ParticipantDefinition(NamedTuple):
+    """One client session of the day."""
+
+    sequence: int
+    time_ns: int
+    topic_sequence: int
+    topic: int
+    publisher: int
+    template_id: int
+    flags: int
+    shard: int
+    reserved: int
+    checksum: int
+    instrument: int
+    session: int
+    account: int
+    firm: int
+    spare: int
+    spare2: int
+    user: bytes
+    firm_name: bytes
+
+
+class BuildRecord(NamedTuple):
+    """First line of a day: what made it."""
+
+    sequence: int
+    time_ns: int
+    topic_sequence: int
+    topic: int
+    publisher: int
+    template_id: int
+    flags: int
+    shard: int
+    reserved: int
+    checksum: int
+    instrument: int
+    shards: int
+    schema_hash: int
+    configuration_hash: int
+    build_hash: int
+
+
+class OrderTerms(NamedTuple):
+    """More about an order: the line behind a NewOrder or Replace."""
+
+    sequence: int
+    time_ns: int
+    topic_sequence: int
+    topic: int
+    publisher: int
+    template_id: int
+    flags: int
+    shard: int
+    reserved: int
+    checksum: int
+    instrument: int
+    display_quantity: int
+    minimum_quantity: int
+    options: int
+    auction: int
+    spare: int
+    expire_time_ns: int
+    spare2: int
+
+
+class MultiLegOrder(NamedTuple):
+    """Orders in several instruments of one group that trade in full at once or not at all; its legs are the lines behind it."""
+
+    sequence: int
+    time_ns: int
+    topic_sequence: int
+    topic: int
+    publisher: int
+    template_id: int
+    flags: int
+    shard: int
+    reserved: int
+    checksum: int
+    instrument: int
+    spare: int
+    spare2: int
+    client_order_id: int
+    account: int
+    firm: int
+    leg_count: int
+    options: int
+    spare3: int
+    spare4: int
+
+
+class Leg(NamedTuple):
+    """One leg of a MultiLegOrder."""
+
+    sequence: int
+    time_ns: int
+    topic_sequence: int
+    topic: int
+    publisher: int
+    template_id: int
+    flags: int
+    shard: int
+    reserved: int
+    checksum: int
+    instrument: int
+    price_ticks: int
+    quantity: int
+    locate: int
+    client_order_id: int
+    account: int
+    firm: int
+    side: int
+    spare: int
+    spare2: int
+    spare3: int
+
+
+class Executed(NamedTuple):
+    """One side of a trade, on that side's topic: the incoming side's line first, the resting side's behind it."""
+
+    sequence: int
+    time_ns: int
+    topic_sequence: int
+    topic: int
+    publisher: int
+    template_id: int
+    flags: int
+    shard: int
+    reserved: int
+    checksum: int
+    instrument: int
+    price_ticks: int
+    quantity: int
+    locate: int
+    client_order_id: int
+    account: int
+    firm: int
+    side: int
+    liquidity: int
+    spare: int
+    remaining: int
+
+
+class Canceled(NamedTuple):
+    """The engine took the rest of an order away."""
+
+    sequence: int
+    time_ns: int
+    topic_sequence: int
+    topic: int
+    publisher: int
+    template_id: int
+    flags: int
+    shard: int
+    reserved: int
+    checksum: int
+    instrument: int
+    price_ticks: int
+    quantity: int
+    locate: int
+    client_order_id: int
+    account: int
+    firm: int
+    side: int
+    reason: int
+    spare: int
+    remaining: int
+
+
+class Rejected(NamedTuple):
+    """The engine refused a proposal."""
+
+    sequence: int
+    time_ns: int
+    topic_sequence: int
+    topic: int
+    publisher: int
+    template_id: int
+    flags: int
+    shard: int
+    reserved: int
+    checksum: int
+    instrument: int
+    price_ticks: int
+    quantity: int
+    locate: int
+    client_order_id: int
+    account: int
+    firm: int
+    side: int
+    refused_template: int
+    reason: int
+    spare: int
+
+
+class StateChanged(NamedTuple):
+    """An instrument's state changed."""
+
+    sequence: int
+    time_ns: int
+    topic_sequence: int
+    topic: int
+    publisher: int
+    template_id: int
+    flags: int
+    shard: int
+    reserved: int
+    checksum: int
+    instrument: int
+    spare: int
+    spare2: int
+    spare3: int
+    state_before: int
+    state: int
+    spare4: int
+    spare5: int
+
+
+class Replenished(NamedTuple):
+    """An order in reserve shows its next part, at the back of its queue."""
+
+    sequence: int
+    time_ns: int
+    topic_sequence: int
+    topic: int
+    publisher: int
+    template_id: int
+    flags: int
+    shard: int
+    reserved: int
+    checksum: int
+    instrument: int
+    price_ticks: int
+    quantity: int
+    locate: int
+    client_order_id: int
+    account: int
+    firm: int
+    side: int
+    spare: int
+    spare2: int
+    remaining: int
+
+
+class Skip(NamedTuple):
+    """A shard's answer to a dropped proposal: tells the publisher to go on. Never on the stream."""
+
+    sequence: int
+    time_ns: int
+    topic_sequence: int
+    topic: int
+    publisher: int
+    template_id: int
+    flags: int
+    shard: int
+    reserved: int
+    checksum: int
+    instrument: int
+    spare: int
+    spare2: int
+    spare3: int
+    spare4: int
+
+
+Line = NewOrder | Cancel | Replace | OrderTag | Reject | MassCancel | SessionEvent | CrossResult | Command | Tick | EpochStart | EndOfDay | InstrumentDefinition | ParticipantDefinition | BuildRecord | OrderTerms | MultiLegOrder | Leg | Executed | Canceled | Rejected | StateChanged | Replenished | Skip
+LINES: Final[dict[Template, type[Line]]] = {
+    Template.NEW_ORDER: NewOrder,
+    Template.CANCEL: Cancel,
+    Template.REPLACE: Replace,
+    Template.ORDER_TAG: OrderTag,
+    Template.REJECT: Reject,
+    Template.MASS_CANCEL: MassCancel,
+    Template.SESSION_EVENT: SessionEvent,
+    Template.CROSS_RESULT: CrossResult,
+    Template.COMMAND: Command,
+    Template.TICK: Tick,
+    Template.EPOCH_START: EpochStart,
+    Template.END_OF_DAY: EndOfDay,
+    Template.INSTRUMENT_DEFINITION: InstrumentDefinition,
+    Template.PARTICIPANT_DEFINITION: ParticipantDefinition,
+    Template.BUILD_RECORD: BuildRecord,
+    Template.ORDER_TERMS: OrderTerms,
+    Template.MULTI_LEG_ORDER: MultiLegOrder,
+    Template.LEG: Leg,
+    Template.EXECUTED: Executed,
+    Template.CANCELED: Canceled,
+    Template.REJECTED: Rejected,
+    Template.STATE_CHANGED: StateChanged,
+    Template.REPLENISHED: Replenished,
+    Template.SKIP: Skip,
+}
