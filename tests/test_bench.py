@@ -16,6 +16,13 @@ PROGRAMS = Path(__file__).resolve().parents[1] / "build" / "ctest" / "tests"
 RESULT_HASH = "c1db7ed5"
 # Of 4,096 orders to 16 shards that meet nothing.
 STAGES_HASH = "f5e05f3a"
+# Of 5,000 answers as they go over the wire; idle sessions change nothing.
+PORT_HASHES = {
+    "1 of 1": "63d990a1",
+    "500 of 500": "6cd7eb09",
+    "1 of 2000": "63d990a1",
+    "500 of 2000": "6cd7eb09",
+}
 # Of all answers to 20,000 messages of each flow: wide, its two shards, and hot.
 FLOW_HASHES = {
     "wide": "1da8610d",
@@ -170,6 +177,24 @@ def test_every_peer_of_the_table_says_what_it_can() -> None:
         assert all(
             (one.can.broadcast, one.can.loss, one.can.crash, one.can.processes, one.can.replay)
         )
+
+
+def test_bench_ports_runs_and_makes_the_known_results() -> None:
+    """What 1 and 500 sessions are shown, whoever is idle; floods and a storm over TCP."""
+    done = subprocess.run(
+        [PROGRAMS / "bench_ports", "1", "5000", "30", "50"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    for sessions, result in PORT_HASHES.items():
+        assert f"lane side, {sessions} sessions: result hash {result}, 5000 messages" in done.stdout
+    assert done.stdout.count("a message: ") == 8
+    # Watched once for each connection, and never again: two for the clients' own, at most.
+    calls = [line.split() for line in done.stdout.splitlines() if "a message: " in line]
+    assert all(float(row[-2]) == 0 for row in calls[:-1])
+    assert "50 connects in a burst: all logged in after" in done.stdout
 
 
 def test_bench_many_runs_and_makes_the_known_results() -> None:
