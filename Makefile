@@ -175,6 +175,11 @@ bench-ports: build/ctest/build.ninja ## A client port: messages a second without
 	@echo "$$(uname -sr), $$(nproc) CPUs,$$(grep -m1 'model name' /proc/cpuinfo | cut -d: -f2), $$(git describe --always --dirty 2>/dev/null), load $$(cut -d' ' -f1 /proc/loadavg)"
 	@build/ctest/tests/bench_ports $(BENCH)
 
+.PHONY: bench-rebuild
+bench-rebuild: build ## How long each kind of agent takes to rebuild from a day of 10 M messages (1 minute).
+	@echo "$$(uname -sr), $$(nproc) CPUs,$$(grep -m1 'model name' /proc/cpuinfo | cut -d: -f2), $$(git describe --always --dirty 2>/dev/null), load $$(cut -d' ' -f1 /proc/loadavg)"
+	@$(BIN)/python -m tests.bench.bench_rebuild $(BENCH)
+
 .PHONY: bench-shards
 bench-shards: build/ctest/build.ninja ## What 1 to 16 shards cost a stage; what a slow one costs the others (1 minute).
 	@ninja -C build/ctest --quiet tests/bench_shards

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from engine.book import Book
 from engine.publisher import Publisher
+from engine.risk import Admission, Risk, create_settled, settled_bytes
 from engine.sequencer import Sequencer
 from engine.shard import Shard
 from ringbus._ringbus import lib
@@ -50,7 +51,7 @@ class FusedEngine:
 
     Args: size: bounds; clock: counted (repeatable), manual or real; shard_of: shard by
     instrument, by default the instrument's number modulo the shards; group_of: group by instrument,
-    0 for none.
+    0 for none; risk: keeps the limits, None: there are none.
     Thread: one.
     """
 
@@ -61,6 +62,7 @@ class FusedEngine:
         shard_of: bytes | None = None,
         name: str = "fused",
         group_of: Sequence[int] = (),
+        risk: Risk | None = None,
     ) -> None:
         self.size = size
         if shard_of is None:
@@ -80,6 +82,8 @@ class FusedEngine:
         create_multicast(self.ring, self.readers, size.stream_slots, "stream")
         self.lane_memory = make_lanes("contributor", size.contributors, size.lane_slots)
         shard_slots = max(size.lane_slots, SHARD_LANE_MIN)
+        self.settled = Block(settled_bytes())
+        create_settled(self.settled)
         self.inward = inward = make_lanes("in", size.shards, shard_slots)
         self.outward = outward = make_lanes("out", size.shards, shard_slots)
         self.lanes = [Lane(memory) for memory in self.lane_memory]
@@ -94,12 +98,14 @@ class FusedEngine:
             shard_of,
             size.topics,
             group_of,
+            Admission(risk, self.settled, self.ring, self.readers) if risk is not None else None,
         )
         self.shards = [
             Shard(self.core, n, inward[n], outward[n], self.books[n], size.topics)
             for n in range(size.shards)
         ]
         self.publisher = Publisher(self.core, self.ring, self.readers, outward)
+        self.publisher.settle(self.settled)
         self.core.add("sequencer", self.sequencer)
         for n, shard in enumerate(self.shards):
             self.core.add(f"shard.{n}", shard)

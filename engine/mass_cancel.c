@@ -10,6 +10,9 @@
     (RB_MASS_CANCEL_SCOPE_EVERYTHING | RB_MASS_CANCEL_SCOPE_SESSION |                              \
      RB_MASS_CANCEL_SCOPE_ACCOUNT | RB_MASS_CANCEL_SCOPE_FIRM | RB_MASS_CANCEL_SCOPE_INSTRUMENT |  \
      RB_MASS_CANCEL_SCOPE_SIDE)
+#define OWNERS                                                                                     \
+    (RB_MASS_CANCEL_SCOPE_EVERYTHING | RB_MASS_CANCEL_SCOPE_SESSION |                              \
+     RB_MASS_CANCEL_SCOPE_ACCOUNT | RB_MASS_CANCEL_SCOPE_FIRM)
 #define MARKS_A_WORD 64u
 
 /* --- what is in scope --------------------------------------------------------------------------
@@ -54,13 +57,18 @@ static void take_scope(eng_sweep *sweep, const rb_mass_cancel *request)
 /* Why the request is refused, or 0. */
 static uint16_t reason_of(const eng_book *book, const rb_mass_cancel *request)
 {
-    uint8_t scope = request->scope;
+    uint8_t scope = request->scope & (uint8_t)~RB_MASS_CANCEL_SCOPE_KILL;
+    int is_kill = scope != request->scope;
     int names_instrument = (scope & RB_MASS_CANCEL_SCOPE_INSTRUMENT) != 0;
     if (scope == 0 || (scope & ~SCOPES) != 0) {
         return RB_REJECT_REASON_INVALID_OPTIONS;
     }
     if ((scope & RB_MASS_CANCEL_SCOPE_EVERYTHING) != 0 &&
         scope != RB_MASS_CANCEL_SCOPE_EVERYTHING) {
+        return RB_REJECT_REASON_INVALID_OPTIONS;
+    }
+    /* A kill is of one of these and of nothing else. */
+    if (is_kill && (scope & (scope - 1)) + (scope & ~OWNERS) != 0) {
         return RB_REJECT_REASON_INVALID_OPTIONS;
     }
     if ((scope & RB_MASS_CANCEL_SCOPE_SIDE) != 0 && request->side != RB_SIDE_BUY &&

@@ -8,7 +8,7 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from engine._engine import lib
+from engine._engine import ffi, lib
 from engine.book import Book
 from engine.fused import Size, make_lanes
 from engine.publisher import Publisher
@@ -18,20 +18,8 @@ from ringbus._ringbus import lib as ringbus
 from ringbus.core import Core, create_page, page_bytes
 from ringbus.describe import describe
 from ringbus.idle import bells_bytes, create_bells
-from ringbus.lane import Lane
 from ringbus.memory import Block
-from ringbus.messages import (
-    CANCEL,
-    DTYPES,
-    INSTRUMENT_NONE,
-    MESSAGE,
-    NEW_ORDER,
-    REJECTED,
-    REPLACE,
-    Flag,
-    RejectReason,
-    Template,
-)
+from ringbus.messages import DTYPES, MESSAGE, REJECTED, RejectReason, Template
 from ringbus.multicast import Reader, create_multicast, multicast_bytes, readers_bytes
 from ringbus.status import RingbusError, UsageError, check
 
@@ -41,24 +29,7 @@ STEP = 4096
 RING = 4096
 # A topic is a u16: none that was recorded can be out of range.
 TOPICS = 1 << 16
-# No such time in force: what an order has that was refused for it.
-TIME_IN_FORCE_NONE = 255
-
-# Lines of a proposal, and what its lines behind the first are.
-GROUP_LINES_MAX = 10
-BEHIND = (Template.ORDER_TAG, Template.ORDER_TERMS, Template.LEG)
-# In place of a shard's number.
-ALL_SHARDS = 255
-
-_INSTRUMENT = 8  # u4 of the line
-# What a Rejected line still shows to be so.
-_ORDER_REASONS = (
-    RejectReason.INVALID_SIDE,
-    RejectReason.INVALID_QUANTITY,
-    RejectReason.INVALID_PRICE,
-    RejectReason.INVALID_TIME_IN_FORCE,
-)
-_CANCEL_REASONS = (RejectReason.UNKNOWN_ORDER, RejectReason.INVALID_QUANTITY)
+# Of refusals that a book with more room would not have made.
 _CAPACITY = (RejectReason.ORDER_CAPACITY, RejectReason.PRICE_CAPACITY)
 
 
@@ -106,15 +77,13 @@ class PassiveEngine:
 
     Args: size: instruments, shards, and orders and price_nodes of each book, as on the day or more;
     the rest of it is not used. shard_of: shard by instrument.
-    Thread: one. Source: the agents of engine/shard.h and engine/publisher.h.
+    Thread: one. Source: engine/passive.h, and the agents of engine/shard.h and engine/publisher.h.
     """
 
     def __init__(self, size: Size, shard_of: bytes) -> None:
         if len(shard_of) != size.instruments or any(n >= size.shards for n in shard_of):
             raise UsageError("shard_of must name a shard below `shards` for each instrument")
         self.size = size
-        # One more place: what has no instrument, or one that does not exist, is shard 0's.
-        self._shard_of = np.frombuffer(shard_of + b"\0", np.uint8)
         bells, page = Block(bells_bytes()), Block(page_bytes())
         create_bells(bells, "passive")
         create_page(page, "passive")
@@ -123,7 +92,12 @@ class PassiveEngine:
         create_multicast(ring, readers, RING, "passive")
         inward = make_lanes("in", size.shards, 2 * STEP)
         outward = make_lanes("out", size.shards, 2 * STEP)
-        self._lanes = [Lane(memory) for memory in inward]
+        self._shard_of = ffi.new("uint8_t[]", shard_of)
+        self._recorded = ffi.new("eng_passive *")
+        check(lib.eng_passive_init(self._recorded, self._shard_of, len(shard_of)), "passive", lib)
+        for memory in inward:
+            status = lib.eng_passive_add_shard(self._recorded, memory.address, memory.size)
+            check(status, "lane to a shard", lib)
         self.books = [
             Book(size.instruments, size.orders, size.price_nodes) for _ in range(size.shards)
         ]
@@ -133,7 +107,6 @@ class PassiveEngine:
         ]
         self._publisher = Publisher(self._core, ring, readers, outward)
         self._reader = Reader(ring)
-        self._inputs = 0
         self._lines = 0
         self._divergence: Divergence | None = None
         self._held: NDArray[np.void] = np.zeros(0, MESSAGE)
@@ -196,46 +169,11 @@ class PassiveEngine:
     def _step(self, lines: NDArray[np.void]) -> None:
         if len(self._held):
             lines = np.concatenate((self._held, lines))
-        whole = len(lines) - _unfinished(lines)
+        address = ffi.from_buffer(lines) if len(lines) else ffi.NULL
+        whole = len(lines) - int(lib.eng_passive_unfinished(address, len(lines)))
         self._held = lines[whole:].copy()
-        lines = lines[:whole]
-        proposals, firsts, shards = self._proposals(lines)
-        inputs = np.cumsum(firsts, dtype=np.uint32)
-        proposals["checksum"] = inputs + np.uint32(self._inputs & 0xFFFFFFFF)
-        self._inputs += int(firsts.sum())
-        for n, lane in enumerate(self._lanes):
-            lane.offer(proposals[(shards == n) | (shards == ALL_SHARDS)])
-        self._compare(lines)
-
-    def _proposals(
-        self, lines: NDArray[np.void]
-    ) -> tuple[NDArray[np.void], NDArray[np.bool_], NDArray[np.uint8]]:
-        """What the sequencer had put onto the shards' lanes, but for input numbers.
-
-        Returns: shape (m,), dtype MESSAGE; which of them begin a group; the shard of each. A
-        Continued line that nothing follows goes on alone, a line that follows none not at all: that
-        the record is wrong there is then found by comparison, as any other difference.
-        """
-        firsts = _is_first(lines)
-        taken = firsts | _is_behind(lines, firsts)
-        out: NDArray[np.void] = lines[taken]
-        firsts = firsts[taken]
-        recorded = out["shard"].copy()
-        is_broadcast = firsts & ((out["flags"] & Flag.BROADCAST) != 0)
-        goes_on = np.zeros(len(out), np.bool_)
-        goes_on[:-1] = ~firsts[1:]
-        out["flags"] = Flag.REPLAYED
-        out["flags"] |= np.where(goes_on, np.uint8(Flag.CONTINUED), np.uint8(Flag.LAST_OF_GROUP))
-        out["flags"][is_broadcast] |= np.uint8(Flag.BROADCAST)
-        out["shard"] = 0
-        _restore(out)
-        instruments = out.view("<u4").reshape(-1, 16)[:, _INSTRUMENT]
-        shards = self._shard_of[np.minimum(instruments, self.size.instruments)]
-        # A refusal of the sequencer went where its contributor had counted, which is not in it.
-        refused = (out["flags"] & Flag.REFUSED) != 0
-        shards[refused] = np.minimum(recorded[refused], self.size.shards - 1)
-        shards[is_broadcast] = ALL_SHARDS
-        return out, firsts, shards[np.maximum.accumulate(np.where(firsts, np.arange(len(out)), 0))]
+        check(lib.eng_passive_say(self._recorded, address, whole), "passive", lib)
+        self._compare(lines[:whole])
 
     def _compare(self, lines: NDArray[np.void]) -> None:
         """Run the agents until they rest, and compare what they say with `lines`."""
@@ -270,85 +208,19 @@ class PassiveEngine:
         return work + check(lib.eng_publisher_work(self._publisher.state, RING), "publisher", lib)
 
     def _same(self, recorded: NDArray[np.void], regenerated: NDArray[np.void]) -> None:
-        words = recorded.view("<u8").reshape(-1, 8)
-        other = regenerated.view("<u8").reshape(-1, 8)
-        if np.array_equal(words, other):
-            self._lines += len(recorded)
+        if len(recorded) == 0:
             return
-        at = int(np.argmax((words != other).any(axis=1)))
+        pair = ffi.from_buffer(recorded), ffi.from_buffer(regenerated)
+        at = int(lib.eng_passive_same(*pair, len(recorded)))
         self._lines += at
-        self._diverge(recorded[at], regenerated[at])
+        if at < len(recorded):
+            self._diverge(recorded[at], regenerated[at])
 
     def _diverge(self, recorded: np.void, regenerated: np.void | None) -> NoReturn:
         # Copies: what they lie in is reused, and a scalar of an array is a view of it.
         other = None if regenerated is None else regenerated.copy()
         self._divergence = Divergence(self._lines + 1, recorded.copy(), other)
         raise self._divergence
-
-
-def _is_first(lines: NDArray[np.void]) -> NDArray[np.bool_]:
-    """Whether a line begins a group: it was contributed, or stands for what was refused."""
-    template = lines["template_id"]
-    made = (lines["flags"] & Flag.GENERATED) != 0
-    first: NDArray[np.bool_] = (~made & ~np.isin(template, BEHIND)) | (
-        template == Template.REJECTED
-    )
-    return first
-
-
-def _is_behind(lines: NDArray[np.void], firsts: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Whether a line belongs to a first line before it."""
-    may = np.zeros(len(lines), np.bool_)
-    may[1:] = (np.isin(lines["template_id"], BEHIND) & ~firsts)[1:]
-    may[1:] &= (lines["flags"][:-1] & Flag.CONTINUED) != 0
-    out = np.zeros(len(lines), np.bool_)
-    for _ in range(GROUP_LINES_MAX - 1):
-        out[1:] |= may[1:] & (firsts | out)[:-1]
-    return out
-
-
-def _unfinished(lines: NDArray[np.void]) -> int:
-    """How many lines at the end are of a proposal whose other lines are still to come."""
-    tail = lines[-GROUP_LINES_MAX + 1 :]
-    firsts = _is_first(tail)
-    if len(tail) == 0 or not int(tail["flags"][-1]) & Flag.CONTINUED or not firsts.any():
-        return 0
-    at = int(np.flatnonzero(firsts)[-1])
-    return len(tail) - at if _is_behind(tail, firsts)[at + 1 :].all() else 0
-
-
-def _restore(out: NDArray[np.void]) -> None:
-    """Take out of the lines what the book fills in: it is zero in a proposal."""
-    template = out["template_id"]
-    out.view(NEW_ORDER)["locate"][template == Template.NEW_ORDER] = 0
-    cancel, cancels = template == Template.CANCEL, out.view(CANCEL)
-    cancels["price_ticks"][cancel] = 0
-    cancels["side"][cancel] = 0
-    cancels["remaining"][cancel] = 0
-    out.view(REPLACE)["side"][template == Template.REPLACE] = 0
-    if (template == Template.REJECTED).any():
-        _restore_refused(out)
-
-
-def _restore_refused(out: NDArray[np.void]) -> None:
-    """Turn Rejected lines back into what was refused, or into refusals that are said again."""
-    rejected = out.view(REJECTED)
-    reason = rejected["reason"].copy()
-    refused = out["template_id"] == Template.REJECTED
-    decided = refused & (rejected["instrument"] != INSTRUMENT_NONE)
-    new = decided & (rejected["refused_template"] == Template.NEW_ORDER)
-    new &= np.isin(reason, _ORDER_REASONS)
-    cancel = decided & (rejected["refused_template"] == Template.CANCEL)
-    cancel &= np.isin(reason, _CANCEL_REASONS)
-    out["flags"][refused & ~new & ~cancel] |= np.uint8(Flag.REFUSED)
-    tail = out.view("u1").reshape(-1, MESSAGE.itemsize)[:, 57:]
-    tail[new | cancel] = 0
-    orders = out.view(NEW_ORDER)
-    orders["template_id"][new] = Template.NEW_ORDER
-    orders["time_in_force"][new & (reason == RejectReason.INVALID_TIME_IN_FORCE)] = (
-        TIME_IN_FORCE_NONE
-    )
-    orders["template_id"][cancel] = Template.CANCEL
 
 
 def _where(recorded: np.void, regenerated: np.void | None) -> str:

@@ -35,6 +35,16 @@ int32_t eng_publisher_add_shard(eng_publisher *publisher, void *memory, size_t b
     return status;
 }
 
+int32_t eng_publisher_settle(eng_publisher *publisher, void *settled, size_t bytes)
+{
+    int32_t status = rb_layout_verify(settled, bytes, RB_KIND_SETTLED);
+    if (status == RB_OK) {
+        publisher->settled = settled;
+        eng_settled_say(publisher->settled, 0);
+    }
+    return status;
+}
+
 void eng_publisher_measure(eng_publisher *publisher, void *hop)
 {
     publisher->hop = hop;
@@ -219,6 +229,7 @@ int64_t eng_publisher_work(void *state, int64_t limit)
 {
     eng_publisher *publisher = state;
     uint64_t first = publisher->writer.next;
+    uint64_t input = publisher->input;
     int64_t done = 0;
     for (; done < limit; done++) {
         int32_t status = step(publisher);
@@ -232,6 +243,9 @@ int64_t eng_publisher_work(void *state, int64_t limit)
     if (publisher->writer.next != first) {
         rb_multicast_announce(&publisher->writer);
         publisher->wake->stream = 1;
+    }
+    if (publisher->input != input && publisher->settled != NULL) {
+        eng_settled_say(publisher->settled, publisher->input - 1);
     }
     if (done == 0) {
         rb_multicast_warm(&publisher->writer);

@@ -24,6 +24,7 @@
 #define ENGINE_PUBLISHER_H
 
 #include "engine/sequencer.h"
+#include "engine/settled.h"
 #include "ringbus/multicast.h"
 
 /* cffi: struct eng_publisher */
@@ -36,7 +37,8 @@ typedef struct eng_publisher {
     uint32_t head_lines; /* of it that are still to come from shard 0 */
     rb_clock *clock;
     rb_wake *wake;
-    rb_histogram *hop; /* shard to publisher; may be NULL */
+    rb_histogram *hop;    /* shard to publisher; may be NULL */
+    eng_settled *settled; /* may be NULL */
     rb_lane shards[ENG_SHARDS_MAX];
 } eng_publisher;
 
@@ -45,6 +47,9 @@ int32_t eng_publisher_init(eng_publisher *publisher, void *ring, size_t ring_byt
                            size_t readers_bytes, void *clock, void *wake);
 /* RB_FULL, RB_SIZE: fewer than ENG_SHARD_LANE_MIN slots. */
 int32_t eng_publisher_add_shard(eng_publisher *publisher, void *memory, size_t bytes);
+/* Says there of which inputs everything is published; of none, to begin with. As
+ * rb_layout_verify. */
+int32_t eng_publisher_settle(eng_publisher *publisher, void *settled, size_t bytes);
 void eng_publisher_measure(eng_publisher *publisher, void *hop);
 int64_t eng_publisher_work(void *publisher, int64_t limit);
 void *eng_publisher_work_function(void);

@@ -58,6 +58,11 @@ class Publisher:
         status = lib.eng_publisher_add_shard(self.state, lane.address, lane.size)
         check(status, "lane from a shard")
 
+    def settle(self, settled: Memory) -> None:
+        """Say there of which inputs everything is published (engine.risk.create_settled)."""
+        self._keep.append(settled)
+        check(lib.eng_publisher_settle(self.state, settled.address, settled.size), "settled")
+
     def measure(self, hop: object) -> None:
         """Record into a metrics page (a pointer from ringbus.metrics)."""
         lib.eng_publisher_measure(self.state, ffi.cast("void *", hop))

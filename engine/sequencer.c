@@ -73,6 +73,11 @@ void eng_sequencer_measure(eng_sequencer *sequencer, void *hop, uint64_t *refuse
     sequencer->dropped_count = dropped;
 }
 
+void eng_sequencer_guard(eng_sequencer *sequencer, eng_admission *admission)
+{
+    sequencer->admission = admission;
+}
+
 static void count(uint64_t *counter)
 {
     if (counter != NULL) {
@@ -170,6 +175,38 @@ static uint16_t legs_fault(const eng_sequencer *sequencer, const proposal *said)
     return 0;
 }
 
+static int is_one_owner(uint8_t scope)
+{
+    return scope == RB_MASS_CANCEL_SCOPE_ACCOUNT || scope == RB_MASS_CANCEL_SCOPE_FIRM;
+}
+
+/* Commands that the sequencer itself obeys; the others are the book's to judge. */
+static uint16_t command_fault(const eng_sequencer *sequencer, const rb_command *line)
+{
+    int is_known = line->instrument < sequencer->instrument_count;
+    int is_none = line->instrument == RB_INSTRUMENT_NONE;
+    int is_right = 1;
+    switch (line->kind) {
+    case RB_COMMAND_KIND_LIMIT:
+        is_right = is_none && is_one_owner(line->scope) && line->limit >= RB_RISK_LIMIT_OPEN_LONG &&
+                   line->limit <= RB_RISK_LIMIT_MESSAGES_PER_SECOND;
+        break;
+    case RB_COMMAND_KIND_REFERENCE_PRICE:
+        is_right = !is_known || (line->price_ticks >= 0 && line->price_ticks < 1 << 30);
+        return is_known && is_right ? 0
+               : is_known           ? RB_REJECT_REASON_INVALID_PRICE
+                                    : RB_REJECT_REASON_UNKNOWN_INSTRUMENT;
+    case RB_COMMAND_KIND_RESUME:
+        is_right = is_none &&
+                   (is_one_owner(line->scope) || line->scope == RB_MASS_CANCEL_SCOPE_EVERYTHING ||
+                    line->scope == RB_MASS_CANCEL_SCOPE_SESSION);
+        break;
+    default:
+        return is_known ? 0 : RB_REJECT_REASON_UNKNOWN_INSTRUMENT;
+    }
+    return is_right ? 0 : RB_REJECT_REASON_INVALID_OPTIONS;
+}
+
 /* 0, or why a contributor may not say this. */
 static uint16_t fault(const eng_sequencer *sequencer, const proposal *said)
 {
@@ -179,6 +216,9 @@ static uint16_t fault(const eng_sequencer *sequencer, const proposal *said)
     }
     if (template_id == RB_TEMPLATE_MULTI_LEG_ORDER) {
         return legs_fault(sequencer, said);
+    }
+    if (template_id == RB_TEMPLATE_COMMAND) {
+        return command_fault(sequencer, &said->first->command);
     }
     if (said->instrument < sequencer->instrument_count) {
         return 0;
@@ -229,14 +269,13 @@ static void refuse(rb_message *line, uint16_t reason)
 /* The time of an input. A counted clock moves with the inputs, so that runs compare. A real one is
  * read at the first input of a work call, for all of them: it costs as much as the rest of the
  * sequencer. */
-static void tell_time(eng_sequencer *sequencer)
+static void tell_time(eng_sequencer *sequencer, uint64_t input)
 {
     if (!sequencer->time_is_old) {
         return;
     }
     if (sequencer->clock->mode == RB_CLOCK_COUNTED) {
-        sequencer->time_ns =
-            RB_CLOCK_COUNTED_START_NS + sequencer->input * RB_CLOCK_COUNTED_STEP_NS;
+        sequencer->time_ns = RB_CLOCK_COUNTED_START_NS + input * RB_CLOCK_COUNTED_STEP_NS;
         return;
     }
     uint64_t now = rb_clock_read(sequencer->clock);
@@ -304,7 +343,7 @@ static int broadcast(eng_sequencer *sequencer, const proposal *said)
         return 0;
     }
     sequencer->input++;
-    tell_time(sequencer);
+    tell_time(sequencer, sequencer->input);
     for (uint32_t n = 0; n < sequencer->shard_count; n++) {
         put(sequencer, n, said, RB_FLAG_BROADCAST);
     }
@@ -320,9 +359,27 @@ static inline int route(eng_sequencer *sequencer, const proposal *said)
         return 0;
     }
     sequencer->input++;
-    tell_time(sequencer);
+    tell_time(sequencer, sequencer->input);
     put(sequencer, shard, said, 0);
     return 1;
+}
+
+/* Whether a proposal has its answer from the admission: it may come in, or the reason why not. If
+ * not, it and everybody else has to wait. */
+static int is_decided(eng_sequencer *sequencer, proposal *said)
+{
+    eng_group group = {.base = said->lane->slots,
+                       .mask = said->lane->mask,
+                       .position = said->lane->head_local,
+                       .count = said->lines};
+    int is_known = said->instrument < sequencer->instrument_count;
+    tell_time(sequencer, sequencer->input + 1);
+    uint16_t reason =
+        eng_admission_ask(sequencer->admission, &group, sequencer->input, sequencer->time_ns,
+                          is_known ? sequencer->shard_of[said->instrument] : 0);
+    sequencer->held_for = reason == ENG_ASK_LATER ? said->contributor + 1 : 0;
+    said->reason = reason;
+    return reason != ENG_ASK_LATER;
 }
 
 /* Takes one group from a lane. 1: taken; 0: nothing whole there, or no room behind. */
@@ -330,7 +387,7 @@ static int take(eng_sequencer *sequencer, uint32_t contributor)
 {
     rb_lane *lane = &sequencer->contributors[contributor];
     const rb_message *first = rb_lane_peek(lane, 0);
-    if (first == NULL) {
+    if (first == NULL || (sequencer->held_for != 0 && sequencer->held_for != contributor + 1)) {
         return 0;
     }
     uint32_t lines = 1;
@@ -360,11 +417,18 @@ static int take(eng_sequencer *sequencer, uint32_t contributor)
         /* Lines that do not belong together are not repeated. */
         said.lines = said.reason == RB_REJECT_REASON_INVALID_PROPOSAL ? 1 : lines;
     }
+    int is_guarded = sequencer->admission != NULL && said.reason == 0;
+    if (is_guarded && !is_decided(sequencer, &said)) {
+        return 0;
+    }
     int is_for_all = said.instrument == RB_INSTRUMENT_NONE && said.reason == 0 &&
                      template_id == RB_TEMPLATE_MASS_CANCEL;
     uint64_t proposed_ns = first->header.time_ns;
     if (!(is_for_all ? broadcast(sequencer, &said) : route(sequencer, &said))) {
         return 0;
+    }
+    if (is_guarded && said.reason == 0) {
+        eng_admission_took(sequencer->admission, sequencer->input);
     }
     rb_lane_release(lane, lines);
     if (sequencer->hop != NULL && proposed_ns != 0 && sequencer->time_ns >= proposed_ns) {
@@ -435,6 +499,12 @@ int64_t eng_sequencer_work(void *state, int64_t limit)
     RB_CHECK(sequencer->shard_count > 0);
     listen(sequencer);
     sequencer->time_is_old = 1;
+    if (sequencer->admission != NULL) {
+        int64_t status = eng_admission_settle(sequencer->admission);
+        if (status < 0) {
+            return status;
+        }
+    }
     int64_t taken = 0;
     uint32_t next = sequencer->next_contributor; /* behind the last lane that was served */
     uint32_t at = next;

@@ -8,6 +8,9 @@
  * messages without an instrument go to shard 0. A MassCancel without one is a broadcast: it goes to
  * every shard under one input number.
  *
+ * With an admission, orders that would exceed a limit are refused in the same way
+ * (engine/admission.h).
+ *
  * What a contributor may not send is not lost in silence: a proposal of a bad form that still has a
  * topic is turned into a refusal (flag Refused, body Rejected) that the shard it was meant for will
  * publish, with the lines behind it if their form is right; one whose topic does not exist is
@@ -22,6 +25,7 @@
 #ifndef ENGINE_SEQUENCER_H
 #define ENGINE_SEQUENCER_H
 
+#include "engine/admission.h"
 #include "engine/book.h"
 #include "ringbus/core.h"
 #include "ringbus/doorbell.h"
@@ -65,9 +69,11 @@ typedef struct eng_sequencer {
     rb_doorbell *doorbell;
     rb_clock *clock;
     rb_wake *wake;
-    rb_histogram *hop;       /* contributor to sequencer; may be NULL */
-    uint64_t *refused_count; /* proposals of a bad form; may be NULL */
-    uint64_t *dropped_count; /* proposals that nobody can be told about; may be NULL */
+    rb_histogram *hop;        /* contributor to sequencer; may be NULL */
+    uint64_t *refused_count;  /* proposals of a bad form; may be NULL */
+    uint64_t *dropped_count;  /* proposals that nobody can be told about; may be NULL */
+    eng_admission *admission; /* NULL: everything may come in */
+    uint32_t held_for;        /* contributor + 1 that everybody waits for, 0: nobody */
     rb_lane shards[ENG_SHARDS_MAX];
     uint64_t shard_bells[ENG_SHARDS_MAX]; /* wake masks */
     uint32_t next_for[ENG_SHARDS_MAX];    /* who has the next turn there: contributor + 1, or 0 */
@@ -90,6 +96,8 @@ int32_t eng_sequencer_add_shard(eng_sequencer *sequencer, void *memory, size_t b
 /* Where to record and count; any may be NULL. */
 void eng_sequencer_measure(eng_sequencer *sequencer, void *hop, uint64_t *refused,
                            uint64_t *dropped);
+/* Before the first work: nothing comes in that `admission`, kept by the caller, refuses. */
+void eng_sequencer_guard(eng_sequencer *sequencer, eng_admission *admission);
 int64_t eng_sequencer_work(void *sequencer, int64_t limit);
 void *eng_sequencer_work_function(void);
 uint64_t eng_sequencer_input(const eng_sequencer *sequencer);

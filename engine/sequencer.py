@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine._engine import ffi, lib
+from engine.risk import Admission
 from ringbus.core import Core
 from ringbus.memory import Memory
 from ringbus.status import UsageError, check
@@ -16,7 +17,7 @@ class Sequencer:
     Args: core: where it runs (clock, wake-ups); doorbell: of the contributors; contributors: lanes,
     publisher ids are 1, 2, … in this order; shards: lanes to the shards with their wake masks;
     shard_of: shard by instrument; topics: topics are 0..topics-1; group_of: group by instrument, 0
-    for none, empty if there are no groups.
+    for none, empty if there are no groups; admission: keeps the limits, None: there are none.
     Raises: UsageError: a group is on two shards, or not of all instruments is the group given.
     Thread: the core's. Source: engine/sequencer.h.
     """
@@ -30,6 +31,7 @@ class Sequencer:
         shard_of: bytes,
         topics: int,
         group_of: Sequence[int] = (),
+        admission: Admission | None = None,
     ) -> None:
         _check_groups(shard_of, group_of)
         self.state = ffi.new("eng_sequencer *")
@@ -37,7 +39,7 @@ class Sequencer:
         self.check_text = ffi.cast("void *", ffi.addressof(lib, "rb_check_text"))
         groups = ffi.new("uint32_t[]", list(group_of)) if group_of else ffi.NULL
         placement = ffi.new("uint8_t[]", shard_of or b"\0")
-        self._keep = (core, doorbell, contributors, shards, placement, groups)
+        self._keep = (core, doorbell, contributors, shards, placement, groups, admission)
         check(
             lib.eng_sequencer_init(
                 self.state,
@@ -51,6 +53,8 @@ class Sequencer:
             ),
             "sequencer",
         )
+        if admission is not None:
+            lib.eng_sequencer_guard(self.state, admission.state)
         for memory in contributors:
             check(
                 lib.eng_sequencer_add_contributor(self.state, memory.address, memory.size),

@@ -23,6 +23,14 @@ static int is_one_of(uint64_t templates, uint8_t template_id)
     return template_id < 64 && (templates >> template_id & 1) != 0;
 }
 
+/* Of the commands, the book knows that of an instrument's state. */
+static int is_for_the_book(const rb_message *first)
+{
+    return is_one_of(FOR_THE_BOOK, first->header.template_id) &&
+           (first->header.template_id != RB_TEMPLATE_COMMAND ||
+            first->command.kind == RB_COMMAND_KIND_INSTRUMENT_STATE);
+}
+
 int32_t eng_shard_init(eng_shard *shard, uint8_t number, void *in, size_t in_bytes, void *out,
                        size_t out_bytes, void *book, uint32_t *topics, uint32_t topic_count,
                        void *clock, void *wake, uint64_t publisher_bell_mask)
@@ -199,7 +207,7 @@ static int32_t apply(eng_shard *shard, const eng_group *group, uint64_t room)
     }
     uint64_t count = group->count;
     int32_t status = RB_OK;
-    if (is_one_of(FOR_THE_BOOK, first->header.template_id)) {
+    if (is_for_the_book(first)) {
         eng_sink sink = sink_of(shard, room, 0);
         status = eng_book_submit(shard->book, group, &sink);
         count = sink.count;

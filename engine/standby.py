@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from engine.fused import Size
 from engine.passive import PassiveEngine
 from engine.publisher import Publisher
+from engine.risk import Admission, Risk
 from engine.sequencer import Sequencer
 from engine.shard import Shard
 from ringbus.core import Core
@@ -43,7 +44,7 @@ class Estate:
 
     doorbell and contributors: of the sequencer; incoming, outgoing: the shards' lanes; ring,
     readers: the stream, mapped for writing; topics: topics are 0..topics-1; group_of: group by
-    instrument, may be empty.
+    instrument, may be empty; settled: what sequencer and publisher share, where limits are kept.
     """
 
     doorbell: Memory
@@ -54,6 +55,7 @@ class Estate:
     readers: Memory
     topics: int
     group_of: Sequence[int] = ()
+    settled: Memory | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,8 @@ class Standby:
     """Follows the stream with the engine's own shards; `promote` makes it the engine.
 
     Args: size, shard_of: as the active engine's; ring: the stream, may be mapped read-only;
-    directory, segment_messages: of a journal or several, for what the ring has lost.
+    directory, segment_messages: of a journal or several, for what the ring has lost; risk: new, so
+    that the limits hold in the next reign too.
     Raises: Divergence by `follow`: the active engine said something that this one would not.
     Thread: one.
     """
@@ -81,8 +84,10 @@ class Standby:
         ring: Memory,
         directory: Path | Sequence[Path],
         segment_messages: int,
+        risk: Risk | None = None,
     ) -> None:
         self.passive = PassiveEngine(size, shard_of)
+        self.risk = risk
         self._shard_of = shard_of
         self._replay = Replay(ring, directory, 1, segment_messages)
         self._time_ns = 0
@@ -133,6 +138,8 @@ class Standby:
         while self._replay.next < publisher.next:
             if self.follow() == 0:
                 raise CorruptionError(f"message {self._replay.next} of the ring cannot be read")
+        admission = self._admission(estate, publisher)
+        wait = _reading(admission, wait)
         cut = self._cut_off(estate.outgoing, publisher.next)
         if len(cut):
             _publish(publisher, cut, wait)
@@ -144,7 +151,7 @@ class Standby:
             raise CorruptionError(
                 f"the ring goes on with message {publisher.next}, the engine with {mine}"
             )
-        return self._reign(core, estate, publisher, build, now_ns)
+        return self._reign(core, estate, publisher, admission, build, now_ns)
 
     def close(self) -> None:
         """Close the files and the books."""
@@ -153,6 +160,8 @@ class Standby:
 
     def _take(self, lines: NDArray[np.void]) -> None:
         self.passive.feed(lines)
+        if self.risk is not None:
+            self.risk.apply(lines)
         self._time_ns = int(lines["time_ns"][-1])
         self._epoch += int((lines["template_id"] == Template.EPOCH_START).sum())
 
@@ -181,8 +190,23 @@ class Standby:
                 break
         return np.array(out, MESSAGE)
 
+    def _admission(self, estate: Estate, publisher: Publisher) -> Admission | None:
+        if self.risk is None or estate.settled is None:
+            return None
+        publisher.settle(estate.settled)
+        # From here on it reads the stream itself. It takes the dead sequencer's gate now: what is
+        # published next would wait for that.
+        risk, self.risk = self.risk, None
+        return Admission(risk, estate.settled, estate.ring, estate.readers, self._replay.next)
+
     def _reign(
-        self, core: Core, estate: Estate, publisher: Publisher, build: int, now_ns: int
+        self,
+        core: Core,
+        estate: Estate,
+        publisher: Publisher,
+        admission: Admission | None,
+        build: int,
+        now_ns: int,
     ) -> Reign:
         # What the dead engine had on its way inside is proposed again by who said it.
         for memory in (*estate.incoming, *estate.outgoing):
@@ -206,6 +230,7 @@ class Standby:
             self._shard_of,
             estate.topics,
             estate.group_of,
+            admission,
         )
         sequencer.begin(1, time_ns, self._epoch + 1)
         for memory in estate.outgoing:
@@ -232,6 +257,17 @@ def _empty(memory: Memory) -> None:
     lane.repair()
     while len(lane.take()):
         pass
+
+
+def _reading(admission: Admission | None, wait: Callable[[], None]) -> Callable[[], None]:
+    """`wait`, and meanwhile the sequencer's gate moves on."""
+
+    def both() -> None:
+        if admission is not None:
+            admission.settle()
+        wait()
+
+    return both
 
 
 def _publish(publisher: Publisher, lines: NDArray[np.void], wait: Callable[[], None]) -> None:

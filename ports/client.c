@@ -383,6 +383,17 @@ static int32_t go_live(prt_client *port)
     return RB_OK;
 }
 
+/* The misses of the messages behind this one overlap with its work. */
+static void ask_ahead(const prt_client *port, int64_t n, int64_t count)
+{
+    if (n + PRT_ASK_AHEAD < count) {
+        prt_desk_ask(&port->desk, &port->batch[n + PRT_ASK_AHEAD]);
+    }
+    if (n + PRT_ASK_AHEAD / 2 < count) {
+        prt_desk_ask_more(&port->desk, &port->batch[n + PRT_ASK_AHEAD / 2]);
+    }
+}
+
 static int64_t follow(prt_client *port, int64_t limit)
 {
     int64_t most = limit < (int64_t)RB_REPLAY_BATCH ? limit : (int64_t)RB_REPLAY_BATCH;
@@ -393,6 +404,7 @@ static int64_t follow(prt_client *port, int64_t limit)
         return 0;
     }
     for (int64_t n = 0; n < got; n++) {
+        ask_ahead(port, n, got);
         if (port->hop != NULL && port->is_live) {
             measure(port, &port->batch[n], port->now_ns);
         }

@@ -48,6 +48,11 @@ void prt_orders_free(prt_orders *orders)
     orders->slots = NULL;
 }
 
+void prt_orders_ask(const prt_orders *orders, uint64_t key)
+{
+    __builtin_prefetch(&orders->slots[home_of(orders, key)], 1);
+}
+
 prt_order *prt_orders_find(const prt_orders *orders, uint64_t key)
 {
     uint64_t place = home_of(orders, key);

@@ -12,6 +12,7 @@
 #ifndef PORTS_OUTBOX_H
 #define PORTS_OUTBOX_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "ringbus/status.h"
@@ -52,6 +53,13 @@ int32_t prt_pool_init(prt_pool *pool, uint64_t messages, uint32_t outboxes);
 void prt_pool_free(prt_pool *pool);
 /* Whether only the reserve is left: what can be refused should be. */
 int prt_pool_is_low(const prt_pool *pool);
+/* Asks for the line that the next append writes: a hint. */
+static inline void prt_outbox_ask(const prt_outbox *outbox)
+{
+    if (outbox->last != NULL) {
+        __builtin_prefetch(&outbox->last->sequences[outbox->count % PRT_CHUNK_MESSAGES], 1);
+    }
+}
 /* RB_FULL: no chunk is left. */
 int32_t prt_outbox_append(prt_outbox *outbox, prt_pool *pool, uint64_t sequence);
 /* Sets the place to message `next`, 1..count + 1. */

@@ -307,6 +307,26 @@ static void count_line(const prt_desk *desk, prt_session *session, const rb_mess
     }
 }
 
+void prt_desk_ask(const prt_desk *desk, const rb_message *line)
+{
+    uint32_t owner = desk->by_topic[line->header.topic];
+    if (owner == 0) {
+        return;
+    }
+    const prt_session *session = &desk->sessions[owner - 1];
+    __builtin_prefetch(&session->outbox, 1);
+    __builtin_prefetch(&session->phase, 1);
+    prt_orders_ask(&desk->orders, prt_order_key(line->header.topic, line->any.rest[3]));
+}
+
+void prt_desk_ask_more(const prt_desk *desk, const rb_message *line)
+{
+    uint32_t owner = desk->by_topic[line->header.topic];
+    if (owner != 0) {
+        prt_outbox_ask(&desk->sessions[owner - 1].outbox);
+    }
+}
+
 int32_t prt_desk_apply(prt_desk *desk, const rb_message *line, const rb_message *tag,
                        prt_change *change)
 {

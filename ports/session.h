@@ -28,6 +28,7 @@
 
 #define PRT_SHARDS_MAX 16u
 #define PRT_SESSIONS_MAX 65535u
+#define PRT_ASK_AHEAD 16
 
 enum prt_phase {
     PRT_QUIET = 0,    /* nothing is asked */
@@ -100,6 +101,11 @@ int64_t prt_desk_add_session(prt_desk *desk, uint16_t topic, const char *user, u
                              uint16_t firm);
 /* Session of the user (upper case), or NULL. */
 prt_session *prt_desk_find_user(const prt_desk *desk, const char *user);
+/* Asks for what prt_desk_apply will touch for a line that is PRT_ASK_AHEAD messages ahead: hints,
+ * for the misses of several messages to overlap. */
+void prt_desk_ask(const prt_desk *desk, const rb_message *line);
+/* The same for what can only be found through what the former brought, half as far ahead. */
+void prt_desk_ask_more(const prt_desk *desk, const rb_message *line);
 /* Applies the next message of the stream: its line and its OrderTag line or NULL. RB_FULL,
  * RB_CORRUPT. */
 int32_t prt_desk_apply(prt_desk *desk, const rb_message *line, const rb_message *tag,

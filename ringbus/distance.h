@@ -32,12 +32,27 @@
 #define RB_DISTANCE_BEHIND 1024u
 
 typedef struct rb_distance {
-    uint32_t votes; /* for far, 0..RB_DISTANCE_VOTES_MAX */
+    uint32_t votes;  /* for far, 0..RB_DISTANCE_VOTES_MAX */
+    uint32_t looked; /* at least once */
 } rb_distance;
+
+/* cffi: begin */
+/* What a reader knows of the way to its writer. */
+enum rb_distance_known { RB_DISTANCE_UNKNOWN = 0, RB_DISTANCE_NEAR = 1, RB_DISTANCE_FAR = 2 };
+
+/* cffi: end */
 
 static inline int rb_distance_is_far(const rb_distance *distance)
 {
     return distance->votes > RB_DISTANCE_VOTES_MAX / 2;
+}
+
+static inline uint32_t rb_distance_known(const rb_distance *distance)
+{
+    if (!distance->looked) {
+        return RB_DISTANCE_UNKNOWN;
+    }
+    return rb_distance_is_far(distance) ? RB_DISTANCE_FAR : RB_DISTANCE_NEAR;
 }
 
 /* Times one load of `word`, which the other side writes. */
@@ -50,6 +65,7 @@ static inline void rb_distance_look(rb_distance *distance, const uint64_t *word)
     /* relaxed: only the time that it takes counts. */
     (void)rb_load_relaxed(word);
     __builtin_ia32_lfence();
+    distance->looked = 1;
     int far = __builtin_ia32_rdtsc() - start > RB_DISTANCE_FAR_TICKS;
     if (far && distance->votes < RB_DISTANCE_VOTES_MAX) {
         distance->votes++;

@@ -42,7 +42,7 @@ int32_t rb_lane_attach(rb_lane *lane, void *memory, size_t bytes)
     lane->slots = (rb_message *)(shared + 1);
     lane->stamps = (uint64_t *)(lane->slots + capacity);
     lane->mask = capacity - 1;
-    lane->distance.votes = 0;
+    lane->distance = (rb_distance){0};
     /* L5 acquire; a consumer that attaches sees at least what was committed before. */
     lane->tail_local = rb_load_acquire(&shared->tail);
     lane->head_local = rb_load_acquire(&shared->head);

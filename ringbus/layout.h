@@ -28,6 +28,7 @@ enum rb_kind {
     RB_KIND_DOORBELL = 8,
     RB_KIND_RING = 9,
     RB_KIND_MARKS = 10,
+    RB_KIND_SETTLED = 11,
 };
 
 /* cffi: begin */

@@ -228,15 +228,17 @@ class Command(NamedTuple):
     reserved: int
     checksum: int
     instrument: int
-    spare: int
-    spare2: int
+    price_ticks: int
+    value: int
     client_order_id: int
     account: int
     firm: int
     kind: int
     state: int
-    spare3: int
-    spare4: int
+    session: int
+    scope: int
+    limit: int
+    spare: int
 
 
 class Tick(NamedTuple):

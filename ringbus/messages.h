@@ -7,7 +7,7 @@
 
 #define RB_SCHEMA_ID 1u
 #define RB_SCHEMA_VERSION 1u
-#define RB_SCHEMA_HASH UINT64_C(0xc9f10928dd139075)
+#define RB_SCHEMA_HASH UINT64_C(0x704f100ab3e5c9ae)
 #define RB_MESSAGE_BYTES 64u
 #define RB_INSTRUMENT_NONE UINT32_C(4294967295)
 #define RB_TEMPLATE_CONTRIBUTED_MAX 63u
@@ -71,6 +71,7 @@ enum rb_mass_cancel_scope {
     RB_MASS_CANCEL_SCOPE_FIRM = 8,
     RB_MASS_CANCEL_SCOPE_INSTRUMENT = 16,
     RB_MASS_CANCEL_SCOPE_SIDE = 32,
+    RB_MASS_CANCEL_SCOPE_KILL = 64, /* Of an Everything, Session, Account or Firm: its new orders are refused from here on. */
 };
 
 enum rb_instrument_state {
@@ -88,6 +89,20 @@ enum rb_cross_type {
 
 enum rb_command_kind {
     RB_COMMAND_KIND_INSTRUMENT_STATE = 1, /* Sets the state of an instrument. */
+    RB_COMMAND_KIND_LIMIT = 2, /* Sets a limit of an account or a firm. */
+    RB_COMMAND_KIND_REFERENCE_PRICE = 3, /* Sets what sells of an instrument count at, at least. */
+    RB_COMMAND_KIND_RESUME = 4, /* Lifts a kill of the same scope. */
+};
+
+enum rb_risk_limit {
+    RB_RISK_LIMIT_OPEN_LONG = 1, /* Notional of open buys. */
+    RB_RISK_LIMIT_OPEN_SHORT = 2, /* Notional of open sells. */
+    RB_RISK_LIMIT_NET_POSITION = 3, /* Notional, either way, if all that is open on one side traded. */
+    RB_RISK_LIMIT_GROSS_POSITION = 4, /* The same by instrument, summed up. */
+    RB_RISK_LIMIT_TRADED_NOTIONAL = 5, /* Of the day, what is open included. */
+    RB_RISK_LIMIT_TRADED_QUANTITY = 6, /* Of the day, what is open included. */
+    RB_RISK_LIMIT_OPEN_ORDERS = 7,
+    RB_RISK_LIMIT_MESSAGES_PER_SECOND = 8, /* Orders and replaces. */
 };
 
 enum rb_side {
@@ -152,6 +167,17 @@ enum rb_reject_reason {
     RB_REJECT_REASON_INVALID_LEGS = 19,
     RB_REJECT_REASON_INVALID_CROSS = 20,
     RB_REJECT_REASON_STALE_CROSS = 21, /* The book moved meanwhile. */
+    RB_REJECT_REASON_OPEN_LONG_LIMIT = 22, /* The limits in the order of RiskLimit; of the account or of the firm. */
+    RB_REJECT_REASON_OPEN_SHORT_LIMIT = 23,
+    RB_REJECT_REASON_NET_POSITION_LIMIT = 24,
+    RB_REJECT_REASON_GROSS_POSITION_LIMIT = 25,
+    RB_REJECT_REASON_TRADED_NOTIONAL_LIMIT = 26,
+    RB_REJECT_REASON_TRADED_QUANTITY_LIMIT = 27,
+    RB_REJECT_REASON_OPEN_ORDERS_LIMIT = 28,
+    RB_REJECT_REASON_MESSAGE_RATE_LIMIT = 29,
+    RB_REJECT_REASON_KILLED = 30, /* Of its session, account or firm, or of all, nothing new is taken. */
+    RB_REJECT_REASON_UNKNOWN_OWNER = 31, /* No such account or firm. */
+    RB_REJECT_REASON_RISK_CAPACITY = 32, /* No room for another account or firm in another instrument. */
 };
 
 typedef struct rb_header {
@@ -288,16 +314,18 @@ typedef struct rb_cross_result {
 
 typedef struct rb_command {
     rb_header header;
-    uint32_t instrument;
-    uint32_t spare;
-    uint64_t spare2;
+    uint32_t instrument; /* 4294967295 where the kind needs none. */
+    int32_t price_ticks; /* Of a ReferencePrice; 0: none. */
+    uint64_t value; /* Of a Limit, in its unit; 2^64-1: none. */
     uint32_t client_order_id; /* The operator's own number. */
     uint16_t account;
     uint16_t firm;
     uint8_t kind;
     uint8_t state;
-    uint16_t spare3;
-    uint32_t spare4;
+    uint16_t session;
+    uint8_t scope; /* Of a Limit: Account or Firm; of a Resume: that of the kill. */
+    uint8_t limit;
+    uint16_t spare;
 } rb_command;
 
 typedef struct rb_tick {
@@ -618,15 +646,17 @@ _Static_assert(offsetof(rb_cross_result, state) == 57, "layout");
 _Static_assert(offsetof(rb_cross_result, spare) == 58, "layout");
 _Static_assert(offsetof(rb_cross_result, changes) == 60, "layout");
 _Static_assert(offsetof(rb_command, instrument) == 32, "layout");
-_Static_assert(offsetof(rb_command, spare) == 36, "layout");
-_Static_assert(offsetof(rb_command, spare2) == 40, "layout");
+_Static_assert(offsetof(rb_command, price_ticks) == 36, "layout");
+_Static_assert(offsetof(rb_command, value) == 40, "layout");
 _Static_assert(offsetof(rb_command, client_order_id) == 48, "layout");
 _Static_assert(offsetof(rb_command, account) == 52, "layout");
 _Static_assert(offsetof(rb_command, firm) == 54, "layout");
 _Static_assert(offsetof(rb_command, kind) == 56, "layout");
 _Static_assert(offsetof(rb_command, state) == 57, "layout");
-_Static_assert(offsetof(rb_command, spare3) == 58, "layout");
-_Static_assert(offsetof(rb_command, spare4) == 60, "layout");
+_Static_assert(offsetof(rb_command, session) == 58, "layout");
+_Static_assert(offsetof(rb_command, scope) == 60, "layout");
+_Static_assert(offsetof(rb_command, limit) == 61, "layout");
+_Static_assert(offsetof(rb_command, spare) == 62, "layout");
 _Static_assert(offsetof(rb_tick, instrument) == 32, "layout");
 _Static_assert(offsetof(rb_tick, spare) == 36, "layout");
 _Static_assert(offsetof(rb_tick, every_ns) == 40, "layout");

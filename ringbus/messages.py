@@ -9,7 +9,7 @@ import numpy as np
 
 SCHEMA_ID: Final = 1
 SCHEMA_VERSION: Final = 1
-SCHEMA_HASH: Final = 0xc9f10928dd139075
+SCHEMA_HASH: Final = 0x704f100ab3e5c9ae
 MESSAGE_BYTES: Final = 64
 INSTRUMENT_NONE: Final = 4294967295
 TEMPLATE_CONTRIBUTED_MAX: Final = 63
@@ -84,6 +84,7 @@ class MassCancelScope(IntFlag):
     FIRM = 8
     INSTRUMENT = 16
     SIDE = 32
+    KILL = 64
 
 
 class InstrumentState(IntEnum):
@@ -107,6 +108,22 @@ class CommandKind(IntEnum):
     """Values of CommandKind."""
 
     INSTRUMENT_STATE = 1
+    LIMIT = 2
+    REFERENCE_PRICE = 3
+    RESUME = 4
+
+
+class RiskLimit(IntEnum):
+    """Notional in 1/10,000 of the currency."""
+
+    OPEN_LONG = 1
+    OPEN_SHORT = 2
+    NET_POSITION = 3
+    GROSS_POSITION = 4
+    TRADED_NOTIONAL = 5
+    TRADED_QUANTITY = 6
+    OPEN_ORDERS = 7
+    MESSAGES_PER_SECOND = 8
 
 
 class Side(IntEnum):
@@ -183,6 +200,17 @@ class RejectReason(IntEnum):
     INVALID_LEGS = 19
     INVALID_CROSS = 20
     STALE_CROSS = 21
+    OPEN_LONG_LIMIT = 22
+    OPEN_SHORT_LIMIT = 23
+    NET_POSITION_LIMIT = 24
+    GROSS_POSITION_LIMIT = 25
+    TRADED_NOTIONAL_LIMIT = 26
+    TRADED_QUANTITY_LIMIT = 27
+    OPEN_ORDERS_LIMIT = 28
+    MESSAGE_RATE_LIMIT = 29
+    KILLED = 30
+    UNKNOWN_OWNER = 31
+    RISK_CAPACITY = 32
 
 
 MESSAGE: Final[np.dtype[np.void]] = np.dtype(
@@ -832,15 +860,17 @@ COMMAND: Final[np.dtype[np.void]] = np.dtype(
             "reserved",
             "checksum",
             "instrument",
-            "spare",
-            "spare2",
+            "price_ticks",
+            "value",
             "client_order_id",
             "account",
             "firm",
             "kind",
             "state",
-            "spare3",
-            "spare4",
+            "session",
+            "scope",
+            "limit",
+            "spare",
         ],
         "formats": [
             "<u8",
@@ -854,7 +884,7 @@ COMMAND: Final[np.dtype[np.void]] = np.dtype(
             "u1",
             "<u4",
             "<u4",
-            "<u4",
+            "<i4",
             "<u8",
             "<u4",
             "<u2",
@@ -862,7 +892,9 @@ COMMAND: Final[np.dtype[np.void]] = np.dtype(
             "u1",
             "u1",
             "<u2",
-            "<u4",
+            "u1",
+            "u1",
+            "<u2",
         ],
         "offsets": [
             0,
@@ -885,6 +917,8 @@ COMMAND: Final[np.dtype[np.void]] = np.dtype(
             57,
             58,
             60,
+            61,
+            62,
         ],
         "itemsize": 64,
     }
@@ -1938,6 +1972,8 @@ ENUMS: Final[dict[Template, dict[str, type[IntEnum] | type[IntFlag]]]] = {
         "flags": Flag,
         "kind": CommandKind,
         "state": InstrumentState,
+        "scope": MassCancelScope,
+        "limit": RiskLimit,
     },
     Template.TICK: {
         "flags": Flag,

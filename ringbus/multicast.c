@@ -237,7 +237,7 @@ int32_t rb_records_reader_attach(rb_reader *reader, const void *ring, size_t rin
     reader->lost = 0;
     reader->laps = 0;
     reader->behind = 0;
-    reader->distance.votes = 0;
+    reader->distance = (rb_distance){0};
     return RB_OK;
 }
 
@@ -259,6 +259,7 @@ static inline void show(rb_reader *reader)
     rb_store_relaxed(&place->received, reader->received);
     rb_store_relaxed(&place->lost, reader->lost);
     rb_store_relaxed(&place->laps, reader->laps);
+    rb_store_relaxed(&place->distance, rb_distance_known(&reader->distance));
     if (reader->gate == NULL) {
         rb_store_relaxed(&place->cursor, reader->next - 1);
     }
@@ -410,6 +411,14 @@ static inline __attribute__((always_inline)) int64_t copy_out(const uint64_t *wo
     return rb_load_relaxed(&words[0]) == before ? 1 : RB_LAPPED;
 }
 
+/* Is done with `count` records behind sequence `done`: what a far reader does with their lines. */
+static inline __attribute__((always_inline)) void give_back(rb_reader *reader, uint64_t done,
+                                                            uint64_t count, uint64_t lines)
+{
+    rb_distance_read(&reader->distance, &reader->shared->tail, reader->slots, reader->mask, lines,
+                     done, count);
+}
+
 /* `bytes` of each payload; `skipped` bytes before each in `out` are for its sequence. The last
  * three are constants for the exchange's messages, and fold. */
 static inline __attribute__((always_inline)) int64_t poll_records(rb_reader *reader, void *out,
@@ -438,8 +447,9 @@ static inline __attribute__((always_inline)) int64_t poll_records(rb_reader *rea
         to += skipped + bytes;
         next++;
     }
-    rb_distance_read(&reader->distance, &reader->shared->tail, slots, mask, lines, reader->next - 1,
-                     (uint64_t)count);
+    if (reader->gate == NULL) {
+        give_back(reader, reader->next - 1, (uint64_t)count, lines);
+    }
     reader->next = next;
     if (count > 0) {
         reader->received += (uint64_t)count;
@@ -577,11 +587,15 @@ uint64_t rb_multicast_stamp(const rb_reader *reader, uint64_t sequence)
 
 void rb_multicast_release(rb_reader *reader, uint64_t sequence)
 {
+    if (reader->gate != NULL && !reader->behind) {
+        /* relaxed: only we write it. Copied out or read in place: here both are done with. */
+        uint64_t done = rb_load_relaxed(&reader->gate->cursor);
+        if (sequence > done) {
+            give_back(reader, done, sequence - done, reader->lines);
+        }
+    }
     if (!reader->behind && sequence >= reader->next) {
-        uint64_t count = sequence + 1 - reader->next;
-        rb_distance_read(&reader->distance, &reader->shared->tail, reader->slots, reader->mask,
-                         reader->lines, reader->next - 1, count);
-        rb_multicast_took(reader, count);
+        rb_multicast_took(reader, sequence + 1 - reader->next);
     } else {
         rb_multicast_seek(reader, sequence + 1);
     }

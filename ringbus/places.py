@@ -18,6 +18,8 @@ from ringbus.status import CapacityError, UsageError, check
 READERS_MAX: Final = 64
 # rb_reader_state of ringbus/readers.h.
 GATING: Final = 2
+# By rb_distance_known of ringbus/distance.h.
+DISTANCES: Final = ("", "near", "far")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class Place:
     """A reader as a watcher sees it; `cursor` is the last sequence that it is done with.
 
     `gates`: the writer waits for it; `received`, `lost` and `laps` (times overtaken) are what it
-    has counted.
+    has counted; `distance` from the writer is near or far, empty while it has not found out.
     """
 
     name: str
@@ -35,11 +37,13 @@ class Place:
     received: int
     lost: int
     laps: int
+    distance: str = ""
 
     @property
     def counts(self) -> str:
-        """What it has counted, for a human."""
-        return f"{self.received:,} received, {self.lost:,} lost, overtaken {self.laps:,} times"
+        """What it has counted, and how far it is from the writer, for a human."""
+        said = f"{self.received:,} received, {self.lost:,} lost, overtaken {self.laps:,} times"
+        return f"{said}, {self.distance}" if self.distance else said
 
 
 def create_readers(memory: Memory, name: str) -> None:
@@ -58,7 +62,8 @@ def places(table: Memory) -> dict[int, Place]:
             lib.rb_readers_statistics(table.address, n, *counts)
             seen = (int(count[0]) for count in counts)
             who = ffi.string(name).decode(), int(cursor[0]), int(pid[0])
-            out[n] = Place(*who, state == GATING, *seen)
+            distance = DISTANCES[check(lib.rb_readers_distance(table.address, n))]
+            out[n] = Place(*who, state == GATING, *seen, distance)
     return out
 
 

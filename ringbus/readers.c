@@ -53,6 +53,8 @@ rb_reader_slot *rb_readers_claim(rb_readers_shared *readers, const char *name)
         memset(slot->name, 0, sizeof slot->name);
         memcpy(slot->name, name, strlen(name));
         slot->pid = (uint32_t)getpid();
+        /* relaxed: it is not known yet how far the new one is. */
+        rb_store_relaxed(&slot->distance, 0);
         return slot;
     }
     return NULL;
@@ -86,6 +88,15 @@ int32_t rb_readers_statistics(const void *readers, uint32_t n, uint64_t *receive
     *lost = rb_load_relaxed(&shared->slots[n].lost);
     *laps = rb_load_relaxed(&shared->slots[n].laps);
     return RB_OK;
+}
+
+int32_t rb_readers_distance(const void *readers, uint32_t n)
+{
+    const rb_readers_shared *shared = readers;
+    if (n >= RB_READERS_MAX) {
+        return RB_USAGE;
+    }
+    return (int32_t)rb_load_relaxed(&shared->slots[n].distance);
 }
 
 int32_t rb_readers_used(const void *readers, uint32_t n)

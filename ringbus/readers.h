@@ -33,7 +33,8 @@ typedef struct rb_reader_slot {
     /* A line that the writer does not look at. owner: the reader; read by watchers */
     __attribute__((aligned(RB_LINE_BYTES))) uint64_t received;
     uint64_t lost;
-    uint64_t laps; /* times that it was overtaken */
+    uint64_t laps;     /* times that it was overtaken */
+    uint64_t distance; /* enum rb_distance_known */
 } rb_reader_slot;
 
 _Static_assert(sizeof(rb_reader_slot) == RB_GUARD_BYTES, "one guard");
@@ -65,6 +66,9 @@ int32_t rb_readers_reclaim(void *readers, uint32_t n);
 /* What the reader in place n has received, lost, and how often it was overtaken. RB_USAGE. */
 int32_t rb_readers_statistics(const void *readers, uint32_t n, uint64_t *received, uint64_t *lost,
                               uint64_t *laps);
+/* What the reader in place n knows of its distance from the writer: enum rb_distance_known.
+ * RB_USAGE. */
+int32_t rb_readers_distance(const void *readers, uint32_t n);
 /* cffi: end */
 
 #endif

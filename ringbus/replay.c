@@ -205,8 +205,7 @@ int64_t rb_replay_poll(rb_replay *replay, void *out, int64_t limit)
         }
     }
     /* Behind the ring. The journal gates the ring, so what was overwritten is in the files. */
-    int64_t most = limit < (int64_t)RB_REPLAY_BATCH ? limit : (int64_t)RB_REPLAY_BATCH;
-    int64_t got = read_any(replay, replay->reader.next, out, most);
+    int64_t got = read_any(replay, replay->reader.next, out, limit);
     if (got > 0) {
         rb_multicast_took(&replay->reader, (uint64_t)got);
         replay->from_files += (uint64_t)got;

@@ -42,10 +42,19 @@ typedef struct {
     char pending;             /* receiver: gating, and not yet done with the last batch */
 } single;
 
+/* Who sent last in this process: it will answer what a receiver waits for. The line that it will
+ * write is asked for meanwhile, or the answer waits for it: 0.25 us there and back instead of 0.30
+ * near, 0.69 instead of 0.76 far (AMD Zen 5, 2026-11). A hint: the interpreter's lock guards both.
+ */
+static single *last_publisher;
+static single *last_producer;
+
 /* --- attached or not ------------------------------------------------------------------------ */
 
 static void let_go(single *it)
 {
+    last_publisher = last_publisher == it ? NULL : last_publisher;
+    last_producer = last_producer == it ? NULL : last_producer;
     Py_CLEAR(it->mapping);
     PyBuffer_Release(&it->handle);
     PyBuffer_Release(&it->idle);
@@ -200,6 +209,7 @@ static int send_now(single *it, PyObject *what)
         sent = rb_records_offer(it->handle.buf, data.buf, it->payload_bytes, 1) == 1;
         if (sent) {
             it->moved++;
+            last_publisher = it;
             rb_idle_ring(it->idle.buf, 0, 1);
         }
         PyBuffer_Release(&held);
@@ -254,6 +264,9 @@ static int64_t receive_now(single *it, void *out, patience wait)
     int looks = wait == PATIENT ? LOOKS : 1;
     for (int n = 0; n < looks && got == 0; n++) {
         got = rb_records_poll(reader, out, it->payload_bytes, 1);
+        if (got == 0 && last_publisher != NULL) {
+            rb_multicast_warm(last_publisher->handle.buf);
+        }
     }
     if (got == 1) {
         it->first = wanted;
@@ -351,6 +364,7 @@ static PyObject *lane_send(PyObject *self, PyObject *what)
             rb_message message;
             memcpy(&message, data.buf, sizeof message);
             sent = rb_lane_offer(it->handle.buf, &message, 1);
+            last_producer = it;
             PyBuffer_Release(&held);
         }
         PyBuffer_Release(&data);
@@ -372,6 +386,9 @@ static PyObject *lane_receive(PyObject *self, PyObject *unused)
     int64_t got = rb_lane_take(it->handle.buf, &message, 1);
     PyBuffer_Release(&held);
     if (got != 1) {
+        if (last_producer != NULL) {
+            rb_lane_warm(last_producer->handle.buf);
+        }
         Py_RETURN_NONE;
     }
     return PyBytes_FromStringAndSize((const char *)&message, sizeof message);

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from engine.risk import Risk, RiskInstrument, RiskSize
 from tools.applications import KINDS
 from tools.instruments import Instrument, Participant, load_instruments, load_participants
 from tools.site import ApplicationSection
@@ -99,6 +100,19 @@ class Configuration:
         groups = {"": 0}
         return [groups.setdefault(one.group, len(groups)) for one in self.instruments]
 
+    def risk(self) -> Risk:
+        """The state of all accounts and firms, as it is before the first message."""
+        limits = self.topology.limits
+        accounts = 1 + max(who.account for who in self.participants)
+        firms = 1 + max(who.firm for who in self.participants)
+        return Risk(
+            [RiskInstrument(one.tick_1e4, one.price_ticks_max) for one in self.instruments],
+            self.topology.exchange.shards,
+            limits.orders,
+            RiskSize(accounts, firms, limits.positions),
+            self.topics,
+        )
+
     @property
     def hash(self) -> int:
         """Fingerprint (u64) of all that decides what stands on the stream.
@@ -112,7 +126,7 @@ class Configuration:
         content: dict[str, object] = {
             "environment": exchange.environment,
             "session": exchange.session,
-            "limits": [limits.orders, limits.price_nodes],
+            "limits": [limits.orders, limits.price_nodes, limits.positions],
             "instruments": [
                 [
                     instrument.symbol,

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from engine.book import Book
 from engine.publisher import Publisher
+from engine.risk import Admission
 from engine.sequencer import Sequencer
 from engine.shard import Shard
 from ports.authenticator import Authenticator
@@ -100,7 +101,7 @@ class CoreProcess:
             clock,
             section.pinned,
             -1 if self._epoll is None else self._epoll.fileno(),
-            any(one in section.agents for one in self.topology.journals) or bool(ports or placed),
+            self._reads_the_stream(bool(ports or placed)),
         )
         if clock == "manual":
             self.core.set_time(STOPPED_NS)
@@ -125,6 +126,13 @@ class CoreProcess:
         for text in self._errors:
             print(text, file=sys.stderr, flush=True)
         return 1 if self._errors else 0
+
+    def _reads_the_stream(self, is_edge: bool) -> bool:
+        """Whether published messages have to wake this core."""
+        agents = self.section.agents
+        # The sequencer hears from the stream what became of its proposals.
+        is_sequencer = "sequencer" in agents and "publisher" not in agents
+        return is_edge or is_sequencer or any(one in agents for one in self.topology.journals)
 
     def _lock(self) -> None:
         """Lock everything, now that all of it is there."""
@@ -171,6 +179,8 @@ class CoreProcess:
 
     def _add_sequencer(self) -> None:
         shards = range(self.topology.exchange.shards)
+        # What the publisher has mapped for writing is mapped once.
+        has_publisher = "publisher" in self.section.agents
         sequencer = Sequencer(
             self.core,
             self._lane("doorbell"),
@@ -179,6 +189,12 @@ class CoreProcess:
             self.configuration.shard_of,
             self.configuration.topics,
             self.configuration.group_of,
+            Admission(
+                self.configuration.risk(),
+                self._shared.attach("settled", has_publisher),
+                self._shared.attach("stream", has_publisher),
+                self._shared.attach("stream.readers", writable=True),
+            ),
         )
         sequencer.measure(
             self._metrics.histogram_address("port to sequencer"),
@@ -211,6 +227,7 @@ class CoreProcess:
             self._shared.attach("stream.readers"),
             [self._lane(f"shard.{n}.out") for n in range(self.topology.exchange.shards)],
         )
+        publisher.settle(self._shared.attach("settled", writable=True))
         publisher.measure(self._metrics.histogram_address("shard to publisher"))
         self.core.add("publisher", publisher)
 

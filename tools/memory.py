@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from types import TracebackType
 
+from engine.risk import create_settled, settled_bytes
 from ringbus import core as core_module
 from ringbus import metrics as metrics_module
 from ringbus._ringbus import lib
@@ -38,6 +39,7 @@ def parts(topology: Topology) -> tuple[Part, ...]:
         Part("stream", multicast_bytes(topology.stream.slots), ("stream", "slots")),
         Part("stream.readers", readers_bytes(), ("stream", "slots")),
         Part("marks", marks_bytes(), fixed),
+        Part("settled", settled_bytes(), fixed),
         Part("stream.lossy", readers_bytes(), ("stream", "slots")),
     ]
     lanes = {f"lane.{name}": "slots" for name in topology.contributors}
@@ -128,6 +130,7 @@ def _lay_out(topology: Topology, made: dict[str, Segment]) -> None:
     check(lib.rb_doorbell_init(doorbell.address, doorbell.size, b"doorbell"), "doorbell")
     create_multicast(made["stream"], made["stream.readers"], topology.stream.slots, "stream")
     create_marks(made["marks"], "marks")
+    create_settled(made["settled"])
     marks = Marks(made["marks"])
     for name in topology.journals:
         marks.place(name)

@@ -64,6 +64,7 @@ class StandbyProcess:
             self._shared.attach("stream"),
             topology.journal_paths,
             topology.journal.segment_messages,
+            configuration.risk(),
         )
         self._stack.callback(self.standby.close)
         self._promote = False
@@ -161,9 +162,10 @@ class StandbyProcess:
             [lane(f"shard.{n}.in") for n in shards],
             [lane(f"shard.{n}.out") for n in shards],
             lane("stream"),
-            self._shared.attach("stream.readers"),
+            self._shared.attach("stream.readers", writable=True),
             self.configuration.topics,
             self.configuration.group_of,
+            self._shared.attach("settled", writable=True),
         )
 
 

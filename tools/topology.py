@@ -127,6 +127,8 @@ class LimitsSection:
     client_orders: int = field(default=1 << 20, metadata={"rule": rules.whole(1, 1 << 28)})
     client_messages: int = field(default=1 << 24, metadata={"rule": rules.whole(1024, 1 << 32)})
     backlog: int = field(default=65536, metadata={"rule": rules.whole(1, (1 << 32) - 1)})
+    # Pairs of an account or a firm and an instrument that it trades.
+    positions: int = field(default=65536, metadata={"rule": rules.power_of_two(16, 1 << 28)})
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.fused import FusedEngine, Size
-from engine.passive import BEHIND
 from ringbus.messages import (
     COMMAND,
     CROSS_RESULT,
@@ -46,6 +45,8 @@ INSTRUMENTS = 6
 # Legs may be in two of them.
 GROUP_OF = (1, 0, 0, 0, 1, 0)
 TOPICS = 10
+# Lines that only stand behind others.
+BEHIND = (Template.ORDER_TAG, Template.ORDER_TERMS, Template.LEG)
 PRICES = range(95, 106)
 CHANGES = (
     *(Template.NEW_ORDER, Template.CANCEL, Template.REPLACE),

@@ -273,7 +273,7 @@ class Mix:
 
     def _mass_cancel(self) -> list[Fields]:
         dice = self.dice
-        scope = dice.choice((1, *range(2, 64, 2)))
+        scope = dice.choice((1, 65, *range(2, 128, 2)))
         in_one = scope & MassCancelScope.INSTRUMENT
         return [
             self._header(Template.MASS_CANCEL)

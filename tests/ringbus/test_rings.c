@@ -532,6 +532,12 @@ static void test_far_lane(void)
     free(memory);
 }
 
+#if defined(__x86_64__)
+static const int has_distance = 1;
+#else
+static const int has_distance = 0;
+#endif
+
 /* Messages of a full ring are thrown out behind the reader, wherever its batches end. */
 static void test_far_multicast(void)
 {
@@ -566,6 +572,47 @@ static void test_far_multicast(void)
     free(ring);
 }
 
+/* Who reads in place is done with lines when it releases them: then it looks how far away its
+ * writer is, and gives them back. */
+static void test_far_in_place(void)
+{
+    size_t bytes = rb_multicast_bytes(64);
+    void *ring = zeroed(bytes);
+    void *readers = zeroed(rb_readers_bytes());
+    rb_writer writer;
+    rb_reader reader;
+    EXPECT(rb_multicast_init(ring, bytes, 64, "far") == RB_OK);
+    EXPECT(rb_readers_init(readers, rb_readers_bytes(), "far") == RB_OK);
+    EXPECT(rb_multicast_gate_attach(&reader, ring, bytes, readers, rb_readers_bytes(), "far") ==
+           RB_OK);
+    EXPECT(rb_multicast_writer_attach(&writer, ring, bytes, readers, rb_readers_bytes()) == RB_OK);
+    uint64_t sent = 0;
+    for (uint64_t got = 0; got < 4 * (uint64_t)RB_DISTANCE_EVERY;) {
+        EXPECT((rb_readers_distance(readers, 0) != RB_DISTANCE_UNKNOWN) ==
+               (has_distance && got >= RB_DISTANCE_EVERY));
+        while (rb_multicast_room(&writer, 1) > 0) {
+            rb_message message;
+            fill(&message, ++sent);
+            message.header.sequence = sent;
+            rb_multicast_publish(&writer, &message);
+        }
+        reader.distance.votes = RB_DISTANCE_VOTES_MAX;
+        int64_t count = rb_records_ready(&reader, 32);
+        EXPECT(count == 32);
+        rb_multicast_took(&reader, (uint64_t)count);
+        for (int64_t i = 0; i < count; i++) {
+            const rb_message *message = rb_multicast_peek(&reader, ++got);
+            EXPECT(message != NULL);
+            EXPECT(is_filled(message, got));
+        }
+        rb_multicast_release(&reader, got);
+    }
+    EXPECT(reader.received == 4 * (uint64_t)RB_DISTANCE_EVERY);
+    EXPECT(rb_readers_distance(readers, RB_READERS_MAX) == RB_USAGE);
+    free(readers);
+    free(ring);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1) {
@@ -583,6 +630,7 @@ int main(int argc, char **argv)
     test_records(WORDS_MAX);
     test_far_lane();
     test_far_multicast();
+    test_far_in_place();
     test_bells(RB_IDLE_PARK);
     test_bells(RB_IDLE_ADAPTIVE);
     test_adaptive();

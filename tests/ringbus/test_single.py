@@ -221,6 +221,34 @@ def test_an_unmapped_lane_is_refused() -> None:
 # --- waiting and gaps ----------------------------------------------------------------------------
 
 
+def test_a_sender_that_is_gone_answers_nobody(exchange: str, ring: Ring) -> None:
+    """Who waits asks for the line of the last sender's next record: of none that was freed."""
+    name = f"{exchange}-other"
+    record = ring_records(1, 1).tobytes()
+    subscriber = ring.subscriber()
+    with Ring.create(name, PRICE, 8) as other:
+        for close in (True, False):
+            publisher = other.publisher()
+            assert publisher.send(record)
+            assert subscriber.receive(timeout=0) is None
+            if close:
+                publisher.close()
+            assert subscriber.receive(timeout=0) is None
+            del publisher
+            gc.collect()
+            assert subscriber.receive(timeout=0) is None
+    Ring.remove(name)
+    assert subscriber.receive(timeout=0.001) is None
+    memory = make_lane(8)
+    producer, consumer = Lane(memory), Lane(make_lane(8))
+    assert producer.send(numbered(1, 1).tobytes())
+    memory.close()
+    assert consumer.receive() is None
+    del producer
+    gc.collect()
+    assert consumer.receive() is None
+
+
 def test_no_record_is_none_when_the_time_is_over(ring: Ring) -> None:
     subscriber = ring.subscriber()
     assert subscriber.receive(timeout=0) is None

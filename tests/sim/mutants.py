@@ -55,6 +55,63 @@ MUTANTS = (
             ("RB_CHECK(line->header.checksum == (uint32_t)publisher->input);", ""),
         ),
     ),
+    Mutant(
+        "a port shows answers that no journal has yet",
+        "ports/delivery.c",
+        (("port->allowed = reached;", "port->allowed = UINT64_MAX;"),),
+    ),
+    Mutant(
+        "one journal is enough for a promise of two",
+        "ringbus/marks.c",
+        (("best[copies - 1]", "best[0]"),),
+    ),
+    Mutant(
+        "a standby leaves out a line of a proposal that was cut off",
+        "engine/standby.py",
+        (("if n >= len(held):", "if n > len(held):"),),
+    ),
+    Mutant(
+        "a successor takes what was said to the dead engine",
+        "engine/sequencer.c",
+        (("first->header.reserved != sequencer->reign", "0"),),
+    ),
+    Mutant(
+        "a journal does not notice that its disk is full",
+        "ringbus/journal.c",
+        (
+            (
+                "if (done < 0 && errno != EINTR) {\n            return RB_SYSTEM;",
+                "if (done < 0 && errno != EINTR) {\n            return RB_OK;",
+            ),
+        ),
+    ),
+    Mutant(
+        "a sync that failed counts as one",
+        "ringbus/journal.c",
+        (("        if (failed != 0) {", "        if (failed > 0) {"),),
+    ),
+    Mutant(
+        "a reader that was overtaken goes on where the ring does",
+        "ringbus/replay.c",
+        (
+            (
+                "    }\n    /* Behind the ring.",
+                "        uint64_t oldest = rb_multicast_oldest(&replay->reader);\n"
+                "        rb_multicast_seek(&replay->reader, oldest);\n"
+                "        return 0;\n    }\n    /* Behind the ring.",
+            ),
+        ),
+    ),
+    Mutant(
+        "a reduced order goes to the back of its queue",
+        "engine/submit.c",
+        (
+            (
+                "if (rests && line->price_ticks == order->price_ticks && ",
+                "if (rests && line->price_ticks == order->price_ticks && line->quantity > 7 && ",
+            ),
+        ),
+    ),
 )
 
 

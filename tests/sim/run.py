@@ -6,20 +6,21 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-import numpy as np
-
+from tests.sim.archive import FILE_BYTES
 from tests.sim.checks import check_all
-from tests.sim.world import Options, World
+from tests.sim.world import PORTS, Options, World
 
 STEPS = 1500
 QUIET = 60
-ROUNDS_MAX = 20_000
-FAULTS = (
-    "kill engine", "promote", "kill standby", "start standby", "kill journal", "tear journal",
-    "damage journal", "start journal", "kill port", "start port", "kill client", "stall",
-)  # fmt: skip
+ROUNDS_MAX = 40_000
+LIMITS = (1, 1, 2, 8, 64)
+# Steps that a stalled agent misses.
+STALL_MIN, STALL_MAX = 10, 200
+Step = Callable[[int], object]
+Fault = Callable[[], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Result:
     seed: int
     options: Options
     messages: int
+    proposals: int
     faults: Counter[str]
     trace: str
 
@@ -46,118 +48,222 @@ def run(seed: int, directory: Path, steps: int = STEPS) -> Result:
     try:
         _safety(world, steps, faults)
         _liveness(world)
+        _newcomers(world)
         stream = check_all(world)
     finally:
         world.close()
     trace = hashlib.blake2b(stream.tobytes(), digest_size=8)
     for client in world.clients:
         trace.update(b"".join(client.got))
-    trace.update(repr(sorted(faults.items())).encode())
-    return Result(seed, world.options, len(stream), faults, trace.hexdigest())
+    trace.update(repr((sorted(faults.items()), world.options, world.now_ns)).encode())
+    return Result(seed, world.options, len(stream), world.auditor.groups, faults, trace.hexdigest())
 
 
 def _safety(world: World, steps: int, faults: Counter[str]) -> None:
     draw = world.draw
-    rate = draw.choice((0.0, 0.01, 0.05, 0.15))
-    kinds = draw.sample(FAULTS, draw.randrange(1, len(FAULTS) + 1))
+    rate = draw.choice((0.0, 0.02, 0.05, 0.1, 0.3))
+    kinds = faults_of(world)
+    chosen = draw.some([name for name in kinds if name not in UNDOING])
     # The undoing of a fault is no fault: without it little would happen.
-    kinds += ["promote", "start standby", "start journal", "start port"]
-    agents = _agents(world)
-    stalled: dict[int, int] = {}
+    chosen += UNDOING
+    agents = agents_of(world)
+    names = sorted({name for name, _ in agents})
+    stalled = dict.fromkeys(names, 0)
     for step in range(steps):
-        world.advance(draw.randrange(1, 5000))
-        if draw.random() < rate:
-            kind = draw.choice(kinds)
+        world.advance(draw.between(1, 5000))
+        if draw.share() < rate:
+            kind = draw.choice(chosen)
             if kind == "stall":
-                stalled[draw.randrange(len(agents))] = step + draw.randrange(10, 200)
+                until = step + draw.between(STALL_MIN, STALL_MAX)
+                stalled[draw.choice(names)] = until
                 faults[kind] += 1
-            elif _fault(world, kind):
+            elif kinds[kind]() and kind not in UNDOING:
                 faults[kind] += 1
-        for _ in range(draw.randrange(1, 12)):
-            n = draw.randrange(len(agents))
-            if stalled.get(n, 0) <= step:
-                agents[n](draw.choice((1, 1, 2, 8, 64)))
+        for _ in range(draw.between(1, 11)):
+            # One draw for whose turn it is and for how much.
+            which, limit = divmod(int(draw.share() * len(agents) * len(LIMITS)), len(LIMITS))
+            name, agent = agents[which]
+            if stalled[name] <= step:
+                agent(LIMITS[limit])
+    faults["disk said no"] += sum(one.failures for one in world.archives)
+    faults += Counter()
 
 
-def _agents(world: World) -> list[Callable[[int], object]]:
-    """Everything that can take a step; the engine more often than the others."""
-    out: list[Callable[[int], object]] = [world.step_engine] * 6
-    for n in range(2):
-        out.append(lambda limit, n=n: world.step_journal(n, limit))  # type: ignore[misc]
-        out.append(lambda limit, n=n: world.sync_journal(n))  # type: ignore[misc]
-        out += [lambda limit, n=n: world.step_port(n)] * 2  # type: ignore[misc]
-    out.append(lambda limit: world.step_standby())
+def agents_of(world: World) -> list[tuple[str, Step]]:
+    """Everything that can take a step, and what it is called; some more often than others."""
+    out: list[tuple[str, Step]] = []
+
+    def add(name: str, step: Step, times: int = 1) -> None:
+        out.extend([(name, step)] * times)
+
+    for n in range(world.engine_agents):
+        add(f"engine {n}", partial(world.step_engine, n), 2)
+    for n, one in enumerate(world.archives):
+        add(f"journal {n}", one.step)
+        add(f"journal {n} sync", _plain(one.sync))
+        add(f"journal {n} sync", _plain(one.mark))
+    for n in range(PORTS):
+        add(f"port {n}", partial(world.step_port, n), 2)
+    # Few messages at a time cost it as much as many: it is slow on most days.
+    add("standby", lambda limit: world.draw.below(3) or world.step_standby())
+    add("desk", world.step_desk)
+    add("desk asks", _plain(world.act_desk))
+    add("follower", world.step_follower)
+    for n, wire in enumerate(world.wires):
+        add(f"wire {n}", wire.step)
     for client in world.clients:
-        out.append(lambda limit, one=client: world.receive(one))  # type: ignore[misc]
-        out.append(lambda limit, one=client: world.act(one))  # type: ignore[misc]
-        out.append(lambda limit, one=client: world.connect(one, limit & 1))  # type: ignore[misc]
+        add(f"{client.user} hears", _plain(partial(world.hear, client)))
+    add("clients ask", _plain(world.act_some), 2)
+    add("clients connect", world.connect_some)
     return out
 
 
-def _fault(world: World, kind: str) -> bool:
-    """Do it; False: there was nothing to do it to."""
-    n = world.draw.randrange(2)
-    client = world.draw.choice(world.clients)
-    alive = {
-        "kill engine": world.engine, "promote": world.standby if world.engine is None else None,
-        "kill standby": world.standby, "start standby": None if world.standby else world,
-        "kill journal": world.journals[n], "tear journal": world.journals[n],
-        "damage journal": None if world.journals[n] else world.journals[1 - n],
-        "start journal": None if world.journals[n] else world,
-        "kill port": world.ports[n], "start port": None if world.ports[n] else world,
-        "kill client": client.wire,
-    }[kind]  # fmt: skip
-    if alive is None:
-        return False
-    actions: dict[str, Callable[[], None]] = {
-        "kill engine": world.kill_engine,
-        "promote": world.promote,
-        "kill standby": world.kill_standby,
-        "start standby": world.start_standby,
-        "kill journal": lambda: world.kill_journal(n, False),
-        "tear journal": lambda: world.kill_journal(n, True),
-        "damage journal": lambda: world.damage_journal(n),
-        "start journal": lambda: world.start_journal(n),
-        "kill port": lambda: world.kill_port(n),
-        "start port": lambda: world.start_port(n),
-        "kill client": client.hang_up,
-    }
-    actions[kind]()
-    return not kind.startswith(("start", "promote"))
+def _plain(do: Callable[[], object]) -> Step:
+    """A step that knows no limit."""
+    return lambda limit: do()
+
+
+UNDOING = ["promote", "start standby", "start journal", "empty disk", "start port", "start reader"]
+
+
+def faults_of(world: World) -> dict[str, Fault]:
+    """Everything that can go wrong, and its undoing; False: there was nothing to do it to."""
+    draw, archives, wires = world.draw, world.archives, world.wires
+
+    def kill(name: str) -> Fault:
+        def do() -> bool:
+            was = getattr(world, name) is not None
+            getattr(world, f"kill_{name}")()
+            return was
+
+        return do
+
+    def kill_journal() -> bool:
+        one = draw.choice(archives)
+        return one.journal is not None and one.kill() >= 0
+
+    def tear_journal() -> bool:
+        one = draw.choice(archives)
+        one.kill()
+        return one.tear(draw)
+
+    def fill_disk() -> bool:
+        draw.choice(archives).limit = draw.choice((0, FILE_BYTES, draw.below(FILE_BYTES)))
+        return True
+
+    def empty_disk() -> bool:
+        draw.choice(archives).limit = None
+        return True
+
+    def kill_port() -> bool:
+        n = draw.below(PORTS)
+        was = world.ports[n] is not None
+        world.kill_port(n)
+        return was
+
+    def start_port() -> bool:
+        world.start_port(draw.below(PORTS))
+        return True
+
+    def start_reader() -> bool:
+        draw.choice((world.start_desk, world.start_follower))()
+        return True
+
+    def kill_client() -> bool:
+        client = draw.choice(world.clients)
+        was = client.wire is not None
+        client.hang_up()
+        return was
+
+    def promote() -> bool:
+        world.promote()
+        return True
+
+    def start_standby() -> bool:
+        world.start_standby()
+        return True
+
+    faults: dict[str, Fault] = {
+        "kill engine": kill("engine"), "promote": promote,
+        "kill standby": kill("standby"), "start standby": start_standby,
+        "kill journal": kill_journal, "tear journal": tear_journal,
+        "damage journal": lambda: draw.choice(archives).damage(draw),
+        "fail sync": lambda: draw.choice(archives).fail_sync(draw),
+        "start journal": lambda: draw.choice(archives).start(),
+        "fill disk": fill_disk, "empty disk": empty_disk,
+        "kill port": kill_port, "start port": start_port, "kill client": kill_client,
+        "kill desk": kill("desk"), "kill follower": kill("follower"), "start reader": start_reader,
+        "stall": lambda: False,
+    }  # fmt: skip
+    if wires:
+        faults["drop"] = lambda: draw.choice(wires).drop(draw)
+        faults["duplicate"] = lambda: draw.choice(wires).duplicate(draw)
+    return faults
 
 
 def _liveness(world: World) -> None:
     """Everything is started again and left alone: all that was asked must be answered."""
-    for n in range(2):
-        world.start_journal(n)
+    for one in world.archives:
+        one.limit = None
+    for one in world.archives:
+        assert one.start() or one.journal is not None
+    for n in range(PORTS):
         world.start_port(n)
     world.start_standby()
+    world.start_desk()
+    world.start_follower()
     world.promote()
+    _settle(world)
+    assert world.standby is not None
+    assert world.desk is not None
+    assert world.standby.lag == 0
+    assert not world.desk.in_flight, f"never answered: {world.desk.in_flight}"
+
+
+def _newcomers(world: World) -> None:
+    """Ports that begin now tell clients that have lost everything what the old ones told them."""
+    told = [(client.got, client.durable) for client in world.clients]
+    for n in range(PORTS):
+        world.kill_port(n)
+        world.start_port(n)
+    for client in world.clients:
+        client.begin()
+    _settle(world)
+    for client, (got, durable) in zip(world.clients, told, strict=True):
+        assert client.got == got, f"{client.user} is told something else today"
+        # When it was told the first time is still to be judged.
+        client.got, client.durable = got, durable
+
+
+def _settle(world: World) -> None:
+    """Rounds until everybody is in and nothing moves."""
     for client in world.clients:
         client.hang_up()
     quiet = 0
     for turn in range(ROUNDS_MAX):
-        world.advance(1000)
-        work = 0
-        if world.engine is not None:
-            work += sum(world.engine.step(n, 64) for n in range(len(world.engine.agents)))
-        for n in range(2):
-            world.start_journal(n)
-            work += world.step_journal(n, 64)
-            world.sync_journal(n)
-            work += world.step_port(n)
-        work += world.step_standby()
-        for client in world.clients:
-            # A session may be held by a port that is gone, or by the other one: try again.
-            if client.wire is None:
-                world.connect(client, (turn // 7 + client.topic) % 2)
-                work += 1
-            work += world.receive(client)
-        quiet = 0 if work else quiet + 1
+        quiet = 0 if _round(world, turn) else quiet + 1
         if quiet == QUIET:
             break
     assert quiet == QUIET, "the exchange does not come to rest"
-    assert all(client.soup and client.soup.accepted for client in world.clients)
-    assert world.standby is not None
-    assert world.standby.lag == 0
-    assert np.uint64(world.standby.passive.lines) == len(world.stream())
+    assert all(client.is_in for client in world.clients)
+
+
+def _round(world: World, turn: int) -> int:
+    """Everybody once; returns the work done."""
+    world.advance(1000)
+    work = sum(world.step_engine(n, 64) for n in range(world.engine_agents))
+    for one in world.archives:
+        one.start()
+        work += one.step(64)
+        one.sync()
+        one.mark()
+    work += sum(wire.step(64) for wire in world.wires)
+    work += sum(world.step_port(n, 64) for n in range(PORTS))
+    work += world.step_standby() + world.step_desk(64) + world.step_follower(64)
+    for client in world.clients:
+        # A session may be held by a port that is gone, or by the other one: try again.
+        if client.wire is None:
+            world.connect(client, turn // 7 + client.topic)
+            work += 1
+        work += world.hear(client)
+    return work

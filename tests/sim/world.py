@@ -1,55 +1,58 @@
 """The simulated exchange: real agents over real rings in private memory, stepped by one seed.
 
     clients ═socketpairs═ ports ─lanes─ sequencer, shards, publisher ─stream─ journals, standby
+                           desk ─lane─┘                           └wires─ ports, desk, follower
 
 Nothing runs unless the scheduler steps it, and time is what the scheduler says. Processes are what
-can be killed: the engine, the standby, each journal, each port, each client. A killed one loses its
-private memory at once; rings, lanes, marks and files stay as they were at that instruction of the
-schedule. Disks tear: what was not synced when a journal died may be cut off or garbled.
+can be killed: the engine, the standby, each journal, port and client, the desk, the follower. A
+killed one loses its private memory at once; rings, lanes, marks and files stay as they were at that
+instruction of the schedule. Disks tear and run full. Beside it all sits an auditor, who hears every
+proposal and every message and is never wrong (tests/sim/auditor.py).
 """
 
 from __future__ import annotations
 
-import errno
-import random
-import socket
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from engine._engine import lib as engine_lib
 from engine.fused import FusedEngine, Size
-from engine.standby import Estate, Standby
-from ports.client import ClientPort, ClientSession, Contributor, Limits, Stream
-from ports.client import Instrument as PortInstrument
-from ports.ouch import CancelOrder, EnterOrder, Inbound, Outbound, ReplaceOrder, decode_outbound
-from ports.soup import SoupClientSession
+from engine.standby import Estate, Reign, Standby
 from ringbus.core import Core, create_page, page_bytes
-from ringbus.journal import HEADER_BYTES, Journal
 from ringbus.marks import Marks, create_marks, marks_bytes
-from ringbus.memory import Block
+from ringbus.memory import Block, Memory
 from ringbus.messages import MESSAGE
-from ringbus.repair import repair
+from ringbus.multicast import Reader
 from ringbus.replay import Replay
-from ringbus.status import DataError, Lapped, check
+from ringbus.status import Lapped
+from tests.engine.mix import Mix
+from tests.engine.profiles import ALL_KINDS, Profile
+from tests.sim.archive import SEGMENT, Archive
+from tests.sim.auditor import Auditor
+from tests.sim.clients import MIDDLE, Client
+from tests.sim.desk import Desk, Ideas
+from tests.sim.draw import Draw
+from tests.sim.processes import USERS, Engine, Port, Tap
+from tests.sim.wire import Follower, Wire
 
-SEGMENT = 1 << 10
 START_NS = 1_700_000_000_000_000_000
 BUILD = 0x51
-TICK = 100
-MIDDLE = 1000
-INSTRUMENTS = 4
-USERS = ("ALICE", "BOB", "CAROL", "DAVE")
-SESSION = "DAY1"
-AGENTS = {
-    "sequencer": engine_lib.eng_sequencer_work,
-    "publisher": engine_lib.eng_publisher_work,
+INSTRUMENTS = 8
+# Neighbours that may trade together or not at all; they are in one shard.
+GROUP = 2
+PORTS = 2
+DESK = PORTS
+DESK_TOPIC = len(USERS) + 1
+# Locates that the desk's dice look for: the lowest are given first.
+LOCATES = 24
+# What the desk says: nothing, all kinds, or mostly what moves many orders.
+FLOWS: dict[str, dict[str, float]] = {
+    "none": {},
+    "all": ALL_KINDS | {"command": 1, "cross": 1},
+    "auctions": ALL_KINDS | {"command": 5, "cross": 8, "legs": 2},
+    "sweeps": {"new": 30, "cancel": 30, "replace": 5, "mass_cancel": 6, "legs": 20},
 }
-LIMITS = Limits(
-    connections=16, orders=4096, messages=1 << 16, backlog=1 << 16, dead_ns=1 << 62,
-    heartbeat_ns=1 << 62, receive_bytes=4096, send_bytes=4096,
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,134 +63,79 @@ class Options:
     copies: int  # journals that an answer waits for
     stream_slots: int
     lane_slots: int
+    orders: int  # room of each shard's book
+    wire_slots: int  # of lossy readers' own rings; 0: they read the stream's
+    flow: str
 
 
-@dataclass(slots=True)
-class Client:
-    """A client session: what it asked, what it was told, over however many connections."""
-
-    user: str
-    topic: int
-    sent: list[Inbound] = field(default_factory=list)
-    got: list[bytes] = field(default_factory=list)
-    durable: list[int] = field(default_factory=list)  # what was promised when each came
-    user_ref: int = 0
-    known: int = 0  # messages of `got` that `mine` was told of
-    mine: dict[int, int] = field(default_factory=dict)  # open orders: number, instrument
-    soup: SoupClientSession | None = None
-    wire: socket.socket | None = None
-    unsent: bytes = b""
-
-    def messages(self) -> list[Outbound]:
-        return [decode_outbound(one) for one in self.got]
-
-    def hang_up(self) -> None:
-        if self.wire is not None:
-            self.wire.close()
-        self.wire, self.soup, self.unsent = None, None, b""
-
-
-class Port:
-    """One client port process."""
-
-    def __init__(self, world: World, number: int) -> None:
-        engine = world.memory
-        self._page = Block(page_bytes())
-        create_page(self._page, f"port.{number}")
-        self.core = Core(self._page, engine.bells, f"port.{number}", "spin", "manual")
-        self.core.set_time(world.now_ns)
-        self.agent = ClientPort(
-            self.core,
-            SESSION,
-            world.options.shards,
-            Contributor(engine.lane_memory[number], number, engine.doorbell),
-            Stream(
-                engine.ring, world.directories, SEGMENT, world.marks.memory, world.options.copies
-            ),
-            world.instruments,
-            [ClientSession(n + 1, user, n + 1, 1) for n, user in enumerate(USERS)],
-            LIMITS,
-        )
-        self.core.add("port", self.agent)
-
-    def step(self) -> int:
-        work = self.core.round()
-        # Every password is right: it is not the authenticator that is simulated.
-        while (login := self.agent.next_login()) is not None:
-            self.agent.answer_login(login[0], login[1], True)
-            work += 1
-        return work
-
-    def close(self) -> None:
-        self.core.close()
-        self.agent.close()
-
-
-class Engine:
-    """The active engine: its agents one by one."""
-
-    def __init__(self, core: Core, agents: list[tuple[str, object]], owner: object) -> None:
-        self.core = core
-        self.agents = agents
-        self._owner = owner
-
-    def step(self, n: int, limit: int) -> int:
-        name, state = self.agents[n]
-        work = {
-            "sequencer": engine_lib.eng_sequencer_work,
-            "publisher": engine_lib.eng_publisher_work,
-        }
-        function = work.get(name, engine_lib.eng_shard_work)
-        return check(function(state, limit), name, engine_lib)
-
-    def close(self) -> None:
-        """Gone: whoever owned the memory of its books gives it back."""
-        if isinstance(self._owner, Standby):
-            self._owner.close()
-        self.core.close()
+def options_of(draw: Draw) -> Options:
+    return Options(
+        shards=draw.choice((1, 2, 4)),
+        copies=draw.choice((0, 1, 2)),
+        stream_slots=draw.choice((16, 64, 256, 1024)),
+        lane_slots=draw.choice((16, 64, 256)),
+        orders=draw.choice((512, 512, 512, 12)),
+        wire_slots=draw.choice((0, 8, 32)),
+        flow=draw.choice(("none", "all", "all", "auctions", "sweeps")),
+    )
 
 
 class World:
     """An exchange, its files in `directory`, and everything that can happen to it."""
 
     def __init__(self, seed: int, directory: Path) -> None:
-        self.draw = random.Random(seed)
-        draw = self.draw
-        self.options = Options(
-            shards=draw.choice((1, 2, 4)),
-            copies=draw.choice((0, 1, 2)),
-            stream_slots=draw.choice((64, 256, 1024)),
-            lane_slots=draw.choice((16, 64, 256)),
-        )
-        size = Size(
-            INSTRUMENTS, self.options.shards, len(USERS) + 1, 2, self.options.stream_slots,
-            self.options.lane_slots, orders=512, price_nodes=256,
+        self.draw = draw = Draw(seed)
+        self.options = options_of(draw)
+        shards = self.options.shards
+        group_of = [1 + n // GROUP for n in range(INSTRUMENTS)]
+        self.shard_of = bytes((group - 1) % shards for group in group_of)
+        self.size = size = Size(
+            INSTRUMENTS, shards, DESK_TOPIC + 1, PORTS + 1, self.options.stream_slots,
+            self.options.lane_slots, self.options.orders, price_nodes=256,
         )  # fmt: skip
-        self.size = size
+        self.group_of = group_of
         self.now_ns = START_NS
-        self.memory = FusedEngine(size, "manual")
+        self.memory = FusedEngine(size, "manual", self.shard_of, group_of=group_of)
         self.memory.core.set_time(self.now_ns)
-        self.shard_of = self.memory.shard_of
-        self.instruments = [
-            PortInstrument(f"S{n}", TICK, 100, 1_000_000, shard=self.shard_of[n])
-            for n in range(INSTRUMENTS)
-        ]
         marks = Block(marks_bytes())
         create_marks(marks, "marks")
         self.marks = Marks(marks)
-        self.directories = [directory / name for name in ("journal", "journal.b")]
-        self.places = []
-        for path in self.directories:
-            path.mkdir()
-            self.places.append(self.marks.place(path.name))
-        self.journals: list[Journal | None] = [self._open_journal(n) for n in range(2)]
-        agents: list[tuple[str, object]] = [("sequencer", self.memory.sequencer.state)]
-        agents += [(f"shard.{n}", one.state) for n, one in enumerate(self.memory.shards)]
-        agents.append(("publisher", self.memory.publisher.state))
-        self.engine: Engine | None = Engine(self.memory.core, agents, self.memory)
+        ring, readers = self.memory.ring, self.memory.readers
+        self.archives = [
+            Archive(directory / name, ring, readers, self.marks) for name in ("journal", "copy")
+        ]
+        for one in self.archives:
+            one.peers = [other for other in self.archives if other is not one]
+        self.directories = [one.directory for one in self.archives]
+        self.auditor = Auditor(INSTRUMENTS, size.orders, size.price_nodes, self.shard_of, group_of)
+        self._ears = Reader(ring)
+        self._start()
+
+    def _start(self) -> None:
+        memory, size = self.memory, self.size
+        reign = Reign(memory.sequencer, memory.shards, memory.publisher)
+        self.engine: Engine | None = Engine(memory.core, reign, None)
+        self.engine_agents = self.engine.count
         self.standby: Standby | None = self._open_standby()
-        self.ports: list[Port | None] = [Port(self, 0), Port(self, 1)]
-        self.clients = [Client(user, n + 1) for n, user in enumerate(USERS)]
+        wire_slots = self.options.wire_slots
+        self.wires = [
+            Wire(memory.ring, self.directories, SEGMENT, wire_slots)
+            for _ in range(PORTS + 2 if wire_slots else 0)
+        ]
+        self._taps = [Tap(lane) for lane in memory.lanes[:PORTS]]
+        self.ports: list[Port | None] = [Port(self, n, self.seen_by(n)) for n in range(PORTS)]
+        self.clients = [Client(user, n + 1, INSTRUMENTS, self.draw) for n, user in enumerate(USERS)]
+        kinds = FLOWS[self.options.flow]
+        profile = Profile(
+            kinds or ALL_KINDS, INSTRUMENTS, GROUP, LOCATES * size.shards, size.price_nodes,
+            prices=tuple(range(MIDDLE - 3, MIDDLE + 4)), topics=DESK_TOPIC, accounts=4,
+        )  # fmt: skip
+        mix = Mix(self.draw.below(1 << 30), profile, self.auditor.markets)  # type: ignore[arg-type]
+        self._ideas = Ideas(mix, DESK_TOPIC, self.shard_of)
+        self.desk: Desk | None = self._open_desk()
+        self.follower: Follower | None = None
+        self.followers: list[Follower] = []
+        self.start_follower()
 
     # What happens when nothing is wrong.
 
@@ -200,28 +148,19 @@ class World:
             if port is not None:
                 port.core.set_time(self.now_ns)
 
-    def step_engine(self, limit: int) -> int:
-        """One of its agents, whichever."""
+    def step_engine(self, n: int, limit: int) -> int:
+        """One of its agents; what the last one publishes is heard at once."""
         if self.engine is None:
             return 0
-        return self.engine.step(self.draw.randrange(len(self.engine.agents)), limit)
+        work = self.engine.step(n, limit)
+        if work and n == self.engine.count - 1:
+            self.listen()
+        return work
 
-    def step_journal(self, n: int, limit: int) -> int:
-        journal = self.journals[n]
-        if journal is None:
-            return 0
-        try:
-            return journal.step(limit)
-        except Lapped:
-            # Torn below its gate, it came back for what the writer was free to overwrite: its
-            # process ends, and the next one asks the other journal.
-            self.kill_journal(n, False)
-            return 1
-
-    def sync_journal(self, n: int) -> None:
-        journal = self.journals[n]
-        if journal is not None:
-            self.marks.set(self.places[n], journal.sync())
+    def listen(self) -> None:
+        """The auditor hears what was published."""
+        while len(lines := self._ears.poll()):
+            self.auditor.hear(lines)
 
     def step_standby(self) -> int:
         if self.standby is None:
@@ -231,55 +170,49 @@ class World:
         except Lapped:
             return 0
 
-    def step_port(self, n: int) -> int:
+    def step_port(self, n: int, limit: int) -> int:
         port = self.ports[n]
-        return 0 if port is None else port.step()
+        if port is None:
+            return 0
+        work = port.step()
+        for proposal in self._taps[n].hear():
+            self.auditor.propose(n, proposal)
+        return work
+
+    def step_desk(self, limit: int) -> int:
+        return 0 if self.desk is None else self.desk.follow(limit)
+
+    def act_desk(self) -> None:
+        if self.desk is not None and FLOWS[self.options.flow]:
+            self.desk.act()
+
+    def step_follower(self, limit: int) -> int:
+        return 0 if self.follower is None else self.follower.step(limit)
+
+    def hear(self, client: Client) -> int:
+        """Let a client take what has come."""
+        return client.receive(self.promised())
+
+    def act_some(self) -> None:
+        """Let one of them ask for something."""
+        self.draw.choice(self.clients).act()
+
+    def connect_some(self, limit: int) -> None:
+        """Let one of them log in somewhere."""
+        self.connect(self.draw.choice(self.clients), limit)
 
     def connect(self, client: Client, number: int) -> None:
-        """Log in at a port, from the message behind the last one that was seen."""
-        port = self.ports[number]
-        if port is None or client.wire is not None:
-            return
-        ours, theirs = socket.socketpair()
-        for one in (ours, theirs):
-            one.setblocking(False)
-        port.agent.adopt(theirs.detach())
-        client.wire = ours
-        client.soup = SoupClientSession(client.user, "X", next_sequence=len(client.got) + 1)
-        self._send(client, client.soup.login())
+        """Log in at a port, whichever."""
+        port = self.ports[number % PORTS]
+        if port is not None and client.wire is None:
+            port.agent.adopt(client.connect())
 
-    def receive(self, client: Client) -> int:
-        """Take what has come."""
-        if client.wire is None or client.soup is None:
-            return 0
-        self._send(client, b"")
-        if client.wire is None:
-            return 1
-        try:
-            data = client.wire.recv(1 << 16)
-        except BlockingIOError:
-            return 0
-        except ConnectionResetError:
-            data = b""
-        if not data:
-            client.hang_up()
-            return 1
-        before = client.soup.accepted
-        for sequence, payload in client.soup.feed(data):
-            assert sequence == len(client.got) + 1, "a message came twice or not at all"
-            client.got.append(payload)
-            client.durable.append(self.marks.reached(self.options.copies))
-        if client.soup.accepted and not before:
-            self._ask_again(client)
-        return len(data)
-
-    def act(self, client: Client) -> None:
-        """Ask for something new, if the last was answered or at random."""
-        if client.wire is None or client.soup is None or not client.soup.accepted:
-            return
-        request = self._request(client)
-        client.sent.append(request)
-        self._send(client, client.soup.unsequenced(request.encode()))
+    def promised(self) -> int:
+        """Up to where so many journals as promised are durable, by what they did, not by marks."""
+        copies = self.options.copies
+        if copies == 0:
+            return 1 << 63
+        return sorted((one.durable for one in self.archives), reverse=True)[copies - 1]
 
     # What goes wrong.
 
@@ -297,19 +230,10 @@ class World:
         core = Core(page, self.memory.bells, "engine", "spin", "manual")
         core.set_time(self.now_ns)
         standby = self.standby
-        reign = standby.promote(core, self.estate(), BUILD, self.now_ns, self._make_room)
-        agents: list[tuple[str, object]] = [("sequencer", reign.sequencer.state)]
-        agents += [(f"shard.{n}", one.state) for n, one in enumerate(reign.shards)]
-        agents.append(("publisher", reign.publisher.state))
-        self.engine = Engine(core, agents, standby)
+        reign = standby.promote(core, self._estate(), BUILD, self.now_ns, self._make_room)
+        self.listen()
+        self.engine = Engine(core, reign, standby)
         self.standby = self._open_standby()
-
-    def estate(self) -> Estate:
-        memory = self.memory
-        return Estate(
-            memory.doorbell, memory.lane_memory, memory.inward, memory.outward, memory.ring,
-            memory.readers, self.size.topics,
-        )  # fmt: skip
 
     def kill_standby(self) -> None:
         if self.standby is not None:
@@ -320,38 +244,6 @@ class World:
         if self.standby is None:
             self.standby = self._open_standby()
 
-    def kill_journal(self, n: int, tear: bool) -> None:
-        """A journal dies; what it had not synced may be torn, as when its host died too."""
-        journal = self.journals[n]
-        if journal is None:
-            return
-        written = journal.written
-        durable = self.marks.durable()[self.directories[n].name]
-        journal.close()
-        self.journals[n] = None
-        if tear and written > durable:
-            first = self.draw.randrange(durable, written) + 1
-            for sequence in range(first, written + 1):
-                self._garble(n, sequence, self.draw.choice((bytes(64), self.draw.randbytes(64))))
-
-    def start_journal(self, n: int) -> None:
-        """Its successor; damage is fetched from the other one."""
-        if self.journals[n] is not None:
-            return
-        try:
-            self.journals[n] = self._open_journal(n)
-        except (DataError, Lapped):
-            self._mend(n)
-            self.journals[n] = self._open_journal(n)
-
-    def damage_journal(self, n: int) -> None:
-        """Some bytes of a dead journal's file rot, of a message that the other one has whole."""
-        if self.journals[n] is not None or self.journals[1 - n] is None:
-            return
-        most = min(self.marks.durable().values())
-        if most > 0:
-            self._garble(n, self.draw.randrange(1, most + 1), self.draw.randbytes(64))
-
     def kill_port(self, n: int) -> None:
         port = self.ports[n]
         if port is not None:
@@ -360,104 +252,75 @@ class World:
 
     def start_port(self, n: int) -> None:
         if self.ports[n] is None:
-            self.ports[n] = Port(self, n)
+            self.ports[n] = Port(self, n, self.seen_by(n))
+
+    def kill_desk(self) -> None:
+        if self.desk is not None:
+            self.desk.close()
+            self.desk = None
+
+    def start_desk(self) -> None:
+        if self.desk is None:
+            self.desk = self._open_desk()
+
+    def kill_follower(self) -> None:
+        if self.follower is not None:
+            self.follower.close()
+            self.follower = None
+
+    def start_follower(self) -> None:
+        """From the beginning, or where the last one was."""
+        if self.follower is None:
+            start = self.draw.choice((1, self.followers[-1].next if self.followers else 1))
+            self.follower = Follower(self.seen_by(DESK + 1), self.directories, SEGMENT, start)
+            self.followers.append(self.follower)
 
     def close(self) -> None:
         """Give everything back."""
         for client in self.clients:
             client.hang_up()
-        for n in range(2):
+        for n in range(PORTS):
             self.kill_port(n)
-            self.kill_journal(n, False)
+        for one in self.archives:
+            one.kill()
+        self.kill_desk()
+        self.kill_follower()
+        for wire in self.wires:
+            wire.close()
         self.kill_standby()
         self.kill_engine()
 
     # Inside.
 
-    def _open_journal(self, n: int) -> Journal:
-        return Journal(
-            self.directories[n], self.memory.ring, self.memory.readers, SEGMENT,
-            self.directories[n].name,
+    def seen_by(self, n: int) -> Memory:
+        """The ring that a lossy reader has: the stream's, or its own wire."""
+        return self.wires[n].memory if self.wires else self.memory.ring
+
+    def _estate(self) -> Estate:
+        memory = self.memory
+        return Estate(
+            memory.doorbell, memory.lane_memory, memory.inward, memory.outward, memory.ring,
+            memory.readers, self.size.topics, self.group_of,
         )  # fmt: skip
 
     def _open_standby(self) -> Standby:
         return Standby(self.size, self.shard_of, self.memory.ring, self.directories, SEGMENT)
 
-    def _mend(self, n: int) -> None:
-        """With the other one at rest, as a restarted process finds it or not: it may write on."""
-        repair(
-            self.directories[n], [self.directories[1 - n]], self.memory.ring, SEGMENT,
-            self.directories[n].name,
+    def _open_desk(self) -> Desk:
+        memory = self.memory
+        return Desk(
+            memory.lane_memory[DESK], memory.doorbell, DESK,
+            (self.seen_by(DESK), self.directories, SEGMENT),
+            (self.size.topics, self.size.shards), self._ideas, self.auditor.propose,
         )  # fmt: skip
 
     def _make_room(self) -> None:
-        for n, journal in enumerate(self.journals):
-            if journal is None:
-                self.start_journal(n)
-            self.step_journal(n, 256)
-
-    def _garble(self, n: int, sequence: int, data: bytes) -> None:
-        file, place = divmod(sequence - 1, SEGMENT)
-        path = self.directories[n] / f"stream-{file:08d}.rbj"
-        if path.exists():
-            with path.open("r+b") as out:
-                out.seek(HEADER_BYTES + place * MESSAGE.itemsize)
-                out.write(data)
-
-    def _send(self, client: Client, data: bytes) -> None:
-        if client.wire is None:
-            return
-        client.unsent += data
-        try:
-            done = client.wire.send(client.unsent) if client.unsent else 0
-            client.unsent = client.unsent[done:]
-        except BlockingIOError:
-            return
-        except OSError as error:
-            if error.errno not in (errno.EPIPE, errno.ECONNRESET):
-                raise
-            client.hang_up()
-
-    def _request(self, client: Client) -> Inbound:
-        draw = self.draw
-        self._learn(client)
-        kind = draw.random()
-        mine = sorted(client.mine)
-        if mine and kind < 0.3:
-            return CancelOrder(draw.choice(mine), draw.choice((0, 0, 1)))
-        client.user_ref += 1
-        price = (MIDDLE + draw.randrange(-3, 4)) * TICK
-        quantity = draw.randrange(1, 20)
-        if mine and kind < 0.45:
-            original = draw.choice(mine)
-            return ReplaceOrder(original, client.user_ref, quantity, price, clordid="replaced")
-        symbol = f"S{draw.randrange(INSTRUMENTS)}"
-        side, time = draw.choice("BS"), draw.choice("0003")
-        tag = draw.choice(("", "tag"))
-        return EnterOrder(client.user_ref, side, quantity, symbol, price, time, clordid=tag)
-
-    def _learn(self, client: Client) -> None:
-        """Which of its orders may be open; a wrong guess is answered by a refusal."""
-        for payload in client.got[client.known :]:
-            message = decode_outbound(payload)
-            name = type(message).__name__
-            if name == "OrderAccepted":
-                client.mine[message.user_ref] = 1  # type: ignore[union-attr]
-            elif name == "OrderReplaced":
-                client.mine[message.user_ref] = 1  # type: ignore[union-attr]
-                client.mine.pop(message.original_user_ref, None)  # type: ignore[union-attr]
-        client.known = len(client.got)
-        while len(client.mine) > 12:
-            client.mine.pop(next(iter(client.mine)))
-
-    def _ask_again(self, client: Client) -> None:
-        """After a login, what may not have been taken is sent once more, as a careful client does.
-
-        Numbers that were used are ignored by the port; cancels have none, and do no harm twice.
-        """
-        for request in client.sent[-32:]:
-            if client.soup is not None and not isinstance(request, CancelOrder):
-                self._send(client, client.soup.unsequenced(request.encode()))
+        """Whoever promotes sees to it that the journals run."""
+        self.listen()
+        for one in self.archives:
+            one.limit = None
+            one.start()
+            one.step(256)
 
     def stream(self) -> np.ndarray[tuple[int], np.dtype[np.void]]:
         """Everything that was published, from files and ring, as a newcomer gets it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -41,6 +42,29 @@ def test_a_ring_with_publisher_and_reader(exchange: str) -> None:
         assert [(gate.name, gate.cursor, gate.pid) for gate in one.readers] == [
             ("holder", 0, child.process.pid)
         ]
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="distance is told by a cycle counter")
+@pytest.mark.parametrize(("how", "gating"), [("poll", False), ("poll", True), ("view", True)])
+def test_how_far_a_reader_is_from_its_writer(exchange: str, how: str, gating: bool) -> None:
+    """It finds out by the way, in place as well as by copies; which of the two is the host's."""
+    with (
+        Ring.create(exchange, PRICE, 1024) as ring,
+        ring.subscriber(gating=gating) as subscriber,
+        ring.publisher() as publisher,
+    ):
+        for first in range(1, 3000, 500):
+            (one,) = found_of(exchange).values()
+            (place,) = one.readers if gating else one.lossy
+            assert (place.distance in ("near", "far")) == (first > 1024)
+            assert place.counts.endswith(f", {place.distance}") == (first > 1024)
+            publisher.publish(ring_records(first, 500))
+            left = 500
+            while left > 0:
+                batch = subscriber.view() if how == "view" else subscriber.poll()
+                left -= len(batch)
+            if gating:
+                subscriber.release()
 
 
 def test_the_stream_of_an_exchange(exchange: str) -> None:

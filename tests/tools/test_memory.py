@@ -27,7 +27,8 @@ def test_every_part_is_there_and_laid_out(make: Maker) -> None:
     memory.create(topology)
     names = {name.removeprefix(f"ringbus.{topology.name}.") for name in listing(topology.name)}
     assert names == {
-        *("bells", "doorbell", "marks", "stream", "stream.readers", "stream.lossy"),
+        *("bells", "doorbell", "marks", "settled"),
+        *("stream", "stream.readers", "stream.lossy"),
         *("lane.console", "lane.port.0", "lane.port.1"),
         *("shard.0.in", "shard.0.out", "shard.1.in", "shard.1.out"),
         *("core.engine", "core.edge", "metrics.engine", "metrics.edge"),

@@ -40,9 +40,11 @@ def mass_cancel(market: Market) -> None:
 
 def scope_is_valid(first: Fields) -> bool:
     """README, MassCancel: what is InvalidOptions."""
-    scope = first["scope"]
+    scope = first["scope"] & ~Scope.KILL
     if scope == 0 or scope & ~SCOPES:
         return False
+    if first["scope"] & Scope.KILL:
+        return scope in (Scope.EVERYTHING, Scope.SESSION, Scope.ACCOUNT, Scope.FIRM)
     if scope & Scope.EVERYTHING and scope != Scope.EVERYTHING:
         return False
     if scope & Scope.SIDE and first["side"] not in (BUY, SELL):

@@ -1,0 +1,250 @@
+#include "engine/admission.h"
+
+#include <string.h>
+
+#include "ringbus/check.h"
+
+/* Lines read a call: a long answer is not waited for in one go. */
+enum { LINES_MAX = 4096, AHEAD = 8 };
+
+int32_t eng_admission_init(eng_admission *admission, eng_risk *risk, const void *settled,
+                           size_t settled_bytes, const void *ring, size_t ring_bytes, void *readers,
+                           size_t readers_bytes, uint64_t next)
+{
+    int32_t status = rb_layout_verify(settled, settled_bytes, RB_KIND_SETTLED);
+    if (status != RB_OK) {
+        return status;
+    }
+    memset(admission, 0, offsetof(eng_admission, flights));
+    admission->risk = risk;
+    admission->settled = settled;
+    status = rb_multicast_gate_attach(&admission->stream, ring, ring_bytes, readers, readers_bytes,
+                                      "sequencer");
+    if (status == RB_OK) {
+        rb_multicast_seek(&admission->stream, next);
+        rb_multicast_release(&admission->stream, next - 1);
+    }
+    return status;
+}
+
+int64_t eng_admission_gate(const eng_admission *admission)
+{
+    return rb_multicast_gate(&admission->stream);
+}
+
+/* --- what has come back ---------------------------------------------------------------------- */
+
+static void land(eng_admission *admission, uint64_t input)
+{
+    while (admission->head != admission->tail) {
+        const eng_flight *flight = &admission->flights[admission->head % ENG_FLIGHTS];
+        if (flight->input > input) {
+            break;
+        }
+        eng_risk_land(admission->risk, &flight->demand);
+        admission->head++;
+    }
+    admission->input_settled = input;
+}
+
+int64_t eng_admission_settle(eng_admission *admission)
+{
+    rb_reader *stream = &admission->stream;
+    uint64_t first = stream->next;
+    if (first > admission->tail_seen && admission->input_seen == admission->input_settled) {
+        admission->input_seen = eng_settled_input(admission->settled);
+        admission->tail_seen = rb_multicast_tail(stream);
+    }
+    uint64_t next = first;
+    const rb_message *line = rb_multicast_peek(stream, next);
+    for (; line != NULL && next < first + LINES_MAX; line = rb_multicast_peek(stream, next)) {
+        const rb_message *later = rb_multicast_peek(stream, next + AHEAD);
+        if (later != NULL) {
+            eng_risk_prefetch(admission->risk, later);
+        }
+        int32_t status = eng_risk_apply(admission->risk, line, 1);
+        if (status != RB_OK) {
+            return status;
+        }
+        next++;
+    }
+    if (next != first) {
+        RB_CHECK(rb_multicast_held(stream, first));
+        rb_multicast_took(stream, next - first);
+        rb_multicast_release(stream, next - 1);
+    } else {
+        RB_CHECK(!rb_multicast_is_gone(stream, next));
+    }
+    if (next > admission->tail_seen && admission->input_seen != admission->input_settled) {
+        land(admission, admission->input_seen);
+    }
+    return (int64_t)(next - first);
+}
+
+/* --- may it come in? ------------------------------------------------------------------------- */
+
+static int is_order(const eng_risk_demand *demand, int32_t price_ticks)
+{
+    int has_side = demand->side == RB_SIDE_BUY || demand->side == RB_SIDE_SELL;
+    return has_side && price_ticks > 0 && demand->quantity != 0;
+}
+
+/* One more of the proposal's demands; what the book will refuse for its form asks for nothing. */
+static void demand(eng_admission *admission, const rb_new_order *line, uint8_t side, int slides)
+{
+    eng_risk_demand one = {
+        .account = line->account, .firm = line->firm, .side = side, .quantity = line->quantity};
+    if (is_order(&one, line->price_ticks)) {
+        eng_risk_price(admission->risk, line->instrument, line->price_ticks, line->quantity, slides,
+                       &one);
+        admission->asked[admission->asked_count++] = one;
+    }
+}
+
+/* Whether nothing is on its way behind `input`. */
+static int is_quiet(eng_admission *admission, uint64_t input)
+{
+    (void)eng_admission_settle(admission);
+    return admission->input_settled == input;
+}
+
+/* Whether the line behind a NewOrder or Replace makes it slide. */
+static int slides(const eng_group *group)
+{
+    if (group->count == 1) {
+        return 0;
+    }
+    const rb_message *second = eng_group_line(group, 1);
+    return second->header.template_id == RB_TEMPLATE_ORDER_TERMS &&
+           (second->order_terms.options & RB_ORDER_OPTION_SLIDE) != 0;
+}
+
+/* What a group asks for. *locate: the order of the same owners that leaves for it. Returns whether
+ * what it names is known. */
+static int demands(eng_admission *admission, const eng_group *group, uint32_t shard,
+                   uint32_t *locate)
+{
+    const rb_message *first = eng_group_line(group, 0);
+    const rb_new_order *line = &first->new_order;
+    uint8_t side = 0;
+    int stays = 0;
+    switch (first->header.template_id) {
+    case RB_TEMPLATE_NEW_ORDER:
+        demand(admission, line, line->side,
+               (line->options & RB_ORDER_OPTION_SLIDE) != 0 || slides(group));
+        return 1;
+    case RB_TEMPLATE_REPLACE:
+        if (!eng_risk_find(admission->risk, &first->replace, shard, &side, &stays)) {
+            return 0;
+        }
+        *locate = stays ? first->replace.locate : ENG_LOCATE_NONE;
+        demand(admission, line, side, slides(group));
+        return 1;
+    default:
+        for (uint32_t n = 1; n < group->count && n <= ENG_DEMANDS_MAX; n++) {
+            const rb_message *leg = eng_group_line(group, n);
+            if (leg->header.template_id == RB_TEMPLATE_LEG) {
+                demand(admission, &leg->new_order, leg->leg.side, 0);
+            }
+        }
+        return 1;
+    }
+}
+
+_Static_assert(offsetof(rb_leg, instrument) == offsetof(rb_new_order, instrument), "alike");
+_Static_assert(offsetof(rb_leg, price_ticks) == offsetof(rb_new_order, price_ticks), "alike");
+_Static_assert(offsetof(rb_leg, quantity) == offsetof(rb_new_order, quantity), "alike");
+_Static_assert(offsetof(rb_leg, account) == offsetof(rb_new_order, account), "alike");
+_Static_assert(offsetof(rb_leg, firm) == offsetof(rb_new_order, firm), "alike");
+_Static_assert(offsetof(rb_replace, quantity) == offsetof(rb_new_order, quantity), "alike");
+_Static_assert(offsetof(rb_replace, account) == offsetof(rb_new_order, account), "alike");
+
+/* All demands of the group together: each counts for those behind it. */
+static uint16_t reason_of(eng_admission *admission, const rb_message *first, uint64_t time_ns,
+                          uint32_t shard, uint32_t locate)
+{
+    eng_risk *risk = admission->risk;
+    uint16_t reason = 0;
+    uint32_t n = 0;
+    for (; n < admission->asked_count; n++) {
+        reason = eng_risk_reason(risk, &admission->asked[n], first->header.topic, time_ns, shard,
+                                 locate);
+        if (reason != 0 || n + 1 == admission->asked_count) {
+            break;
+        }
+        eng_risk_take_off(risk, &admission->asked[n]);
+    }
+    while (n-- > 0) {
+        eng_risk_land(risk, &admission->asked[n]);
+    }
+    return reason;
+}
+
+/* Whether a message changes what is asked here. */
+static int is_rule(const rb_message *first)
+{
+    if (first->header.template_id == RB_TEMPLATE_MASS_CANCEL) {
+        return (first->mass_cancel.scope & RB_MASS_CANCEL_SCOPE_KILL) != 0;
+    }
+    return first->header.template_id == RB_TEMPLATE_COMMAND &&
+           first->command.kind != RB_COMMAND_KIND_INSTRUMENT_STATE;
+}
+
+uint16_t eng_admission_ask(eng_admission *admission, const eng_group *group, uint64_t input,
+                           uint64_t time_ns, uint32_t shard)
+{
+    const rb_message *first = eng_group_line(group, 0);
+    uint8_t template_id = first->header.template_id;
+    admission->asked_count = 0;
+    admission->holds = 0;
+    if (__builtin_expect(admission->input_settled < admission->input_awaited, 0)) {
+        (void)eng_admission_settle(admission);
+        if (admission->input_settled < admission->input_awaited) {
+            return ENG_ASK_LATER;
+        }
+    }
+    if (template_id != RB_TEMPLATE_NEW_ORDER && template_id != RB_TEMPLATE_REPLACE &&
+        template_id != RB_TEMPLATE_MULTI_LEG_ORDER) {
+        admission->holds = (uint32_t)is_rule(first);
+        return 0;
+    }
+    if (admission->tail - admission->head > ENG_FLIGHTS - ENG_DEMANDS_MAX) {
+        return ENG_ASK_LATER;
+    }
+    if (template_id == RB_TEMPLATE_MULTI_LEG_ORDER &&
+        !eng_risk_knows(admission->risk, first->multi_leg_order.account,
+                        first->multi_leg_order.firm)) {
+        return RB_REJECT_REASON_UNKNOWN_OWNER; /* its legs may be of others */
+    }
+    uint32_t locate = ENG_LOCATE_NONE;
+    uint16_t reason = ENG_ASK_LATER;
+    if (demands(admission, group, shard, &locate)) {
+        reason = reason_of(admission, first, time_ns, shard, ENG_LOCATE_NONE);
+    }
+    if (__builtin_expect(reason == 0, 1)) {
+        return 0;
+    }
+    if (reason == RB_REJECT_REASON_KILLED || reason == RB_REJECT_REASON_UNKNOWN_OWNER) {
+        return reason; /* which no answer can change */
+    }
+    admission->asked_count = 0;
+    if (!is_quiet(admission, input)) {
+        return ENG_ASK_LATER;
+    }
+    locate = ENG_LOCATE_NONE;
+    if (!demands(admission, group, shard, &locate)) {
+        return 0; /* there is no such order: the book will say so */
+    }
+    return reason_of(admission, first, time_ns, shard, locate);
+}
+
+void eng_admission_took(eng_admission *admission, uint64_t input)
+{
+    for (uint32_t n = 0; n < admission->asked_count; n++) {
+        admission->flights[admission->tail % ENG_FLIGHTS] =
+            (eng_flight){.input = input, .demand = admission->asked[n]};
+        admission->tail++;
+        eng_risk_take_off(admission->risk, &admission->asked[n]);
+    }
+    admission->input_awaited = admission->holds ? input : admission->input_awaited;
+}

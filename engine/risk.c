@@ -1,0 +1,379 @@
+#include "engine/risk.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/risk_state.h"
+#include "ringbus/check.h"
+
+#define OWNERS_MAX 65536u
+#define EVERYBODY                                                                                  \
+    (RB_MASS_CANCEL_SCOPE_EVERYTHING | RB_MASS_CANCEL_SCOPE_SESSION |                              \
+     RB_MASS_CANCEL_SCOPE_ACCOUNT | RB_MASS_CANCEL_SCOPE_FIRM)
+
+/* --- create ---------------------------------------------------------------------------------- */
+
+static void *table(eng_risk *risk, uint64_t count, size_t size)
+{
+    risk->bytes += count * size;
+    return calloc(count, size);
+}
+
+static int make_tables(eng_risk *risk)
+{
+    uint64_t orders = (uint64_t)risk->shard_count * (risk->order_count + UINT64_C(1));
+    risk->instruments = table(risk, risk->instrument_count, sizeof *risk->instruments);
+    risk->orders = table(risk, orders, sizeof *risk->orders);
+    risk->positions = table(risk, risk->position_mask + UINT64_C(1), sizeof *risk->positions);
+    risk->killed_topics = table(risk, risk->topic_count, 1);
+    int is_whole = risk->instruments != NULL && risk->orders != NULL && risk->positions != NULL &&
+                   risk->killed_topics != NULL;
+    for (uint32_t kind = ENG_ACCOUNT; kind <= ENG_FIRM; kind++) {
+        risk->owners[kind] = table(risk, risk->owner_counts[kind], sizeof *risk->owners[kind]);
+        risk->killed_owners[kind] = table(risk, risk->owner_counts[kind], 1);
+        is_whole &= risk->owners[kind] != NULL && risk->killed_owners[kind] != NULL;
+    }
+    return is_whole;
+}
+
+eng_risk *eng_risk_create(const eng_risk_instrument *instruments, uint32_t count, uint32_t shards,
+                          uint32_t orders, uint32_t accounts, uint32_t firms, uint32_t topics,
+                          uint32_t positions)
+{
+    int is_power = positions >= 16 && positions <= 1u << 28 && (positions & (positions - 1)) == 0;
+    if (instruments == NULL || count == 0 || count > 1u << 20 || !is_power) {
+        return NULL;
+    }
+    if (shards == 0 || shards > UINT8_MAX || orders == 0 || orders > 1u << 28 || topics == 0) {
+        return NULL;
+    }
+    if (accounts == 0 || accounts > OWNERS_MAX || firms == 0 || firms > OWNERS_MAX) {
+        return NULL;
+    }
+    eng_risk *risk = calloc(1, sizeof *risk);
+    if (risk == NULL) {
+        return NULL;
+    }
+    *risk = (eng_risk){.instrument_count = count,
+                       .shard_count = shards,
+                       .order_count = orders,
+                       .topic_count = topics,
+                       .owner_counts = {accounts, firms},
+                       .position_mask = positions - 1,
+                       .bytes = sizeof *risk};
+    if (!make_tables(risk)) {
+        eng_risk_destroy(risk);
+        return NULL;
+    }
+    memcpy(risk->instruments, instruments, count * sizeof *instruments);
+    for (uint32_t kind = ENG_ACCOUNT; kind <= ENG_FIRM; kind++) {
+        for (uint32_t n = 0; n < risk->owner_counts[kind]; n++) {
+            for (uint32_t limit = 0; limit < ENG_LIMITS; limit++) {
+                risk->owners[kind][n].limits[limit] = ENG_RISK_UNLIMITED;
+            }
+        }
+    }
+    return risk;
+}
+
+void eng_risk_destroy(eng_risk *risk)
+{
+    if (risk == NULL) {
+        return;
+    }
+    free(risk->instruments);
+    free(risk->orders);
+    free(risk->positions);
+    free(risk->killed_topics);
+    for (uint32_t kind = ENG_ACCOUNT; kind <= ENG_FIRM; kind++) {
+        free(risk->owners[kind]);
+        free(risk->killed_owners[kind]);
+    }
+    free(risk);
+}
+
+uint64_t eng_risk_bytes(const eng_risk *risk)
+{
+    return risk->bytes;
+}
+
+/* --- positions ------------------------------------------------------------------------------- */
+
+static uint32_t enter_position(eng_risk *risk, uint64_t key)
+{
+    uint32_t at = eng_position_place(risk, key);
+    if (risk->positions[at].key == 0) {
+        risk->positions[at].key = key;
+        risk->position_count++;
+    }
+    return at;
+}
+
+/* Adds to what is open and to what is owned; both as signed numbers in two's complement. */
+static void move(eng_risk *risk, const eng_record *order, uint32_t kind, uint64_t open, int64_t net)
+{
+    uint16_t number = kind == ENG_ACCOUNT ? order->account : order->firm;
+    eng_exposure *now = &risk->owners[kind][number].now;
+    eng_position *at = &risk->positions[order->places[kind]];
+    uint32_t index = order->side - 1u;
+    uint64_t before = eng_worst(at->net, at->open[0], at->open[1]);
+    at->open[index] += open;
+    at->net += net;
+    now->open[index] += open;
+    now->net += net;
+    now->gross += eng_worst(at->net, at->open[0], at->open[1]) - before;
+}
+
+/* --- orders ---------------------------------------------------------------------------------- */
+
+static int32_t enter(eng_risk *risk, eng_record *order, const rb_message *line, uint8_t side)
+{
+    const rb_new_order *body = &line->new_order;
+    RB_CHECK(order->side == 0);
+    RB_CHECK(body->instrument < risk->instrument_count);
+    RB_CHECK(body->account < risk->owner_counts[ENG_ACCOUNT]);
+    RB_CHECK(body->firm < risk->owner_counts[ENG_FIRM]);
+    RB_CHECK(side == RB_SIDE_BUY || side == RB_SIDE_SELL);
+    RB_CHECK(risk->position_count + 2 <= risk->position_mask);
+    *order = (eng_record){.price_1e4 =
+                              eng_price_at_risk(risk, body->instrument, body->price_ticks, side),
+                          .quantity = body->quantity,
+                          .client_order_id = body->client_order_id,
+                          .account = body->account,
+                          .firm = body->firm,
+                          .side = side};
+    uint16_t numbers[2] = {body->account, body->firm};
+    for (uint32_t kind = ENG_ACCOUNT; kind <= ENG_FIRM; kind++) {
+        uint64_t key = eng_position_key(kind, numbers[kind], body->instrument);
+        order->places[kind] = enter_position(risk, key);
+        eng_exposure *now = &risk->owners[kind][numbers[kind]].now;
+        now->open_quantity += body->quantity;
+        now->open_orders++;
+        move(risk, order, kind, order->price_1e4 * body->quantity, 0);
+    }
+    return RB_OK;
+}
+
+/* Takes quantity off an order, traded or not; `remaining` is what the line says is left. */
+static int32_t take_off(eng_risk *risk, eng_record *order, uint32_t quantity, uint32_t remaining,
+                        int traded)
+{
+    RB_CHECK(order->side != 0);
+    RB_CHECK(quantity <= order->quantity);
+    RB_CHECK(order->quantity - quantity == remaining);
+    uint64_t notional = order->price_1e4 * quantity;
+    int64_t bought = (int64_t)(order->side == RB_SIDE_BUY ? notional : 0 - notional);
+    uint16_t numbers[2] = {order->account, order->firm};
+    order->quantity = remaining;
+    for (uint32_t kind = ENG_ACCOUNT; kind <= ENG_FIRM; kind++) {
+        eng_exposure *now = &risk->owners[kind][numbers[kind]].now;
+        now->open_quantity -= quantity;
+        now->open_orders -= remaining == 0;
+        now->traded += traded ? notional : 0;
+        now->traded_quantity += traded ? quantity : 0;
+        move(risk, order, kind, 0 - notional, traded ? bought : 0);
+    }
+    order->side = remaining == 0 ? 0 : order->side;
+    return RB_OK;
+}
+
+/* One order or replace more in this second, for both owners. */
+static void count_message(eng_risk *risk, const rb_message *line)
+{
+    uint64_t second = line->header.time_ns / ENG_SECOND_NS;
+    uint16_t numbers[2] = {line->new_order.account, line->new_order.firm};
+    for (uint32_t kind = ENG_ACCOUNT; kind <= ENG_FIRM; kind++) {
+        eng_exposure *now = &risk->owners[kind][numbers[kind]].now;
+        now->messages = now->second == second ? now->messages + 1 : 1;
+        now->second = second;
+    }
+}
+
+/* The record of the order that a line is about, NULL if there is none. */
+static eng_record *record_of(eng_risk *risk, const rb_message *line)
+{
+    uint32_t locate = line->new_order.locate;
+    if (locate == ENG_LOCATE_NONE) {
+        for (uint32_t n = 0; n < risk->loose_count; n++) {
+            if (eng_record_instrument(risk, &risk->loose[n]) == line->any.instrument) {
+                return &risk->loose[n];
+            }
+        }
+        return NULL;
+    }
+    return eng_record_resting(risk, line->header.shard, locate);
+}
+
+/* --- lines ----------------------------------------------------------------------------------- */
+
+static int32_t new_order(eng_risk *risk, const rb_message *line)
+{
+    eng_record *order = line->new_order.locate == ENG_LOCATE_NONE
+                            ? &risk->loose[risk->loose_count++]
+                            : record_of(risk, line);
+    RB_CHECK(order != NULL);
+    int32_t status = enter(risk, order, line, line->new_order.side);
+    if (status == RB_OK) {
+        count_message(risk, line);
+    }
+    return status;
+}
+
+static int32_t leg(eng_risk *risk, const rb_message *line)
+{
+    if (risk->template_id != RB_TEMPLATE_MULTI_LEG_ORDER) {
+        return RB_OK; /* of one that was refused */
+    }
+    RB_CHECK(risk->loose_count < ENG_LOOSE_MAX);
+    return enter(risk, &risk->loose[risk->loose_count++], line, line->leg.side);
+}
+
+static int32_t replace(eng_risk *risk, const rb_message *line)
+{
+    eng_record *order = record_of(risk, line);
+    RB_CHECK(order != NULL);
+    uint8_t side = order->side;
+    int32_t status = take_off(risk, order, order->quantity, 0, 0);
+    if (status == RB_OK) {
+        status = enter(risk, order, line, side);
+    }
+    if (status == RB_OK) {
+        count_message(risk, line);
+    }
+    return status;
+}
+
+static int32_t less(eng_risk *risk, const rb_message *line, int traded)
+{
+    eng_record *order = record_of(risk, line);
+    RB_CHECK(order != NULL);
+    return take_off(risk, order, line->executed.quantity, line->executed.remaining, traded);
+}
+
+/* Where a kill or its resumption is noted; NULL: nobody's. */
+static uint8_t *killed_of(eng_risk *risk, uint8_t scope, uint16_t session, uint16_t account,
+                          uint16_t firm)
+{
+    switch (scope) {
+    case RB_MASS_CANCEL_SCOPE_EVERYTHING:
+        return &risk->all_killed;
+    case RB_MASS_CANCEL_SCOPE_SESSION:
+        return session < risk->topic_count ? &risk->killed_topics[session] : NULL;
+    case RB_MASS_CANCEL_SCOPE_ACCOUNT:
+        return account < risk->owner_counts[ENG_ACCOUNT]
+                   ? &risk->killed_owners[ENG_ACCOUNT][account]
+                   : NULL;
+    case RB_MASS_CANCEL_SCOPE_FIRM:
+        return firm < risk->owner_counts[ENG_FIRM] ? &risk->killed_owners[ENG_FIRM][firm] : NULL;
+    default:
+        return NULL;
+    }
+}
+
+static void mass_cancel(eng_risk *risk, const rb_mass_cancel *line)
+{
+    if ((line->scope & RB_MASS_CANCEL_SCOPE_KILL) == 0) {
+        return;
+    }
+    uint8_t *killed =
+        killed_of(risk, line->scope & EVERYBODY, line->session, line->account, line->firm);
+    if (killed != NULL) {
+        *killed = 1;
+    }
+}
+
+static void set_limit(eng_risk *risk, const rb_command *line)
+{
+    uint32_t kind = line->scope == RB_MASS_CANCEL_SCOPE_ACCOUNT ? ENG_ACCOUNT : ENG_FIRM;
+    uint16_t number = kind == ENG_ACCOUNT ? line->account : line->firm;
+    if (number < risk->owner_counts[kind] && line->limit - 1u < ENG_LIMITS) {
+        uint64_t *limit = &risk->owners[kind][number].limits[line->limit - 1u];
+        *limit = line->value < ENG_RISK_UNLIMITED ? line->value : ENG_RISK_UNLIMITED;
+    }
+}
+
+static void command(eng_risk *risk, const rb_command *line)
+{
+    uint8_t *killed = NULL;
+    switch (line->kind) {
+    case RB_COMMAND_KIND_LIMIT:
+        set_limit(risk, line);
+        return;
+    case RB_COMMAND_KIND_REFERENCE_PRICE:
+        if (line->instrument < risk->instrument_count) {
+            risk->instruments[line->instrument].reference_ticks = line->price_ticks;
+        }
+        return;
+    case RB_COMMAND_KIND_RESUME:
+        killed = killed_of(risk, line->scope, line->session, line->account, line->firm);
+        if (killed != NULL) {
+            *killed = 0;
+        }
+        return;
+    default:
+        return;
+    }
+}
+
+static int32_t apply_line(eng_risk *risk, const rb_message *line)
+{
+    if (!risk->is_inside) {
+        for (uint32_t n = 0; n < risk->loose_count; n++) {
+            RB_CHECK(risk->loose[n].side == 0);
+        }
+        risk->loose_count = 0;
+        risk->template_id = line->header.template_id;
+    }
+    risk->is_inside = (line->header.flags & RB_FLAG_LAST_OF_GROUP) == 0;
+    switch (line->header.template_id) {
+    case RB_TEMPLATE_NEW_ORDER:
+        return new_order(risk, line);
+    case RB_TEMPLATE_REPLACE:
+        return replace(risk, line);
+    case RB_TEMPLATE_EXECUTED:
+        return less(risk, line, 1);
+    case RB_TEMPLATE_CANCEL:
+    case RB_TEMPLATE_CANCELED:
+        return less(risk, line, 0);
+    case RB_TEMPLATE_LEG:
+        return leg(risk, line);
+    case RB_TEMPLATE_MULTI_LEG_ORDER:
+        RB_CHECK(line->multi_leg_order.account < risk->owner_counts[ENG_ACCOUNT]);
+        RB_CHECK(line->multi_leg_order.firm < risk->owner_counts[ENG_FIRM]);
+        count_message(risk, line);
+        return RB_OK;
+    case RB_TEMPLATE_MASS_CANCEL:
+        mass_cancel(risk, &line->mass_cancel);
+        return RB_OK;
+    case RB_TEMPLATE_COMMAND:
+        command(risk, &line->command);
+        return RB_OK;
+    default:
+        return RB_OK;
+    }
+}
+
+_Static_assert(offsetof(rb_cancel, remaining) == offsetof(rb_executed, remaining), "alike");
+_Static_assert(offsetof(rb_cancel, quantity) == offsetof(rb_executed, quantity), "alike");
+_Static_assert(offsetof(rb_canceled, remaining) == offsetof(rb_executed, remaining), "alike");
+_Static_assert(offsetof(rb_leg, quantity) == offsetof(rb_new_order, quantity), "alike");
+_Static_assert(offsetof(rb_leg, account) == offsetof(rb_new_order, account), "alike");
+_Static_assert(offsetof(rb_multi_leg_order, account) == offsetof(rb_new_order, account), "alike");
+
+void eng_risk_prefetch(const eng_risk *risk, const rb_message *line)
+{
+    /* Of a line without an order it is some place or none: nothing is read. */
+    const eng_record *order = eng_record_resting(risk, line->header.shard, line->new_order.locate);
+    if (order != NULL) {
+        __builtin_prefetch(order, 1);
+    }
+}
+
+int32_t eng_risk_apply(eng_risk *risk, const rb_message *lines, int64_t count)
+{
+    int32_t status = RB_OK;
+    for (int64_t n = 0; n < count && status == RB_OK; n++) {
+        status = apply_line(risk, &lines[n]);
+    }
+    return status;
+}

@@ -1,0 +1,129 @@
+/*
+ * Risk: what each account and each firm has at stake in the whole market, from the stream alone.
+ *
+ * An owner is an account or a firm. Of each is kept what is open (notional long and short,
+ * quantity, orders), the position that its trades left, what it has traded today, and the messages
+ * of this second. All of it is a function of the published lines: a replay, the passive engine and
+ * a successor end with the same state (eng_risk_hash).
+ *
+ * The price that counts. An order has one price at risk, fixed when it is accepted, and every share
+ * of it counts at that price while it is open and when it trades: a buy's limit; a sell's limit or
+ * the instrument's reference price, whichever is higher; without a reference the highest price that
+ * the instrument may have. So a trade moves notional from open to position and makes none, and what
+ * was reserved is released to the last share. Units: 1/10,000 of the currency.
+ *
+ * The worst case. W is what an owner would have if everything that is open traded:
+ *
+ *     open long, open short       as it is
+ *     net position                max(net + long, short - net)
+ *     gross position              the same by instrument, summed up
+ *     traded quantity, notional   traded + open
+ *     open orders, messages       as it is
+ *
+ * Each grows only when an order is accepted. Who lets an order in only if W with it is within the
+ * limits (engine/admission.h) never sees one exceeded, whatever trades or is canceled when.
+ *
+ * Commands on the stream change limits and reference prices, kills and resumptions from the line
+ * on; what is open stays as it was counted.
+ *
+ * Who: one thread. Nothing is allocated after create. Progress: wait-free; each line touches its
+ * order, two owners and two positions.
+ */
+#ifndef ENGINE_RISK_H
+#define ENGINE_RISK_H
+
+#include "engine/book.h"
+
+/* In place of no limit, and of every one that is higher: sums of these do not overflow. */
+#define ENG_RISK_UNLIMITED (UINT64_C(1) << 61)
+
+/* cffi: begin */
+/* What an owner has; also as W with limits beside it. */
+typedef struct eng_exposure {
+    uint64_t open[2]; /* notional, buys and sells */
+    int64_t net;      /* notional of what was bought less what was sold */
+    uint64_t gross;   /* sum over instruments of the worst case there */
+    uint64_t traded;  /* notional */
+    uint64_t traded_quantity;
+    uint64_t open_quantity;
+    uint32_t open_orders;
+    uint32_t messages; /* accepted orders and replaces in `second` */
+    uint64_t second;   /* of the stream's time, since the epoch */
+} eng_exposure;
+
+/* What the price and the size of an instrument's orders are reckoned with. */
+typedef struct eng_risk_instrument {
+    uint32_t tick_1e4;
+    int32_t price_ticks_max;
+    int32_t reference_ticks; /* 0: none */
+} eng_risk_instrument;
+
+typedef struct eng_risk eng_risk;
+
+/* For `instruments` (1..2^20; all without a reference), `shards` with locates up to `orders`,
+ * accounts and firms below the given numbers (1..65536), `topics` sessions, and room for
+ * `positions` pairs of an owner and an instrument (a power of two, 16..2^28). NULL: out of memory
+ * or bad arguments. */
+eng_risk *eng_risk_create(const eng_risk_instrument *instruments, uint32_t count, uint32_t shards,
+                          uint32_t orders, uint32_t accounts, uint32_t firms, uint32_t topics,
+                          uint32_t positions);
+void eng_risk_destroy(eng_risk *risk);
+uint64_t eng_risk_bytes(const eng_risk *risk);
+/* Takes published lines, all of them and in order. RB_CORRUPT: they contradict what came before. */
+int32_t eng_risk_apply(eng_risk *risk, const rb_message *lines, int64_t count);
+/* An account's or a firm's state and its limits (RB_LIMIT_..., index number - 1). RB_UNKNOWN. */
+int32_t eng_risk_account(const eng_risk *risk, uint32_t account, eng_exposure *out,
+                         uint64_t *limits);
+int32_t eng_risk_firm(const eng_risk *risk, uint32_t firm, eng_exposure *out, uint64_t *limits);
+/* Whether new orders of a session, an account and a firm are refused. */
+int eng_risk_is_killed(const eng_risk *risk, uint16_t topic, uint16_t account, uint16_t firm);
+/* Hash of everything that the lines have made. */
+uint64_t eng_risk_hash(const eng_risk *risk);
+/* Checks every sum against the orders and positions it is made of. RB_OK, RB_CORRUPT. */
+int32_t eng_risk_verify(const eng_risk *risk);
+/* cffi: end */
+
+/* --- for engine/admission.c ------------------------------------------------------------------ */
+
+#define ENG_LIMITS 8u
+
+/* What an order would add to its account and to its firm. */
+typedef struct eng_risk_demand {
+    uint64_t notional;
+    uint32_t quantity;
+    uint32_t instrument;
+    uint16_t account;
+    uint16_t firm;
+    uint8_t side; /* 1 or 2 */
+    uint8_t spare[3];
+} eng_risk_demand;
+
+/* What is on its way to the book, by owner: not on the stream yet, and to be borne all the same. */
+typedef struct eng_risk_flight {
+    uint64_t open[2];
+    uint64_t quantity;
+    uint32_t orders;
+} eng_risk_flight;
+
+/* Puts an order of a price and quantity at risk into `out`; its account, firm and side are there.
+ */
+void eng_risk_price(const eng_risk *risk, uint32_t instrument, int32_t price_ticks,
+                    uint32_t quantity, int slides, eng_risk_demand *out);
+/* Adds a demand to what is on its way, or takes it off when it has landed or was dropped. */
+void eng_risk_take_off(eng_risk *risk, const eng_risk_demand *demand);
+void eng_risk_land(eng_risk *risk, const eng_risk_demand *demand);
+/* Whether the order that a Replace names is known; on which side, and whether it stays with its
+ * account and firm. */
+int eng_risk_find(const eng_risk *risk, const rb_replace *line, uint32_t shard, uint8_t *side,
+                  int *stays);
+/* Whether there are such an account and such a firm. */
+int eng_risk_knows(const eng_risk *risk, uint16_t account, uint16_t firm);
+/* Fetches ahead what a line will need; a hint. */
+void eng_risk_prefetch(const eng_risk *risk, const rb_message *line);
+/* 0, or why an order may not come in (enum rb_reject_reason): a limit, a kill, an unknown owner.
+ * `locate` names the order of `shard` that it takes the place of, if that is sure
+ * (eng_risk_find says that it stays, and nothing is on its way); else ENG_LOCATE_NONE. */
+uint16_t eng_risk_reason(const eng_risk *risk, const eng_risk_demand *demand, uint16_t topic,
+                         uint64_t time_ns, uint32_t shard, uint32_t locate);
+
+#endif

@@ -1,0 +1,128 @@
+/*
+ * What engine/risk.h keeps, for its own files only: risk.c (from the lines), risk_limits.c (may an
+ * order come in), risk_audit.c (what it shows of itself).
+ */
+#ifndef ENGINE_RISK_STATE_H
+#define ENGINE_RISK_STATE_H
+
+#include "engine/risk.h"
+
+/* Price times quantity stays below 2^63. */
+#define ENG_RISK_PRICE_MAX (UINT64_C(1) << 31)
+#define ENG_SECOND_NS UINT64_C(1000000000)
+/* Legs of one order, or the one order that cannot rest. */
+#define ENG_LOOSE_MAX 8u
+
+/* An account or a firm. */
+typedef struct eng_owner {
+    eng_exposure now;
+    eng_risk_flight flight;
+    uint64_t limits[ENG_LIMITS];
+} eng_owner;
+
+/* What an owner has in one instrument. Kept for the day once it is there. */
+typedef struct eng_position {
+    uint64_t key; /* 0: free */
+    uint64_t open[2];
+    int64_t net;
+} eng_position;
+
+/* An open order. `side` 0: there is none. */
+typedef struct eng_record {
+    uint64_t price_1e4; /* at risk */
+    uint32_t quantity;
+    uint32_t places[2]; /* positions of the account and of the firm */
+    uint32_t client_order_id;
+    uint16_t account;
+    uint16_t firm;
+    uint8_t side;
+    uint8_t spare[3];
+} eng_record;
+
+_Static_assert(sizeof(eng_position) == 32, "two a line");
+_Static_assert(sizeof(eng_record) == 32, "two a line");
+
+struct eng_risk {
+    eng_risk_instrument *instruments;
+    eng_record *orders; /* by shard, then locate; the first of each shard is never used */
+    eng_owner *owners[2];
+    eng_position *positions;
+    uint8_t *killed_topics;
+    uint8_t *killed_owners[2];
+    uint32_t owner_counts[2];
+    uint32_t instrument_count;
+    uint32_t shard_count;
+    uint32_t order_count; /* a shard */
+    uint32_t topic_count;
+    uint32_t position_mask;
+    uint32_t position_count; /* in use */
+    uint32_t flying;         /* orders on their way */
+    uint8_t all_killed;
+    uint8_t is_inside;   /* of a group */
+    uint8_t template_id; /* of the group's first line */
+    uint8_t loose_count;
+    eng_record loose[ENG_LOOSE_MAX]; /* orders of this group that cannot rest */
+    uint64_t bytes;
+};
+
+enum eng_owner_kind { ENG_ACCOUNT, ENG_FIRM };
+
+static inline uint64_t eng_position_key(uint32_t kind, uint16_t number, uint32_t instrument)
+{
+    return UINT64_C(1) << 63 | (uint64_t)kind << 62 | (uint64_t)number << 32 | instrument;
+}
+
+/* Where a position is, or the free place where it would be. There is always a free one. */
+static inline uint32_t eng_position_place(const eng_risk *risk, uint64_t key)
+{
+    uint32_t at = (uint32_t)(key * UINT64_C(0x9e3779b97f4a7c15) >> 32) & risk->position_mask;
+    for (uint32_t step = 0; step <= risk->position_mask; step++) {
+        if (risk->positions[at].key == key || risk->positions[at].key == 0) {
+            break;
+        }
+        at = (at + 1) & risk->position_mask;
+    }
+    return at;
+}
+
+static inline uint32_t eng_positions_max(const eng_risk *risk)
+{
+    return risk->position_mask / 4 * 3;
+}
+
+/* If all that is open on one side traded, and nothing on the other. */
+static inline uint64_t eng_worst(int64_t net, uint64_t buys, uint64_t sells)
+{
+    int64_t bought = net + (int64_t)buys;
+    int64_t sold = (int64_t)sells - net;
+    return (uint64_t)(bought > sold ? bought : sold);
+}
+
+static inline uint64_t eng_price_at_risk(const eng_risk *risk, uint32_t instrument,
+                                         int32_t price_ticks, uint8_t side)
+{
+    const eng_risk_instrument *in = &risk->instruments[instrument];
+    int32_t ticks = price_ticks;
+    if (side == RB_SIDE_SELL) {
+        int32_t least = in->reference_ticks != 0 ? in->reference_ticks : in->price_ticks_max;
+        ticks = ticks > least ? ticks : least;
+    }
+    uint64_t price = (uint64_t)(uint32_t)ticks * in->tick_1e4;
+    return price < ENG_RISK_PRICE_MAX ? price : ENG_RISK_PRICE_MAX;
+}
+
+static inline uint32_t eng_record_instrument(const eng_risk *risk, const eng_record *order)
+{
+    return (uint32_t)risk->positions[order->places[ENG_ACCOUNT]].key;
+}
+
+/* The record of an order that rests, NULL if there can be none of that locate. */
+static inline eng_record *eng_record_resting(const eng_risk *risk, uint32_t shard, uint32_t locate)
+{
+    if (shard >= risk->shard_count || locate == ENG_LOCATE_NONE || locate > risk->order_count) {
+        return NULL;
+    }
+    return &risk->orders[(uint64_t)shard * (risk->order_count + UINT64_C(1)) + locate];
+}
+
+#endif

@@ -1,0 +1,203 @@
+"""The auditor: reads the stream as it is published, beside the exchange, and judges every group.
+
+It has an oracle (tests/engine/oracle) for each shard and hears what contributors propose. Whatever
+is published must be the whole answer of the oracle to something that was proposed: every line, in
+order, byte for byte but for the header's numbers. So nothing is said that nobody asked for, nothing
+twice, and every message is what the rules say at that point of the stream.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ringbus.messages import INSTRUMENT_NONE, Flag, RejectReason, Template
+from tests.engine.mix import Message
+from tests.engine.oracle import BUY, LINE_BYTES, OF_AN_INSTRUMENT, OF_SEVERAL, SELL, Oracle
+from tests.engine.oracle.market import Instrument, Order
+from tests.engine.trial import described, row, rows, same
+
+# Where things are in a line.
+TOPIC, PUBLISHER, TEMPLATE, FLAGS, SHARD = slice(20, 22), slice(22, 24), 24, 25, 26
+LOCK, BODY, INSTRUMENT = slice(16, 22), slice(32, 64), slice(32, 36)
+# Of a Rejected line: what it keeps of the proposal, and the template that was refused.
+KEPT, REFUSED, REASON = slice(36, 57), 57, slice(58, 60)
+OF_THE_BOOK = tuple(int(one) for one in (*OF_AN_INSTRUMENT, *OF_SEVERAL))
+# What the book fills in, which is something else in a proposal.
+FILLED_IN: dict[int, tuple[slice, ...]] = {
+    Template.NEW_ORDER: (slice(36, 40), slice(44, 48)),
+    Template.CANCEL: (slice(36, 40), slice(56, 57), slice(60, 64)),
+    Template.REPLACE: (slice(36, 40), slice(56, 57)),
+}
+# Of the flags, those that the oracle gives too.
+SAID = int(Flag.CONTINUED | Flag.GENERATED | Flag.KEPT_PRIORITY)
+LAST_OF_GROUP, BROADCAST = int(Flag.LAST_OF_GROUP), int(Flag.BROADCAST)
+NONE = INSTRUMENT_NONE.to_bytes(4, "little")
+
+
+class Open:
+    """Open orders of all shards, by numbers that a Mix can throw dice for."""
+
+    def __init__(self, oracles: Sequence[Oracle]) -> None:
+        self._oracles = oracles
+
+    def get(self, number: int) -> Order | None:
+        locate, shard = divmod(number, len(self._oracles))
+        return self._oracles[shard].open.get(locate + 1)
+
+
+class Markets:
+    """All shards' oracles as one, as far as a Mix asks."""
+
+    def __init__(self, oracles: Sequence[Oracle], shard_of: bytes) -> None:
+        self.market = self
+        self.instruments: list[Instrument] = [
+            oracles[shard].market.instruments[n] for n, shard in enumerate(shard_of)
+        ]
+        self.open = Open(oracles)
+
+
+class Auditor:
+    """Hears proposals and the stream; raises AssertionError at the first group that is wrong."""
+
+    def __init__(
+        self, instruments: int, orders: int, nodes: int, shard_of: bytes, groups: Sequence[int]
+    ) -> None:
+        self.oracles = [
+            Oracle(instruments, orders, nodes, groups) for _ in range(max(shard_of) + 1)
+        ]
+        self.markets = Markets(self.oracles, shard_of)
+        self.shard_of = shard_of
+        self.groups = 0
+        self.kinds: dict[int, int] = defaultdict(int)
+        # By publisher, topic, the topic's number and shard: what was proposed under them.
+        self._proposed: dict[tuple[bytes, bytes], list[Message]] = defaultdict(list)
+        self._told_all: dict[tuple[bytes, bytes], bool] = {}
+        self._lines: Message = []
+
+    def propose(self, contributor: int, lines: Message) -> None:
+        """A contributor puts this on its lane."""
+        publisher = (contributor + 1).to_bytes(2, "little")
+        instrument = int.from_bytes(lines[0][INSTRUMENT], "little")
+        shard = self.shard_of[instrument] if instrument < len(self.shard_of) else 0
+        keys = [lines[0][LOCK] + bytes([shard])]
+        if lines[0][TEMPLATE] == Template.MASS_CANCEL and lines[0][INSTRUMENT] == NONE:
+            keys.append(_number(lines[0]))
+        for key in keys:
+            candidates = self._proposed[publisher, key]
+            if lines not in candidates:
+                candidates.append(lines)
+
+    def hear(self, stream: NDArray[np.void]) -> None:
+        """Lines of the stream, in order."""
+        raw = stream.tobytes()
+        for at in range(0, len(raw), LINE_BYTES):
+            line = raw[at : at + LINE_BYTES]
+            self._lines.append(line)
+            if line[FLAGS] & LAST_OF_GROUP:
+                self._judge(self._lines)
+                self._lines = []
+
+    def compare(self, books: Sequence[object]) -> None:
+        """Every order of every book is where the oracle has it, with all that belongs to it."""
+        for number, instrument in enumerate(self.markets.instruments):
+            book = books[self.shard_of[number]]
+            of = f"of instrument {number}"
+            same(f"state {of}", book.state(number), instrument.state)  # type: ignore[attr-defined]
+            same(f"changes {of}", book.changes(number), instrument.changes)  # type: ignore[attr-defined]
+            held = rows(book.walk_held(number))  # type: ignore[attr-defined]
+            same(f"held {of}", held, [row(one) for one in instrument.held])
+            for side in (BUY, SELL):
+                walked = rows(book.walk(number, side))  # type: ignore[attr-defined]
+                wanted = [row(one) for one in instrument.sides[side]]
+                same(f"side {side} {of}", walked, wanted)
+
+    def _judge(self, group: Message) -> None:
+        self.groups += 1
+        first = group[0]
+        template = first[TEMPLATE]
+        self.kinds[template] += 1
+        if template == Template.EPOCH_START:
+            assert len(group) == 1, "EpochStart has lines behind it"
+            return
+        proposal = self._proposal_of(group)
+        expected = self._answer(proposal, first)
+        if [_said(one) for one in group] != [_said(one) for one in expected]:
+            raise AssertionError(
+                f"group {self.groups}, message:\n{described(b''.join(proposal))}"
+                f"oracle:\n{described(b''.join(expected))}engine:\n{described(b''.join(group))}"
+            )
+
+    def _proposal_of(self, group: Message) -> Message:
+        """What this is the answer to; it cannot be answered again."""
+        first = group[0]
+        is_for_all = first[FLAGS] & BROADCAST
+        lock = first[LOCK] + bytes([first[SHARD]])
+        key = first[PUBLISHER], _number(first) if is_for_all else lock
+        for proposal in self._proposed.get(key, ()):
+            if _may_become(proposal, group):
+                if is_for_all:
+                    assert key not in self._told_all, f"twice:\n{described(first)}"
+                    self._told_all[key] = True
+                del self._proposed[key]
+                return proposal
+        raise AssertionError(f"nobody proposed:\n{described(b''.join(group))}")
+
+    def _answer(self, proposal: Message, first: bytes) -> Message:
+        if proposal[0][TEMPLATE] not in OF_THE_BOOK:
+            return proposal
+        if first[TEMPLATE] == Template.REJECTED and first[INSTRUMENT] == NONE:
+            return self._refusal(proposal, first)
+        if not first[FLAGS] & BROADCAST:
+            return _lines(self.oracles[first[SHARD]].submit(proposal))
+        answers = [_lines(one.submit(proposal)) for one in self.oracles]
+        asked = len(proposal)
+        behind = [line for answer in answers for line in answer[asked:]]
+        behind.sort(key=lambda line: int.from_bytes(line[INSTRUMENT], "little"))
+        return answers[0][:asked] + behind
+
+    def _refusal(self, proposal: Message, first: bytes) -> Message:
+        """Of a message without an instrument, by sequencer or book: the rules refuse it too."""
+        answer = _lines(self.oracles[first[SHARD]].submit(proposal))
+        assert answer[0][TEMPLATE] == Template.REJECTED, "what the rules accept was refused"
+        reason = int.from_bytes(first[REASON], "little")
+        if reason == RejectReason.INVALID_PROPOSAL:
+            return [first]
+        # Whether the instrument exists is seen to first; the book would look at the scope before.
+        is_seen_to_first = reason == RejectReason.UNKNOWN_INSTRUMENT
+        assert is_seen_to_first or answer[0][REASON] == first[REASON], "for another reason"
+        return [first, *answer[1:]]
+
+
+def _number(first: bytes) -> bytes:
+    """What goes to all shards takes no lock, and is known by its own number."""
+    return first[48:52] + first[TOPIC]
+
+
+def _may_become(proposal: Message, group: Message) -> bool:
+    asked, said = proposal[0], group[0]
+    if said[TEMPLATE] == Template.REJECTED:
+        if asked[TEMPLATE] != said[REFUSED]:
+            return False
+        if int.from_bytes(said[REASON], "little") == RejectReason.INVALID_PROPOSAL:
+            return True
+        return asked[KEPT] == said[KEPT] and said[INSTRUMENT] in (asked[INSTRUMENT], NONE)
+    if asked[TEMPLATE] != said[TEMPLATE]:
+        return False
+    one, other = bytearray(asked), bytearray(said)
+    for part in FILLED_IN.get(asked[TEMPLATE], ()):
+        one[part] = other[part] = bytes(part.stop - part.start)
+    behind = [line[BODY] for line in proposal[1:]]
+    return one[BODY] == other[BODY] and behind == [line[BODY] for line in group[1 : len(proposal)]]
+
+
+def _said(line: bytes) -> tuple[bytes, int, int, bytes]:
+    """A line without its place, time, numbers, and who said it in which shard."""
+    return line[TOPIC], line[TEMPLATE], line[FLAGS] & SAID, line[BODY]
+
+
+def _lines(answer: bytes) -> Message:
+    return [answer[at : at + LINE_BYTES] for at in range(0, len(answer), LINE_BYTES)]

@@ -1,0 +1,169 @@
+"""Clients: sessions that ask over socketpairs, and remember what they heard."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from dataclasses import dataclass, field
+
+from ports.ouch import (
+    AccountQuery,
+    CancelOrder,
+    EnterOrder,
+    Inbound,
+    ModifyOrder,
+    Outbound,
+    ReplaceOrder,
+    decode_outbound,
+)
+from ports.soup import SoupClientSession
+from tests.sim.draw import Draw
+
+TICK = 100
+MIDDLE = 1000
+# Of what a client asks: so many percent are wrong in one of its fields.
+WRONG = 6
+# Requests that are sent again after a login: a careful client does so, since it cannot know.
+REPEATED = 32
+OPEN_MAX = 12
+
+
+@dataclass(slots=True)
+class Client:
+    """A client session: what it asked, what it was told, over however many connections."""
+
+    user: str
+    topic: int
+    instruments: int
+    draw: Draw
+    sent: list[Inbound] = field(default_factory=list)
+    got: list[bytes] = field(default_factory=list)
+    durable: list[int] = field(default_factory=list)  # what was promised when each came
+    user_ref: int = 0
+    known: int = 0  # messages of `got` that `mine` was told of
+    mine: list[int] = field(default_factory=list)  # numbers of orders that may be open
+    soup: SoupClientSession | None = None
+    wire: socket.socket | None = None
+    unsent: bytes = b""
+    is_silent: bool = False
+
+    @property
+    def is_in(self) -> bool:
+        return self.soup is not None and bool(self.soup.accepted)
+
+    def messages(self) -> list[Outbound]:
+        return [decode_outbound(one) for one in self.got]
+
+    def connect(self) -> int:
+        """Log in from the message behind the last one that was seen; the port's end of the wire."""
+        ours, theirs = socket.socketpair()
+        for one in (ours, theirs):
+            one.setblocking(False)
+        self.wire = ours
+        self.soup = SoupClientSession(self.user, "X", next_sequence=len(self.got) + 1)
+        self.send(self.soup.login())
+        return theirs.detach()
+
+    def begin(self) -> None:
+        """Forget all that was heard, and that anything is to be asked again."""
+        self.got, self.durable, self.known = [], [], 0
+        self.is_silent = True
+
+    def hang_up(self) -> None:
+        if self.wire is not None:
+            self.wire.close()
+        self.wire, self.soup, self.unsent = None, None, b""
+
+    def receive(self, promised: int) -> int:
+        """Take what has come; `promised`: what may be shown now."""
+        self.send(b"")
+        if self.wire is None or self.soup is None:
+            return 0
+        try:
+            data = self.wire.recv(1 << 16)
+        except BlockingIOError:
+            return 0
+        except ConnectionResetError:
+            data = b""
+        if not data:
+            self.hang_up()
+            return 1
+        was_in = self.is_in
+        for sequence, payload in self.soup.feed(data):
+            assert sequence == len(self.got) + 1, "a message came twice or not at all"
+            self.got.append(payload)
+            self.durable.append(promised)
+        if self.is_in and not was_in and not self.is_silent:
+            self._ask_again()
+        return len(data)
+
+    def act(self) -> None:
+        """Ask for something new, whether the last was answered or not."""
+        if self.soup is None or not self.is_in:
+            return
+        if self.draw.below(200) == 0:
+            self.send(self.soup.logout())
+            return
+        request = self._request()
+        self.sent.append(request)
+        self.send(self.soup.unsequenced(request.encode()))
+
+    def send(self, data: bytes) -> None:
+        """Send this behind what is left, or as much of it as goes."""
+        if self.wire is None:
+            return
+        self.unsent += data
+        try:
+            done = self.wire.send(self.unsent) if self.unsent else 0
+            self.unsent = self.unsent[done:]
+        except BlockingIOError:
+            return
+        except OSError as error:
+            if error.errno not in (errno.EPIPE, errno.ECONNRESET):
+                raise
+            self.hang_up()
+
+    def _request(self) -> Inbound:
+        below, choice = self.draw.below, self.draw.choice
+        self._learn()
+        kind = below(100)
+        if self.mine and kind < 30:
+            return CancelOrder(choice(self.mine), choice((0, 0, 1)))
+        if kind >= 98:
+            return AccountQuery() if below(2) else ModifyOrder(below(self.user_ref + 3), "S", 1)
+        self.user_ref += 1
+        price = (MIDDLE + below(7) - 3) * TICK
+        quantity = 1 + below(19)
+        wrong = below(100) if below(100) < WRONG else -1
+        if wrong >= 0:
+            quantity, price = choice(((0, price), (2_000_000, price), (1, price + 1), (1, 0)))
+        if self.mine and kind < 45:
+            original = choice(self.mine)
+            return ReplaceOrder(original, self.user_ref, quantity, price, clordid="replaced")
+        symbol = f"S{below(self.instruments)}" if wrong < 90 else "NONE"
+        force = choice("0003") if wrong < 80 else choice("59")
+        display = "Y" if wrong < 70 else "N"
+        tag = choice(("", "tag"))
+        return EnterOrder(
+            self.user_ref, choice("BS"), quantity, symbol, price, force, display, clordid=tag
+        )
+
+    def _learn(self) -> None:
+        """Which of its orders may be open; a wrong guess is answered by a refusal."""
+        for payload in self.got[self.known :]:
+            if payload[:1] in b"AU":
+                message = decode_outbound(payload)
+                self.mine.append(message.user_ref)  # type: ignore[union-attr]
+                original = getattr(message, "original_user_ref", 0)
+                if original in self.mine:
+                    self.mine.remove(original)
+        self.known = len(self.got)
+        del self.mine[:-OPEN_MAX]
+
+    def _ask_again(self) -> None:
+        """What may not have been taken; of a number that was used the port takes no notice."""
+        for request in self.sent[-REPEATED:]:
+            if self.soup is not None and hasattr(request, "symbol") | isinstance(
+                request, ReplaceOrder
+            ):
+                self.send(self.soup.unsequenced(request.encode()))
