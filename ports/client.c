@@ -156,6 +156,18 @@ int32_t prt_client_attach_lane(prt_client *port, void *lane, size_t lane_bytes, 
     return erased < 0 ? (int32_t)erased : RB_OK;
 }
 
+void prt_client_stand_by(prt_client *port)
+{
+    port->stands_by = 1;
+}
+
+void prt_client_speak(prt_client *port)
+{
+    /* PS1 release; pairs with PS2 in follow: lane and listener are there before it speaks. */
+    rb_store_release_u32(&port->stands_by, 0);
+    prt_login_signal(port->login.verdict_fd);
+}
+
 int32_t prt_client_attach_stream(prt_client *port, const void *ring, size_t ring_bytes,
                                  const char *directory, uint64_t segment_messages)
 {
@@ -373,6 +385,7 @@ static void measure(prt_client *port, const rb_message *line, uint64_t now_ns)
 /* Caught up: from here on the port speaks. Connections that a predecessor left open are gone. */
 static int32_t go_live(prt_client *port)
 {
+    RB_CHECK(port->doorbell != NULL);
     port->is_live = 1;
     for (uint32_t n = 0; n < port->desk.session_count; n++) {
         int32_t status = prt_client_settle(port, &port->desk.sessions[n]);
@@ -413,7 +426,9 @@ static int64_t follow(prt_client *port, int64_t limit)
             return status;
         }
     }
-    if (got >= 0 && !port->is_live && rb_replay_lag(&port->replay) == 0) {
+    /* PS2 acquire; pairs with PS1 in prt_client_speak: what it attached is there. */
+    if (got >= 0 && !port->is_live && rb_load_acquire_u32(&port->stands_by) == 0 &&
+        rb_replay_lag(&port->replay) == 0) {
         int32_t status = go_live(port);
         if (status != RB_OK) {
             return status;
@@ -497,7 +512,6 @@ int64_t prt_client_work(void *state, int64_t limit)
 {
     prt_client *port = state;
     RB_CHECK(port->clock != NULL);
-    RB_CHECK(port->doorbell != NULL);
     int64_t heard = follow(port, limit);
     if (heard < 0 || !port->is_live) {
         return heard;

@@ -103,6 +103,12 @@ int32_t prt_client_attach_core(prt_client *port, void *clock, void *wake, uint64
  * repaired. */
 int32_t prt_client_attach_lane(prt_client *port, void *lane, size_t lane_bytes, void *doorbell,
                                size_t doorbell_bytes, uint32_t number);
+/* Before the first round: it follows the stream but says nothing, and needs neither lane nor
+ * address, until prt_client_speak. */
+void prt_client_stand_by(prt_client *port);
+/* It has lane and address now, and speaks as soon as it has caught up. Thread: any, which was the
+ * one to attach them. */
+void prt_client_speak(prt_client *port);
 /* The stream from message 1; see rb_replay_attach. */
 int32_t prt_client_attach_stream(prt_client *port, const void *ring, size_t ring_bytes,
                                  const char *directory, uint64_t segment_messages);

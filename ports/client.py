@@ -89,7 +89,8 @@ class ClientPort:
 
     Args: core: whose clock and wake set it uses; session: SoupBinTCP session, 1..10 characters;
     shards: of the engine; contributor, stream: its ways in and out; instruments: in the day's
-    order; sessions: its clients.
+    order; sessions: its clients; stands_by: it follows the stream and touches neither lane nor
+    address until `take_over`.
     Raises: UsageError: a value is outside its range or occurs twice.
     Thread: made by one, then the core's; the login functions by one other, the authenticator's.
     Source: ports/client.h.
@@ -105,8 +106,10 @@ class ClientPort:
         instruments: Sequence[Instrument],
         sessions: Sequence[ClientSession],
         limits: Limits | None = None,
+        stands_by: bool = False,
     ) -> None:
         self._keep = (core, contributor, stream)
+        self._has_lane = not stands_by
         config = _config(
             session, shards, contributor.number, len(instruments), len(sessions), limits or Limits()
         )
@@ -119,21 +122,28 @@ class ClientPort:
         # Of the last login that was asked about; the authenticator's.
         self._login = ffi.new("prt_client_login *")
         try:
-            self._attach(core, contributor, stream)
+            self._attach(core, stream)
+            if stands_by:
+                lib.prt_client_stand_by(self._port)
+            else:
+                self._attach_lane(contributor)
             self._fill(instruments, sessions)
         except BaseException:
             self.close()
             raise
 
-    def _attach(self, core: Core, contributor: Contributor, stream: Stream) -> None:
-        directories = journals(stream.directory)
+    def _attach_lane(self, contributor: Contributor) -> None:
         lane, doorbell = contributor.lane, contributor.doorbell
-        status = lib.prt_client_attach_core(self._port, core.clock, core.wake, contributor.bells)
-        check(status, "client port", lib)
         status = lib.prt_client_attach_lane(
             self._port, lane.address, lane.size, doorbell.address, doorbell.size, contributor.number
         )
         check(status, f"lane {contributor.number} of the client port", lib)
+
+    def _attach(self, core: Core, stream: Stream) -> None:
+        directories = journals(stream.directory)
+        bells = self._keep[1].bells
+        status = lib.prt_client_attach_core(self._port, core.clock, core.wake, bells)
+        check(status, "client port", lib)
         status = lib.prt_client_attach_stream(
             self._port,
             stream.ring.address,
@@ -175,6 +185,19 @@ class ClientPort:
         listens already.
         """
         return check(lib.prt_client_listen(self._port, host.encode(), port), f"{host}:{port}", lib)
+
+    def take_over(self, host: str, port: int) -> int:
+        """Be what a port that stood by stood by for: take its lane, its address and its sessions.
+
+        Returns: the TCP port. Raises: as `listen`: the address is not free yet, try again.
+        Thread: any one; what it stood by for must be dead.
+        """
+        if not self._has_lane:
+            self._attach_lane(self._keep[1])
+            self._has_lane = True
+        tcp = self.listen(host, port)
+        lib.prt_client_speak(self._port)
+        return tcp
 
     def adopt(self, descriptor: int) -> None:
         """Serve a connected socket that does not block; the descriptor is the port's then.

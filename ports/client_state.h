@@ -42,6 +42,7 @@ struct prt_client {
     uint64_t allowed;   /* last sequence that a client may see */
     uint8_t reign;      /* of the engine that proposals are made to */
     uint32_t is_live;
+    uint32_t stands_by; /* owner: who takes over for it; read by the agent (PS2) */
     uint32_t has_head;
     rb_message head; /* a line of which not all that belongs to it has come yet */
     rb_histogram *hop;

@@ -46,6 +46,7 @@ from tools.edge import allow_files, limits_of
 from tools.instruments import Instrument, Participant
 from tools.memory import Attachment, tcp_counter
 from tools.process import end_with_parent
+from tools.seat import Seat
 from tools.site import Site
 from tools.standby import StandbyProcess
 from tools.state import STATE_FILE, State
@@ -343,6 +344,11 @@ class CoreProcess:
     def _add_port(self, name: str) -> None:
         topology = self.topology
         section = topology.port(name)
+        seat = Seat(self._lane(f"lane.{name}"), section, self._listening)
+        self._stack.callback(seat.close)
+        stands_by = not seat.take()
+        if stands_by and len(topology.cores_of(name)) == 1:
+            raise ConfigurationError(f"another process speaks for {name}")
         port = self._stack.enter_context(
             ClientPort(
                 self.core,
@@ -353,17 +359,25 @@ class CoreProcess:
                 [_instrument(one) for one in self.configuration.instruments],
                 [_session(one) for one in self.configuration.participants],
                 limits_of(topology, section),
+                stands_by,
             )
         )
-        port.show(self._shared.attach("stream.lossy", writable=True), name)
+        reader = name if len(topology.cores_of(name)) == 1 else f"{name} {self.section.name}"
+        port.show(self._shared.attach("stream.lossy", writable=True), reader)
         port.measure(self._metrics, name)
         self.core.add(name, port)
         authenticator = Authenticator(
             port, {who.user: who.secret for who in self.configuration.participants}
         )
         self._beside(name, authenticator.run, authenticator.stop)
-        self._listening(name, port.listen(section.host, self._tcp.get(name, section.tcp)))
         self._watch(port.epoll_fd)
+        if stands_by:
+            self._metrics.counter(tcp_counter(name))
+            self._beside(
+                f"{name}, standing by", partial(seat.wait, port, self._stopping.wait), seat.stop
+            )
+        else:
+            self._listening(name, port.listen(section.host, self._tcp.get(name, section.tcp)))
 
 
 def _instrument(one: Instrument) -> PortInstrument:

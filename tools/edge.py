@@ -89,7 +89,7 @@ def check_memory(configuration: Configuration, free: int) -> tuple[PortNeed, ...
     Raises: ConfigurationError: they are not.
     """
     needs = port_needs(configuration)
-    total = sum(need.bytes for need in needs)
+    total = sum(need.bytes * len(configuration.topology.cores_of(need.name)) for need in needs)
     if total <= free:
         return needs
     largest = max(needs, key=lambda need: need.bytes)

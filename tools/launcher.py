@@ -231,7 +231,9 @@ class Launcher:
         metrics = Metrics.attach(self._shared.attach(f"metrics.{child.name}"))
         for agent, endpoint in self.topology.endpoints:
             if agent in child.section.agents:
-                self._ports[endpoint] = metrics.counter(tcp_counter(endpoint)).value
+                tcp = metrics.counter(tcp_counter(endpoint)).value
+                # One that stands by has none.
+                self._ports[endpoint] = tcp or self._ports.get(endpoint, 0)
 
     def _open_day(self) -> None:
         lines = opening_lines(self.configuration, self._build)

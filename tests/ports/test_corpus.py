@@ -50,7 +50,7 @@ def compare_login(data: bytes) -> bool:
 
 def compare_stream(data: bytes) -> list[tuple[bytes, bytes]]:
     """All packets at the beginning of a stream of bytes, by both."""
-    out = []
+    out: list[tuple[bytes, bytes]] = []
     decoder = SoupDecoder(FROM_CLIENT, payload_max=lib.PRT_SOUP_PAYLOAD_MAX)
     while True:
         taken, kind, payload = c_next(data)
