@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import resource
+import socket
 from collections.abc import Iterator
 from typing import ClassVar
 
@@ -96,6 +97,47 @@ def test_a_storm_leaves_room_for_those_who_are_there(files: None) -> None:
                 steady.trade()
         steady.trade()
         exchange.until(lambda: exchange.port.counts["logins"] == 501)
+
+
+def test_one_that_floods_has_one_turn_where_the_others_have_one() -> None:
+    """However much of it waits to be taken: one in flight, and behind the others each time."""
+    with Exchange(users=USERS[:12]) as exchange:
+        flood, *others = (exchange.login(user) for user in USERS[:12])
+        exchange.settle()
+        flood.raw(b"".join(flood.session.unsequenced(enter(n).encode()) for n in range(1, 61)))
+        exchange.until(lambda: len(flood.messages) > 3)
+        for turn in range(1, 4):
+            before = len(flood.messages)
+            for client in others:
+                client.send(enter(turn))
+            exchange.until(lambda turn=turn: all(len(one.messages) == turn for one in others))  # type: ignore[misc]
+            # One that was ahead of them, one beside them, one that came back with the last of them.
+            assert len(flood.messages) - before <= 4
+        exchange.until(lambda: len(flood.messages) == 60)
+
+
+def test_nothing_is_read_while_a_proposal_is_out() -> None:
+    """TCP blocks who sends on: what is taken of it is bounded by small buffers."""
+    limits = Limits(receive_bytes=2056, socket_receive_bytes=4096)
+    with Exchange(limits) as exchange:
+        alice = exchange.login()
+        alice.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        packet = alice.session.unsequenced(enter(1).encode())
+        alice.raw(packet)
+        exchange.until(lambda: exchange.port.counts["proposals"] == 2, engine=False)
+        sent, stuck = 0, 0
+        while stuck < 50:
+            try:
+                sent += alice.socket.send(packet * 100)
+                stuck = 0
+            except BlockingIOError:
+                stuck += 1
+            exchange.step(engine=False)
+        # The two buffers of the kernel, at least twice what it was told; none of it is in the port.
+        assert 4096 <= sent <= 4 * (4096 + 4096)
+        assert exchange.port.counts["requests"] == 1
+        # The answer lets go of it.
+        exchange.until(lambda: exchange.port.counts["requests"] > 20)
 
 
 def test_idle_connections_are_looked_at_a_few_a_round(files: None) -> None:
