@@ -27,15 +27,17 @@ enum { SESSIONS_MAX = 2048, LANE_SLOTS = 4096, STREAM_SLOTS = 1 << 16, TURNS_MAX
 
 /* --- system calls of this process ---------------------------------------------------------- */
 
+enum { CALL_RECEIVE, CALL_SEND, CALL_WAIT, CALL_CONTROL, CALLS, CALL_SAMPLES = 1 << 16 };
+
+static const char *const call_names[CALLS] = {"recv", "send", "epoll_wait", "epoll_ctl"};
+
 typedef struct calls {
-    uint64_t epoll_wait;
-    uint64_t epoll_ctl;
-    uint64_t receive;
-    uint64_t send;
+    uint64_t counts[CALLS];
     uint64_t messages; /* sequenced ones that were written */
 } calls;
 
 static calls made;
+static uint64_t call_ticks[CALLS][CALL_SAMPLES]; /* the last ones */
 
 ssize_t __real_recv(int fd, void *bytes, size_t count, int flags);
 ssize_t __real_send(int fd, const void *bytes, size_t count, int flags);
@@ -46,29 +48,43 @@ ssize_t __wrap_send(int fd, const void *bytes, size_t count, int flags);
 int __wrap_epoll_wait(int fd, struct epoll_event *events, int most, int timeout_ms);
 int __wrap_epoll_ctl(int fd, int what, int about, struct epoll_event *event);
 
+static void count_call(int which, uint64_t start)
+{
+    call_ticks[which][made.counts[which]++ % CALL_SAMPLES] = ticks() - start;
+}
+
 ssize_t __wrap_recv(int fd, void *bytes, size_t count, int flags)
 {
-    made.receive++;
-    return __real_recv(fd, bytes, count, flags);
+    uint64_t start = ticks();
+    ssize_t got = __real_recv(fd, bytes, count, flags);
+    count_call(CALL_RECEIVE, start);
+    return got;
 }
 
 ssize_t __wrap_send(int fd, const void *bytes, size_t count, int flags)
 {
-    made.send++;
-    return __real_send(fd, bytes, count, flags);
+    uint64_t start = ticks();
+    ssize_t sent = __real_send(fd, bytes, count, flags);
+    count_call(CALL_SEND, start);
+    return sent;
 }
 
 int __wrap_epoll_wait(int fd, struct epoll_event *events, int most, int timeout_ms)
 {
+    uint64_t start = ticks();
     int found = __real_epoll_wait(fd, events, most, timeout_ms);
-    made.epoll_wait += found > 0; /* a spinning core asks all the time */
+    if (found > 0) { /* a spinning core asks all the time */
+        count_call(CALL_WAIT, start);
+    }
     return found;
 }
 
 int __wrap_epoll_ctl(int fd, int what, int about, struct epoll_event *event)
 {
-    made.epoll_ctl++;
-    return __real_epoll_ctl(fd, what, about, event);
+    uint64_t start = ticks();
+    int status = __real_epoll_ctl(fd, what, about, event);
+    count_call(CALL_CONTROL, start);
+    return status;
 }
 
 /* --- lane side ----------------------------------------------------------------------------- */
@@ -281,11 +297,11 @@ static calls serve_clients(pid_t child, const tcp_result *result)
             break;
         }
     }
-    return (calls){.epoll_wait = end.epoll_wait - begin.epoll_wait,
-                   .epoll_ctl = end.epoll_ctl - begin.epoll_ctl,
-                   .receive = end.receive - begin.receive,
-                   .send = end.send - begin.send,
-                   .messages = end.messages - begin.messages};
+    for (int n = 0; n < CALLS; n++) {
+        end.counts[n] -= begin.counts[n];
+    }
+    end.messages -= begin.messages;
+    return end;
 }
 
 static calls tcp_round(const tcp_plan *plan, tcp_result *result)
@@ -320,65 +336,104 @@ static calls tcp_round(const tcp_plan *plan, tcp_result *result)
     return used;
 }
 
-static double each(uint64_t count, uint64_t messages)
-{
-    return messages == 0 ? 0 : (double)count / (double)messages;
-}
+typedef struct tcp_row {
+    const char *name;
+    tcp_plan plan;
+    figure rate;
+    figure p50;
+    figure p99;
+    figure flood;
+    figure storm_ms;
+    figure share;  /* of the throughput of the row before */
+    figure slower; /* p99 against the row before */
+    calls used;
+} tcp_row;
 
-static void tcp_row(const char *name, const tcp_plan *plan, tcp_result *result, int rounds)
+static void note_round(tcp_row *row, tcp_row *before, const tcp_result *result)
 {
-    figure rate = {.count = 0};
-    figure p50 = {.count = 0};
-    figure p99 = {.count = 0};
-    calls used = {0};
-    for (int round = 0; round < rounds; round++) {
-        used = tcp_round(plan, result);
-        note(&rate, (double)result->answers * 1e6 / (double)result->taken_ns);
-        note(&p50, result->latency.p50 / 1000);
-        note(&p99, result->latency.p99 / 1000);
+    note(&row->rate, (double)result->answers * 1e6 / (double)result->taken_ns);
+    note(&row->p50, result->latency.p50 / 1000);
+    note(&row->p99, result->latency.p99 / 1000);
+    note(&row->flood, (double)result->flood_answers * 1e6 / (double)result->taken_ns);
+    note(&row->storm_ms, (double)result->storm_ns / 1e6);
+    if (before != NULL) {
+        int last = row->rate.count - 1;
+        note(&row->share, row->rate.values[last] / before->rate.values[last]);
+        note(&row->slower, row->p99.values[last] / before->p99.values[last]);
     }
-    double middle = median(&rate);
-    double half = median(&p50);
-    double late = median(&p99);
-    (void)printf("%-34s %8.1f k/s (%.1f .. %.1f)  p50 %.0f us  p99 %.0f us (%.0f .. %.0f)\n", name,
-                 middle, rate.values[0], rate.values[rate.count - 1], half, late, p99.values[0],
-                 p99.values[p99.count - 1]);
-    (void)printf("%-34s a message: %.2f recv, %.2f send, %.2f epoll_wait, %.3f epoll_ctl\n", "",
-                 each(used.receive, used.messages), each(used.send, used.messages),
-                 each(used.epoll_wait, used.messages), each(used.epoll_ctl, used.messages));
-    (void)fflush(stdout);
 }
 
+static void print_row(tcp_row *row)
+{
+    (void)printf("%s\n", row->name);
+    print("  answers", &row->rate, "k/s");
+    print("  p50", &row->p50, "us");
+    print("  p99", &row->p99, "us");
+    if (row->share.count > 0) {
+        double share = median(&row->share);
+        double slower = median(&row->slower);
+        (void)printf("  of the row before: throughput %.3f, p99 %.2f\n", share, slower);
+    }
+    if (row->plan.floods) {
+        print("  the one that floods", &row->flood, "k/s");
+    }
+    if (row->plan.storm > 0) {
+        (void)printf("  %u connects in a burst\n", row->plan.storm);
+        print("  all logged in after", &row->storm_ms, "ms");
+    }
+    (void)printf("  a message:");
+    for (int n = 0; n < CALLS; n++) {
+        (void)printf(" %.3f %s", (double)row->used.counts[n] / (double)row->used.messages,
+                     call_names[n]);
+    }
+    (void)printf("\n");
+}
+
+static void print_calls(double ns_per_tick)
+{
+    (void)printf("median of a system call:");
+    for (int n = 0; n < CALLS; n++) {
+        size_t count = made.counts[n] < CALL_SAMPLES ? made.counts[n] : CALL_SAMPLES;
+        (void)printf(" %s %.0f ns", call_names[n],
+                     spread_of(call_ticks[n], count, ns_per_tick).p50);
+    }
+    (void)printf("\n");
+}
+
+/* Round by round, so that what disturbs the machine disturbs all rows. */
 static void tcp_part(int rounds, uint64_t taken_ms, uint32_t storm)
 {
     tcp_result *result = shared(sizeof *result);
-    const struct {
-        const char *name;
-        tcp_plan plan;
-    } rows[] = {
-        {"1 client, one at a time", {.clients = 1, .window = 1}},
-        {"1 client, 32 on their way", {.clients = 1, .window = 32}},
-        {"500 clients, one at a time", {.clients = 500, .window = 1}},
-        {"8 clients, one at a time", {.clients = 8, .window = 1}},
-        {"the same beside one that floods", {.clients = 8, .window = 1, .floods = 1}},
-        {"2,000 a second from 8", {.clients = 8, .window = 1, .rate = 2000}},
-        {"the same beside one that floods", {.clients = 8, .window = 1, .rate = 2000, .floods = 1}},
-        {"the same in a storm of connects",
-         {.clients = 8, .window = 1, .rate = 2000, .storm = storm}},
+    static tcp_row rows[] = {
+        {.name = "1 client, one at a time", .plan = {.clients = 1, .window = 1}},
+        {.name = "1 client, 32 on their way", .plan = {.clients = 1, .window = 32}},
+        {.name = "500 clients, one at a time", .plan = {.clients = 500, .window = 1}},
+        {.name = "8 clients, one at a time", .plan = {.clients = 8, .window = 1}},
+        {.name = "the same beside one that floods",
+         .plan = {.clients = 8, .window = 1, .floods = 1}},
+        {.name = "2,000 a second from 8", .plan = {.clients = 8, .window = 1, .rate = 2000}},
+        {.name = "the same beside one that floods",
+         .plan = {.clients = 8, .window = 1, .rate = 2000, .floods = 1}},
+        {.name = "the same, and a storm of connects",
+         .plan = {.clients = 8, .window = 1, .rate = 2000, .storm = 1}},
     };
-    for (size_t n = 0; n < sizeof rows / sizeof rows[0]; n++) {
-        tcp_plan plan = rows[n].plan;
-        plan.taken_ns = taken_ms * 1000000;
-        tcp_row(rows[n].name, &plan, result, rounds);
-        if (plan.floods) {
-            (void)printf("%-34s the one that floods: %.1f k/s\n", "",
-                         (double)result->flood_answers * 1e6 / (double)result->taken_ns);
-        }
-        if (plan.storm > 0) {
-            (void)printf("%-34s %u connects in a burst: all logged in after %.0f ms\n", "",
-                         plan.storm, (double)result->storm_ns / 1e6);
+    enum { ROWS = sizeof rows / sizeof rows[0] };
+    uint64_t start_ns = now_ns();
+    uint64_t start = ticks();
+    for (int round = 0; round < rounds; round++) {
+        for (size_t n = 0; n < ROWS; n++) {
+            tcp_row *row = &rows[n];
+            row->plan.taken_ns = taken_ms * 1000000;
+            row->plan.storm = row->plan.storm > 0 ? storm : 0;
+            row->used = tcp_round(&row->plan, result);
+            int is_compared = row->plan.floods || row->plan.storm > 0;
+            note_round(row, is_compared ? row - 1 : NULL, result);
         }
     }
+    for (size_t n = 0; n < ROWS; n++) {
+        print_row(&rows[n]);
+    }
+    print_calls((double)(now_ns() - start_ns) / (double)(ticks() - start));
     EXPECT(munmap(result, sizeof *result) == 0);
 }
 
