@@ -99,6 +99,24 @@ def test_a_storm_leaves_room_for_those_who_are_there(files: None) -> None:
         exchange.until(lambda: exchange.port.counts["logins"] == 501)
 
 
+def test_who_waits_for_its_password_to_be_verified_is_not_silent() -> None:
+    """At the open thousands wait, tens of milliseconds each: that is not theirs to answer for."""
+    with Exchange() as exchange:
+        alice = exchange.connect()
+        alice.login()
+        for _ in range(60):
+            exchange.advance(SECOND_NS)
+            for _ in range(3):
+                exchange.core.round()
+                alice.receive()
+        assert not alice.closed
+        # Nor is it told anything before it is in.
+        assert alice.packets == []
+        exchange.until(lambda: alice.session.accepted)
+        assert len(exchange.say(alice, enter(1))) == 1
+        assert exchange.port.counts["silent connections"] == 0
+
+
 def test_one_that_floods_has_one_turn_where_the_others_have_one() -> None:
     """However much of it waits to be taken: one in flight, and behind the others each time."""
     with Exchange(users=USERS[:12]) as exchange:
