@@ -342,6 +342,9 @@ static int32_t read_more(prt_client *port, prt_connection *connection)
     }
     if (got > 0) {
         connection->received_ns = port->now_ns;
+    } else if (connection->may_read) {
+        /* It was interrupted, and epoll does not tell again. */
+        prt_connections_make_ready(&port->connections, connection);
     }
     return got > 0;
 }

@@ -148,7 +148,10 @@ class JournalSection:
 
 @dataclass(frozen=True, slots=True)
 class PortSection:
-    """`[[port]]`: one client port; `tcp` 0 is any free one."""
+    """`[[port]]`: one client port; `tcp` 0 is any free one.
+
+    On two cores, which needs a fixed one, the second process stands by for the first.
+    """
 
     name: str = field(metadata={"rule": _NAME})
     host: str = field(default="127.0.0.1", metadata={"rule": rules.address})

@@ -14,7 +14,7 @@ from ringbus.journal import read_day
 from ringbus.messages import SESSION_EVENT, SessionEventKind, Template
 from tests.tools.conftest import Maker
 from tools.exchange import Exchange, launched
-from tools.load_session import LoadSession
+from tools.load_session import LoadError, LoadSession
 from tools.topology import ConfigurationError, load_topology
 
 CORES = ("edge", "spare")
@@ -96,6 +96,30 @@ def test_who_stands_by_takes_address_and_sessions(make: Maker) -> None:
     assert mine["kind"].tolist()[5:] in ([], [logout])
     # One port to the stream, whoever speaks for it.
     assert len(set(mine["publisher"].tolist())) == 1
+
+
+def test_a_session_goes_from_one_port_process_to_another(make: Maker) -> None:
+    """Two ports, each a process of its own: one at a time has a session, which is one sequence."""
+    path = make(ports=2)
+    text = path.read_text().replace(", 'port.1']", "]")
+    path.write_text(text + '[[core]]\nname = "spare"\nagents = ["port.1"]\n')
+    with launched(path) as exchange:
+        first, second = (
+            LoadSession(exchange.port(f"port.{n}"), "ALICE", "SECRET", 1) for n in range(2)
+        )
+        first.connect()
+        order = EnterOrder(1, "B", 100, "S0", 100_0000)
+        first.send(encode_packet(UNSEQUENCED, order.encode()))
+        answers(first, 2)
+        with pytest.raises(LoadError, match="no login"):
+            second.connect(timeout_s=0.5)
+        first.logout()
+        second.received[:] = first.received
+        second.connect()
+        second.send(encode_packet(UNSEQUENCED, CancelOrder(1).encode()))
+        answers(second, 3)
+        assert isinstance(decode_outbound(second.received[2]), OrderCanceled)
+        second.logout()
 
 
 def test_the_address_of_a_port_with_a_spare_must_be_known(make: Maker) -> None:
