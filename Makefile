@@ -11,7 +11,7 @@ export PATH := $(BIN):$(PATH)
 
 .PHONY: help
 help: ## This list.
-	@awk -F ':.*## ' '/^[a-z -]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z -]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # What must be on the machine is said in one line each; the rest goes into .venv.
 .PHONY: check-machine
@@ -118,6 +118,10 @@ sim-mutants: build ## Plants three bugs in a copy of the tree; the simulation mu
 sim-long: build ## Simulate for long: make sim-long [SEED=1] [COUNT=5000].
 	@$(BIN)/python -m tests.sim --seed $(or $(SEED),1) --count $(or $(COUNT),5000) --steps $(or $(STEPS),1500)
 
+.PHONY: crash
+crash: build ## Kill real processes under load, round after round: make crash [SEED=1] [ROUNDS=200].
+	@$(BIN)/python -m tests.crash --seed $(or $(SEED),1) --rounds $(or $(ROUNDS),200)
+
 # Any part of it can be done again or elsewhere: SEED is the first piece's, N counts messages, PROFILE is one
 # of tests/engine/profiles.py (all in turn without it). 10^7 take 20 minutes of a quiet core.
 .PHONY: test-long
@@ -190,6 +194,10 @@ bench-python: build build/ctest/build.ninja ## The rings from Python, beside oth
 	@ninja -C build/ctest --quiet tests/bare_line
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --group peers
 	@$(BIN)/python -m tests.bench.python $(BENCH)
+
+.PHONY: bench-application
+bench-application: build ## What an application in Python costs: whole batches, message by message.
+	@$(BIN)/python -m tests.bench.bench_application $(BENCH)
 
 .PHONY: bench-memory
 bench-memory: build ## Pages of 4 KiB, transparent and explicit huge ones, where the host gives them.

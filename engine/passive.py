@@ -27,6 +27,8 @@ from ringbus.status import RingbusError, UsageError, check
 STEP = 4096
 # Lines published between two looks of the reader; the ring holds them all.
 RING = 4096
+# Lines of a proposal, as engine/book.h has it.
+GROUP_LINES_MAX = 10
 # A topic is a u16: none that was recorded can be out of range.
 TOPICS = 1 << 16
 # Of refusals that a book with more room would not have made.
@@ -169,9 +171,9 @@ class PassiveEngine:
     def _step(self, lines: NDArray[np.void]) -> None:
         if len(self._held):
             lines = np.concatenate((self._held, lines))
-        address = ffi.from_buffer(lines) if len(lines) else ffi.NULL
-        whole = len(lines) - int(lib.eng_passive_unfinished(address, len(lines)))
+        whole = len(lines) - unfinished(lines)
         self._held = lines[whole:].copy()
+        address = ffi.from_buffer(lines) if whole else ffi.NULL
         check(lib.eng_passive_say(self._recorded, address, whole), "passive", lib)
         self._compare(lines[:whole])
 
@@ -221,6 +223,15 @@ class PassiveEngine:
         other = None if regenerated is None else regenerated.copy()
         self._divergence = Divergence(self._lines + 1, recorded.copy(), other)
         raise self._divergence
+
+
+def unfinished(lines: NDArray[np.void]) -> int:
+    """How many of the stream's last lines are of a proposal whose other lines are still to come.
+
+    Args: lines: shape (n,), contiguous, dtype MESSAGE; the last ten are enough.
+    """
+    address = ffi.from_buffer(lines) if len(lines) else ffi.NULL
+    return int(lib.eng_passive_unfinished(address, len(lines)))
 
 
 def _where(recorded: np.void, regenerated: np.void | None) -> str:

@@ -11,32 +11,30 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ringbus.application import Application, Proposal
-from ringbus.contributor import Contributor
+from ringbus.application import Application
 from ringbus.core import Core
 from ringbus.messages import INSTRUMENT_NONE, MESSAGE, TICK, Template
+from ringbus.proposer import Proposal, Proposer
 from ringbus.replay import Stream
-from ringbus.topics import Topics
 
 
 class Ticker(Application):
     """A worker for `Core.host`.
 
-    Args: topic: its own; every_ns: how long the stream may be silent; its clock is the core's, the
+    Args: topic: its own; every_ns: how long the stream may be silent. Its clock is the core's: the
     one application that has one, since it only asks for the time that others act on.
     """
 
     def __init__(
         self,
         stream: Stream,
+        proposer: Proposer,
         core: Core,
-        contributor: Contributor,
-        topics: Topics,
         topic: int,
         every_ns: int,
         opening: int = 0,
     ) -> None:
-        super().__init__(stream, None, core, contributor, topics, opening)
+        super().__init__(stream, None, proposer, opening)
         self._clock = core
         self._topic = topic
         self._every_ns = every_ns

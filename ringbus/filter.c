@@ -44,16 +44,28 @@ int32_t rb_filter_shards(rb_filter *filter, const uint8_t *shards, uint32_t coun
     return only_bytes(filter->shards, shards, count);
 }
 
-int32_t rb_filter_topics(rb_filter *filter, const uint16_t *topics, uint32_t count)
+static int32_t only_words(uint64_t *bits, const uint16_t *numbers, uint32_t count)
 {
-    if (topics == NULL || count == 0 || count > UINT16_MAX + 1u) {
+    if (numbers == NULL || count == 0 || count > UINT16_MAX + 1u) {
         return RB_USAGE;
     }
-    memset(filter->topics, 0, sizeof filter->topics);
+    memset(bits, 0, RB_FILTER_TOPIC_WORDS * sizeof *bits);
     for (uint32_t i = 0; i < count; i++) {
-        set(filter->topics, topics[i]);
+        set(bits, numbers[i]);
     }
     return RB_OK;
+}
+
+int32_t rb_filter_topics(rb_filter *filter, const uint16_t *topics, uint32_t count)
+{
+    return only_words(filter->topics, topics, count);
+}
+
+int32_t rb_filter_accounts(rb_filter *filter, const uint16_t *accounts, uint32_t count)
+{
+    int32_t status = only_words(filter->accounts, accounts, count);
+    filter->has_accounts = status == RB_OK;
+    return status;
 }
 
 void rb_filter_instruments(rb_filter *filter, const uint64_t *bits, uint64_t count)
@@ -62,11 +74,23 @@ void rb_filter_instruments(rb_filter *filter, const uint64_t *bits, uint64_t cou
     filter->instrument_count = count;
 }
 
+static const uint64_t with_account[4] = RB_ACCOUNT_TEMPLATES;
+
+static int is_of_account(const rb_filter *filter, const rb_message *message)
+{
+    uint16_t account;
+    memcpy(&account, (const char *)message + RB_ACCOUNT_OFFSET, sizeof account);
+    return has(with_account, message->header.template_id) & has(filter->accounts, account);
+}
+
 static int wanted(const rb_filter *filter, const rb_message *message)
 {
     int all = has(filter->templates, message->header.template_id) &
               has(filter->shards, message->header.shard) &
               has(filter->topics, message->header.topic);
+    if (all && filter->has_accounts) {
+        all = is_of_account(filter, message);
+    }
     if (!all || filter->instruments == NULL) {
         return all;
     }

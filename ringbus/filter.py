@@ -27,9 +27,9 @@ def _numbers(what: str, numbers: Collection[int], limit: int) -> list[int]:
 class Filter:
     """Lets through what every given set holds; a set that is left out holds everything.
 
-    Args: templates: of ringbus.messages.Template; topics, shards, instruments: numbers. With
-    instruments, messages without one are not wanted. The second line of a message goes with the
-    first.
+    Args: templates: of ringbus.messages.Template; topics, shards, instruments, accounts: numbers.
+    With instruments or accounts, messages without one are not wanted. The other lines of a message
+    go with its first.
     Raises: UsageError: a set is empty or holds a number out of range.
     Thread: one; a filter serves one reader, from message to message.
     Source: ringbus/filter.h.
@@ -41,6 +41,7 @@ class Filter:
         topics: Collection[int] | None = None,
         shards: Collection[int] | None = None,
         instruments: Collection[int] | None = None,
+        accounts: Collection[int] | None = None,
     ) -> None:
         self._handle = ffi.new("rb_filter *")
         lib.rb_filter_init(self._handle)
@@ -53,6 +54,9 @@ class Filter:
         if shards is not None:
             numbers = _numbers("shards", shards, 256)
             check(lib.rb_filter_shards(self._handle, bytes(numbers), len(numbers)), "shards")
+        if accounts is not None:
+            of = ffi.new("uint16_t[]", _numbers("accounts", accounts, 1 << 16))
+            check(lib.rb_filter_accounts(self._handle, of, len(of)), "accounts")
         if instruments is not None:
             every = _numbers("instruments", instruments, INSTRUMENTS_MAX)
             bits = np.zeros(every[-1] // 64 + 1, np.uint64)

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -36,6 +37,13 @@ int32_t rb_journal_verify(int32_t file, uint64_t segment_messages, uint64_t firs
         return RB_SIZE;
     }
     return header.first == first ? RB_OK : RB_SEQUENCE;
+}
+
+uint64_t rb_journal_noted(int32_t file)
+{
+    uint64_t durable = 0;
+    off_t at = (off_t)offsetof(rb_journal_header, durable);
+    return pread(file, &durable, sizeof durable, at) == (ssize_t)sizeof durable ? durable : 0;
 }
 
 static off_t offset_of(const rb_journal *journal, uint64_t sequence)
@@ -187,20 +195,24 @@ static int64_t read_batch(const rb_journal *journal, uint64_t sequence, rb_messa
 /*
  * Finds the first message that is not whole in the files from `index` on, and looks at all behind
  * it: a whole one there means damage in the middle, for what a process leaves when it dies is a
- * prefix. (What a host leaves that dies before a sync may have holes too; that is not told apart,
- * and nothing is lost without a word.)
+ * prefix. A host that dies before a sync leaves holes too, above what was noted as durable: then
+ * what is behind the first one is no part of the day.
  */
 static int32_t find_tail(rb_journal *journal, uint64_t index, uint64_t files)
 {
     static _Thread_local rb_message batch[RB_JOURNAL_BATCH];
     uint64_t sequence = index * journal->segment_messages + 1;
     uint64_t end = files * journal->segment_messages;
+    uint64_t noted = 0;
     int torn = 0;
+    int whole_behind = 0;
     while (sequence <= end) {
         int32_t status = open_file(journal, sequence, 0);
         if (status != RB_OK) {
             return status == 1 ? RB_SEQUENCE : status;
         }
+        uint64_t said = rb_journal_noted(journal->file);
+        noted = said > noted ? said : noted;
         int64_t count = read_batch(journal, sequence, batch);
         if (count < 0) {
             return (int32_t)count;
@@ -211,12 +223,10 @@ static int32_t find_tail(rb_journal *journal, uint64_t index, uint64_t files)
             journal->written = sequence + (uint64_t)good - 1;
             torn = good < count;
         }
-        if (torn && any_whole(batch, good, count, sequence)) {
-            return RB_CHECKSUM;
-        }
+        whole_behind = whole_behind || (torn && any_whole(batch, good, count, sequence));
         sequence += (uint64_t)count;
     }
-    return RB_OK;
+    return whole_behind && journal->written < noted ? RB_CHECKSUM : RB_OK;
 }
 
 /* A file that is neither the last nor the one before it was full and synced long ago: its last
@@ -442,6 +452,18 @@ void *rb_journal_work_function(void)
     return pointer;
 }
 
+/* Says in a file's header what the sync before this one has made durable; a predecessor may have
+ * said more. */
+static int32_t note(int file, uint64_t durable)
+{
+    if (durable <= rb_journal_noted(file)) {
+        return RB_OK;
+    }
+    off_t at = (off_t)offsetof(rb_journal_header, durable);
+    return pwrite(file, &durable, sizeof durable, at) == (ssize_t)sizeof durable ? RB_OK
+                                                                                 : RB_SYSTEM;
+}
+
 int64_t rb_journal_sync(rb_journal *journal)
 {
     /* J2 acquire; pairs with J1: all up to written has been handed to the kernel. */
@@ -459,11 +481,11 @@ int64_t rb_journal_sync(rb_journal *journal)
         if (status != RB_OK) {
             return status;
         }
-        int file = open(path, O_RDONLY | O_CLOEXEC);
+        int file = open(path, O_RDWR | O_CLOEXEC);
         if (file < 0) {
             return RB_SYSTEM;
         }
-        int failed = fdatasync(file);
+        int failed = note(file, durable) != RB_OK || fdatasync(file) != 0;
         (void)close(file);
         if (failed != 0) {
             return RB_SYSTEM;

@@ -11,6 +11,9 @@
  * Recovery reads the last two files forward to the first message that is not whole (sequence or
  * checksum wrong), and goes on there: a torn tail is overwritten. A whole message anywhere behind
  * it, a file that is missing, or one that is not full though others follow, is damage and an error.
+ * Unless it lies above what the header says was durable: there a host that dies leaves any pages it
+ * likes, and nobody was promised anything. Each sync notes in the header what the one before it
+ * achieved, so the note is never ahead of the disk.
  *
  * Who: attach and work from one thread; sync and keep from any one other thread; the written and
  * durable marks are read by anybody. Crash: at any instruction, the files up to the last whole
@@ -32,6 +35,7 @@
 typedef struct rb_journal_header {
     rb_layout layout; /* kind journal, capacity: messages in this file */
     uint64_t first;   /* sequence of its first message */
+    uint64_t durable; /* all up to here was durable when this was written: the truth or less */
 } rb_journal_header;
 
 /* cffi: struct rb_journal */
@@ -85,6 +89,8 @@ int32_t rb_journal_restore(const char *directory, uint64_t segment_messages, con
 /* Whether an open segment file is whole in its header and begins with message `first`. RB_TORN,
  * RB_SEQUENCE, RB_SYSTEM, and what rb_layout_verify returns. Any thread. */
 int32_t rb_journal_verify(int32_t file, uint64_t segment_messages, uint64_t first);
+/* What the header of an open segment file says was durable; 0: it cannot be read. Any thread. */
+uint64_t rb_journal_noted(int32_t file);
 /* Path of the segment file that holds `sequence`; `out` has `room` bytes. RB_SIZE. */
 int32_t rb_journal_path(const char *directory, uint64_t segment_messages, uint64_t sequence,
                         char *out, size_t room);

@@ -101,7 +101,7 @@ def segment_files(directory: Path) -> list[Path]:
     return files
 
 
-def _map_file(path: Path) -> tuple[NDArray[np.void], int]:
+def map_file(path: Path) -> tuple[NDArray[np.void], int]:
     """All places of one file, read-only, without a copy, fewer if it was cut off; and how many."""
     head = np.fromfile(path, np.uint8, HEADER_BYTES)
     aligned = ffi.new("char[]", HEADER_BYTES + 128)
@@ -115,6 +115,15 @@ def _map_file(path: Path) -> tuple[NDArray[np.void], int]:
         return np.empty(0, MESSAGE), capacity
     places: NDArray[np.void] = np.memmap(path, MESSAGE, "r", HEADER_BYTES, (min(there, capacity),))
     return places, capacity
+
+
+def noted(directory: Path) -> int:
+    """What a journal's files say was durable, 0 if they cannot say; the truth or less."""
+    out = 0
+    for path in sorted(directory.glob("stream-*.rbj"))[-2:]:
+        with path.open("rb") as file:
+            out = max(out, int(lib.rb_journal_noted(file.fileno())))
+    return out
 
 
 def _whole(places: NDArray[np.void], first: int) -> int:
@@ -156,7 +165,7 @@ def map_day(directory: Path, verify: bool = True) -> list[NDArray[np.void]]:
     parts: list[NDArray[np.void]] = []
     first, damaged = 1, 0
     for path in files:
-        places, capacity = _map_file(path)
+        places, capacity = map_file(path)
         count = _whole(places, first) if verify else _written(places, first)
         if damaged:
             count = 0
@@ -191,6 +200,8 @@ __all__ = [
     "LayoutError",
     "batches",
     "map_day",
+    "map_file",
+    "noted",
     "read_day",
     "segment_files",
 ]

@@ -7,10 +7,13 @@
 
 #define RB_SCHEMA_ID 1u
 #define RB_SCHEMA_VERSION 1u
-#define RB_SCHEMA_HASH UINT64_C(0x704f100ab3e5c9ae)
+#define RB_SCHEMA_HASH UINT64_C(0x8f20dfcaf9b17e83)
 #define RB_MESSAGE_BYTES 64u
 #define RB_INSTRUMENT_NONE UINT32_C(4294967295)
 #define RB_TEMPLATE_CONTRIBUTED_MAX 63u
+/* Templates that have an account, by bit, and where. */
+#define RB_ACCOUNT_TEMPLATES {UINT64_C(0x00000000000603ee), UINT64_C(0x0000000000000017), UINT64_C(0x0000000000000000), UINT64_C(0x0000000000000000)}
+#define RB_ACCOUNT_OFFSET 52u
 
 enum rb_template {
     RB_TEMPLATE_NEW_ORDER = 1,
@@ -137,6 +140,7 @@ enum rb_cancel_reason {
     RB_CANCEL_REASON_CROSS = 8, /* Its cross is over. */
     RB_CANCEL_REASON_LEGS = 9, /* Not all legs could be filled. */
     RB_CANCEL_REASON_CAPACITY = 10, /* No room for its price when an auction ended. */
+    RB_CANCEL_REASON_EXPIRED = 11, /* Its time, or its day, is over. */
 };
 
 enum rb_session_event_kind {

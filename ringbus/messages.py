@@ -9,7 +9,7 @@ import numpy as np
 
 SCHEMA_ID: Final = 1
 SCHEMA_VERSION: Final = 1
-SCHEMA_HASH: Final = 0x704f100ab3e5c9ae
+SCHEMA_HASH: Final = 0x8f20dfcaf9b17e83
 MESSAGE_BYTES: Final = 64
 INSTRUMENT_NONE: Final = 4294967295
 TEMPLATE_CONTRIBUTED_MAX: Final = 63
@@ -166,6 +166,7 @@ class CancelReason(IntEnum):
     CROSS = 8
     LEGS = 9
     CAPACITY = 10
+    EXPIRED = 11
 
 
 class SessionEventKind(IntEnum):

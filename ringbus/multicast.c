@@ -135,6 +135,26 @@ int32_t rb_multicast_writer_attach(rb_writer *writer, void *ring, size_t ring_by
     return rb_records_writer_attach(writer, ring, ring_bytes, readers, readers_bytes);
 }
 
+int32_t rb_multicast_begin(void *ring, size_t ring_bytes, uint64_t next)
+{
+    rb_writer writer;
+    int32_t status = verify_messages(ring, ring_bytes);
+    if (status != RB_OK) {
+        return status;
+    }
+    rb_multicast_shared *shared = ring;
+    const rb_message *first = (const rb_message *)(shared + 1);
+    /* relaxed: nobody else is there yet. */
+    uint64_t used = rb_load_relaxed(&shared->tail) | rb_load_relaxed(&first->header.sequence);
+    if (next == 0 || used != 0) {
+        return RB_USAGE;
+    }
+    writer.shared = shared;
+    writer.next = next;
+    rb_multicast_announce(&writer);
+    return RB_OK;
+}
+
 /* One wait, however often it looks in vain. */
 static void count_wait(rb_writer *writer, int is_short)
 {

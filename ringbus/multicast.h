@@ -102,6 +102,9 @@ typedef struct rb_reader {
 /* Bytes of a ring of `capacity` slots (a power of two, 8..2^28); 0 if it is not. */
 size_t rb_multicast_bytes(uint64_t capacity);
 int32_t rb_multicast_init(void *memory, size_t bytes, uint64_t capacity, const char *name);
+/* A ring that holds nothing yet begins with `next`: what is offered first gets that sequence. For a
+ * stream that goes on in other memory. RB_USAGE: 0, or there is something on it. */
+int32_t rb_multicast_begin(void *ring, size_t ring_bytes, uint64_t next);
 
 /* The same for records of `record_bytes`, a multiple of 64 up to 65536. */
 size_t rb_records_bytes(uint64_t capacity, uint32_t record_bytes);

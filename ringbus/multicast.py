@@ -39,6 +39,15 @@ def create_multicast(ring: Memory, readers: Memory, capacity: int, name: str) ->
     create_readers(readers, name)
 
 
+def begin_multicast(ring: Memory, next_: int) -> None:
+    """Let a ring that holds nothing yet begin with sequence `next_`: its stream began elsewhere.
+
+    Raises: UsageError: there is something on it, or `next_` is not 1 or more.
+    """
+    status = lib.rb_multicast_begin(ring.address, ring.size, max(next_, 0))
+    check(status, f"a ring that begins with {next_}")
+
+
 def gates(readers: Memory) -> list[Place]:
     """All gating readers. Thread: any, while they work."""
     return list(places(readers).values())

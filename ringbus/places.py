@@ -60,10 +60,10 @@ def places(table: Memory) -> dict[int, Place]:
         state = check(lib.rb_readers_get(table.address, n, name, cursor, pid))
         if state != 0:
             lib.rb_readers_statistics(table.address, n, *counts)
-            seen = (int(count[0]) for count in counts)
+            received, lost, laps = (int(count[0]) for count in counts)
             who = ffi.string(name).decode(), int(cursor[0]), int(pid[0])
             distance = DISTANCES[check(lib.rb_readers_distance(table.address, n))]
-            out[n] = Place(*who, state == GATING, *seen, distance)
+            out[n] = Place(*who, state == GATING, received, lost, laps, distance)
     return out
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,6 +79,51 @@ def repair(
             at += len(lines)
         ranges.append((first, last))
     return Repaired(tuple(ranges), aside)
+
+
+def prefix(directory: Path, segment_messages: int) -> int:
+    """The last message before the first that is damaged or missing."""
+    files = dict(_files(directory))
+    last = 0
+    while last % segment_messages == 0 and (number := last // segment_messages) in files:
+        whole = _is_whole(_read(files[number], segment_messages), last + 1)
+        wrong = np.flatnonzero(~whole)
+        count = int(wrong[0]) if len(wrong) else len(whole)
+        if count == 0:
+            break
+        last += count
+    return last
+
+
+def differing(one: Path, other: Path, segment_messages: int) -> int | None:
+    """The first message that two journals hold whole, but not alike; None: they agree."""
+    files, others = dict(_files(one)), dict(_files(other))
+    for number in sorted(files.keys() & others.keys()):
+        lines = [_read(path, segment_messages) for path in (files[number], others[number])]
+        count = min(map(len, lines))
+        words = [part[:count].view("<u8").reshape(count, -1) for part in lines]
+        first = number * segment_messages + 1
+        for n in np.flatnonzero((words[0] != words[1]).any(axis=1)):
+            if all(_is_whole(part[n : n + 1], first + int(n))[0] for part in lines):
+                return first + int(n)
+    return None
+
+
+def cut(directory: Path, segment_messages: int, last: int) -> None:
+    """Take everything behind message `last` off the files of a journal that is at rest, durably."""
+    keep = -(-last // segment_messages)
+    for number, path in reversed(_files(directory)):
+        if number >= keep:
+            path.unlink()
+        elif number == keep - 1:
+            with path.open("r+b") as file:
+                file.truncate(HEADER_BYTES + (last - number * segment_messages) * MESSAGE.itemsize)
+                os.fsync(file.fileno())
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _files(directory: Path) -> list[tuple[int, Path]]:

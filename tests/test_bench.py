@@ -228,3 +228,17 @@ def test_bench_many_runs_and_makes_the_known_results() -> None:
     )
     hashes = [line.split()[-3].rstrip(",") for line in done.stdout.splitlines()[::2]]
     assert hashes == "3b827ebf 2db59049 592676b7 945d72bd 79fc4cdb b695e5ff".split()
+
+
+def test_bench_application_runs_and_makes_the_known_result() -> None:
+    """Whatever way it hears of them, the sum over all executions is the same, or it fails."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bench.bench_application", "1", "8192"],
+        cwd=PROGRAMS.parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    assert "result 1253401: quantity executed, 8192 messages, 1 rounds" in done.stdout
+    assert done.stdout.count("one by one") == 3

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from tools.kinds import ticker
+from tools.kinds import fairy, ticker
 from tools.site import Kind
 
 KINDS: Final[dict[str, Kind]] = {
+    "fairy": Kind(fairy.Options, fairy.make, proposes=True),
     "ticker": Kind(ticker.Options, ticker.make, proposes=True, topics=1),
 }

@@ -62,11 +62,24 @@ def _parser() -> argparse.ArgumentParser:
     word.add_argument(
         "--detach", action="store_true", help="run in the background; return when it is ready"
     )
+    which = word.add_mutually_exclusive_group()
+    which.add_argument(
+        "--continue",
+        dest="goes_on",
+        action="store_true",
+        help="go on with the day that the journals hold, after a crash",
+    )
+    which.add_argument(
+        "--new-day", action="store_true", help="begin a day though the former one was not ended"
+    )
     word.add_argument("--notify", type=int, default=-1, metavar="FD", help=argparse.SUPPRESS)
     word.add_argument("--parent", type=int, default=0, metavar="PID", help=argparse.SUPPRESS)
     word.set_defaults(run=_up)
     word = words.add_parser("down", help="stop an exchange, and remove what a killed one left")
     word.add_argument("exchange", help="its name, or its topology file")
+    word.add_argument(
+        "--lose", action="store_true", help="also what only its memory has and no journal can take"
+    )
     word.set_defaults(run=_down)
     word = words.add_parser("status", help="how its cores, ports and readers are")
     word.add_argument("exchange", help="its name, or its topology file")
@@ -89,10 +102,13 @@ def _up(options: argparse.Namespace) -> int:
         return 1
     try:
         if options.detach:
-            exchange = start_detached(options.topology)
+            exchange = start_detached(
+                options.topology, goes_on=options.goes_on, replaces=options.new_day
+            )
             print(ready_line(exchange.configuration, exchange.state))
             return 0
-        return up(Configuration.load(options.topology), options.notify)
+        configuration = Configuration.load(options.topology)
+        return up(configuration, options.notify, options.goes_on, options.new_day)
     except (ConfigurationError, LaunchError, OSError) as error:
         print(f"ringbus up: {error}", file=sys.stderr)
         return 1
@@ -100,14 +116,18 @@ def _up(options: argparse.Namespace) -> int:
 
 def _down(options: argparse.Namespace) -> int:
     from ringbus.status import UsageError
+    from tools.day import DayError, rescue
     from tools.state import exchange_name, remove
 
     try:
         name = exchange_name(options.exchange)
+        removed = remove(name) if options.lose else remove(name, rescue)
     except UsageError as error:
         print(f"ringbus down: {error}", file=sys.stderr)
         return 1
-    removed = remove(name)
+    except DayError as error:
+        print(f"ringbus down: {error}; --lose removes it all the same", file=sys.stderr)
+        return 1
     if not removed.anything:
         print(f"nothing of an exchange {name} is here")
     elif removed.launcher and not removed.segments:

@@ -1,7 +1,8 @@
 """One core process, started by the launcher.
 
-`python -m tools.core CONFIGURATION CORE PARENT [PORT=TCP …]`: the saved configuration, the core,
-the launcher's process, and TCP ports that were chosen before.
+`python -m tools.core CONFIGURATION CORE PARENT [--go-on] [PORT=TCP …]`: the saved configuration,
+the core, the launcher's process, whether the day goes on that its journals hold, and TCP ports that
+were chosen before.
 
 It maps what its agents need and no more, makes them, and runs them until it is told to stop.
 """
@@ -42,19 +43,18 @@ from ringbus.status import BackingError, DataError, Lapped, RingbusError, UsageE
 from tools.applications import KINDS
 from tools.build import build_hash
 from tools.configuration import Configuration
+from tools.day import drain
 from tools.edge import allow_files, limits_of
 from tools.instruments import Instrument, Participant
 from tools.memory import Attachment, tcp_counter
 from tools.process import end_with_parent
 from tools.seat import Seat
 from tools.site import Site
-from tools.standby import StandbyProcess
+from tools.standby import StandbyProcess, go_on
 from tools.state import STATE_FILE, State
-from tools.topology import PASSIVE, ConfigurationError, CoreSection
+from tools.topology import PASSIVE, ConfigurationError, CoreSection, is_engine
 
-# A step writes up to 256 batches of 1,024 messages; the largest ring holds 2^28.
-DRAIN_STEPS_MAX = 2 * (1 << 28) // (256 * 1024)
-
+GO_ON = "--go-on"
 # Where a stopped clock stands: every message of such a day carries this time.
 STOPPED_NS = 10**18
 
@@ -66,7 +66,11 @@ class CoreProcess:
     """
 
     def __init__(
-        self, configuration: Configuration, section: CoreSection, tcp: dict[str, int]
+        self,
+        configuration: Configuration,
+        section: CoreSection,
+        tcp: dict[str, int],
+        goes_on: bool = False,
     ) -> None:
         self.configuration = configuration
         self.topology = configuration.topology
@@ -108,7 +112,12 @@ class CoreProcess:
             self.core.set_time(STOPPED_NS)
         self.core.stop_on_signals()
         for agent in section.agents:
-            self._add(agent)
+            if not goes_on or not is_engine(agent):
+                self._add(agent)
+            elif agent == "sequencer":
+                stopped_ns = STOPPED_NS if stopped else 0
+                standby = go_on(configuration, self._shared, self.core, self._metrics, stopped_ns)
+                self._stack.callback(standby.close)
 
     def run(self) -> int:
         """Run until told to stop; returns the exit status. Raises: BackingError: [memory] lock."""
@@ -275,7 +284,7 @@ class CoreProcess:
         try:
             journal.keep(idle, marks, place, bells, stop)
             if not self._errors:
-                _drain(journal)
+                drain(journal)
             marks.set(place, journal.sync())
         except RingbusError as error:
             # What cannot be made durable must not be acknowledged as if it were.
@@ -401,13 +410,6 @@ def _set(flag: object) -> None:
     ffi.memmove(flag, b"\1\0\0\0", 4)
 
 
-def _drain(journal: Journal) -> None:
-    """Write what was published before the end; the core's own loop is over."""
-    for _ in range(DRAIN_STEPS_MAX):
-        if journal.step() == 0:
-            return
-
-
 def _check_build(path: Path) -> None:
     """Raises: ConfigurationError: other code is installed than the exchange was started with."""
     started, now = State.read(path).build, f"{build_hash():016x}"
@@ -423,7 +425,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else list(argv)
     if len(arguments) < 3:
         print(
-            "usage: python -m tools.core CONFIGURATION CORE PARENT [PORT=TCP ...]", file=sys.stderr
+            "usage: python -m tools.core CONFIGURATION CORE PARENT [--go-on] [PORT=TCP ...]",
+            file=sys.stderr,
         )
         return 2
     if not end_with_parent(int(arguments[2])):
@@ -432,14 +435,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         configuration = Configuration.restore(Path(arguments[0]))
         _check_build(Path(arguments[0]).with_name(STATE_FILE))
         section = configuration.topology.core(arguments[1])
-        tcp = {name: int(number) for name, _, number in (a.partition("=") for a in arguments[3:])}
+        goes_on = GO_ON in arguments
+        said = [one.partition("=") for one in arguments[3:] if one != GO_ON]
+        tcp = {name: int(number) for name, _, number in said}
         allow_files(configuration.topology, section)
         if section.pinned is not None:
             os.sched_setaffinity(0, {section.pinned})
         if PASSIVE in section.agents:
             with StandbyProcess(configuration, section) as standby:
                 return standby.run()
-        with CoreProcess(configuration, section, tcp) as process:
+        with CoreProcess(configuration, section, tcp, goes_on) as process:
             return process.run()
     except (ConfigurationError, RingbusError, OSError, ValueError) as error:
         print(f"core {arguments[1]}: {error}", file=sys.stderr, flush=True)

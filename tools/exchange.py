@@ -22,10 +22,13 @@ from tools.state import CONFIGURATION_FILE, State, find, remove
 POLL_SECONDS = 0.005
 
 
-def start_detached(path: Path | str, bound: bool = False) -> Exchange:
+def start_detached(
+    path: Path | str, bound: bool = False, goes_on: bool = False, replaces: bool = False
+) -> Exchange:
     """Start an exchange in a background process; returns when it is ready.
 
-    Args: path: the topology file; bound: it ends when the calling thread does.
+    Args: path: the topology file; bound: it ends when the calling thread does; goes_on: with the
+    day that its journals hold; replaces: a day that was not ended, by a new one.
     Raises: ConfigurationError, LaunchError: with the launcher's own last lines.
     """
     configuration = Configuration.load(path)
@@ -37,6 +40,8 @@ def start_detached(path: Path | str, bound: bool = False) -> Exchange:
     reading, writing = os.pipe()
     command = [sys.executable, "-m", "tools.cli", "up", str(topology.path)]
     command += ["--notify", str(writing)]
+    command += ["--continue"] if goes_on else []
+    command += ["--new-day"] if replaces else []
     if bound:
         command += ["--parent", str(os.getpid())]
     with os.fdopen(reading, "rb") as notice, log.open("wb") as output:

@@ -17,7 +17,6 @@ import sys
 # An exception to the rule against time: to supervise is to wait and to look again.
 import time
 from collections.abc import Callable
-from pathlib import Path
 from types import FrameType
 
 from ringbus.core import CorePage
@@ -25,7 +24,7 @@ from ringbus.idle import Idle
 from ringbus.metrics import Metrics
 from ringbus.segment import listing, unlink
 from ringbus.status import RingbusError
-from tools import edge, memory
+from tools import day, edge, memory
 from tools.build import build_hash
 from tools.child import (
     RESTARTS_MAX,
@@ -35,12 +34,13 @@ from tools.child import (
     log_tail,
 )
 from tools.configuration import Configuration
+from tools.day import DayError
 from tools.memory import Attachment, tcp_counter
 from tools.opening import OpeningError, open_day, opening_lines
 from tools.process import Process, end
 from tools.standby import DIVERGED
 from tools.state import CONFIGURATION_FILE, CoreRecord, State, claim, find
-from tools.topology import PASSIVE, ConfigurationError
+from tools.topology import PASSIVE, ConfigurationError, is_engine
 
 POLL_SECONDS = 0.01
 
@@ -52,7 +52,8 @@ class LaunchError(Exception):
 class Launcher:
     """One exchange in the making, up, or going down; use it with `with`.
 
-    Args: say: where progress goes, a line a call; monotonic, wait: the launcher's time.
+    Args: say: where progress goes, a line a call; monotonic, wait: the launcher's time; goes_on:
+    with the day that the journals hold; replaces: a day that was not ended, by a new one.
     Thread: one, which must live as long as the exchange: the kernel ends the cores with it.
     """
 
@@ -62,6 +63,8 @@ class Launcher:
         say: Callable[[str], None] = print,
         monotonic: Callable[[], float] = time.monotonic,
         wait: Callable[[float], None] = time.sleep,
+        goes_on: bool = False,
+        replaces: bool = False,
     ) -> None:
         self.configuration = configuration
         self.topology = configuration.topology
@@ -77,20 +80,29 @@ class Launcher:
         self._build = build_hash()
         self._ports: dict[str, int] = {}
         self._vacant = False  # the engine is dead, and nobody has taken its place
+        self._told: Process | None = None  # to take it
+        self._goes_on = goes_on
+        self._replaces = replaces
+        self._laid_out = False
         self.stop_requested = False
 
     def start(self) -> State:
         """Bring the exchange up; returns when the day's first lines are on the stream.
 
-        Raises: LaunchError, ConfigurationError, RingbusError, OSError; nothing is left behind.
+        Raises: LaunchError, DayError, ConfigurationError, RingbusError, OSError; nothing is left
+        behind.
         """
         try:
             self._prepare()
             for child in self._children:
-                self._spawn(child)
+                # A day that goes on has its whole engine where the sequencer is.
+                seat = "sequencer" in child.section.agents
+                if not self._goes_on or seat or not all(map(is_engine, child.section.agents)):
+                    self._spawn(child)
             self._write_state()
             self._await_cores()
-            self._open_day()
+            if not self._goes_on:
+                self._open_day()
             self._ready = True
             return self._write_state()
         except BaseException:
@@ -127,12 +139,25 @@ class Launcher:
             self._stop([c for c in self._children if self._records(c) == last])
         self._children.clear()
         self._shared.close()
-        if self._claimed:
+        if self._claimed and self._finish_day():
             for path in (self.directory / CONFIGURATION_FILE, self._state().path):
                 path.unlink(missing_ok=True)
             for segment in listing(self.name):
                 unlink(segment)
-            self._claimed = False
+        self._claimed = False
+
+    def _finish_day(self) -> bool:
+        """What only the memory has goes into the journals; False: the memory must stay for it."""
+        if not self._laid_out:
+            return True
+        try:
+            day.finish_journals(self.topology)
+        except DayError as error:
+            self._say(f"{error}; `ringbus down {self.name}` tries again")
+            return False
+        if self._ready and self.stop_requested:
+            day.ended(self.topology)
+        return True
 
     def _records(self, child: Child) -> bool:
         return any(agent in self.topology.journals for agent in child.section.agents)
@@ -168,19 +193,21 @@ class Launcher:
             raise LaunchError(f"another launcher is just starting {self.name}; wait for it")
         self._claimed = True
         self._write_state()
-        for journal in topology.journals:
-            path = topology.journal_path(journal)
-            kept = _keep_former_day(path)
-            if kept is not None:
-                self._say(f"the former day's {journal} is kept as {kept}")
-            path.mkdir()
+        former = day.recover(self.configuration, self._say) if self._goes_on else None
+        if former is None:
+            day.begin(topology, self._replaces, self._say)
         self.configuration.save(self.directory / CONFIGURATION_FILE)
         for text in memory.create(topology):
             self._say(f"warning: {text}; going on without")
+        self._laid_out = True
         count, size = len(memory.parts(topology)), memory.total_bytes(topology)
         self._say(f"shared memory: {count} segments, {size / (1 << 20):,.1f} MiB")
         for need in needs:
             self._say(str(need))
+        if former is not None:
+            day.put_on_ring(topology, self._shared, former)
+            day.opened(topology)
+            self._say(f"the day goes on behind message {former.last}")
         # Every bell is claimed here, in the order of the cores, so that a core finds those it has
         # to ring, whoever starts first.
         bells = self._shared.attach("bells", writable=True)
@@ -196,12 +223,13 @@ class Launcher:
         # A port that comes back is where its clients look for it.
         ports = [f"{name}={tcp}" for name, tcp in self._ports.items()]
         saved = str(self.directory / CONFIGURATION_FILE)
-        command = [sys.executable, "-m", "tools.core", saved, child.name, str(os.getpid()), *ports]
-        child.spawn(command, self._monotonic())
+        command = [sys.executable, "-m", "tools.core", saved, child.name, str(os.getpid())]
+        command += ["--go-on"] if self._goes_on else []
+        child.spawn([*command, *ports], self._monotonic())
 
     def _await_cores(self) -> None:
         deadline = self._monotonic() + START_SECONDS
-        waiting = list(self._children)
+        waiting = [child for child in self._children if child.process is not None]
         while waiting:
             self._check_start()
             for child in [child for child in waiting if child.runs]:
@@ -237,12 +265,12 @@ class Launcher:
 
     def _open_day(self) -> None:
         lines = opening_lines(self.configuration, self._build)
-
         last = open_day(self.configuration, lines, time.monotonic_ns, self._check_start)
         self._say(
             f"day opened: {len(self.configuration.instruments)} instruments, "
             f"{len(self.configuration.participants)} participants, message {last}"
         )
+        day.opened(self.topology)
 
     def _died(self, child: Child, why: str) -> None:
         if not child.restartable and self._passive() is not None:
@@ -282,19 +310,28 @@ class Launcher:
                 one.forget()
         self._vacant = True
         self._say(f"core {child.name} {why}; the engine is down{log_tail(child.log)}")
-        passive = self._passive()
-        if self.topology.exchange.failover == "automatic" and passive is not None:
-            if passive.process is not None:
-                passive.process.send(signal.SIGUSR1)
-            self._say("the passive engine takes over")
+        if self.topology.exchange.failover == "automatic":
+            self._tell_passive()
         else:
             self._say(f"`ringbus promote {self.name}` lets the passive engine take over")
         self._write_state()
+
+    def _tell_passive(self) -> None:
+        """Let the passive engine take over, once it hears: before it runs the signal kills it."""
+        passive = self._passive()
+        if passive is None or passive.process is None or passive.process == self._told:
+            return
+        if passive.runs and passive.page.pid == passive.process.pid:
+            self._told = passive.process
+            passive.process.send(signal.SIGUSR1)
+            self._say(f"the passive engine takes over, process {passive.process.pid}")
 
     def _look_for_successor(self, now_s: float) -> None:
         """When the passive engine has taken the sequencer's seat, another one follows it."""
         seat = self.topology.core_of("sequencer")
         passive = self._passive()
+        if self.topology.exchange.failover == "automatic":
+            self._tell_passive()
         (child,) = (one for one in self._children if one.section == seat)
         if passive is None or passive.process is None or not child.runs:
             return
@@ -353,30 +390,24 @@ def refuse_if_there(name: str) -> None:
         )
 
 
-def _keep_former_day(journal: Path) -> Path | None:
-    """Move the journal of a former day out of the way; the new path, None if there was none."""
-    if not journal.exists():
-        return None
-    if not any(journal.iterdir()):
-        journal.rmdir()
-        return None
-    numbers = [
-        int(path.suffix[1:])
-        for path in journal.parent.glob(f"{journal.name}.*")
-        if path.suffix[1:].isdigit()
-    ]
-    kept = journal.with_name(f"{journal.name}.{max(numbers, default=0) + 1}")
-    journal.rename(kept)
-    return kept
-
-
-def up(configuration: Configuration, notify_fd: int = -1) -> int:
+def up(
+    configuration: Configuration,
+    notify_fd: int = -1,
+    goes_on: bool = False,
+    replaces: bool = False,
+) -> int:
     """Start an exchange and supervise it in this process until SIGTERM, SIGINT or SIGHUP.
 
-    Args: notify_fd: gets one line when the exchange is ready; -1: nobody waits.
+    Args: notify_fd: gets one line when the exchange is ready; -1: nobody waits; goes_on, replaces:
+    as Launcher.
     Returns: the exit status: 0 after a clean stop, 1 when it could not start or go on.
     """
-    launcher = Launcher(configuration, lambda text: print(text, flush=True))
+    launcher = Launcher(
+        configuration,
+        lambda text: print(text, flush=True),
+        goes_on=goes_on,
+        replaces=replaces,
+    )
 
     def on_signal(number: int, frame: FrameType | None) -> None:
         launcher.stop_requested = True
@@ -391,7 +422,14 @@ def up(configuration: Configuration, notify_fd: int = -1) -> int:
                 os.write(notify_fd, b"READY\n")
                 os.close(notify_fd)
             launcher.run()
-    except (LaunchError, OpeningError, ConfigurationError, RingbusError, OSError) as error:
+    except (
+        LaunchError,
+        DayError,
+        OpeningError,
+        ConfigurationError,
+        RingbusError,
+        OSError,
+    ) as error:
         print(f"ringbus up: {error}", file=sys.stderr, flush=True)
         return 1
     print(f"{launcher.name} is down", flush=True)

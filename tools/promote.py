@@ -15,7 +15,7 @@ from tools.child import log_tail
 from tools.configuration import Configuration
 from tools.memory import Attachment
 from tools.process import Process
-from tools.state import CONFIGURATION_FILE, State, exchange_name, find
+from tools.state import CONFIGURATION_FILE, CoreRecord, State, exchange_name, find
 from tools.topology import PASSIVE, ConfigurationError
 
 PATIENCE_SECONDS = 10.0
@@ -50,12 +50,11 @@ def promote(name: str, stop_active: bool = False) -> str:
             "--stop-active ends it first"
         )
     if alive:
-        state = _end(state, alive)
-    seat = topology.core_of("sequencer").name
-    return _await(name, state.cores[passive].process, seat)
+        _end(state, alive)
+    return _await(name, passive, topology.core_of("sequencer").name)
 
 
-def _end(state: State, cores: Sequence[str]) -> State:
+def _end(state: State, cores: Sequence[str]) -> None:
     """End the engine and wait until the launcher knows."""
     for core in cores:
         state.cores[core].process.send(signal.SIGKILL)
@@ -65,26 +64,38 @@ def _end(state: State, cores: Sequence[str]) -> State:
         if now is None:
             break
         if not any(core in now.cores for core in cores):
-            return now
+            return
         time.sleep(LOOK_SECONDS)
     raise PromotionError(f"exchange {state.name} went down with its engine")
 
 
-def _await(name: str, passive: Process, seat: str) -> str:
+def _await(name: str, passive: str, seat: str) -> str:
+    """Tell the passive engine, and its successor if it dies over it, until one has the seat."""
     start_s = time.monotonic()
+    told: Process | None = None
     with Attachment(name) as shared:
         page = CorePage(shared.attach(f"core.{seat}"))
-        passive.send(signal.SIGUSR1)
-        while time.monotonic() - start_s < PATIENCE_SECONDS:
-            if page.pid == passive.pid and page.state == CoreState.RUNNING:
-                took_ms = (time.monotonic() - start_s) * 1000
-                return f"{name}: process {passive.pid} is the engine, after {took_ms:.0f} ms"
-            if not passive.alive:
+        while (now_s := time.monotonic()) - start_s < PATIENCE_SECONDS:
+            if told is not None and page.pid == told.pid and page.state == CoreState.RUNNING:
+                took_ms = (now_s - start_s) * 1000
+                return f"{name}: process {told.pid} is the engine, after {took_ms:.0f} ms"
+            state = find(name)
+            if state is None:
                 break
+            record = state.cores.get(passive)
+            if record is not None and record.process != told and _hears(shared, passive, record):
+                told = record.process
+                told.send(signal.SIGUSR1)
             time.sleep(LOOK_SECONDS)
     state = find(name)
     directory = Path(state.directory) if state is not None else Path()
-    raise PromotionError(f"not promoted{log_tail(directory / 'logs' / 'passive.log')}")
+    raise PromotionError(f"not promoted{log_tail(directory / 'logs' / f'{passive}.log')}")
+
+
+def _hears(shared: Attachment, core: str, record: CoreRecord) -> bool:
+    """Whether a core's process has come so far that a signal does not kill it."""
+    page = CorePage(shared.attach(f"core.{core}"))
+    return page.state == CoreState.RUNNING and page.pid == record.process.pid
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -32,6 +32,8 @@ PRIMITIVES = {
     "char": (1, "char", "S1"),
 }
 CONTRIBUTED_MAX = 63
+# Where all templates that have an account have it, but for those that define one.
+ACCOUNT_OFFSET = 52
 ENGINE_MAX = 127
 
 
@@ -219,6 +221,16 @@ def load(path: Path = SOURCE) -> Schema:
 NOTICE = "Generated from messages.xml by `python -m tools.schema`; do not edit."
 
 
+def _with_account(schema: Schema) -> str:
+    bits = sum(
+        1 << message.id
+        for message in schema.messages
+        if any(f.name == "account" and f.offset == ACCOUNT_OFFSET for f in message.fields)
+    )
+    words = (bits >> shift & (1 << 64) - 1 for shift in range(0, 256, 64))
+    return "{" + ", ".join(f"UINT64_C(0x{word:016x})" for word in words) + "}"
+
+
 def to_c(schema: Schema) -> str:
     """The C header."""
     out = [
@@ -235,6 +247,9 @@ def to_c(schema: Schema) -> str:
         f"#define RB_MESSAGE_BYTES {LINE_BYTES}u",
         "#define RB_INSTRUMENT_NONE UINT32_C(4294967295)",
         f"#define RB_TEMPLATE_CONTRIBUTED_MAX {CONTRIBUTED_MAX}u",
+        "/* Templates that have an account, by bit, and where. */",
+        f"#define RB_ACCOUNT_TEMPLATES {_with_account(schema)}",
+        f"#define RB_ACCOUNT_OFFSET {ACCOUNT_OFFSET}u",
         "",
         "enum rb_template {",
     ]

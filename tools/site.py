@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from ringbus.contributor import Contributor
 from ringbus.core import Agent, Core, Worker
 from ringbus.metrics import Metrics
+from ringbus.proposer import Proposer
 from ringbus.replay import Stream
 from ringbus.segment import Segment
 from ringbus.topics import Topics
@@ -88,12 +89,8 @@ class Site:
     watch: Callable[[int], None]
     beside: Callable[[Callable[[], None], Callable[[], None]], None]
 
-    @property
-    def proposing(self) -> Contributor:
+    def proposer(self) -> Proposer:
         """Its way to the sequencer, of a kind that proposes."""
         assert self.contributor is not None
-        return self.contributor
-
-    def topics(self) -> Topics:
-        """A table for the numbers of all topics."""
-        return Topics(self.configuration.topics, self.configuration.topology.exchange.shards)
+        shards = self.configuration.topology.exchange.shards
+        return Proposer(self.contributor, self.core, Topics(self.configuration.topics, shards))

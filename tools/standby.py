@@ -14,7 +14,7 @@ from types import FrameType, TracebackType
 
 from engine.fused import Size
 from engine.passive import Divergence
-from engine.standby import Estate, Standby
+from engine.standby import Estate, Reign, Standby
 from ringbus.core import Core, CorePage
 from ringbus.metrics import Metrics
 from ringbus.multicast import lock_writer
@@ -51,21 +51,7 @@ class StandbyProcess:
         self.core = Core(
             self._page, self._bells, section.name, section.wait, "real", section.pinned
         )
-        limits = topology.limits
-        size = Size(
-            len(configuration.instruments),
-            topology.exchange.shards,
-            orders=limits.orders,
-            price_nodes=limits.price_nodes,
-        )
-        self.standby = Standby(
-            size,
-            configuration.shard_of,
-            self._shared.attach("stream"),
-            topology.journal_paths,
-            topology.journal.segment_messages,
-            configuration.risk(),
-        )
+        self.standby = make_standby(configuration, self._shared)
         self._stack.callback(self.standby.close)
         self._promote = False
         signal.signal(signal.SIGUSR1, self._on_promote)
@@ -118,7 +104,7 @@ class StandbyProcess:
         seat = self.topology.core_of("sequencer")
         page = self._shared.attach(f"core.{seat.name}", writable=True)
         started_ns = time.monotonic_ns()
-        estate = self._estate()
+        estate = estate_of(self.configuration, self._shared)
         try:
             lock = lock_writer(estate.ring)
         except UsageError as error:
@@ -136,11 +122,7 @@ class StandbyProcess:
             stream_reader=False,
         )
         reign = self.standby.promote(core, estate, build_hash(), time.time_ns(), _wait, lock)
-        reign.sequencer.measure(
-            self._metrics.histogram_address("port to sequencer"),
-            self._metrics.counter_address("refused proposals"),
-            self._metrics.counter_address("dropped proposals"),
-        )
+        measure(reign, self._metrics)
         core.stop_on_signals()
         took_ms = (time.monotonic_ns() - started_ns) / 1e6
         print(
@@ -150,23 +132,74 @@ class StandbyProcess:
         )
         return core
 
-    def _estate(self) -> Estate:
-        shards = range(self.topology.exchange.shards)
 
-        def lane(part: str) -> Segment:
-            return self._shared.attach(part, writable=True)
+def make_standby(configuration: Configuration, shared: Attachment) -> Standby:
+    """A standby of an exchange's engine, which has followed nothing yet."""
+    topology = configuration.topology
+    size = Size(
+        len(configuration.instruments),
+        topology.exchange.shards,
+        orders=topology.limits.orders,
+        price_nodes=topology.limits.price_nodes,
+    )
+    return Standby(
+        size,
+        configuration.shard_of,
+        shared.attach("stream"),
+        topology.journal_paths,
+        topology.journal.segment_messages,
+        configuration.risk(),
+    )
 
-        return Estate(
-            lane("doorbell"),
-            [lane(f"lane.{name}") for name in self.topology.contributors],
-            [lane(f"shard.{n}.in") for n in shards],
-            [lane(f"shard.{n}.out") for n in shards],
-            lane("stream"),
-            self._shared.attach("stream.readers", writable=True),
-            self.configuration.topics,
-            self.configuration.group_of,
-            self._shared.attach("settled", writable=True),
-        )
+
+def estate_of(configuration: Configuration, shared: Attachment) -> Estate:
+    """What the dead engine of an exchange has left, or the memory of one that never was."""
+    topology = configuration.topology
+    shards = range(topology.exchange.shards)
+
+    def lane(part: str) -> Segment:
+        return shared.attach(part, writable=True)
+
+    return Estate(
+        lane("doorbell"),
+        [lane(f"lane.{name}") for name in topology.contributors],
+        [lane(f"shard.{n}.in") for n in shards],
+        [lane(f"shard.{n}.out") for n in shards],
+        lane("stream"),
+        shared.attach("stream.readers", writable=True),
+        configuration.topics,
+        configuration.group_of,
+        shared.attach("settled", writable=True),
+    )
+
+
+def measure(reign: Reign, metrics: Metrics) -> None:
+    """Let a new engine record where its predecessor did."""
+    reign.sequencer.measure(
+        metrics.histogram_address("port to sequencer"),
+        metrics.counter_address("refused proposals"),
+        metrics.counter_address("dropped proposals"),
+    )
+
+
+def go_on(
+    configuration: Configuration, shared: Attachment, core: Core, metrics: Metrics, stopped_ns: int
+) -> Standby:
+    """Rebuild the engine from the day's journals and let it reign on `core`.
+
+    Args: stopped_ns: where a stopped clock stands, 0 if it does not.
+    Returns: the standby that it was, to be closed behind the core.
+    Raises: Divergence: this build would not have said what is recorded; and as Standby.promote.
+    """
+    standby = make_standby(configuration, shared)
+    try:
+        estate = estate_of(configuration, shared)
+        now_ns = stopped_ns or time.time_ns()
+        measure(standby.promote(core, estate, build_hash(), now_ns, _wait), metrics)
+    except BaseException:
+        standby.close()
+        raise
+    return standby
 
 
 def _wait() -> None:

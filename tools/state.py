@@ -11,6 +11,7 @@ import dataclasses
 import json
 import os
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -139,8 +140,11 @@ class Removed:
         return self.launcher or self.processes > 0 or self.segments > 0
 
 
-def remove(name: str) -> Removed:
-    """Stop the exchange, and remove whatever is left of it, however its processes ended."""
+def remove(name: str, rescue: Callable[[State], None] = lambda state: None) -> Removed:
+    """Stop the exchange, and remove whatever is left of it, however its processes ended.
+
+    Args: rescue: called when no process is left and memory is; what it raises keeps the memory.
+    """
     state = find(name)
     launcher, processes = False, 0
     if state is not None:
@@ -150,6 +154,8 @@ def remove(name: str) -> Removed:
         cores = [core.process for core in state.cores.values() if core.process.alive]
         processes = len(cores)
         end(cores)
+        if listing(name):
+            rescue(state)
     segments = sum(1 for segment in listing(name) if unlink(segment))
     if state is not None:
         state.path.unlink(missing_ok=True)

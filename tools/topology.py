@@ -340,6 +340,11 @@ class Topology:
         return own.issuperset(core.agents)
 
 
+def is_engine(agent: str) -> bool:
+    """Whether an agent is part of the engine."""
+    return agent in ENGINE_AGENTS or re.fullmatch(r"shard\.\d+", agent) is not None
+
+
 SINGLE: Final[dict[str, type[object]]] = {
     "exchange": ExchangeSection,
     "stream": StreamSection,

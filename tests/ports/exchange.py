@@ -132,7 +132,7 @@ class Exchange:
 
     Args: directory: of a journal, None for none; stream_slots: how long the ring remembers;
     lane_slots: of every lane; copies: journals whose marks a client's answers wait for; users: its
-    participants, the first on topic 1.
+    participants, the first on topic 1; contributors: lanes, the port's the first.
     """
 
     def __init__(
@@ -143,13 +143,14 @@ class Exchange:
         lane_slots: int = 4096,
         copies: int = 0,
         users: Sequence[str] = USERS,
+        contributors: int = 2,
     ) -> None:
         self._copies = copies
         self.topics = {user: n + 1 for n, user in enumerate(users)}
         marks = Block(marks_bytes())
         create_marks(marks, "marks")
         self.marks = Marks(marks)
-        size = Size(2, 2, len(users) + 1, 2, stream_slots, lane_slots)
+        size = Size(2, 2, len(users) + 1, contributors, stream_slots, lane_slots)
         self.engine = FusedEngine(size, clock="manual")
         self.engine.core.set_time(START_NS)
         self.now_ns = START_NS

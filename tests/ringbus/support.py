@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ringbus._ringbus import ffi
+from ringbus._ringbus import ffi, lib
 from ringbus.idle import bells_bytes, create_bells
 from ringbus.journal import Journal
 from ringbus.lane import create_lane, lane_bytes
@@ -27,6 +27,7 @@ from ringbus.messages import MESSAGE
 from ringbus.multicast import Writer, create_multicast, multicast_bytes, readers_bytes
 from ringbus.replay import Replay
 from ringbus.segment import Segment, segment_name
+from ringbus.status import check
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -74,6 +75,13 @@ def make_bells(name: str = "bells") -> Block:
     """Bells in private memory."""
     block = Block(bells_bytes())
     create_bells(block, name)
+    return block
+
+
+def make_doorbell() -> Block:
+    """A doorbell in private memory."""
+    block = Block(int(lib.rb_doorbell_bytes()))
+    check(lib.rb_doorbell_init(block.address, block.size, b"doorbell"), "doorbell")
     return block
 
 

@@ -28,6 +28,7 @@ def day(seed: int, count: int) -> NDArray[np.void]:
     lines["topic"] = draw.integers(0, 6, count)
     lines["shard"] = draw.integers(0, 6, count)
     lines["instrument"] = draw.integers(0, 200, count)
+    lines["account"] = draw.integers(0, 6, count)
     n = 0
     while n < count - 1:
         if draw.random() < 0.3:
@@ -47,6 +48,7 @@ def plain(
     topics: set[int] | None,
     shards: set[int] | None,
     instruments: set[int] | None,
+    accounts: set[int] | None,
 ) -> list[int]:
     """Sequences that must be kept."""
     kept, follows, keep = [], False, False
@@ -59,6 +61,7 @@ def plain(
                     ("topic", topics),
                     ("shard", shards),
                     ("instrument", instruments),
+                    ("account", accounts),
                 )
             )
         follows = bool(line["flags"] & Flag.CONTINUED)
@@ -73,6 +76,7 @@ def plain(
     topics=sets,
     shards=sets,
     instruments=st.none() | st.sets(st.integers(0, 250), min_size=1),
+    accounts=sets,
     cuts=st.lists(st.integers(0, 300), max_size=6),
 )
 def test_a_filter_keeps_what_a_list_comprehension_keeps(
@@ -81,12 +85,13 @@ def test_a_filter_keeps_what_a_list_comprehension_keeps(
     topics: set[int] | None,
     shards: set[int] | None,
     instruments: set[int] | None,
+    accounts: set[int] | None,
     cuts: list[int],
 ) -> None:
     """R55: any sets, over batches cut anywhere, between the lines of a message too."""
     messages = day(seed, 300)
-    wanted = plain(messages, templates, topics, shards, instruments)
-    chosen = Filter(templates, topics, shards, instruments)
+    wanted = plain(messages, templates, topics, shards, instruments, accounts)
+    chosen = Filter(templates, topics, shards, instruments, accounts)
     got: list[int] = []
     edges = sorted({0, 300, *cuts})
     for start, end in pairwise(edges):
@@ -97,6 +102,18 @@ def test_a_filter_keeps_what_a_list_comprehension_keeps(
             place = int(message["sequence"]) - 1
             assert message.tobytes() == messages[place].tobytes()
     assert got == wanted
+
+
+def test_messages_without_an_account_are_none_of_any() -> None:
+    """A definition has one elsewhere, a tag has text there."""
+    messages: NDArray[np.void] = np.zeros(4, MESSAGE)
+    messages.view(NEW_ORDER)["account"] = (7, 7, 8, 7)
+    messages["template_id"] = (
+        *(Template.NEW_ORDER, Template.PARTICIPANT_DEFINITION),
+        *(Template.EXECUTED, Template.CANCELED),
+    )
+    kept = Filter(accounts=[7]).keep(messages)
+    assert kept["template_id"].tolist() == [Template.NEW_ORDER, Template.CANCELED]
 
 
 def test_messages_without_an_instrument_are_none_of_any() -> None:
@@ -112,6 +129,7 @@ def test_messages_without_an_instrument_are_none_of_any() -> None:
     [
         ({"topics": []}, "topics: an empty set lets nothing through"),
         ({"topics": [65536]}, r"topics: 65536 is outside 0\.\.65535"),
+        ({"accounts": [65536]}, r"accounts: 65536 is outside 0\.\.65535"),
         ({"templates": [-1]}, r"templates: -1 is outside 0\.\.255"),
         ({"shards": [256]}, r"shards: 256 is outside 0\.\.255"),
         ({"instruments": [1 << 20]}, r"instruments: 1048576 is outside 0\.\.1048575"),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ringbus._ringbus import lib
-from ringbus.journal import Journal, batches, map_day, read_day, segment_files
+from ringbus.journal import Journal, batches, map_day, noted, read_day, segment_files
 from ringbus.multicast import Writer, gates
 from ringbus.status import (
     DataError,
@@ -160,11 +160,44 @@ def test_a_torn_end_of_the_file_before_the_last(recorded: Recorded) -> None:
     assert day(recorded.directory) == run_of(1, 1025)
 
 
+def durable(recorded: Recorded, count: int) -> None:
+    """So many messages, and files that know that they were durable: each sync notes the last."""
+    recorded.write(count)
+    recorded.journal.sync()
+    assert noted(recorded.directory) == 0
+    recorded.write(1)
+    recorded.journal.sync()
+    assert noted(recorded.directory) == count
+
+
+def test_a_hole_above_what_was_durable_is_a_torn_tail(recorded: Recorded) -> None:
+    """A host that dies leaves any pages of what it had not synced; nobody was promised those."""
+    durable(recorded, 2960)
+    recorded.write(39)
+    recorded.damage(2970, bytes(64), 0)
+    recorded.journal = recorded.attach()
+    assert recorded.journal.written == 2969
+    # The host is well here, and its ring has the rest.
+    recorded.journal.step()
+    assert day(recorded.directory) == run_of(1, 3000)
+    recorded.damage(2960, bytes(64), 0)
+    with pytest.raises(DataError, match="message 2960:"):
+        recorded.attach()
+
+
+def test_a_successor_notes_no_less_than_was_noted(recorded: Recorded) -> None:
+    durable(recorded, 100)
+    recorded.journal = recorded.attach()
+    recorded.write(1)
+    recorded.journal.sync()
+    assert noted(recorded.directory) == 100
+
+
 @pytest.mark.parametrize("kind", GARBAGE)
 @pytest.mark.parametrize("at", [1, 1024, 1025, 1500, 2048, 2049, 2998, 2999])
 def test_damage_in_the_middle_is_an_error(recorded: Recorded, kind: str, at: int) -> None:
-    """R30: a message that was recorded is never skipped or cut off without a word."""
-    recorded.write(3000)
+    """R30: a message that was durable is never skipped or cut off without a word."""
+    durable(recorded, 3000)
     offset, data = GARBAGE[kind]
     recorded.damage(at, data, offset)
     with pytest.raises(DataError, match=f"message {at} is damaged"):
@@ -178,7 +211,7 @@ def test_damage_in_the_middle_is_an_error(recorded: Recorded, kind: str, at: int
 
 def test_a_damaged_page_is_an_error(recorded: Recorded) -> None:
     """R30: a whole page of zeros in the middle looks like an end, but is none."""
-    recorded.write(3000)
+    durable(recorded, 3000)
     for sequence in range(2049, 2049 + 64):
         recorded.damage(sequence, bytes(64), 0)
     with pytest.raises(DataError, match="message 2049 is damaged"):

@@ -19,14 +19,6 @@ class Options:
 
 def make(site: Site) -> Ticker:
     """A ticker on the application's own topic."""
-    options = cast(Options, site.options)
-    every_ns = options.every_ms * 1_000_000
-    return Ticker(
-        site.stream,
-        site.core,
-        site.proposing,
-        site.topics(),
-        site.topic,
-        every_ns,
-        site.configuration.opening,
-    )
+    every_ns = cast(Options, site.options).every_ms * 1_000_000
+    opening = site.configuration.opening
+    return Ticker(site.stream, site.proposer(), site.core, site.topic, every_ns, opening)

@@ -1,0 +1,148 @@
+"""Proposer: one proposal in flight, from the lane to what the stream makes of it.
+
+A proposal names the next number of its topic, as its contributor knows it. Whoever takes that
+number, it was either this very proposal or this one was dropped without a word: so when the number
+is taken, nothing is in flight any more, and what is still wanted can be said again from what is
+known then. The same holds when another engine begins to reign. Nothing is ever done twice, and all
+that a rollback has to forget is the one proposal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Final, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ringbus._ringbus import lib
+from ringbus.contributor import Contributor
+from ringbus.core import Core
+from ringbus.lane import Lane
+from ringbus.messages import INSTRUMENT_NONE, MESSAGE, REJECTED, Flag, Template
+from ringbus.status import UsageError, check
+from ringbus.topics import Topics
+
+# A MultiLegOrder with eight legs and a tag.
+LINES_MAX: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What is to be said on a topic in a shard: the lines of one message.
+
+    `lines`: shape (n,), items of 64 bytes, any dtype of ringbus.messages; of the header only the
+    template is theirs. Thread: any; it is not changed.
+    """
+
+    topic: int
+    shard: int
+    lines: NDArray[np.void]
+
+    @property
+    def template(self) -> int:
+        """Of its first line."""
+        return int(self.lines["template_id"][0])
+
+
+class Outcome(Enum):
+    """What became of a proposal."""
+
+    ANSWERED = auto()  # it is on the stream, or the engine's refusal of it
+    LOST = auto()  # somebody else took its number, or its engine died
+
+
+class Proposer:
+    """A contributor's lane, and what is on its way there.
+
+    Args: contributor: the lane; core: whose wake set it uses; topics: the numbers, which it counts.
+    Thread: the core's.
+    """
+
+    def __init__(self, contributor: Contributor, core: Core, topics: Topics) -> None:
+        self.topics = topics
+        self.flying: Proposal | None = None
+        self._contributor = contributor
+        self._core = core
+        self._number = 0
+        self._epoch = topics.epoch
+        self._lane = Lane(contributor.lane)
+        # A predecessor may have died half-way through a group.
+        self._lane.repair()
+
+    @property
+    def publisher(self) -> int:
+        """What the sequencer stamps on what it says."""
+        return self._contributor.publisher
+
+    def hear(self, batch: NDArray[np.void]) -> Outcome | None:
+        """Count the next messages of the stream, all of them.
+
+        Args: batch: shape (n,), dtype MESSAGE. Returns: what became of what was in flight, None
+        while it is; then `flying` is None. Raises: CorruptionError: a number is not the next one.
+        """
+        self.topics.hear(batch)
+        flying = self.flying
+        if flying is None:
+            self._epoch = self.topics.epoch
+            return None
+        if self.topics.next(flying.topic, flying.shard) > self._number:
+            self.flying = None
+            return Outcome.ANSWERED if self._is_own(batch, flying) else Outcome.LOST
+        if self.topics.epoch != self._epoch:
+            self._epoch = self.topics.epoch
+            self.flying = None
+            return Outcome.LOST
+        return None
+
+    def send(self, proposal: Proposal) -> bool:
+        """Put it onto the lane, as the next of its topic; nothing may be in flight.
+
+        Returns: False: the lane has no room now. Raises: UsageError: it is no message, or one that
+        goes to all shards, which has no lock.
+        """
+        if self.flying is not None:
+            raise UsageError("a proposal is in flight")
+        number = self.topics.next(proposal.topic, proposal.shard)
+        if not self._lane.offer(_addressed(proposal, number, self.topics.reign)):
+            return False
+        own = self._contributor
+        check(lib.rb_doorbell_press(own.doorbell.address, own.number), "doorbell")
+        self._core.ring(own.bells)
+        self.flying, self._number = proposal, number
+        return True
+
+    def _is_own(self, batch: NDArray[np.void], flying: Proposal) -> bool:
+        """Whether the line that took the number is what the proposal became.
+
+        A predecessor of the same name may have said something else with the same number: whoever
+        cares looks at the line itself, in a handler.
+        """
+        took = batch["topic_sequence"] == self._number
+        took &= (batch["topic"] == flying.topic) & (batch["shard"] == flying.shard)
+        places = np.flatnonzero(took)
+        if len(places) == 0:
+            # A broadcast takes a number in every shard, and names one of them.
+            return False
+        line = cast(np.void, batch[places[0]])
+        said = int(line["template_id"])
+        if said == Template.REJECTED:
+            said = int(np.array([line]).view(REJECTED)["refused_template"][0])
+        return int(line["publisher"]) == self._contributor.publisher and said == flying.template
+
+
+def _addressed(proposal: Proposal, number: int, reign: int) -> NDArray[np.void]:
+    """The lines as they go onto the lane."""
+    lines: NDArray[np.void] = np.array(proposal.lines).view(MESSAGE)
+    if not 1 <= len(lines) <= LINES_MAX:
+        raise UsageError(f"a proposal has 1 to {LINES_MAX} lines, not {len(lines)}")
+    none = INSTRUMENT_NONE.to_bytes(4, "little")
+    if proposal.template == Template.MASS_CANCEL and lines["body"][0].tobytes()[:4] == none:
+        raise UsageError("a mass cancel of all shards takes no lock: it has no place here")
+    lines["topic"], lines["topic_sequence"] = proposal.topic, number
+    lines["flags"] = Flag.CONTINUED
+    lines["flags"][-1] = Flag.LAST_OF_GROUP
+    lines["reserved"] = 0
+    lines["reserved"][0] = reign
+    return lines

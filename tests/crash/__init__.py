@@ -1,0 +1,1 @@
+"""Real processes under load on real sockets, killed at random: what was promised must hold."""

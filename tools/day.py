@@ -1,0 +1,264 @@
+"""A day's journals before and after its exchange: kept, gone on with, finished from dead memory.
+
+A day that was begun and not ended is marked in the exchange's directory, so that no new one begins
+in its place unless somebody says so: its clients would log in to numbers of another day.
+
+    host, launcher or engine dead ▶ `ringbus down`: what only the memory has goes into the files
+    `ringbus up --continue` ▶ files mended from each other ▶ cut behind the last whole proposal
+        ▶ the ring begins behind them ▶ the engine is rebuilt from message 1 ▶ EpochStart
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.passive import GROUP_LINES_MAX, unfinished
+from ringbus.journal import Journal, map_file, noted
+from ringbus.messages import BUILD_RECORD, SCHEMA_HASH, Template
+from ringbus.multicast import Writer, begin_multicast
+from ringbus.repair import cut, differing, prefix, repair
+from ringbus.replay import Replay
+from ringbus.status import DataError, LayoutError, NotFoundError, RingbusError
+from tools.configuration import Configuration
+from tools.memory import Attachment
+from tools.state import CONFIGURATION_FILE, State
+from tools.topology import ConfigurationError, Topology
+
+UNFINISHED_FILE = "unfinished"
+# A step writes up to 256 batches of 1,024 messages; the largest ring holds 2^28.
+DRAIN_STEPS_MAX = 2 * (1 << 28) // (256 * 1024)
+
+
+class DayError(Exception):
+    """A day cannot be begun, or gone on with; the text says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """What the journals hold: messages 1 to `last`; `cut` lines were taken off behind it."""
+
+    last: int
+    cut: int
+
+
+def begin(topology: Topology, replaces: bool, say: Callable[[str], None]) -> None:
+    """Make room for a new day: what lies there is kept under another name.
+
+    Args: replaces: also a day that was not ended. Raises: DayError: there is one.
+    """
+    mark = topology.directory / UNFINISHED_FILE
+    if mark.exists() and not replaces:
+        raise DayError(
+            f"the day in {topology.directory} was not ended: `ringbus up --continue` goes on with "
+            "it, `ringbus up --new-day` keeps its journals and begins another"
+        )
+    mark.unlink(missing_ok=True)
+    for journal in topology.journals:
+        path = topology.journal_path(journal)
+        kept = _keep(path)
+        if kept is not None:
+            say(f"the former day's {journal} is kept as {kept}")
+        path.mkdir()
+
+
+def opened(topology: Topology) -> None:
+    """Its first lines are on the stream: from here on it is a day that must not be forgotten."""
+    (topology.directory / UNFINISHED_FILE).touch()
+
+
+def ended(topology: Topology) -> None:
+    """It was stopped in order, with all of it in the journals."""
+    (topology.directory / UNFINISHED_FILE).unlink(missing_ok=True)
+
+
+def _keep(journal: Path) -> Path | None:
+    """Move the journal of a former day out of the way; the new path, None if there was none."""
+    if not journal.exists():
+        return None
+    if not any(journal.iterdir()):
+        journal.rmdir()
+        return None
+    numbers = [
+        int(path.suffix[1:])
+        for path in journal.parent.glob(f"{journal.name}.*")
+        if path.suffix[1:].isdigit()
+    ]
+    kept = journal.with_name(f"{journal.name}.{max(numbers, default=0) + 1}")
+    journal.rename(kept)
+    return kept
+
+
+def recover(configuration: Configuration, say: Callable[[str], None]) -> Day:
+    """Make every journal hold the same day, up to the last proposal that is whole.
+
+    What one lacks comes from another. The lines of a proposal whose other lines are nowhere are cut
+    off: nobody was told of it, for that waits for its last line.
+    Raises: DayError: no day is there, it is another configuration's, or damaged beyond repair.
+    """
+    topology = configuration.topology
+    paths, segment = topology.journal_paths, topology.journal.segment_messages
+    for path in paths:
+        path.mkdir(exist_ok=True)
+        _check_files(path, segment)
+    _check_same(paths, segment)
+    _check_opening(configuration, _lines(paths, segment, 1))
+    wanted: list[str] = []
+    for name, path in zip(topology.journals, paths, strict=True):
+        try:
+            mended = repair(path, [one for one in paths if one != path], None, segment, name)
+            if mended.ranges or mended.aside:
+                say(f"{name}: {mended}")
+        except DataError as error:
+            wanted.append(str(error))
+    whole, durable = min(prefix(path, segment) for path in paths), max(map(noted, paths))
+    if whole < durable:
+        why = wanted[0] if wanted else f"message {whole + 1} is missing"
+        raise DayError(f"{why}, and {durable} were durable; put a copy of its file there")
+    if wanted:
+        say(f"what is whole behind message {whole} was never durable: cut")
+    opening = 1 + len(configuration.instruments) + len(configuration.participants)
+    if whole < opening:
+        raise DayError(
+            f"the day in {topology.directory} ended while it was opened, with message {whole} of "
+            f"{opening}; begin it anew with `ringbus up --new-day`"
+        )
+    open_lines = unfinished(_lines(paths, segment, max(1, whole - GROUP_LINES_MAX + 1)))
+    if open_lines:
+        say(f"messages {whole - open_lines + 1} to {whole} are of a proposal without its end: cut")
+    for path in paths:
+        cut(path, segment, whole - open_lines)
+    return Day(whole - open_lines, open_lines)
+
+
+def put_on_ring(topology: Topology, shared: Attachment, day: Day) -> None:
+    """Fill a fresh ring with the end of the day, and claim the journals' gates behind it."""
+    stream = shared.attach("stream", writable=True)
+    readers = shared.attach("stream.readers", writable=True)
+    segment = topology.journal.segment_messages
+    first = max(1, day.last - topology.stream.slots + 1)
+    begin_multicast(stream, first)
+    replay = Replay(None, topology.journal_paths, first, segment)
+    with Writer(stream, readers) as writer:
+        while writer.next <= day.last:
+            writer.publish(replay.poll(day.last + 1 - writer.next))
+    replay.close()
+    for name in topology.journals:
+        Journal(topology.journal_path(name), stream, readers, segment, name).close()
+
+
+def finish_journals(topology: Topology) -> None:
+    """Write what a dead exchange's ring has and its journals lack; every process must have ended.
+
+    Raises: DayError: fewer journals could be finished than an answer waits for (one at least).
+    """
+    failed: list[str] = []
+    with Attachment(topology.name) as shared:
+        try:
+            stream = shared.attach("stream")
+            readers = shared.attach("stream.readers", writable=True)
+        except NotFoundError:
+            return
+        for name in topology.journals:
+            path, segment = topology.journal_path(name), topology.journal.segment_messages
+            try:
+                journal = Journal(path, stream, readers, segment, name)
+                try:
+                    drain(journal)
+                    journal.sync()
+                finally:
+                    journal.close()
+            except RingbusError as error:
+                failed.append(f"{name} cannot be finished: {error}")
+    if len(topology.journals) - len(failed) < max(1, topology.copies_awaited):
+        raise DayError(
+            f"{'; '.join(failed)}; what its files lack is in shared memory only, which stays"
+        )
+
+
+def rescue(state: State) -> None:
+    """The same for what is left of an exchange whose launcher is dead.
+
+    Raises: DayError: as finish_journals, of a day that was open.
+    """
+    try:
+        saved = Configuration.restore(Path(state.directory) / CONFIGURATION_FILE)
+        finish_journals(saved.topology)
+    except (DayError, ConfigurationError, RingbusError) as error:
+        # One that never got ready may have laid out half of its memory, and told nobody anything.
+        if state.ready:
+            raise DayError(str(error)) from None
+
+
+def drain(journal: Journal) -> None:
+    """Write all that is on the ring."""
+    for _ in range(DRAIN_STEPS_MAX):
+        if journal.step() == 0:
+            return
+
+
+def _check_files(directory: Path, segment_messages: int) -> None:
+    """Raises: DayError: the files are of another schema, version or size."""
+    for path in sorted(directory.glob("stream-*.rbj"))[:1]:
+        try:
+            capacity = map_file(path)[1]
+        except LayoutError as error:
+            raise DayError(f"{error}; go on with the release that wrote it") from None
+        except (DataError, ValueError):
+            # Cut off in its header: what it held may be at a peer.
+            continue
+        if capacity != segment_messages:
+            raise DayError(
+                f"{path} holds {capacity:,} messages, [journal] segment_messages is "
+                f"{segment_messages:,}; a day keeps the size that it began with"
+            )
+
+
+def _check_opening(configuration: Configuration, lines: NDArray[np.void]) -> None:
+    """Raises: DayError: the day is not this configuration's, or was never opened."""
+    topology = configuration.topology
+    if len(lines) == 0:
+        raise DayError(
+            f"there is no day in {topology.directory} to go on with; `ringbus up` begins one"
+        )
+    first = lines[:1].view(BUILD_RECORD)[0]
+    if int(first["template_id"]) != Template.BUILD_RECORD:
+        raise DayError(f"the day in {topology.directory} does not begin with its BuildRecord")
+    said = {
+        "schema": (int(first["schema_hash"]), SCHEMA_HASH),
+        "configuration (instruments, participants, limits, session)": (
+            int(first["configuration_hash"]),
+            configuration.hash,
+        ),
+        "number of shards": (int(first["shards"]), topology.exchange.shards),
+    }
+    for what, (was, now) in said.items():
+        if was != now:
+            raise DayError(
+                f"the day in {topology.directory} was begun with another {what} ({was:x}, now "
+                f"{now:x}); go on with that one, or begin another day with `ringbus up --new-day`"
+            )
+
+
+def _check_same(paths: tuple[Path, ...], segment_messages: int) -> None:
+    """Raises: DayError: the journals are not of the same day."""
+    for other in paths[1:]:
+        differs = differing(paths[0], other, segment_messages)
+        if differs is not None:
+            raise DayError(
+                f"{paths[0]} and {other} hold different messages {differs}: one of them is of "
+                "another day, or was left behind when it was gone on with; move that one away"
+            )
+
+
+def _lines(paths: tuple[Path, ...], segment_messages: int, first: int) -> NDArray[np.void]:
+    """Messages from `first` on: up to 4,096."""
+    replay = Replay(None, paths, first, segment_messages)
+    try:
+        return replay.poll().copy()
+    finally:
+        replay.close()
