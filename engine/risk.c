@@ -7,6 +7,8 @@
 #include "ringbus/check.h"
 
 #define OWNERS_MAX 65536u
+/* Lines before which an order is asked for: its miss, and then that of its positions. */
+#define AHEAD 16
 #define EVERYBODY                                                                                  \
     (RB_MASS_CANCEL_SCOPE_EVERYTHING | RB_MASS_CANCEL_SCOPE_SESSION |                              \
      RB_MASS_CANCEL_SCOPE_ACCOUNT | RB_MASS_CANCEL_SCOPE_FIRM)
@@ -369,10 +371,33 @@ void eng_risk_prefetch(const eng_risk *risk, const rb_message *line)
     }
 }
 
+/* The same for the positions, which are found through the order: it has come by now. */
+static void prefetch_positions(const eng_risk *risk, const rb_message *line)
+{
+    const eng_record *order = eng_record_resting(risk, line->header.shard, line->new_order.locate);
+    if (order == NULL) {
+        return;
+    }
+    int is_new = line->header.template_id == RB_TEMPLATE_NEW_ORDER;
+    uint16_t numbers[2] = {line->new_order.account, line->new_order.firm};
+    for (uint32_t kind = ENG_ACCOUNT; kind <= ENG_FIRM; kind++) {
+        uint64_t key = eng_position_key(kind, numbers[kind], line->any.instrument);
+        uint32_t place = is_new ? eng_position_home(risk, key) : order->places[kind];
+        __builtin_prefetch(&risk->positions[place], 1);
+    }
+}
+
 int32_t eng_risk_apply(eng_risk *risk, const rb_message *lines, int64_t count)
 {
     int32_t status = RB_OK;
     for (int64_t n = 0; n < count && status == RB_OK; n++) {
+        /* The misses of the lines behind it overlap with its work. */
+        if (n + AHEAD < count) {
+            eng_risk_prefetch(risk, &lines[n + AHEAD]);
+        }
+        if (n + AHEAD / 2 < count) {
+            prefetch_positions(risk, &lines[n + AHEAD / 2]);
+        }
         status = apply_line(risk, &lines[n]);
     }
     return status;

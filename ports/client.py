@@ -17,7 +17,9 @@ from ringbus.segment import Segment
 from ringbus.status import UsageError, check
 
 SYMBOL_BYTES = 8
+FIRM_BYTES = 4
 COUNTS_MAX = 64
+PROTOCOLS = {"ouch50": lib.PRT_OUCH50, "ouch42": lib.PRT_OUCH42}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,24 +37,38 @@ class Instrument:
 
 @dataclass(frozen=True, slots=True)
 class ClientSession:
-    """One client: its topic on the stream and whom its orders belong to."""
+    """One client: its topic on the stream, whom its orders belong to, and what it may do.
+
+    `firm_name` is what it may write as its firm; `rate` bounds its new orders and replaces in a
+    second, `notional_max_1e4` quantity times price of one order, 0 is no bound; `self_trade` is the
+    letter (OUCH's AIQ strategy) of orders that name none, "N" is none; `protocol` is a key of
+    PROTOCOLS.
+    """
 
     topic: int
     user: str
     account: int
     firm: int
+    firm_name: str = ""
+    rate: int = 0
+    notional_max_1e4: int = 0
+    cancels_on_disconnect: bool = False
+    self_trade: str = "N"
+    protocol: str = "ouch50"
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What a port allocates and allows.
 
-    `messages` are shown to all clients together in a day; `backlog` is how many a connection may
-    be behind. A socket's buffer of 0 bytes is the kernel's choice.
+    `tokens` are names of orders in a day, where a session speaks OUCH 4.2; `messages` are shown to
+    all clients together in a day; `backlog` is how many a connection may be behind. A socket's
+    buffer of 0 bytes is the kernel's choice.
     """
 
     connections: int = 256
     orders: int = 1 << 20
+    tokens: int = 1 << 20
     messages: int = 1 << 24
     backlog: int = 65536
     receive_bytes: int = 4096
@@ -75,10 +91,16 @@ class PortSize:
     kernel_bytes: int
 
 
-def port_size(limits: Limits, instruments: int, sessions: int, shards: int = 1) -> PortSize:
-    """What a port with these limits takes. Source: prt_client_size_of."""
+def port_size(
+    limits: Limits, instruments: int, sessions: int, shards: int = 1, has_tokens: bool = False
+) -> PortSize:
+    """What a port with these limits takes; `has_tokens`: some of its sessions speak OUCH 4.2.
+
+    Source: prt_client_size_of.
+    """
     size = ffi.new("prt_client_size *")
-    lib.prt_client_size_of(_config("SIZE", shards, 0, instruments, sessions, limits), size)
+    config = _config("SIZE", shards, 0, instruments, sessions, limits, has_tokens)
+    lib.prt_client_size_of(config, size)
     return PortSize(
         int(size.bytes), int(size.connection_bytes), int(size.session_bytes), int(size.kernel_bytes)
     )
@@ -111,7 +133,13 @@ class ClientPort:
         self._keep = (core, contributor, stream)
         self._has_lane = not stands_by
         config = _config(
-            session, shards, contributor.number, len(instruments), len(sessions), limits or Limits()
+            session,
+            shards,
+            contributor.number,
+            len(instruments),
+            len(sessions),
+            limits or Limits(),
+            any(who.protocol == "ouch42" for who in sessions),
         )
         handle = ffi.new("prt_client **")
         check(lib.prt_client_create(config, handle), "client port", lib)
@@ -174,8 +202,7 @@ class ClientPort:
             row.shard = one.shard
             check(lib.prt_client_add_instrument(self._port, row), f"instrument {one.symbol}", lib)
         for who in sessions:
-            user = who.user.upper().encode("ascii", "replace")
-            status = lib.prt_client_add_session(self._port, who.topic, user, who.account, who.firm)
+            status = lib.prt_client_add_session(self._port, _session(who))
             check(status, f"session of {who.user}", lib)
 
     def listen(self, host: str = "127.0.0.1", port: int = 0) -> int:
@@ -298,7 +325,13 @@ class ClientPort:
 
 
 def _config(
-    session: str, shards: int, lane: int, instruments: int, sessions: int, limits: Limits
+    session: str,
+    shards: int,
+    lane: int,
+    instruments: int,
+    sessions: int,
+    limits: Limits,
+    has_tokens: bool,
 ) -> object:
     name = session.encode("ascii", "replace")
     if not 1 <= len(name) <= 10:
@@ -315,6 +348,7 @@ def _config(
                 "shards": shards,
                 "instruments": instruments,
                 "sessions": sessions,
+                "tokens": limits.tokens if has_tokens else 0,
                 "orders": limits.orders,
                 "connections": limits.connections,
                 "receive_bytes": limits.receive_bytes,
@@ -326,6 +360,29 @@ def _config(
         )
     except OverflowError as error:
         raise UsageError(f"client port: {error}") from None
+
+
+def _session(who: ClientSession) -> object:
+    try:
+        return ffi.new(
+            "prt_client_session *",
+            {
+                "notional_max_1e4": who.notional_max_1e4,
+                "rate": who.rate,
+                "protocol": PROTOCOLS[who.protocol],
+                "topic": who.topic,
+                "account": who.account,
+                "firm": who.firm,
+                "cancels_on_disconnect": who.cancels_on_disconnect,
+                "self_trade": who.self_trade.encode("ascii", "replace"),
+                "firm_name": who.firm_name[:FIRM_BYTES]
+                .ljust(FIRM_BYTES)
+                .encode("ascii", "replace"),
+                "user": who.user.upper().encode("ascii", "replace"),
+            },
+        )
+    except (OverflowError, IndexError, KeyError, TypeError) as error:
+        raise UsageError(f"session of {who.user}: {error}") from None
 
 
 def _count_names() -> list[str]:

@@ -31,11 +31,10 @@ static void enter_state(const prt_client *port, prt_connection *connection, uint
     connection->since_ns = port->now_ns;
 }
 
-/* Tells the client something, if there is room and `kept` bytes are left behind it. */
-static void say_debug(prt_client *port, prt_connection *connection, const char *text, size_t kept)
+/* Room for it is kept (PRT_LAST_WORDS_BYTES). */
+static void say_debug(prt_client *port, prt_connection *connection, const char *text)
 {
     size_t room = prt_connection_room(&port->connections, connection);
-    room = room > kept ? room - kept : 0;
     size_t bytes =
         prt_soup_write_debug(connection->out + connection->out_end, room, text,
                              strnlen(text, PRT_LAST_WORDS_BYTES - PRT_SOUP_HEADER_BYTES));
@@ -78,7 +77,7 @@ static int32_t dismiss(prt_client *port, prt_connection *connection)
 
 int32_t prt_client_dismiss(prt_client *port, prt_connection *connection, const char *why)
 {
-    say_debug(port, connection, why, 0);
+    say_debug(port, connection, why);
     return dismiss(port, connection);
 }
 
@@ -120,6 +119,10 @@ int32_t prt_client_settle(prt_client *port, prt_session *session)
     }
     if (session->holder == port->desk.publisher) {
         return ask_event(port, session, RB_SESSION_EVENT_KIND_DISCONNECT, PRT_NONE, 0);
+    }
+    prt_request cancel;
+    if (prt_session_owes_cancel(&port->desk, session, port->now_ns, &cancel)) {
+        return prt_client_ask(port, session, &cancel);
     }
     if (session->waiting != PRT_NONE) {
         prt_connection *connection = &port->connections.slots[session->waiting];
@@ -272,17 +275,23 @@ static int32_t take_request(prt_client *port, prt_connection *connection, prt_se
                             const prt_soup_packet *packet)
 {
     prt_request request = {.read_ns = port->now_ns};
-    if (prt_ouch_decode(packet->payload, packet->payload_bytes, &request.ouch) != RB_OK) {
+    int32_t status = session->protocol == PRT_OUCH42
+                         ? prt_ouch42_decode(packet->payload, packet->payload_bytes, &request.ouch,
+                                             &request.options)
+                         : prt_ouch_decode(packet->payload, packet->payload_bytes, &request.ouch);
+    if (status != RB_OK) {
         return taken(malformed(port, connection, "the OUCH message cannot be read"));
     }
-    if (request.ouch.kind == PRT_OUCH_QUERY) {
-        say_debug(port, connection, "account queries are not offered", PRT_LAST_WORDS_BYTES);
-        return 1;
+    if (session->protocol == PRT_OUCH50) {
+        prt_options_read(&request.ouch, &request.options);
     }
-    request.unsupported = (uint8_t)prt_is_unsupported(&request.ouch);
     /* It lies in the buffer, which goes on. */
     request.ouch.appendage = NULL;
     request.ouch.appendage_bytes = 0;
+    if (prt_session_throttle(session, request.ouch.kind, request.read_ns)) {
+        request.is_throttled = 1;
+        prt_client_add(port, PRT_COUNT_THROTTLED);
+    }
     prt_client_add(port, PRT_COUNT_REQUESTS);
     return taken(prt_client_ask(port, session, &request));
 }

@@ -108,7 +108,7 @@ class OrderTag(NamedTuple):
     capacity: bytes
     cross_type: bytes
     original_side: bytes
-    spare: int
+    request: bytes
 
 
 class Reject(NamedTuple):
@@ -179,7 +179,7 @@ class SessionEvent(NamedTuple):
     instrument: int
     connection: int
     next_message: int
-    spare: int
+    client_order_id: int
     account: int
     firm: int
     kind: int
@@ -384,9 +384,13 @@ class OrderTerms(NamedTuple):
     minimum_quantity: int
     options: int
     auction: int
-    spare: int
+    customer_type: bytes
+    time_in_force: bytes
     expire_time_ns: int
-    spare2: int
+    group: int
+    shares_located: bytes
+    self_trade: bytes
+    firm_name: bytes
 
 
 class MultiLegOrder(NamedTuple):
@@ -462,7 +466,7 @@ class Executed(NamedTuple):
     firm: int
     side: int
     liquidity: int
-    spare: int
+    detail: int
     remaining: int
 
 
@@ -488,7 +492,7 @@ class Canceled(NamedTuple):
     firm: int
     side: int
     reason: int
-    spare: int
+    liquidity: int
     remaining: int
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 SCHEMA_ID: Final = 1
 SCHEMA_VERSION: Final = 1
-SCHEMA_HASH: Final = 0x8f20dfcaf9b17e83
+SCHEMA_HASH: Final = 0xa10bd281b3ca4116
 MESSAGE_BYTES: Final = 64
 INSTRUMENT_NONE: Final = 4294967295
 TEMPLATE_CONTRIBUTED_MAX: Final = 63
@@ -153,6 +153,15 @@ class Liquidity(IntEnum):
     CROSS = 3
 
 
+class TradeDetail(IntEnum):
+    """Values of TradeDetail."""
+
+    OPENING_CROSS = 1
+    CLOSING_CROSS = 2
+    HALT_CROSS = 3
+    HIDDEN = 4
+
+
 class CancelReason(IntEnum):
     """Values of CancelReason."""
 
@@ -175,6 +184,9 @@ class SessionEventKind(IntEnum):
     LOGIN = 1
     LOGOUT = 2
     DISCONNECT = 3
+    ENTRY_DISABLED = 4
+    ENTRY_ENABLED = 5
+    ACCOUNT_QUERY = 6
 
 
 class RejectReason(IntEnum):
@@ -212,6 +224,16 @@ class RejectReason(IntEnum):
     KILLED = 30
     UNKNOWN_OWNER = 31
     RISK_CAPACITY = 32
+    QUANTITY_EXCEEDED = 33
+    NOTIONAL_EXCEEDED = 34
+    ENTRY_DISABLED = 35
+    THROTTLED = 36
+    INVALID_DISPLAY_QUANTITY = 37
+    INVALID_PEG_TYPE = 38
+    PEGGING_NOT_SUPPORTED = 39
+    ROUTING_NOT_SUPPORTED = 40
+    RETAIL_NOT_SUPPORTED = 41
+    UNKNOWN_FIRM = 42
 
 
 MESSAGE: Final[np.dtype[np.void]] = np.dtype(
@@ -513,7 +535,7 @@ ORDER_TAG: Final[np.dtype[np.void]] = np.dtype(
             "capacity",
             "cross_type",
             "original_side",
-            "spare",
+            "request",
         ],
         "formats": [
             "<u8",
@@ -531,7 +553,7 @@ ORDER_TAG: Final[np.dtype[np.void]] = np.dtype(
             "S1",
             "S1",
             "S1",
-            "u1",
+            "S1",
         ],
         "offsets": [
             0,
@@ -718,7 +740,7 @@ SESSION_EVENT: Final[np.dtype[np.void]] = np.dtype(
             "instrument",
             "connection",
             "next_message",
-            "spare",
+            "client_order_id",
             "account",
             "firm",
             "kind",
@@ -1293,9 +1315,13 @@ ORDER_TERMS: Final[np.dtype[np.void]] = np.dtype(
             "minimum_quantity",
             "options",
             "auction",
-            "spare",
+            "customer_type",
+            "time_in_force",
             "expire_time_ns",
-            "spare2",
+            "group",
+            "shares_located",
+            "self_trade",
+            "firm_name",
         ],
         "formats": [
             "<u8",
@@ -1313,9 +1339,13 @@ ORDER_TERMS: Final[np.dtype[np.void]] = np.dtype(
             "<u4",
             "u1",
             "u1",
+            "S1",
+            "S1",
+            "<u8",
             "<u2",
-            "<u8",
-            "<u8",
+            "S1",
+            "S1",
+            "S4",
         ],
         "offsets": [
             0,
@@ -1334,8 +1364,12 @@ ORDER_TERMS: Final[np.dtype[np.void]] = np.dtype(
             44,
             45,
             46,
+            47,
             48,
             56,
+            58,
+            59,
+            60,
         ],
         "itemsize": 64,
     }
@@ -1507,7 +1541,7 @@ EXECUTED: Final[np.dtype[np.void]] = np.dtype(
             "firm",
             "side",
             "liquidity",
-            "spare",
+            "detail",
             "remaining",
         ],
         "formats": [
@@ -1581,7 +1615,7 @@ CANCELED: Final[np.dtype[np.void]] = np.dtype(
             "firm",
             "side",
             "reason",
-            "spare",
+            "liquidity",
             "remaining",
         ],
         "formats": [
@@ -2011,6 +2045,7 @@ ENUMS: Final[dict[Template, dict[str, type[IntEnum] | type[IntFlag]]]] = {
         "flags": Flag,
         "side": Side,
         "liquidity": Liquidity,
+        "detail": TradeDetail,
     },
     Template.CANCELED: {
         "flags": Flag,

@@ -72,6 +72,17 @@ static inline void market_name(uint32_t number, char *user)
     }
 }
 
+static inline prt_client_session market_session(uint32_t number)
+{
+    prt_client_session row = {.topic = (uint16_t)(number + 1),
+                              .account = 1,
+                              .firm = 1,
+                              .self_trade = 'N',
+                              .firm_name = "FIRM"};
+    market_name(number, row.user);
+    return row;
+}
+
 static inline void market_engine(market *m, const market_size *size)
 {
     size_t lane = rb_lane_bytes(size->lane_slots);
@@ -138,9 +149,8 @@ static inline void market_open(market *m, const market_size *size, const prt_cli
         EXPECT(prt_client_add_instrument(m->port, &row) == n);
     }
     for (uint32_t n = 0; n < size->sessions; n++) {
-        char user[7];
-        market_name(n, user);
-        EXPECT(prt_client_add_session(m->port, (uint16_t)(n + 1), user, 1, 1) == n);
+        prt_client_session row = market_session(n);
+        EXPECT(prt_client_add_session(m->port, &row) == n);
     }
 }
 

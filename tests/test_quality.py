@@ -73,6 +73,7 @@ ALLOCATORS = {
     "ports/outbox.c": "the pool of chunks, made once",
     "ports/queue.h": "a queue of fixed size, made once",
     "ports/session.c": "the table of sessions, made once",
+    "ports/tokens.c": "the table of tokens, made once",
 }
 FORMATTERS = {
     "ringbus/check.c": "text of a broken invariant: the process ends",

@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from shutil import disk_usage
 
 from engine.book import Book
 from engine.publisher import Publisher
@@ -29,11 +30,11 @@ from ports.authenticator import Authenticator
 from ports.client import ClientPort, ClientSession
 from ports.client import Instrument as PortInstrument
 from ringbus._ringbus import ffi
-from ringbus.backing import lock_all
+from ringbus.backing import lock_all, size
 from ringbus.contributor import Contributor
 from ringbus.core import Agent, Core, CorePage
 from ringbus.idle import Idle, bell_mask
-from ringbus.journal import Journal
+from ringbus.journal import Journal, segment_bytes
 from ringbus.marks import Marks
 from ringbus.metrics import Metrics
 from ringbus.repair import repair
@@ -127,7 +128,7 @@ class CoreProcess:
         try:
             self.core.run()
         except RingbusError as error:
-            self._errors.append(f"core {self.section.name}: {error}")
+            self._errors.append(f"core {self.section.name}: {error}{self._full_disks()}")
         self._stopping.set()
         for stop in self._stops:
             stop()
@@ -136,6 +137,19 @@ class CoreProcess:
         for text in self._errors:
             print(text, file=sys.stderr, flush=True)
         return 1 if self._errors else 0
+
+    def _full_disks(self) -> str:
+        """Of the journals of this core, what the operator can do: the end of an error's text."""
+        out = ""
+        for name in self.topology.journals:
+            path = self.topology.journal_path(name)
+            needed = segment_bytes(self.topology.journal.segment_messages)
+            if name in self.section.agents and (free := disk_usage(path).free) < needed:
+                out += (
+                    f"; {path} has {size(free)} left, and the next file takes {size(needed)}: "
+                    "make room there, nothing that was acknowledged is lost"
+                )
+        return out
 
     def _reads_the_stream(self, is_edge: bool) -> bool:
         """Whether published messages have to wake this core."""
@@ -402,7 +416,18 @@ def _instrument(one: Instrument) -> PortInstrument:
 
 
 def _session(one: Participant) -> ClientSession:
-    return ClientSession(one.session, one.user, one.account, one.firm)
+    return ClientSession(
+        one.session,
+        one.user,
+        one.account,
+        one.firm,
+        one.firm_name,
+        one.rate,
+        one.notional_max_1e4,
+        one.cancels_on_disconnect,
+        one.self_trade,
+        one.protocol,
+    )
 
 
 def _set(flag: object) -> None:

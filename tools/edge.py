@@ -69,14 +69,16 @@ def port_needs(configuration: Configuration) -> tuple[PortNeed, ...]:
     """What each port takes."""
     topology = configuration.topology
     counts = len(configuration.instruments), len(configuration.participants)
+    has_tokens = any(who.protocol == "ouch42" for who in configuration.participants)
+    rest = (*counts, topology.exchange.shards, has_tokens)
     out = []
     for section in topology.ports:
         limits = limits_of(topology, section)
-        size = port_size(limits, *counts, topology.exchange.shards)
+        size = port_size(limits, *rest)
         saved = {}
         for key, (name, least) in LEAST.items():
             smaller = dataclasses.replace(limits, **{name: least})
-            saved[key] = size.bytes - port_size(smaller, *counts, topology.exchange.shards).bytes
+            saved[key] = size.bytes - port_size(smaller, *rest).bytes
         saved["connections"] += limits.connections * size.kernel_bytes
         most = max(saved, key=saved.__getitem__)
         out.append(PortNeed(section.name, size, limits.connections, counts[1], most))

@@ -127,9 +127,8 @@ static void open_side(uint32_t sessions)
         EXPECT(prt_instruments_add(&side.desk.instruments, &row) == n);
     }
     for (uint32_t n = 0; n < sessions; n++) {
-        char user[7];
-        market_name(n, user);
-        EXPECT(prt_desk_add_session(&side.desk, (uint16_t)(n + 1), user, 1, 1) == n);
+        prt_client_session row = market_session(n);
+        EXPECT(prt_desk_add_session(&side.desk, &row) == n);
     }
     EXPECT(rb_lane_attach(&side.lane, side.m.lane, rb_lane_bytes(LANE_SLOTS)) == RB_OK);
     side.replay.file = -1;
@@ -154,9 +153,10 @@ static void ask(uint32_t number, const uint8_t *bytes, size_t count)
     prt_proposal proposal;
     EXPECT(prt_soup_next(bytes, count, &packet) == (int64_t)count);
     EXPECT(prt_ouch_decode(packet.payload, packet.payload_bytes, &request.ouch) == RB_OK);
-    request.unsupported = (uint8_t)prt_is_unsupported(&request.ouch);
+    prt_options_read(&request.ouch, &request.options);
     request.ouch.appendage = NULL;
     request.ouch.appendage_bytes = 0;
+    EXPECT(prt_session_throttle(session, request.ouch.kind, request.read_ns) == 0);
     EXPECT(prt_session_ask(session, &request) == RB_OK);
     EXPECT(prt_desk_propose(&side.desk, session, &proposal) == PRT_PROPOSE);
     EXPECT(rb_lane_room(&side.lane, proposal.count) >= proposal.count);
@@ -177,13 +177,13 @@ static void hear(const rb_message *line)
         side.has_head = 1;
         return;
     }
-    const rb_message *first = side.has_head ? &side.head : line;
+    prt_group group = {.line = side.has_head ? &side.head : line, .tag = tag};
     side.has_head = 0;
     prt_change change;
-    EXPECT(prt_desk_apply(&side.desk, first, tag, &change) == RB_OK);
+    EXPECT(prt_desk_apply(&side.desk, &group, &change) == RB_OK);
     if (change.shown) {
         uint8_t out[PRT_SOUP_HEADER_BYTES + PRT_SHOWN_BYTES_MAX];
-        size_t bytes = prt_translate(&side.desk.instruments, first, tag,
+        size_t bytes = prt_desk_show(&side.desk, &side.desk.sessions[change.session], &group,
                                      out + PRT_SOUP_HEADER_BYTES, PRT_SHOWN_BYTES_MAX);
         bytes += prt_soup_write_sequenced_header(out, sizeof out, bytes);
         side.hash = side.hash * 31 ^ rb_crc32c(out, bytes);

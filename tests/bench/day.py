@@ -36,6 +36,8 @@ SEED = 88172645463325252
 SLOTS = 64
 SESSIONS = 4096
 INSTRUMENTS = 1000
+ACCOUNTS = 64
+FIRMS = 8
 RING = 1 << 16
 # One new order in so many takes the other side's best.
 AGGRESSIVE = 20
@@ -96,6 +98,8 @@ class _Traders:
         takes = draw.integers(0, AGGRESSIVE, SESSIONS) == 0
         away[takes] = -20
         prices = np.where(sides == Side.BUY, MIDDLE - away, MIDDLE + away)
+        new["account"] = out["topic"] % ACCOUNTS
+        new["firm"] = out["topic"] % FIRMS
         times = np.where(takes, TimeInForce.IMMEDIATE_OR_CANCEL, TimeInForce.DAY)
         for name, values in (
             ("side", sides),

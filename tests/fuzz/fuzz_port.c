@@ -55,7 +55,7 @@ static void receive(client *c)
         size_t length = get_u16(c->bytes + done);
         EXPECT(length >= 1);
         EXPECT(length <= 200);
-        EXPECT(strchr("+AJSH", c->bytes[done + 2]) != NULL);
+        EXPECT(memchr("+AJSH", c->bytes[done + 2], 5) != NULL);
         if (c->count - done < 2 + length) {
             break;
         }

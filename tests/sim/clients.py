@@ -12,6 +12,7 @@ from ports.ouch import (
     EnterOrder,
     Inbound,
     ModifyOrder,
+    Outbound,
     ReplaceOrder,
     decode_outbound,
 )
@@ -49,6 +50,9 @@ class Client:
     @property
     def is_in(self) -> bool:
         return self.soup is not None and bool(self.soup.accepted)
+
+    def messages(self) -> list[Outbound]:
+        return [decode_outbound(one) for one in self.got]
 
     def connect(self) -> int:
         """Log in from the message behind the last one that was seen; the port's end of the wire."""
