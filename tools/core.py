@@ -27,8 +27,7 @@ from engine.risk import Admission
 from engine.sequencer import Sequencer
 from engine.shard import Shard
 from ports.authenticator import Authenticator
-from ports.client import ClientPort, ClientSession
-from ports.client import Instrument as PortInstrument
+from ports.client import ClientPort
 from ringbus._ringbus import ffi
 from ringbus.backing import lock_all, size
 from ringbus.contributor import Contributor
@@ -43,10 +42,10 @@ from ringbus.segment import Segment
 from ringbus.status import BackingError, DataError, Lapped, RingbusError, UsageError
 from tools.applications import KINDS
 from tools.build import build_hash
+from tools.clients import client_sessions, port_instruments
 from tools.configuration import Configuration
 from tools.day import drain
 from tools.edge import allow_files, limits_of
-from tools.instruments import Instrument, Participant
 from tools.memory import Attachment, tcp_counter
 from tools.process import end_with_parent
 from tools.seat import Seat
@@ -379,8 +378,8 @@ class CoreProcess:
                 topology.exchange.shards,
                 self._contributor(name),
                 self._stream(),
-                [_instrument(one) for one in self.configuration.instruments],
-                [_session(one) for one in self.configuration.participants],
+                port_instruments(self.configuration),
+                client_sessions(self.configuration),
                 limits_of(topology, section),
                 stands_by,
             )
@@ -401,33 +400,6 @@ class CoreProcess:
             )
         else:
             self._listening(name, port.listen(section.host, self._tcp.get(name, section.tcp)))
-
-
-def _instrument(one: Instrument) -> PortInstrument:
-    return PortInstrument(
-        one.symbol,
-        one.tick_1e4,
-        one.price_ticks_min,
-        one.price_ticks_max,
-        one.lot,
-        one.quantity_max,
-        one.shard,
-    )
-
-
-def _session(one: Participant) -> ClientSession:
-    return ClientSession(
-        one.session,
-        one.user,
-        one.account,
-        one.firm,
-        one.firm_name,
-        one.rate,
-        one.notional_max_1e4,
-        one.cancels_on_disconnect,
-        one.self_trade,
-        one.protocol,
-    )
 
 
 def _set(flag: object) -> None:
