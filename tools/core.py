@@ -27,8 +27,7 @@ from engine.risk import Admission
 from engine.sequencer import Sequencer
 from engine.shard import Shard
 from ports.authenticator import Authenticator
-from ports.client import ClientPort, ClientSession, Limits
-from ports.client import Instrument as PortInstrument
+from ports.client import ClientPort, Limits
 from ringbus._ringbus import ffi
 from ringbus.backing import lock_all, size
 from ringbus.contributor import Contributor
@@ -43,9 +42,9 @@ from ringbus.segment import Segment
 from ringbus.status import BackingError, DataError, Lapped, RingbusError, UsageError
 from tools.applications import KINDS
 from tools.build import build_hash
+from tools.clients import client_sessions, port_instruments
 from tools.configuration import Configuration
 from tools.day import drain
-from tools.instruments import Instrument, Participant
 from tools.memory import Attachment, tcp_counter
 from tools.process import end_with_parent
 from tools.site import Site
@@ -372,8 +371,8 @@ class CoreProcess:
                 topology.exchange.shards,
                 self._contributor(name),
                 self._stream(),
-                [_instrument(one) for one in self.configuration.instruments],
-                [_session(one) for one in self.configuration.participants],
+                port_instruments(self.configuration),
+                client_sessions(self.configuration),
                 Limits(
                     connections=limits.connections,
                     orders=limits.client_orders,
@@ -393,33 +392,6 @@ class CoreProcess:
         self._beside(name, authenticator.run, authenticator.stop)
         self._listening(name, port.listen(section.host, self._tcp.get(name, section.tcp)))
         self._watch(port.epoll_fd)
-
-
-def _instrument(one: Instrument) -> PortInstrument:
-    return PortInstrument(
-        one.symbol,
-        one.tick_1e4,
-        one.price_ticks_min,
-        one.price_ticks_max,
-        one.lot,
-        one.quantity_max,
-        one.shard,
-    )
-
-
-def _session(one: Participant) -> ClientSession:
-    return ClientSession(
-        one.session,
-        one.user,
-        one.account,
-        one.firm,
-        one.firm_name,
-        one.rate,
-        one.notional_max_1e4,
-        one.cancels_on_disconnect,
-        one.self_trade,
-        one.protocol,
-    )
 
 
 def _set(flag: object) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,18 +10,16 @@ from numpy.typing import NDArray
 
 from ports.ouch import (
     EnterOrder,
-    Inbound,
     OrderAccepted,
     OrderExecuted,
     OrderRejected,
-    Outbound,
     SystemEvent,
-    decode_outbound,
 )
 from ringbus.journal import read_day
 from tests.crash.plan import Plan
 from tests.crash.trader import Trader
 from tests.sim.checks import (
+    Told,
     client_got_its_messages,
     groups_are_whole,
     numbers_are_dense,
@@ -31,20 +28,6 @@ from tests.sim.checks import (
 from tests.sim.ledger import Ledger
 from tools.replay import replay_day
 from tools.topology import JOURNALS
-
-
-@dataclass(slots=True)
-class Told:
-    """What a trader was told behind the start of the day."""
-
-    user: str
-    topic: int
-    sent: list[Inbound]
-    got: list[bytes]
-
-    def messages(self) -> list[Outbound]:
-        """What `got` says."""
-        return [decode_outbound(payload) for payload in self.got]
 
 
 def check_all(directory: Path, plan: Plan, traders: Sequence[Trader]) -> NDArray[np.void]:
