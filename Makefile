@@ -175,6 +175,11 @@ bench-counts: build/ctest/build.ninja ## Instructions per message against what i
 	@ninja -C build/ctest --quiet tests/bench_counts
 	@$(BIN)/python -m tests.bench.counts $(COUNTS)
 
+.PHONY: bench-market
+bench-market: build/ctest/build.ninja ## The stream into ITCH and MoldUDP64 packets; what the loopback socket takes.
+	@ninja -C build/ctest --quiet tests/bench_market
+	@build/ctest/tests/bench_market $(BENCH)
+
 .PHONY: bench-promise
 bench-promise: build ## What published, journaled and replicated cost a client; how long a dead engine is missed.
 	@$(BIN)/python -m tests.bench.bench_promise

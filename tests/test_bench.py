@@ -243,3 +243,17 @@ def test_bench_application_runs_and_makes_the_known_result() -> None:
     )
     assert "result 1253401: quantity executed, 8192 messages, 1 rounds" in done.stdout
     assert done.stdout.count("one by one") == 3
+
+
+def test_bench_market_runs_and_makes_the_known_tape() -> None:
+    """R39: the flow is fixed, so the day's messages are."""
+    done = subprocess.run(
+        [PROGRAMS / "bench_market", "1", "20000", "20000"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    assert "tape: result hash a970a09d, " in done.stdout
+    assert "lines of the stream into packets" in done.stdout
+    assert "loopback, 64 a call, one receiver" in done.stdout

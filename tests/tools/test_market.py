@@ -43,10 +43,12 @@ def topology(make: Maker) -> Path:
     return make(ports=1, extra=MARKET.format(port=20000 + os.getpid() % 20000))
 
 
-async def enter(exchange: Exchange, orders: list[tuple[str, int, int]]) -> None:
-    """Orders of ALICE for S0: side, quantity, price."""
+async def enter(
+    exchange: Exchange, orders: list[tuple[str, int, int]], user: str = "ALICE"
+) -> None:
+    """The first orders of a user, for S0: side, quantity, price."""
     host, tcp = exchange.port("port.0")
-    client = OuchClient(host, tcp, "ALICE", "SECRET")
+    client = OuchClient(host, tcp, user, "SECRET")
     await client.connect()
     for side, quantity, price in orders:
         await client.enter(symbol="S0", side=side, quantity=quantity, price=price)
@@ -90,7 +92,7 @@ def test_market_data_of_real_processes_survives_their_deaths(make: Maker) -> Non
         for core in ("market", "servers", "market"):
             former = exchange.kill(core)
             exchange.await_restart(core, former)
-        asyncio.run(enter(exchange, [("B", 7, 100_000)]))
+        asyncio.run(enter(exchange, [("B", 7, 100_000)], "BOB"))
         assert until(lambda: has(57), 30)
         after = day_of(exchange, client.client.next_number - 1)
         assert after[: len(before)] == before
