@@ -88,12 +88,18 @@ demo: build ## A market day through the whole exchange, compared trade for trade
 test: build ctest asan tsan ## Everything: C tests plain and sanitized, then pytest.
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup $(PYTEST)
 
+.PHONY: test-wire
+test-wire: build ## What goes over loopback, read by tshark; installs it where that is allowed.
+	@command -v tshark >/dev/null || { test "$$(id -u)" = 0 || { echo "missing: tshark: apt-get install tshark (as root)"; exit 1; }; \
+	  DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet tshark >/dev/null; }
+	@$(BIN)/python -m pytest --quiet tests/ports/test_tshark.py
+
 .PHONY: sim sim-long
 sim: build ## One simulated day: make sim SEED=7 [COUNT=1] [STEPS=1500].
 	@$(BIN)/python -m tests.sim --seed $(or $(SEED),1) --count $(or $(COUNT),1) --steps $(or $(STEPS),1500)
 
 .PHONY: sim-mutants
-sim-mutants: build ## Plants three bugs in a copy of the tree; the simulation must find each (2 minutes).
+sim-mutants: build ## Plants bugs in a copy of the tree; the simulation must find each (2 minutes).
 	@$(BIN)/python -m tests.sim.mutants
 
 sim-long: build ## Simulate for long: make sim-long [SEED=1] [COUNT=5000].
@@ -177,6 +183,11 @@ bench-application: build ## What an application in Python costs: whole batches, 
 .PHONY: bench-memory
 bench-memory: build ## Pages of 4 KiB, transparent and explicit huge ones, where the host gives them.
 	@$(BIN)/python -m tests.bench.bench_memory $(BENCH)
+
+.PHONY: fuzz-fix
+fuzz-fix: build ## Bytes at the FIX port, guided by coverage: make fuzz-fix [SECONDS=60].
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --group fuzz
+	@$(BIN)/python -m tests.ports.fuzz_fix $(or $(SECONDS),60) build/fuzz-fix
 
 .PHONY: stress
 stress: build/ctest/build.ninja ## Overrun with readers that stall, die and join late: 10^9 messages.

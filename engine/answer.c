@@ -39,12 +39,12 @@ void eng_answer_incoming_canceled(eng_book *book, eng_sink *sink, uint8_t reason
                         reason);
 }
 
-int32_t eng_answer_order_canceled(eng_book *book, eng_sink *sink, uint32_t locate, uint8_t reason)
+int32_t eng_answer_order_canceled(eng_book *book, eng_sink *sink, uint32_t locate, uint32_t mark)
 {
     uint32_t quantity = eng_order_open(book, locate);
     int32_t price_ticks = book->orders[locate].price_ticks;
     eng_order_reduce(book, locate, quantity);
-    eng_answer_order(book, sink, RB_TEMPLATE_CANCELED, locate, price_ticks, quantity, reason);
+    eng_answer_order(book, sink, RB_TEMPLATE_CANCELED, locate, price_ticks, quantity, mark);
     int32_t status = eng_order_unlink(book, locate);
     eng_order_release(book, locate);
     return status;

@@ -64,7 +64,10 @@ _Static_assert(offsetof(rb_header, checksum) == 28, "word 3");
 int32_t eng_reject(eng_sink *sink, const eng_group *group, uint16_t reason);
 
 /* Executed, Canceled and Replenished are laid out alike; `mark` is what they have at the place of
- * `liquidity`: that, the reason, or zero. */
+ * `liquidity` (that, the reason, or zero) and, above its first byte, at the place of `detail`. */
+#define ENG_MARK_DETAIL(value) ((uint32_t)(value) << 8)
+_Static_assert(offsetof(rb_executed, detail) == offsetof(rb_executed, liquidity) + 1, "mark");
+_Static_assert(offsetof(rb_canceled, liquidity) == offsetof(rb_canceled, reason) + 1, "mark");
 _Static_assert(offsetof(rb_executed, liquidity) == offsetof(rb_canceled, reason), "alike");
 _Static_assert(offsetof(rb_executed, liquidity) == offsetof(rb_replenished, spare), "alike");
 _Static_assert(offsetof(rb_executed, remaining) == offsetof(rb_canceled, remaining), "alike");
@@ -105,7 +108,7 @@ static inline eng_party eng_party_order(const eng_book *book, uint32_t locate)
 /* Writes a line and does not count it. */
 static inline void eng_line_about(const eng_book *book, rb_message *line, uint8_t template_id,
                                   eng_party party, int32_t price_ticks, uint32_t quantity,
-                                  uint8_t mark)
+                                  uint32_t mark)
 {
     rb_executed *body = &line->executed;
     eng_line_generated(line, template_id, party.topic, book->time_ns, book->input);
@@ -131,7 +134,7 @@ static inline void eng_count_change(eng_book *book, uint32_t instrument, uint8_t
 
 /* A line about the incoming order; what remains of it is `incoming.quantity`. */
 static inline void eng_answer_incoming(eng_book *book, eng_sink *sink, uint8_t template_id,
-                                       int32_t price_ticks, uint32_t quantity, uint8_t mark)
+                                       int32_t price_ticks, uint32_t quantity, uint32_t mark)
 {
     eng_line_about(book, eng_sink_next(sink), template_id, eng_party_incoming(book), price_ticks,
                    quantity, mark);
@@ -141,7 +144,7 @@ static inline void eng_answer_incoming(eng_book *book, eng_sink *sink, uint8_t t
 /* A line about an order with a record; what remains of it is its open quantity. */
 static inline void eng_answer_order(eng_book *book, eng_sink *sink, uint8_t template_id,
                                     uint32_t locate, int32_t price_ticks, uint32_t quantity,
-                                    uint8_t mark)
+                                    uint32_t mark)
 {
     eng_line_about(book, eng_sink_next(sink), template_id, eng_party_order(book, locate),
                    price_ticks, quantity, mark);
@@ -151,8 +154,8 @@ static inline void eng_answer_order(eng_book *book, eng_sink *sink, uint8_t temp
 /* Canceled for all that is left of the incoming order; it is done. Its record is not released. */
 void eng_answer_incoming_canceled(eng_book *book, eng_sink *sink, uint8_t reason);
 
-/* Canceled for the whole of an order; it is unlinked and released. */
-int32_t eng_answer_order_canceled(eng_book *book, eng_sink *sink, uint32_t locate, uint8_t reason);
+/* Canceled for the whole of an order; it is unlinked and released. `mark`: the reason, and more. */
+int32_t eng_answer_order_canceled(eng_book *book, eng_sink *sink, uint32_t locate, uint32_t mark);
 
 /* StateChanged, on the topic of the proposal's first line. The state itself is the caller's. */
 void eng_answer_state(const eng_book *book, eng_sink *sink, uint16_t topic, uint32_t instrument,

@@ -251,14 +251,19 @@ static int32_t line_off(eng_book *book)
     return RB_OK;
 }
 
+_Static_assert((int)RB_TRADE_DETAIL_OPENING_CROSS == (int)RB_CROSS_TYPE_OPENING, "execute");
+_Static_assert((int)RB_TRADE_DETAIL_CLOSING_CROSS == (int)RB_CROSS_TYPE_CLOSING, "execute");
+_Static_assert((int)RB_TRADE_DETAIL_HALT_CROSS == (int)RB_CROSS_TYPE_HALT, "execute");
+
 /* One side of a trade. */
 static void execute(eng_book *book, uint32_t locate, uint32_t quantity, eng_sink *sink)
 {
     eng_cross *work = &book->task.cross;
     eng_order *order = &book->orders[locate];
     eng_order_reduce(book, locate, quantity);
-    eng_answer_order(book, sink, RB_TEMPLATE_EXECUTED, locate,
-                     book->task.lines[0].cross_result.price_ticks, quantity, RB_LIQUIDITY_CROSS);
+    const rb_cross_result *cross = &book->task.lines[0].cross_result;
+    eng_answer_order(book, sink, RB_TEMPLATE_EXECUTED, locate, cross->price_ticks, quantity,
+                     RB_LIQUIDITY_CROSS | ENG_MARK_DETAIL(cross->cross_type));
     if (eng_order_open(book, locate) != 0) {
         return;
     }

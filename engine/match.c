@@ -131,8 +131,9 @@ static inline __attribute__((always_inline)) int32_t trade(eng_book *book, eng_l
     rb_message *second = eng_sink_next(sink);
     eng_line_about(book, first, RB_TEMPLATE_EXECUTED, eng_party_incoming(book), price_ticks,
                    quantity, RB_LIQUIDITY_REMOVED);
+    uint32_t hidden = (resting->options & RB_ORDER_OPTION_HIDDEN) * RB_TRADE_DETAIL_HIDDEN;
     eng_line_about(book, second, RB_TEMPLATE_EXECUTED, eng_party_order(book, locate), price_ticks,
-                   quantity, RB_LIQUIDITY_ADDED);
+                   quantity, RB_LIQUIDITY_ADDED | ENG_MARK_DETAIL(hidden));
     if (resting->quantity != 0) {
         return RB_OK;
     }
@@ -188,6 +189,14 @@ static int is_kept_from(const eng_incoming *in, const eng_order *resting)
                                                                 : in->account == resting->account;
 }
 
+/* Of the Canceled lines of two orders that do not trade. */
+enum {
+    KEPT_INCOMING = RB_CANCEL_REASON_SELF_TRADE | ENG_MARK_DETAIL(RB_LIQUIDITY_REMOVED),
+    KEPT_RESTING = RB_CANCEL_REASON_SELF_TRADE | ENG_MARK_DETAIL(RB_LIQUIDITY_ADDED),
+};
+_Static_assert(RB_ORDER_OPTION_HIDDEN == 1,
+               "the mark of a hidden order is its bit times the detail");
+
 /* Takes the smaller open quantity off both. */
 static int32_t decrement(eng_book *book, uint32_t locate, eng_sink *sink)
 {
@@ -195,14 +204,13 @@ static int32_t decrement(eng_book *book, uint32_t locate, eng_sink *sink)
     uint32_t open = eng_order_open(book, locate);
     uint32_t quantity = in->quantity < open ? in->quantity : open;
     in->quantity -= quantity;
-    eng_answer_incoming(book, sink, RB_TEMPLATE_CANCELED, in->price_ticks, quantity,
-                        RB_CANCEL_REASON_SELF_TRADE);
+    int32_t price_ticks = book->orders[locate].price_ticks;
+    eng_answer_incoming(book, sink, RB_TEMPLATE_CANCELED, price_ticks, quantity, KEPT_INCOMING);
     if (quantity == open) {
-        return eng_answer_order_canceled(book, sink, locate, RB_CANCEL_REASON_SELF_TRADE);
+        return eng_answer_order_canceled(book, sink, locate, KEPT_RESTING);
     }
     eng_order_reduce(book, locate, quantity);
-    eng_answer_order(book, sink, RB_TEMPLATE_CANCELED, locate, book->orders[locate].price_ticks,
-                     quantity, RB_CANCEL_REASON_SELF_TRADE);
+    eng_answer_order(book, sink, RB_TEMPLATE_CANCELED, locate, price_ticks, quantity, KEPT_RESTING);
     return RB_OK;
 }
 
@@ -214,10 +222,13 @@ static int32_t prevent(eng_book *book, uint32_t locate, eng_sink *sink)
         return decrement(book, locate, sink);
     }
     if ((options & RB_ORDER_OPTION_SELF_TRADE_NEWEST) != 0) {
-        eng_answer_incoming_canceled(book, sink, RB_CANCEL_REASON_SELF_TRADE);
+        uint32_t quantity = book->incoming.quantity;
+        book->incoming.quantity = 0;
+        eng_answer_incoming(book, sink, RB_TEMPLATE_CANCELED, book->orders[locate].price_ticks,
+                            quantity, KEPT_INCOMING);
     }
     if ((options & RB_ORDER_OPTION_SELF_TRADE_OLDEST) != 0) {
-        return eng_answer_order_canceled(book, sink, locate, RB_CANCEL_REASON_SELF_TRADE);
+        return eng_answer_order_canceled(book, sink, locate, KEPT_RESTING);
     }
     return RB_OK;
 }

@@ -292,6 +292,11 @@ static void set_limit(eng_risk *risk, const rb_command *line)
     if (number < risk->owner_counts[kind] && line->limit - 1u < ENG_LIMITS) {
         uint64_t *limit = &risk->owners[kind][number].limits[line->limit - 1u];
         *limit = line->value < ENG_RISK_UNLIMITED ? line->value : ENG_RISK_UNLIMITED;
+        eng_owner *who = &risk->owners[kind][number];
+        who->is_limited = 0;
+        for (uint32_t n = 0; n < ENG_LIMITS; n++) {
+            who->is_limited |= who->limits[n] < ENG_RISK_UNLIMITED;
+        }
     }
 }
 

@@ -23,12 +23,14 @@ static int is_one_of(uint64_t templates, uint8_t template_id)
     return template_id < 64 && (templates >> template_id & 1) != 0;
 }
 
-/* Of the commands, the book knows that of an instrument's state. */
+/* Of the commands, those that the sequencer obeys are not; one that nobody knows the book refuses.
+ */
 static int is_for_the_book(const rb_message *first)
 {
-    return is_one_of(FOR_THE_BOOK, first->header.template_id) &&
-           (first->header.template_id != RB_TEMPLATE_COMMAND ||
-            first->command.kind == RB_COMMAND_KIND_INSTRUMENT_STATE);
+    int is_obeyed = first->header.template_id == RB_TEMPLATE_COMMAND &&
+                    first->command.kind >= RB_COMMAND_KIND_LIMIT &&
+                    first->command.kind <= RB_COMMAND_KIND_RESUME;
+    return !is_obeyed && is_one_of(FOR_THE_BOOK, first->header.template_id);
 }
 
 int32_t eng_shard_init(eng_shard *shard, uint8_t number, void *in, size_t in_bytes, void *out,

@@ -5,8 +5,7 @@
 
 #include "ringbus/check.h"
 
-/* A line and its tag. */
-enum { GROUP_MAX = 2 };
+enum { GROUP_MAX = PRT_PROPOSAL_LINES_MAX };
 
 #define PRT_COUNT_ROW(name, text) text,
 static const char *const count_names[] = {PRT_COUNT_LIST(PRT_COUNT_ROW)};
@@ -19,6 +18,7 @@ static int32_t init(prt_client *port, const prt_client_config *config)
                          .instruments = config->instruments,
                          .sessions = config->sessions,
                          .orders = config->orders,
+                         .tokens = config->tokens,
                          .messages = config->messages};
     port->config = *config;
     port->allowed = UINT64_MAX;
@@ -91,13 +91,12 @@ int64_t prt_client_add_instrument(prt_client *port, const prt_instrument *instru
     return prt_instruments_add(&port->desk.instruments, instrument);
 }
 
-int64_t prt_client_add_session(prt_client *port, uint16_t topic, const char *user, uint16_t account,
-                               uint16_t firm)
+int64_t prt_client_add_session(prt_client *port, const prt_client_session *session)
 {
-    if (strnlen(user, PRT_SOUP_USER_BYTES + 1) > PRT_SOUP_USER_BYTES) {
+    if (strnlen(session->user, sizeof session->user) > PRT_SOUP_USER_BYTES) {
         return RB_USAGE;
     }
-    return prt_desk_add_session(&port->desk, topic, user, account, firm);
+    return prt_desk_add_session(&port->desk, session);
 }
 
 int32_t prt_client_attach_core(prt_client *port, void *clock, void *wake, uint64_t bells)
@@ -274,10 +273,10 @@ static void propose_again(prt_client *port)
 }
 
 /* A whole message of the stream. */
-static int32_t hear_message(prt_client *port, const rb_message *line, const rb_message *tag)
+static int32_t hear_message(prt_client *port, const prt_group *group)
 {
     prt_change change;
-    int32_t status = prt_desk_apply(&port->desk, line, tag, &change);
+    int32_t status = prt_desk_apply(&port->desk, group, &change);
     if (change.epoch != 0) {
         port->reign = rb_reign(change.epoch);
     }
@@ -285,7 +284,7 @@ static int32_t hear_message(prt_client *port, const rb_message *line, const rb_m
         return status;
     }
     if (change.everyone) {
-        return prt_client_deliver_to_all(port, line);
+        return prt_client_deliver_to_all(port, group);
     }
     if (change.epoch != 0) {
         propose_again(port);
@@ -307,7 +306,7 @@ static int32_t hear_message(prt_client *port, const rb_message *line, const rb_m
     }
     /* Last: it may be one message too many for a slow reader, whose session then asks for more. */
     if (status == RB_OK && change.shown && session->connection != PRT_NONE) {
-        status = prt_client_deliver(port, &port->connections.slots[session->connection], line, tag);
+        status = prt_client_deliver(port, &port->connections.slots[session->connection], group);
     }
     return status;
 }
@@ -316,21 +315,34 @@ static int32_t hear(prt_client *port, const rb_message *line)
 {
     RB_CHECK(line->header.sequence == port->heard + 1);
     port->heard = line->header.sequence;
-    if (port->has_head) {
-        uint8_t template_id = line->header.template_id;
-        int is_tag = template_id == RB_TEMPLATE_ORDER_TAG;
-        RB_CHECK(is_tag || template_id == RB_TEMPLATE_ORDER_TERMS ||
-                 template_id == RB_TEMPLATE_LEG);
-        port->has_head = (line->header.flags & RB_FLAG_CONTINUED) != 0;
-        /* The tag is the last line, if there is one. */
-        return port->has_head ? RB_OK : hear_message(port, &port->head, is_tag ? line : NULL);
+    int is_continued = (line->header.flags & RB_FLAG_CONTINUED) != 0;
+    if (!port->has_head && !is_continued) {
+        prt_group alone = {.line = line};
+        return hear_message(port, &alone);
     }
-    if (line->header.flags & RB_FLAG_CONTINUED) {
-        port->has_head = 1;
+    int is_head = !port->has_head;
+    port->has_head = (uint32_t)is_continued;
+    if (is_head) {
+        port->head_terms.header.template_id = 0;
         port->head = *line;
         return RB_OK;
     }
-    return hear_message(port, line, NULL);
+    uint8_t template_id = line->header.template_id;
+    int is_tag = template_id == RB_TEMPLATE_ORDER_TAG;
+    int is_terms = template_id == RB_TEMPLATE_ORDER_TERMS;
+    RB_CHECK(is_tag || is_terms || template_id == RB_TEMPLATE_LEG);
+    if (is_terms) {
+        port->head_terms = *line;
+    }
+    if (is_continued) {
+        return RB_OK;
+    }
+    /* The tag is the last line, if there is one. */
+    int has_terms = port->head_terms.header.template_id == RB_TEMPLATE_ORDER_TERMS;
+    prt_group whole = {.line = &port->head,
+                       .terms = has_terms ? &port->head_terms : NULL,
+                       .tag = is_tag ? line : NULL};
+    return hear_message(port, &whole);
 }
 
 /* How long ago the publisher put it there; only what it stamps: the first line of an answer. */

@@ -43,6 +43,7 @@
     PRT_COUNT(RETRIES, "retries")               /* proposals whose number somebody else took */    \
     PRT_COUNT(DUPLICATES, "duplicate requests") /* requests with a number that was used */         \
     PRT_COUNT(NO_EFFECT, "requests without effect") /* cancels that leave what there is */         \
+    PRT_COUNT(THROTTLED, "throttled requests")      /* refused for the session's rate */           \
     PRT_COUNT(LANE_FULL, "full lane")     /* rounds in which the sequencer did not keep up */      \
     PRT_COUNT(MESSAGES, "messages shown") /* sequenced messages written */
 
@@ -64,6 +65,7 @@ typedef struct prt_client_config {
     uint32_t instruments;
     uint32_t sessions;
     uint32_t orders; /* open at once */
+    uint32_t tokens; /* of OUCH 4.2, in a day; 0: no session has it */
     uint32_t connections;
     uint32_t receive_bytes;        /* buffer of a connection */
     uint32_t send_bytes;           /* likewise */
@@ -71,6 +73,25 @@ typedef struct prt_client_config {
     uint32_t socket_send_bytes;    /* likewise */
     char session[12];              /* SoupBinTCP session, 1..10 characters */
 } prt_client_config;
+
+enum prt_protocol {
+    PRT_OUCH50 = 0,
+    PRT_OUCH42 = 1,
+};
+
+/* A client of the day. */
+typedef struct prt_client_session {
+    uint64_t notional_max_1e4; /* quantity times price of one order, 1/10,000; 0: any */
+    uint32_t rate;             /* new orders and replaces in a second; 0: any */
+    uint16_t topic;
+    uint16_t account;
+    uint16_t firm;
+    uint8_t protocol; /* enum prt_protocol */
+    uint8_t cancels_on_disconnect;
+    char self_trade;   /* letter of orders that name none (OUCH's AIQ strategy); 'N': none */
+    char firm_name[4]; /* as a client writes it, space padded */
+    char user[8];      /* 1..6 characters, upper case, zero padded */
+} prt_client_session;
 
 /* A login that waits to be verified; text is upper case and zero terminated. */
 typedef struct prt_client_login {
@@ -85,9 +106,8 @@ int32_t prt_client_create(const prt_client_config *config, prt_client **out);
 void prt_client_destroy(prt_client *port);
 /* Adds the next instrument; the order must be the day's. Returns its number. RB_USAGE, RB_FULL. */
 int64_t prt_client_add_instrument(prt_client *port, const prt_instrument *instrument);
-/* Adds a session: its topic and its user (1..6 characters, upper case). RB_USAGE, RB_FULL. */
-int64_t prt_client_add_session(prt_client *port, uint16_t topic, const char *user, uint16_t account,
-                               uint16_t firm);
+/* Adds a session. RB_USAGE, RB_FULL. */
+int64_t prt_client_add_session(prt_client *port, const prt_client_session *session);
 /* The core's clock and wake set; `bells` is rung when something was proposed. RB_USAGE. */
 int32_t prt_client_attach_core(prt_client *port, void *clock, void *wake, uint64_t bells);
 /* The port's lane, its number, and the sequencer's doorbell. What a dead predecessor left is

@@ -17,7 +17,9 @@ from ringbus.segment import Segment
 from ringbus.status import UsageError, check
 
 SYMBOL_BYTES = 8
+FIRM_BYTES = 4
 COUNTS_MAX = 64
+PROTOCOLS = {"ouch50": lib.PRT_OUCH50, "ouch42": lib.PRT_OUCH42}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,24 +37,38 @@ class Instrument:
 
 @dataclass(frozen=True, slots=True)
 class ClientSession:
-    """One client: its topic on the stream and whom its orders belong to."""
+    """One client: its topic on the stream, whom its orders belong to, and what it may do.
+
+    `firm_name` is what it may write as its firm; `rate` bounds its new orders and replaces in a
+    second, `notional_max_1e4` quantity times price of one order, 0 is no bound; `self_trade` is the
+    letter (OUCH's AIQ strategy) of orders that name none, "N" is none; `protocol` is a key of
+    PROTOCOLS.
+    """
 
     topic: int
     user: str
     account: int
     firm: int
+    firm_name: str = ""
+    rate: int = 0
+    notional_max_1e4: int = 0
+    cancels_on_disconnect: bool = False
+    self_trade: str = "N"
+    protocol: str = "ouch50"
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What a port allocates and allows.
 
-    `messages` are shown to all clients together in a day; `backlog` is how many a connection may
-    be behind. A socket's buffer of 0 bytes is the kernel's choice.
+    `tokens` are names of orders in a day, where a session speaks OUCH 4.2; `messages` are shown to
+    all clients together in a day; `backlog` is how many a connection may be behind. A socket's
+    buffer of 0 bytes is the kernel's choice.
     """
 
     connections: int = 256
     orders: int = 1 << 20
+    tokens: int = 1 << 20
     messages: int = 1 << 24
     backlog: int = 65536
     receive_bytes: int = 4096
@@ -141,8 +157,7 @@ class ClientPort:
             row.shard = one.shard
             check(lib.prt_client_add_instrument(self._port, row), f"instrument {one.symbol}", lib)
         for who in sessions:
-            user = who.user.upper().encode("ascii", "replace")
-            status = lib.prt_client_add_session(self._port, who.topic, user, who.account, who.firm)
+            status = lib.prt_client_add_session(self._port, _session(who))
             check(status, f"session of {who.user}", lib)
 
     def listen(self, host: str = "127.0.0.1", port: int = 0) -> int:
@@ -274,6 +289,7 @@ def _config(
                 "shards": shards,
                 "instruments": len(instruments),
                 "sessions": len(sessions),
+                "tokens": limits.tokens if any(who.protocol == "ouch42" for who in sessions) else 0,
                 "orders": limits.orders,
                 "connections": limits.connections,
                 "receive_bytes": limits.receive_bytes,
@@ -285,6 +301,29 @@ def _config(
         )
     except OverflowError as error:
         raise UsageError(f"client port: {error}") from None
+
+
+def _session(who: ClientSession) -> object:
+    try:
+        return ffi.new(
+            "prt_client_session *",
+            {
+                "notional_max_1e4": who.notional_max_1e4,
+                "rate": who.rate,
+                "protocol": PROTOCOLS[who.protocol],
+                "topic": who.topic,
+                "account": who.account,
+                "firm": who.firm,
+                "cancels_on_disconnect": who.cancels_on_disconnect,
+                "self_trade": who.self_trade.encode("ascii", "replace"),
+                "firm_name": who.firm_name[:FIRM_BYTES]
+                .ljust(FIRM_BYTES)
+                .encode("ascii", "replace"),
+                "user": who.user.upper().encode("ascii", "replace"),
+            },
+        )
+    except (OverflowError, IndexError, KeyError, TypeError) as error:
+        raise UsageError(f"session of {who.user}: {error}") from None
 
 
 def _count_names() -> list[str]:

@@ -42,7 +42,8 @@ struct prt_client {
     uint8_t reign;      /* of the engine that proposals are made to */
     uint32_t is_live;
     uint32_t has_head;
-    rb_message head; /* a line of which not all that belongs to it has come yet */
+    rb_message head;       /* a line of which not all that belongs to it has come yet */
+    rb_message head_terms; /* its terms; template 0: none */
     rb_histogram *hop;
     rb_histogram *whole;
     uint64_t *counters[PRT_COUNTS];
@@ -63,10 +64,9 @@ int32_t prt_client_ask(prt_client *port, prt_session *session, const prt_request
 
 /* A message was added to the outbox of this connection's session: shown at once if it has had all
  * others. */
-int32_t prt_client_deliver(prt_client *port, prt_connection *connection, const rb_message *line,
-                           const rb_message *tag);
+int32_t prt_client_deliver(prt_client *port, prt_connection *connection, const prt_group *group);
 /* The same for all sessions. */
-int32_t prt_client_deliver_to_all(prt_client *port, const rb_message *line);
+int32_t prt_client_deliver_to_all(prt_client *port, const prt_group *group);
 /* Looks how far the journals are; connections that waited for that are looked at again. */
 void prt_client_look_at_marks(prt_client *port);
 /* One send for each connection that has something to say. The round begins at another one after

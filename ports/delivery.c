@@ -1,3 +1,4 @@
+#include <string.h>
 #include <sys/socket.h>
 
 #include "ports/client_state.h"
@@ -9,17 +10,17 @@ enum { FETCHES_MAX = 64 };
 /* Lines behind the first one of a message: eight legs and a tag. */
 enum { LINES_BEHIND_MAX = 9 };
 
-/* Writes `line` into the connection's buffer as the next sequenced packet. 1; 0: no room now. */
-static int32_t show(prt_client *port, prt_connection *connection, const rb_message *line,
-                    const rb_message *tag)
+/* Writes the message into the connection's buffer as the next sequenced packet. 1; 0: no room now.
+ */
+static int32_t show(prt_client *port, prt_connection *connection, const prt_group *group)
 {
     size_t room = prt_connection_room(&port->connections, connection);
     if (room < PRT_SOUP_HEADER_BYTES + PRT_SHOWN_BYTES_MAX) {
         return 0;
     }
     uint8_t *at = connection->out + connection->out_end;
-    size_t bytes = prt_translate(&port->desk.instruments, line, tag, at + PRT_SOUP_HEADER_BYTES,
-                                 room - PRT_SOUP_HEADER_BYTES);
+    size_t bytes = prt_desk_show(&port->desk, &port->desk.sessions[connection->session], group,
+                                 at + PRT_SOUP_HEADER_BYTES, room - PRT_SOUP_HEADER_BYTES);
     RB_CHECK(bytes > 0);
     bytes += prt_soup_write_sequenced_header(at, room, bytes);
     connection->out_end += (uint32_t)bytes;
@@ -39,8 +40,7 @@ static int is_slow(const prt_client *port, prt_connection *connection)
            prt_outbox_at(outbox, &connection->cursor) <= port->allowed;
 }
 
-int32_t prt_client_deliver(prt_client *port, prt_connection *connection, const rb_message *line,
-                           const rb_message *tag)
+int32_t prt_client_deliver(prt_client *port, prt_connection *connection, const prt_group *group)
 {
     if (connection->state != PRT_LIVE && connection->state != PRT_LEAVING) {
         return RB_OK;
@@ -50,9 +50,9 @@ int32_t prt_client_deliver(prt_client *port, prt_connection *connection, const r
         prt_client_add(port, PRT_COUNT_SLOW);
         return prt_client_drop(port, connection);
     }
-    int may = (tag != NULL ? tag : line)->header.sequence <= port->allowed;
+    int may = prt_group_last(group)->header.sequence <= port->allowed;
     if (may && connection->cursor.next == count) {
-        int32_t status = show(port, connection, line, tag);
+        int32_t status = show(port, connection, group);
         if (status < 0) {
             return status;
         }
@@ -61,12 +61,12 @@ int32_t prt_client_deliver(prt_client *port, prt_connection *connection, const r
     return RB_OK;
 }
 
-int32_t prt_client_deliver_to_all(prt_client *port, const rb_message *line)
+int32_t prt_client_deliver_to_all(prt_client *port, const prt_group *group)
 {
     for (uint32_t n = 0; n < port->desk.session_count; n++) {
         uint32_t number = port->desk.sessions[n].connection;
         if (number != PRT_NONE) {
-            int32_t status = prt_client_deliver(port, &port->connections.slots[number], line, NULL);
+            int32_t status = prt_client_deliver(port, &port->connections.slots[number], group);
             if (status != RB_OK) {
                 return status;
             }
@@ -115,21 +115,27 @@ void prt_client_look_at_marks(prt_client *port)
     }
 }
 
-/* The first line of a message and its tag, which is the last one if there is one. 1; 0: not to be
- * had now. */
-static int32_t fetch_message(prt_client *port, uint64_t sequence, rb_message *line, rb_message *tag,
-                             int *has_tag)
+/* A message as it is on the stream; the lines of `group` are kept in `lines`. 1; 0: not to be had
+ * now. */
+static int32_t fetch_message(prt_client *port, uint64_t sequence, rb_message lines[3],
+                             prt_group *group)
 {
-    *has_tag = 0;
-    int32_t got = fetch(port, sequence, line);
-    const rb_message *last = line;
+    memset(group, 0, sizeof *group);
+    int32_t got = fetch(port, sequence, &lines[0]);
+    group->line = &lines[0];
+    const rb_message *last = &lines[0];
     for (uint64_t n = 1; got == 1 && n <= LINES_BEHIND_MAX; n++) {
         if ((last->header.flags & RB_FLAG_CONTINUED) == 0) {
             break;
         }
-        got = fetch(port, sequence + n, tag);
-        last = tag;
-        *has_tag = got == 1 && tag->header.template_id == RB_TEMPLATE_ORDER_TAG;
+        /* Terms are the first line behind, a tag is the last. */
+        rb_message *line = &lines[n == 1 ? 1 : 2];
+        got = fetch(port, sequence + n, line);
+        last = line;
+        if (got == 1 && line->header.template_id == RB_TEMPLATE_ORDER_TERMS) {
+            group->terms = line;
+        }
+        group->tag = got == 1 && line->header.template_id == RB_TEMPLATE_ORDER_TAG ? line : NULL;
     }
     return got;
 }
@@ -145,16 +151,15 @@ static int32_t catch_up(prt_client *port, prt_connection *connection)
         if (sequence == 0) {
             break;
         }
-        rb_message line;
-        rb_message tag;
-        int has_tag;
-        int32_t got = fetch_message(port, sequence, &line, &tag, &has_tag);
-        if ((has_tag ? tag.header.sequence : sequence) > port->allowed) {
+        rb_message lines[3];
+        prt_group group;
+        int32_t got = fetch_message(port, sequence, lines, &group);
+        if (got == 1 && prt_group_last(&group)->header.sequence > port->allowed) {
             hold(port, connection);
             break;
         }
         if (got == 1) {
-            got = show(port, connection, &line, has_tag ? &tag : NULL);
+            got = show(port, connection, &group);
         }
         if (got <= 0) {
             return got < 0 ? got : done;

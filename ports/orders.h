@@ -19,14 +19,21 @@
 /* An open order as its client sees it. */
 typedef struct prt_order {
     uint64_t key; /* prt_order_key; 0: free slot */
+    uint64_t expire_time_ns;
     uint32_t instrument;
     uint32_t locate;
     uint32_t executed;
     uint32_t remaining;
-    uint8_t side;
+    uint32_t display_quantity;
+    int32_t price_ticks;
+    char original_side;
     char capacity;
     char cross_type;
-    char original_side;
+    char display;
+    char sweep;
+    uint8_t time_in_force;
+    uint8_t options; /* enum rb_order_option */
+    uint8_t auction;
 } prt_order;
 
 typedef struct prt_orders {

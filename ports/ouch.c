@@ -8,29 +8,34 @@
 
 /* Bytes of each tag's value; 0: the tag is not assigned. */
 static const uint8_t tag_bytes[] = {
-    [1] = 8,  /* SecondaryOrdRefNum */
-    [2] = 4,  /* Firm */
-    [3] = 4,  /* MinQty */
-    [4] = 1,  /* CustomerType */
-    [5] = 4,  /* MaxFloor */
-    [6] = 1,  /* PriceType */
-    [7] = 4,  /* PegOffset */
-    [9] = 8,  /* DiscretionPrice */
-    [10] = 1, /* DiscretionPriceType */
-    [11] = 4, /* DiscretionPegOffset */
-    [12] = 1, /* PostOnly */
-    [13] = 4, /* RandomReserves */
-    [14] = 4, /* Route */
-    [15] = 4, /* ExpireTime */
-    [16] = 1, /* TradeNow */
-    [17] = 1, /* HandleInst */
+    [1] = 8, /* SecondaryOrdRefNum */
+    [PRT_OUCH_TAG_FIRM] = 4,
+    [PRT_OUCH_TAG_MIN_QUANTITY] = 4,
+    [PRT_OUCH_TAG_CUSTOMER_TYPE] = 1,
+    [PRT_OUCH_TAG_MAX_FLOOR] = 4,
+    [PRT_OUCH_TAG_PRICE_TYPE] = 1,
+    [PRT_OUCH_TAG_PEG_OFFSET] = 4,
+    [PRT_OUCH_TAG_DISCRETION_PRICE] = 8,
+    [PRT_OUCH_TAG_DISCRETION_PRICE_TYPE] = 1,
+    [PRT_OUCH_TAG_DISCRETION_PEG_OFFSET] = 4,
+    [PRT_OUCH_TAG_POST_ONLY] = 1,
+    [PRT_OUCH_TAG_RANDOM_RESERVES] = 4,
+    [PRT_OUCH_TAG_ROUTE] = 4,
+    [PRT_OUCH_TAG_EXPIRE_TIME] = 4,
+    [PRT_OUCH_TAG_TRADE_NOW] = 1,
+    [PRT_OUCH_TAG_HANDLE_INST] = 1,
     [18] = 1, /* BBO Weight Indicator */
     [19] = 8, /* Reference Price */
     [20] = 1, /* Reference Price Type */
-    [22] = 4, /* Display Quantity */
+    [PRT_OUCH_TAG_DISPLAY_QUANTITY] = 4,
     [23] = 8, /* Display Price */
-    [24] = 2, /* GroupID */
-    [25] = 1, /* SharesLocated */
+    [PRT_OUCH_TAG_GROUP_ID] = 2,
+    [PRT_OUCH_TAG_SHARES_LOCATED] = 1,
+    [26] = 4, /* LocateBroker */
+    [PRT_OUCH_TAG_SIDE] = 1,
+    [PRT_OUCH_TAG_USER_REF_INDEX] = 1,
+    [PRT_OUCH_TAG_SELF_TRADE] = 1,
+    [PRT_OUCH_TAG_SELF_TRADE_GROUP] = 2,
 };
 
 static uint8_t size_of_tag(uint8_t tag)
@@ -122,25 +127,53 @@ static int32_t decode_replace(const uint8_t *payload, size_t count, prt_ouch_req
     return decode_appendage(payload, PRT_OUCH_REPLACE_BYTES - 2, count, out);
 }
 
+/* Messages that had no appendage before the revision of 2023 end at `at`, or go on with one. */
+static int32_t decode_late_appendage(const uint8_t *payload, size_t at, size_t count,
+                                     prt_ouch_request *out)
+{
+    return count == at ? RB_OK : decode_appendage(payload, at, count, out);
+}
+
 static int32_t decode_cancel(const uint8_t *payload, size_t count, prt_ouch_request *out)
 {
-    if (count != PRT_OUCH_CANCEL_BYTES) {
+    if (count < PRT_OUCH_CANCEL_BYTES) {
         return RB_FORMAT;
     }
     out->user_ref = get_u32(payload + 1);
     out->quantity = get_u32(payload + 5);
-    return RB_OK;
+    return decode_late_appendage(payload, PRT_OUCH_CANCEL_BYTES, count, out);
 }
 
 static int32_t decode_modify(const uint8_t *payload, size_t count, prt_ouch_request *out)
 {
-    if (count != PRT_OUCH_MODIFY_BYTES) {
+    if (count < PRT_OUCH_MODIFY_BYTES) {
         return RB_FORMAT;
     }
     out->user_ref = get_u32(payload + 1);
     out->side = payload[5];
     out->quantity = get_u32(payload + 6);
-    return RB_OK;
+    return decode_late_appendage(payload, PRT_OUCH_MODIFY_BYTES, count, out);
+}
+
+static int32_t decode_mass_cancel(const uint8_t *payload, size_t count, prt_ouch_request *out)
+{
+    if (count < PRT_OUCH_MASS_CANCEL_BYTES) {
+        return RB_FORMAT;
+    }
+    out->user_ref = get_u32(payload + 1);
+    memcpy(out->firm, payload + 5, sizeof out->firm);
+    memcpy(out->symbol, payload + 9, sizeof out->symbol);
+    return decode_appendage(payload, PRT_OUCH_MASS_CANCEL_BYTES - 2, count, out);
+}
+
+static int32_t decode_entry(const uint8_t *payload, size_t count, prt_ouch_request *out)
+{
+    if (count < PRT_OUCH_ENTRY_BYTES) {
+        return RB_FORMAT;
+    }
+    out->user_ref = get_u32(payload + 1);
+    memcpy(out->firm, payload + 5, sizeof out->firm);
+    return decode_appendage(payload, PRT_OUCH_ENTRY_BYTES - 2, count, out);
 }
 
 int32_t prt_ouch_decode(const uint8_t *payload, size_t count, prt_ouch_request *out)
@@ -159,8 +192,13 @@ int32_t prt_ouch_decode(const uint8_t *payload, size_t count, prt_ouch_request *
         return decode_cancel(payload, count, out);
     case PRT_OUCH_MODIFY:
         return decode_modify(payload, count, out);
+    case PRT_OUCH_MASS_CANCEL:
+        return decode_mass_cancel(payload, count, out);
+    case PRT_OUCH_DISABLE:
+    case PRT_OUCH_ENABLE:
+        return decode_entry(payload, count, out);
     case PRT_OUCH_QUERY:
-        return count == PRT_OUCH_QUERY_BYTES ? RB_OK : RB_FORMAT;
+        return decode_late_appendage(payload, PRT_OUCH_QUERY_BYTES, count, out);
     default:
         return RB_FORMAT;
     }
@@ -289,11 +327,103 @@ size_t prt_ouch_encode_query_response(uint8_t *out, size_t room,
     return (size_t)(at - out);
 }
 
+size_t prt_ouch_encode_aiq_canceled(uint8_t *out, size_t room, const prt_ouch_aiq_canceled *message)
+{
+    if (room < PRT_OUCH_AIQ_CANCELED_BYTES) {
+        return 0;
+    }
+    uint8_t *at = put_start(out, 'D', message->timestamp_ns);
+    at = put_u32(at, message->user_ref);
+    at = put_u32(at, message->quantity);
+    at = put_u8(at, 'Q');
+    at = put_u32(at, message->prevented);
+    at = put_u64(at, message->price);
+    at = put_u8(at, message->liquidity);
+    return (size_t)(at - out);
+}
+
+size_t prt_ouch_encode_modified(uint8_t *out, size_t room, const prt_ouch_modified *message)
+{
+    if (room < PRT_OUCH_MODIFIED_BYTES) {
+        return 0;
+    }
+    uint8_t *at = put_start(out, 'M', message->timestamp_ns);
+    at = put_u32(at, message->user_ref);
+    at = put_u8(at, message->side);
+    at = put_u32(at, message->quantity);
+    return (size_t)(at - out);
+}
+
+size_t prt_ouch_encode_restated(uint8_t *out, size_t room, const prt_ouch_restated *message)
+{
+    if (room < (size_t)PRT_OUCH_RESTATED_BYTES + message->appendage_bytes) {
+        return 0;
+    }
+    uint8_t *at = put_start(out, 'R', message->timestamp_ns);
+    at = put_u32(at, message->user_ref);
+    at = put_u8(at, message->reason);
+    at = put_appendage(at, message->appendage, message->appendage_bytes);
+    return (size_t)(at - out);
+}
+
+size_t prt_ouch_encode_mass_cancel_response(uint8_t *out, size_t room,
+                                            const prt_ouch_mass_cancel_response *message)
+{
+    if (room < PRT_OUCH_MASS_CANCEL_RESPONSE_BYTES) {
+        return 0;
+    }
+    uint8_t *at = put_start(out, 'X', message->timestamp_ns);
+    at = put_u32(at, message->user_ref);
+    at = put_bytes(at, message->firm, sizeof message->firm);
+    at = put_bytes(at, message->symbol, sizeof message->symbol);
+    at = put_u16(at, 0);
+    return (size_t)(at - out);
+}
+
+size_t prt_ouch_encode_entry_response(uint8_t *out, size_t room,
+                                      const prt_ouch_entry_response *message)
+{
+    if (room < PRT_OUCH_ENTRY_RESPONSE_BYTES) {
+        return 0;
+    }
+    uint8_t *at = put_start(out, message->is_enabled ? 'K' : 'G', message->timestamp_ns);
+    at = put_u32(at, message->user_ref);
+    at = put_bytes(at, message->firm, sizeof message->firm);
+    at = put_u16(at, 0);
+    return (size_t)(at - out);
+}
+
+uint8_t prt_ouch_cancel_reason(uint8_t reason)
+{
+    switch (reason) {
+    case RB_CANCEL_REASON_USER:
+    case RB_CANCEL_REASON_MASS_CANCEL:
+        return 'U';
+    case RB_CANCEL_REASON_IMMEDIATE_OR_CANCEL:
+    case RB_CANCEL_REASON_FILL_OR_KILL:
+    case RB_CANCEL_REASON_MINIMUM_QUANTITY:
+    case RB_CANCEL_REASON_LEGS:
+        return 'I';
+    case RB_CANCEL_REASON_SELF_TRADE:
+        return 'Q';
+    case RB_CANCEL_REASON_COLLAR:
+        return 'K';
+    case RB_CANCEL_REASON_CROSS:
+        return 'C';
+    default:
+        return 'Z';
+    }
+}
+
 uint16_t prt_ouch_reject_reason(uint16_t reason)
 {
     switch (reason) {
     case RB_REJECT_REASON_INVALID_DISPLAY:
         return 3;
+    case RB_REJECT_REASON_INVALID_DISPLAY_QUANTITY:
+        return 4; /* invalid max floor */
+    case RB_REJECT_REASON_INVALID_PEG_TYPE:
+        return 5;
     case RB_REJECT_REASON_INSTRUMENT_STATE:
         return 7; /* halted */
     case RB_REJECT_REASON_INVALID_SIDE:
@@ -301,9 +431,17 @@ uint16_t prt_ouch_reject_reason(uint16_t reason)
     case RB_REJECT_REASON_ORDER_CAPACITY:
     case RB_REJECT_REASON_PRICE_CAPACITY:
     case RB_REJECT_REASON_INVALID_PROPOSAL:
+    case RB_REJECT_REASON_RISK_CAPACITY:
         return 10; /* processing error */
+    case RB_REJECT_REASON_ENTRY_DISABLED:
+    case RB_REJECT_REASON_UNKNOWN_FIRM:
+    case RB_REJECT_REASON_UNKNOWN_OWNER:
+    case RB_REJECT_REASON_KILLED:
+        return 12; /* firm not authorised */
     case RB_REJECT_REASON_INVALID_MINIMUM_QUANTITY:
         return 13;
+    case RB_REJECT_REASON_PEGGING_NOT_SUPPORTED:
+        return 17;
     case RB_REJECT_REASON_WOULD_TRADE:
         return 18; /* crossed market */
     case RB_REJECT_REASON_INVALID_QUANTITY:
@@ -314,11 +452,25 @@ uint16_t prt_ouch_reject_reason(uint16_t reason)
         return 20;
     case RB_REJECT_REASON_UNKNOWN_ORDER:
         return 21; /* replace not allowed */
+    case RB_REJECT_REASON_ROUTING_NOT_SUPPORTED:
+        return 22;
     case RB_REJECT_REASON_UNKNOWN_INSTRUMENT:
         return 23;
+    case RB_REJECT_REASON_RETAIL_NOT_SUPPORTED:
+        return 26;
     case RB_REJECT_REASON_INVALID_PRICE:
     case RB_REJECT_REASON_OFF_TICK:
         return 29;
+    case RB_REJECT_REASON_QUANTITY_EXCEEDED:
+    case RB_REJECT_REASON_OPEN_LONG_LIMIT:
+    case RB_REJECT_REASON_OPEN_SHORT_LIMIT:
+    case RB_REJECT_REASON_NET_POSITION_LIMIT:
+    case RB_REJECT_REASON_GROSS_POSITION_LIMIT:
+    case RB_REJECT_REASON_TRADED_QUANTITY_LIMIT:
+        return 30; /* shares exceed threshold */
+    case RB_REJECT_REASON_NOTIONAL_EXCEEDED:
+    case RB_REJECT_REASON_TRADED_NOTIONAL_LIMIT:
+        return 31;
     default:
         return 15; /* other */
     }

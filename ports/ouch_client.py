@@ -5,10 +5,11 @@
         async for sequence, message in client.events():
             ...
 
-Every message of the exchange has a number. `next_sequence` is the one behind the last event that
-was handed out, so `reconnect`, or a new client that is given it, goes on where this one was:
-nothing is lost, nothing comes twice. Programs without asyncio use `SoupClientSession` and
-`ports.ouch`.
+Every message of the exchange has a number. When the connection is lost, the client logs in again by
+itself behind the last event that it handed out, and says again what was not answered yet: the
+exchange ignores what it had taken, so nothing is lost and nothing is done twice. It gives up after
+`resume_s` seconds; a new client that is given the `next_sequence` of the exception goes on later.
+Programs without asyncio use `SoupClientSession` and `ports.ouch`.
 
 Thread: the event loop's, everything. Time is the loop's; no thread is started.
 Source: Nasdaq, SoupBinTCP 3.00 and OUCH 5.0.
@@ -27,10 +28,19 @@ from ports.ouch import (
     AccountQueryResponse,
     Appendage,
     CancelOrder,
+    CancelReject,
+    DisableOrderEntry,
+    DisableOrderEntryResponse,
+    EnableOrderEntry,
+    EnableOrderEntryResponse,
     EnterOrder,
     Inbound,
+    MassCancel,
+    MassCancelResponse,
     ModifyOrder,
     OrderAccepted,
+    OrderCanceled,
+    OrderModified,
     OrderRejected,
     OrderReplaced,
     Outbound,
@@ -45,6 +55,20 @@ __all__ = ["ConnectionLost", "LoginRejected", "OuchClient", "ProtocolError", "So
 QUEUE_HIGH: Final = 65536
 """Events waiting for `events()` above which the socket is not read any more."""
 QUEUE_LOW: Final = QUEUE_HIGH // 2
+
+RETRY_S: Final = 0.05
+"""Before the second attempt to log in again; each one after waits twice as long, up to 1 s."""
+
+# Requests with a number of their own, and what answers them under it.
+Numbered = EnterOrder | ReplaceOrder | MassCancel | DisableOrderEntry | EnableOrderEntry
+Numbering = (
+    OrderAccepted
+    | OrderReplaced
+    | OrderRejected
+    | MassCancelResponse
+    | DisableOrderEntryResponse
+    | EnableOrderEntryResponse
+)
 
 REJECT_HELP: Final[dict[str, str]] = {
     "A": "not authorised: check user and password",
@@ -61,7 +85,7 @@ class LoginRejected(RingbusError):
 
 
 class ConnectionLost(RingbusError):
-    """The connection is gone without a logout; `next_sequence` is where to go on."""
+    """The connection is gone and did not come back; `next_sequence` is where to go on."""
 
     def __init__(self, text: str, next_sequence: int) -> None:
         super().__init__(f"{text}; go on with next_sequence={next_sequence}")
@@ -92,11 +116,12 @@ class OuchClient:
         next_user_ref: int = 1,
         heartbeat_s: float = 1.0,
         silence_s: float = 15.0,
+        resume_s: float = 30.0,
     ) -> None:
         """Args: next_sequence: first message wanted, 0 for only what is to come; session: "" is the
         active one; heartbeat_s: longest time without sending; silence_s: time without a byte from
         the exchange after which the connection counts as dead, and limit of connecting and logging
-        in.
+        in; resume_s: how long it tries to get a lost connection back, 0: not at all.
         """
         self.next_sequence = next_sequence
         self.next_user_ref = next_user_ref
@@ -106,6 +131,9 @@ class OuchClient:
         self._password = password
         self._heartbeat_s = heartbeat_s
         self._silence_s = silence_s
+        self._resume_s = resume_s
+        self._resuming = asyncio.Lock()
+        self._unanswered: deque[Inbound] = deque()
         self._connection: _Connection | None = None
 
     async def __aenter__(self) -> OuchClient:
@@ -167,6 +195,37 @@ class OuchClient:
         """Drop the connection and log in again at `next_sequence`. Raises: as `connect`."""
         self._drop()
         await self.connect()
+
+    async def _resume(self, failure: RingbusError) -> None:
+        """Get the lost connection back, or raise the failure."""
+        loop = asyncio.get_running_loop()
+        give_up_at = loop.time() + self._resume_s
+        delay = RETRY_S
+        async with self._resuming:
+            while not self.connected:
+                if not isinstance(failure, ConnectionLost) or loop.time() >= give_up_at:
+                    raise failure
+                try:
+                    await self.reconnect()
+                except LoginRejected as rejected:
+                    # The old connection may not be known to be gone yet.
+                    if rejected.code != "S":
+                        raise
+                    failure = self._lost(str(rejected))
+                except ConnectionLost as lost:
+                    failure = lost
+                else:
+                    self._say_again()
+                    return
+                await asyncio.sleep(delay)
+                delay = min(2 * delay, 1.0)
+
+    def _say_again(self) -> None:
+        """What was not answered, in its order: what the exchange had taken already it ignores."""
+        connection = self._connection
+        if connection is not None:
+            for message in self._unanswered:
+                connection.send(connection.session.unsequenced(message.encode()))
 
     async def logout(self) -> None:
         """Log out and wait, at most `silence_s`, until the exchange has closed.
@@ -261,43 +320,73 @@ class OuchClient:
         """Change the side among S, T and E, or the total quantity. Raises: as `enter`."""
         await self.send(ModifyOrder(user_ref, side, quantity))
 
+    async def mass_cancel(self, symbol: str = "", appendage: Appendage = ()) -> int:
+        """Cancel all open orders, or those of one symbol; return the request's number.
+
+        The answer is MassCancelResponse, then an OrderCanceled for each. Raises: as `enter`.
+        """
+        user_ref = self.next_user_ref
+        await self.send(MassCancel(user_ref, "", symbol, appendage))
+        return user_ref
+
+    async def disable_entry(self) -> int:
+        """Let the exchange refuse every further order, of this connection or another.
+
+        Open orders stay. Returns the request's number. Raises: as `enter`.
+        """
+        user_ref = self.next_user_ref
+        await self.send(DisableOrderEntry(user_ref))
+        return user_ref
+
+    async def enable_entry(self) -> int:
+        """Let it take orders again; return the request's number. Raises: as `enter`."""
+        user_ref = self.next_user_ref
+        await self.send(EnableOrderEntry(user_ref))
+        return user_ref
+
     async def account_query(self) -> None:
         """Ask for the next user_ref; the answer is an event and moves `next_user_ref`."""
         await self.send(AccountQuery())
 
     async def send(self, message: Inbound) -> None:
-        """Send any message; waits while the exchange does not read.
+        """Send any message; waits while the exchange does not read, or until it is there again.
 
-        An order's number is used up when the message is handed to the socket, so two tasks may call
-        at the same time. Raises: UsageError: a field does not fit; ConnectionLost.
+        An order's number is used up when the message is handed over, so two tasks may call at the
+        same time. Raises: UsageError: a field does not fit; ConnectionLost.
         """
         payload = message.encode()
         connection = self._connection
         if connection is None:
             raise self._lost("not connected")
-        if not connection.up:
-            raise self._failure(connection)
-        if isinstance(message, EnterOrder | ReplaceOrder):
+        if isinstance(message, Numbered):
             self._seen(message.user_ref)
-        connection.send(connection.session.unsequenced(payload))
-        await connection.writable()
+        self._unanswered.append(message)
+        if connection.up:
+            connection.send(connection.session.unsequenced(payload))
+            await connection.writable()
         if not connection.up:
-            raise self._failure(connection)
+            await self._resume(self._failure(connection))
 
     async def next_event(self) -> tuple[int, Outbound] | None:
         """The next message with its number; None: logged out, or the exchange ended the session.
 
         May be cancelled (asyncio.timeout) without losing an event.
-        Raises: ConnectionLost, ProtocolError; after the events that arrived before.
+        Raises: ConnectionLost: after `resume_s` in vain; ProtocolError; LoginRejected: it may not
+        come back; all after the events that arrived before.
         """
-        connection = self._connection
-        if connection is None:
-            raise self._lost("not connected")
-        payload = await connection.next_message()
-        if payload is None:
+        while True:
+            connection = self._connection
+            if connection is None:
+                raise self._lost("not connected")
+            payload = await connection.next_message()
+            if payload is not None:
+                return self._take(connection, payload)
             if connection.ended_in_order:
                 return None
-            raise self._failure(connection)
+            if connection is self._connection:
+                await self._resume(self._failure(connection))
+
+    def _take(self, connection: _Connection, payload: bytes) -> tuple[int, Outbound]:
         sequence = self.next_sequence
         try:
             message = decode_outbound(payload)
@@ -305,11 +394,30 @@ class OuchClient:
             connection.fail(FormatError(f"message {sequence}: {error}"))
             raise self._failure(connection) from None
         self.next_sequence = sequence + 1
-        if isinstance(message, OrderAccepted | OrderReplaced | OrderRejected):
+        if isinstance(message, Numbering):
             self._seen(message.user_ref)
         elif isinstance(message, AccountQueryResponse):
             self._seen(message.next_user_ref - 1)
+        self._answered(message)
         return sequence, message
+
+    def _answered(self, message: Outbound) -> None:
+        """Forget the request that this answers; one with a number, and all that came before it.
+
+        An exchange takes requests in their order; a cancel that changes nothing has no answer.
+        """
+        if isinstance(message, Numbering):
+            numbers = [one.user_ref if isinstance(one, Numbered) else 0 for one in self._unanswered]
+            if message.user_ref in numbers:
+                for _ in range(numbers.index(message.user_ref) + 1):
+                    self._unanswered.popleft()
+        elif isinstance(message, OrderCanceled | OrderModified | CancelReject):
+            for one in self._unanswered:
+                if isinstance(one, CancelOrder | ModifyOrder) and one.user_ref == message.user_ref:
+                    self._unanswered.remove(one)
+                    break
+        elif isinstance(message, AccountQueryResponse) and AccountQuery() in self._unanswered:
+            self._unanswered.remove(AccountQuery())
 
     async def events(self) -> AsyncIterator[tuple[int, Outbound]]:
         """Every message of the exchange as (sequence, message), until the session ends.

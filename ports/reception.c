@@ -113,6 +113,10 @@ int32_t prt_client_settle(prt_client *port, prt_session *session)
     if (session->holder == port->desk.publisher) {
         return ask_event(port, session, RB_SESSION_EVENT_KIND_DISCONNECT, PRT_NONE, 0);
     }
+    prt_request cancel;
+    if (prt_session_owes_cancel(&port->desk, session, port->now_ns, &cancel)) {
+        return prt_client_ask(port, session, &cancel);
+    }
     if (session->waiting != PRT_NONE) {
         prt_connection *connection = &port->connections.slots[session->waiting];
         session->waiting = PRT_NONE;
@@ -263,17 +267,23 @@ static int32_t take_request(prt_client *port, prt_connection *connection, prt_se
                             const prt_soup_packet *packet)
 {
     prt_request request = {.read_ns = port->now_ns};
-    if (prt_ouch_decode(packet->payload, packet->payload_bytes, &request.ouch) != RB_OK) {
+    int32_t status = session->protocol == PRT_OUCH42
+                         ? prt_ouch42_decode(packet->payload, packet->payload_bytes, &request.ouch,
+                                             &request.options)
+                         : prt_ouch_decode(packet->payload, packet->payload_bytes, &request.ouch);
+    if (status != RB_OK) {
         return taken(malformed(port, connection, "the OUCH message cannot be read"));
     }
-    if (request.ouch.kind == PRT_OUCH_QUERY) {
-        say_debug(port, connection, "account queries are not offered");
-        return 1;
+    if (session->protocol == PRT_OUCH50) {
+        prt_options_read(&request.ouch, &request.options);
     }
-    request.unsupported = (uint8_t)prt_is_unsupported(&request.ouch);
     /* It lies in the buffer, which goes on. */
     request.ouch.appendage = NULL;
     request.ouch.appendage_bytes = 0;
+    if (prt_session_throttle(session, request.ouch.kind, request.read_ns)) {
+        request.is_throttled = 1;
+        prt_client_add(port, PRT_COUNT_THROTTLED);
+    }
     prt_client_add(port, PRT_COUNT_REQUESTS);
     return taken(prt_client_ask(port, session, &request));
 }

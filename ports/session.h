@@ -22,6 +22,8 @@
 #ifndef PORTS_SESSION_H
 #define PORTS_SESSION_H
 
+#include "ports/client.h"
+#include "ports/ouch42.h"
 #include "ports/outbox.h"
 #include "ports/proposal.h"
 #include "ports/translate.h"
@@ -41,14 +43,27 @@ typedef struct prt_session {
     prt_outbox outbox;
     uint32_t topic_sequence[PRT_SHARDS_MAX]; /* last number taken, by shard */
     uint32_t last_client_order_id;
+    uint32_t open_orders;
     uint16_t topic;
     uint16_t account;
     uint16_t firm;
     uint16_t holder; /* publisher id of the port where it is logged in; 0: nowhere */
+    uint16_t left;   /* of the port that it has left with orders open; 0: none */
+    uint8_t entry_disabled;
+    /* From the configuration. */
+    uint8_t protocol; /* enum prt_protocol */
+    uint8_t cancels_on_disconnect;
+    char self_trade;
+    char firm_name[4];
+    uint32_t rate; /* orders in a second; 0: any */
+    uint64_t notional_max_1e4;
+    /* Its rate: when the orders so far would have come if they had come evenly. */
+    uint64_t due_ns;
     /* The one request. */
     uint8_t phase; /* enum prt_phase */
     uint8_t proposed_template;
-    uint8_t proposed_shard;
+    uint8_t proposed_kind;    /* of a SessionEvent */
+    uint8_t proposed_shard;   /* PRT_ALL_SHARDS: it takes no number */
     uint32_t proposed_number; /* of the topic */
     uint32_t proposed_client_order_id;
     prt_request request;
@@ -61,9 +76,11 @@ typedef struct prt_session {
 typedef struct prt_desk {
     prt_instruments instruments;
     prt_orders orders;
+    prt_tokens tokens; /* of OUCH 4.2 */
     prt_pool pool;
     prt_session *sessions;
     uint16_t *by_topic; /* session number + 1; 0: not ours */
+    uint32_t tokens_max;
     uint32_t session_count;
     uint32_t session_capacity;
     uint32_t shard_count;
@@ -76,6 +93,7 @@ typedef struct prt_bounds {
     uint32_t instruments;
     uint32_t sessions;
     uint32_t orders;
+    uint32_t tokens;   /* of OUCH 4.2, in a day */
     uint64_t messages; /* shown to all clients together */
 } prt_bounds;
 
@@ -92,9 +110,9 @@ typedef struct prt_change {
 /* Allocates everything. RB_USAGE, RB_SYSTEM: no memory; prt_desk_free in any case. */
 int32_t prt_desk_init(prt_desk *desk, const prt_bounds *bounds);
 void prt_desk_free(prt_desk *desk);
-/* Adds a session. RB_USAGE: the topic is 0 or taken, or the user's name; RB_FULL. */
-int64_t prt_desk_add_session(prt_desk *desk, uint16_t topic, const char *user, uint16_t account,
-                             uint16_t firm);
+/* Adds a session. RB_USAGE: the topic is 0 or taken, or the user's name, or a letter is none;
+ * RB_FULL. */
+int64_t prt_desk_add_session(prt_desk *desk, const prt_client_session *config);
 /* Session of the user (upper case), or NULL. */
 prt_session *prt_desk_find_user(const prt_desk *desk, const char *user);
 /* Asks for what prt_desk_apply will touch for a line that is PRT_ASK_AHEAD messages ahead: hints,
@@ -102,10 +120,17 @@ prt_session *prt_desk_find_user(const prt_desk *desk, const char *user);
 void prt_desk_ask(const prt_desk *desk, const rb_message *line);
 /* The same for what can only be found through what the former brought, half as far ahead. */
 void prt_desk_ask_more(const prt_desk *desk, const rb_message *line);
-/* Applies the next message of the stream: its line and its OrderTag line or NULL. RB_FULL,
- * RB_CORRUPT. */
-int32_t prt_desk_apply(prt_desk *desk, const rb_message *line, const rb_message *tag,
-                       prt_change *change);
+/* Applies the next message of the stream. RB_FULL, RB_CORRUPT. */
+int32_t prt_desk_apply(prt_desk *desk, const prt_group *group, prt_change *change);
+/* Writes what the session's client is shown of a message, in its protocol: as prt_translate. */
+size_t prt_desk_show(const prt_desk *desk, const prt_session *session, const prt_group *group,
+                     uint8_t *out, size_t room);
+/* Whether a request that is read at `now_ns` is above the session's rate; counts it if not. What
+ * takes risk away is never above it. */
+int prt_session_throttle(prt_session *session, uint8_t kind, uint64_t now_ns);
+/* Whether its orders are to be canceled because its client has gone; if so, the request for it. */
+int prt_session_owes_cancel(const prt_desk *desk, const prt_session *session, uint64_t now_ns,
+                            prt_request *request);
 /* Remembers what a QUIET session asks for. RB_CORRUPT. */
 int32_t prt_session_ask(prt_session *session, const prt_request *request);
 /* Makes the proposal of an ASKED session, which must then be sent. Returns enum prt_outcome; for

@@ -92,6 +92,11 @@ class Journal:
             self._locks.close()
 
 
+def segment_bytes(segment_messages: int) -> int:
+    """Bytes of a segment file."""
+    return HEADER_BYTES + segment_messages * MESSAGE.itemsize
+
+
 def segment_files(directory: Path) -> list[Path]:
     """The segment files of a day, in order. Raises: DataError: one in the middle is missing."""
     files = sorted(directory.glob("stream-*.rbj"))
@@ -203,5 +208,6 @@ __all__ = [
     "map_file",
     "noted",
     "read_day",
+    "segment_bytes",
     "segment_files",
 ]

@@ -108,7 +108,7 @@ class OrderTag(NamedTuple):
     capacity: bytes
     cross_type: bytes
     original_side: bytes
-    spare: int
+    request: bytes
 
 
 class Reject(NamedTuple):
@@ -179,13 +179,13 @@ class SessionEvent(NamedTuple):
     instrument: int
     connection: int
     next_message: int
-    spare: int
+    client_order_id: int
     account: int
     firm: int
     kind: int
-    spare2: int
+    options: int
     spare3: int
-    spare4: int
+    client_message: int
 
 
 class CrossResult(NamedTuple):
@@ -384,9 +384,13 @@ class OrderTerms(NamedTuple):
     minimum_quantity: int
     options: int
     auction: int
-    spare: int
+    customer_type: bytes
+    time_in_force: bytes
     expire_time_ns: int
-    spare2: int
+    group: int
+    shares_located: bytes
+    self_trade: bytes
+    firm_name: bytes
 
 
 class MultiLegOrder(NamedTuple):
@@ -440,6 +444,58 @@ class Leg(NamedTuple):
     spare3: int
 
 
+class StopOrder(NamedTuple):
+    """An order that is to come in when a trade reaches its stop; an application holds it till then, the book does not know of it."""
+
+    sequence: int
+    time_ns: int
+    topic_sequence: int
+    topic: int
+    publisher: int
+    template_id: int
+    flags: int
+    shard: int
+    reserved: int
+    checksum: int
+    instrument: int
+    price_ticks: int
+    quantity: int
+    stop_ticks: int
+    client_order_id: int
+    account: int
+    firm: int
+    side: int
+    time_in_force: int
+    display: bytes
+    capacity: bytes
+    sweep: bytes
+    cross_type: bytes
+    original_side: bytes
+    options: int
+
+
+class StopCancel(NamedTuple):
+    """Takes back a StopOrder of the same topic that has not come in."""
+
+    sequence: int
+    time_ns: int
+    topic_sequence: int
+    topic: int
+    publisher: int
+    template_id: int
+    flags: int
+    shard: int
+    reserved: int
+    checksum: int
+    instrument: int
+    spare: int
+    spare2: int
+    client_order_id: int
+    account: int
+    firm: int
+    spare3: int
+
+
 class Executed(NamedTuple):
     """One side of a trade, on that side's topic: the incoming side's line first, the resting side's behind it."""
 
@@ -462,7 +518,7 @@ class Executed(NamedTuple):
     firm: int
     side: int
     liquidity: int
-    spare: int
+    detail: int
     remaining: int
 
 
@@ -488,7 +544,7 @@ class Canceled(NamedTuple):
     firm: int
     side: int
     reason: int
-    spare: int
+    liquidity: int
     remaining: int
 
 
@@ -587,7 +643,7 @@ class Skip(NamedTuple):
     spare4: int
 
 
-Line = NewOrder | Cancel | Replace | OrderTag | Reject | MassCancel | SessionEvent | CrossResult | Command | Tick | EpochStart | EndOfDay | InstrumentDefinition | ParticipantDefinition | BuildRecord | OrderTerms | MultiLegOrder | Leg | Executed | Canceled | Rejected | StateChanged | Replenished | Skip
+Line = NewOrder | Cancel | Replace | OrderTag | Reject | MassCancel | SessionEvent | CrossResult | Command | Tick | EpochStart | EndOfDay | InstrumentDefinition | ParticipantDefinition | BuildRecord | OrderTerms | MultiLegOrder | Leg | StopOrder | StopCancel | Executed | Canceled | Rejected | StateChanged | Replenished | Skip
 LINES: Final[dict[Template, type[Line]]] = {
     Template.NEW_ORDER: NewOrder,
     Template.CANCEL: Cancel,
@@ -607,6 +663,8 @@ LINES: Final[dict[Template, type[Line]]] = {
     Template.ORDER_TERMS: OrderTerms,
     Template.MULTI_LEG_ORDER: MultiLegOrder,
     Template.LEG: Leg,
+    Template.STOP_ORDER: StopOrder,
+    Template.STOP_CANCEL: StopCancel,
     Template.EXECUTED: Executed,
     Template.CANCELED: Canceled,
     Template.REJECTED: Rejected,

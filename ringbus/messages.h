@@ -7,12 +7,12 @@
 
 #define RB_SCHEMA_ID 1u
 #define RB_SCHEMA_VERSION 1u
-#define RB_SCHEMA_HASH UINT64_C(0x8f20dfcaf9b17e83)
+#define RB_SCHEMA_HASH UINT64_C(0xe63d6f52048c63c7)
 #define RB_MESSAGE_BYTES 64u
 #define RB_INSTRUMENT_NONE UINT32_C(4294967295)
 #define RB_TEMPLATE_CONTRIBUTED_MAX 63u
 /* Templates that have an account, by bit, and where. */
-#define RB_ACCOUNT_TEMPLATES {UINT64_C(0x00000000000603ee), UINT64_C(0x0000000000000017), UINT64_C(0x0000000000000000), UINT64_C(0x0000000000000000)}
+#define RB_ACCOUNT_TEMPLATES {UINT64_C(0x00000000001e03ee), UINT64_C(0x0000000000000017), UINT64_C(0x0000000000000000), UINT64_C(0x0000000000000000)}
 #define RB_ACCOUNT_OFFSET 52u
 
 enum rb_template {
@@ -34,6 +34,8 @@ enum rb_template {
     RB_TEMPLATE_ORDER_TERMS = 16,
     RB_TEMPLATE_MULTI_LEG_ORDER = 17,
     RB_TEMPLATE_LEG = 18,
+    RB_TEMPLATE_STOP_ORDER = 19,
+    RB_TEMPLATE_STOP_CANCEL = 20,
     RB_TEMPLATE_EXECUTED = 64,
     RB_TEMPLATE_CANCELED = 65,
     RB_TEMPLATE_REJECTED = 66,
@@ -129,6 +131,13 @@ enum rb_liquidity {
     RB_LIQUIDITY_CROSS = 3, /* Either side of a cross. */
 };
 
+enum rb_trade_detail {
+    RB_TRADE_DETAIL_OPENING_CROSS = 1,
+    RB_TRADE_DETAIL_CLOSING_CROSS = 2,
+    RB_TRADE_DETAIL_HALT_CROSS = 3,
+    RB_TRADE_DETAIL_HIDDEN = 4, /* The resting side was not shown. */
+};
+
 enum rb_cancel_reason {
     RB_CANCEL_REASON_USER = 1,
     RB_CANCEL_REASON_IMMEDIATE_OR_CANCEL = 2,
@@ -147,6 +156,12 @@ enum rb_session_event_kind {
     RB_SESSION_EVENT_KIND_LOGIN = 1,
     RB_SESSION_EVENT_KIND_LOGOUT = 2, /* The client asked. */
     RB_SESSION_EVENT_KIND_DISCONNECT = 3, /* The connection broke, was silent, or was cut off. */
+    RB_SESSION_EVENT_KIND_ENTRY_DISABLED = 4, /* The client wants no more orders of its own taken. */
+    RB_SESSION_EVENT_KIND_ENTRY_ENABLED = 5,
+    RB_SESSION_EVENT_KIND_ACCOUNT_QUERY = 6, /* The client asked which number comes next. */
+    RB_SESSION_EVENT_KIND_SPOKE = 7, /* FIX: the port said something of the session itself (a heartbeat, a rejection): it took the client's next number. */
+    RB_SESSION_EVENT_KIND_NOTE = 8, /* FIX: a text of the client's that the next refusal repeats; in the OrderTag line behind. */
+    RB_SESSION_EVENT_KIND_STATUS_ASKED = 9, /* FIX: the client asks how the order is that the OrderTag line behind names. */
 };
 
 enum rb_reject_reason {
@@ -182,6 +197,16 @@ enum rb_reject_reason {
     RB_REJECT_REASON_KILLED = 30, /* Of its session, account or firm, or of all, nothing new is taken. */
     RB_REJECT_REASON_UNKNOWN_OWNER = 31, /* No such account or firm. */
     RB_REJECT_REASON_RISK_CAPACITY = 32, /* No room for another account or firm in another instrument. */
+    RB_REJECT_REASON_QUANTITY_EXCEEDED = 33, /* Above the most that one order may have. */
+    RB_REJECT_REASON_NOTIONAL_EXCEEDED = 34, /* Quantity times price is above the session's limit. */
+    RB_REJECT_REASON_ENTRY_DISABLED = 35, /* The client has disabled its own order entry. */
+    RB_REJECT_REASON_THROTTLED = 36, /* More orders in a second than the session may send. */
+    RB_REJECT_REASON_INVALID_DISPLAY_QUANTITY = 37, /* A reserve that cannot be shown so. */
+    RB_REJECT_REASON_INVALID_PEG_TYPE = 38,
+    RB_REJECT_REASON_PEGGING_NOT_SUPPORTED = 39,
+    RB_REJECT_REASON_ROUTING_NOT_SUPPORTED = 40,
+    RB_REJECT_REASON_RETAIL_NOT_SUPPORTED = 41,
+    RB_REJECT_REASON_UNKNOWN_FIRM = 42, /* Not the session's own. */
 };
 
 typedef struct rb_header {
@@ -254,7 +279,7 @@ typedef struct rb_order_tag {
     char capacity; /* Behind a Replace, echoed of the first order. */
     char cross_type; /* Likewise. */
     char original_side; /* Likewise: the client's own letter. */
-    uint8_t spare;
+    char request; /* Behind a Replace: 'M' if the client asked for a change that keeps the order's number. */
 } rb_order_tag;
 
 typedef struct rb_reject {
@@ -291,14 +316,14 @@ typedef struct rb_session_event {
     rb_header header;
     uint32_t instrument; /* 4294967295. */
     uint32_t connection; /* The port's own number of the connection. */
-    uint64_t next_message; /* Number of the next sequenced message that the client asked for. */
-    uint32_t spare;
+    uint64_t next_message; /* Login: number of the next sequenced message that the client asked for. AccountQuery: the client_order_id that comes next. */
+    uint32_t client_order_id; /* Number of the request, if the client gave it one. */
     uint16_t account;
     uint16_t firm;
     uint8_t kind;
-    uint8_t spare2;
+    uint8_t options; /* FIX Login: 1 if the numbers of both sides begin anew at 1; else zero. */
     uint16_t spare3;
-    uint32_t spare4;
+    uint32_t client_message; /* FIX: number of the client's message that is dealt with by this; 0: of none. */
 } rb_session_event;
 
 typedef struct rb_cross_result {
@@ -398,9 +423,13 @@ typedef struct rb_order_terms {
     uint32_t minimum_quantity; /* Of an immediate-or-cancel order: trade so much at once or nothing; 0: any. */
     uint8_t options; /* Behind a NewOrder those of its own line. */
     uint8_t auction;
-    uint16_t spare;
+    char customer_type; /* As the client sent it, echoed, like all below but the time; zero: not sent. */
+    char time_in_force; /* The client's letter, of an order for a cross. */
     uint64_t expire_time_ns; /* Of a good-till-time order, since the epoch. */
-    uint64_t spare2;
+    uint16_t group;
+    char shares_located;
+    char self_trade; /* Letter of its self-trade prevention. */
+    char firm_name[4];
 } rb_order_terms;
 
 typedef struct rb_multi_leg_order {
@@ -432,6 +461,36 @@ typedef struct rb_leg {
     uint32_t spare3;
 } rb_leg;
 
+typedef struct rb_stop_order {
+    rb_header header;
+    uint32_t instrument;
+    int32_t price_ticks; /* Limit of the order that comes in; of a market order its collar. */
+    uint32_t quantity;
+    int32_t stop_ticks; /* A buy comes in when a trade is at this price or above, a sell at it or below. */
+    uint32_t client_order_id; /* That of the order that comes in, too. */
+    uint16_t account;
+    uint16_t firm;
+    uint8_t side;
+    uint8_t time_in_force;
+    char display;
+    char capacity;
+    char sweep;
+    char cross_type;
+    char original_side;
+    uint8_t options;
+} rb_stop_order;
+
+typedef struct rb_stop_cancel {
+    rb_header header;
+    uint32_t instrument; /* The stop order's. */
+    uint32_t spare;
+    uint64_t spare2;
+    uint32_t client_order_id;
+    uint16_t account;
+    uint16_t firm;
+    uint64_t spare3;
+} rb_stop_cancel;
+
 typedef struct rb_executed {
     rb_header header;
     uint32_t instrument;
@@ -443,14 +502,14 @@ typedef struct rb_executed {
     uint16_t firm;
     uint8_t side;
     uint8_t liquidity;
-    uint16_t spare;
+    uint16_t detail; /* Zero: nothing to add. */
     uint32_t remaining; /* Open quantity of this side's order after it. */
 } rb_executed;
 
 typedef struct rb_canceled {
     rb_header header;
     uint32_t instrument;
-    int32_t price_ticks;
+    int32_t price_ticks; /* The order's; of a self-trade that was prevented, the price that it would have had. */
     uint32_t quantity; /* Taken off. */
     uint32_t locate;
     uint32_t client_order_id;
@@ -458,7 +517,7 @@ typedef struct rb_canceled {
     uint16_t firm;
     uint8_t side;
     uint8_t reason;
-    uint16_t spare;
+    uint16_t liquidity; /* Liquidity that its side of a prevented self-trade would have had; zero for all other reasons. */
     uint32_t remaining;
 } rb_canceled;
 
@@ -543,6 +602,8 @@ typedef union rb_message {
     rb_order_terms order_terms;
     rb_multi_leg_order multi_leg_order;
     rb_leg leg;
+    rb_stop_order stop_order;
+    rb_stop_cancel stop_cancel;
     rb_executed executed;
     rb_canceled canceled;
     rb_rejected rejected;
@@ -605,7 +666,7 @@ _Static_assert(offsetof(rb_order_tag, total_quantity) == 56, "layout");
 _Static_assert(offsetof(rb_order_tag, capacity) == 60, "layout");
 _Static_assert(offsetof(rb_order_tag, cross_type) == 61, "layout");
 _Static_assert(offsetof(rb_order_tag, original_side) == 62, "layout");
-_Static_assert(offsetof(rb_order_tag, spare) == 63, "layout");
+_Static_assert(offsetof(rb_order_tag, request) == 63, "layout");
 _Static_assert(offsetof(rb_reject, instrument) == 32, "layout");
 _Static_assert(offsetof(rb_reject, price_ticks) == 36, "layout");
 _Static_assert(offsetof(rb_reject, quantity) == 40, "layout");
@@ -631,13 +692,13 @@ _Static_assert(offsetof(rb_mass_cancel, spare4) == 60, "layout");
 _Static_assert(offsetof(rb_session_event, instrument) == 32, "layout");
 _Static_assert(offsetof(rb_session_event, connection) == 36, "layout");
 _Static_assert(offsetof(rb_session_event, next_message) == 40, "layout");
-_Static_assert(offsetof(rb_session_event, spare) == 48, "layout");
+_Static_assert(offsetof(rb_session_event, client_order_id) == 48, "layout");
 _Static_assert(offsetof(rb_session_event, account) == 52, "layout");
 _Static_assert(offsetof(rb_session_event, firm) == 54, "layout");
 _Static_assert(offsetof(rb_session_event, kind) == 56, "layout");
-_Static_assert(offsetof(rb_session_event, spare2) == 57, "layout");
+_Static_assert(offsetof(rb_session_event, options) == 57, "layout");
 _Static_assert(offsetof(rb_session_event, spare3) == 58, "layout");
-_Static_assert(offsetof(rb_session_event, spare4) == 60, "layout");
+_Static_assert(offsetof(rb_session_event, client_message) == 60, "layout");
 _Static_assert(offsetof(rb_cross_result, instrument) == 32, "layout");
 _Static_assert(offsetof(rb_cross_result, price_ticks) == 36, "layout");
 _Static_assert(offsetof(rb_cross_result, quantity) == 40, "layout");
@@ -701,9 +762,13 @@ _Static_assert(offsetof(rb_order_terms, display_quantity) == 36, "layout");
 _Static_assert(offsetof(rb_order_terms, minimum_quantity) == 40, "layout");
 _Static_assert(offsetof(rb_order_terms, options) == 44, "layout");
 _Static_assert(offsetof(rb_order_terms, auction) == 45, "layout");
-_Static_assert(offsetof(rb_order_terms, spare) == 46, "layout");
+_Static_assert(offsetof(rb_order_terms, customer_type) == 46, "layout");
+_Static_assert(offsetof(rb_order_terms, time_in_force) == 47, "layout");
 _Static_assert(offsetof(rb_order_terms, expire_time_ns) == 48, "layout");
-_Static_assert(offsetof(rb_order_terms, spare2) == 56, "layout");
+_Static_assert(offsetof(rb_order_terms, group) == 56, "layout");
+_Static_assert(offsetof(rb_order_terms, shares_located) == 58, "layout");
+_Static_assert(offsetof(rb_order_terms, self_trade) == 59, "layout");
+_Static_assert(offsetof(rb_order_terms, firm_name) == 60, "layout");
 _Static_assert(offsetof(rb_multi_leg_order, instrument) == 32, "layout");
 _Static_assert(offsetof(rb_multi_leg_order, spare) == 36, "layout");
 _Static_assert(offsetof(rb_multi_leg_order, spare2) == 40, "layout");
@@ -725,6 +790,28 @@ _Static_assert(offsetof(rb_leg, side) == 56, "layout");
 _Static_assert(offsetof(rb_leg, spare) == 57, "layout");
 _Static_assert(offsetof(rb_leg, spare2) == 58, "layout");
 _Static_assert(offsetof(rb_leg, spare3) == 60, "layout");
+_Static_assert(offsetof(rb_stop_order, instrument) == 32, "layout");
+_Static_assert(offsetof(rb_stop_order, price_ticks) == 36, "layout");
+_Static_assert(offsetof(rb_stop_order, quantity) == 40, "layout");
+_Static_assert(offsetof(rb_stop_order, stop_ticks) == 44, "layout");
+_Static_assert(offsetof(rb_stop_order, client_order_id) == 48, "layout");
+_Static_assert(offsetof(rb_stop_order, account) == 52, "layout");
+_Static_assert(offsetof(rb_stop_order, firm) == 54, "layout");
+_Static_assert(offsetof(rb_stop_order, side) == 56, "layout");
+_Static_assert(offsetof(rb_stop_order, time_in_force) == 57, "layout");
+_Static_assert(offsetof(rb_stop_order, display) == 58, "layout");
+_Static_assert(offsetof(rb_stop_order, capacity) == 59, "layout");
+_Static_assert(offsetof(rb_stop_order, sweep) == 60, "layout");
+_Static_assert(offsetof(rb_stop_order, cross_type) == 61, "layout");
+_Static_assert(offsetof(rb_stop_order, original_side) == 62, "layout");
+_Static_assert(offsetof(rb_stop_order, options) == 63, "layout");
+_Static_assert(offsetof(rb_stop_cancel, instrument) == 32, "layout");
+_Static_assert(offsetof(rb_stop_cancel, spare) == 36, "layout");
+_Static_assert(offsetof(rb_stop_cancel, spare2) == 40, "layout");
+_Static_assert(offsetof(rb_stop_cancel, client_order_id) == 48, "layout");
+_Static_assert(offsetof(rb_stop_cancel, account) == 52, "layout");
+_Static_assert(offsetof(rb_stop_cancel, firm) == 54, "layout");
+_Static_assert(offsetof(rb_stop_cancel, spare3) == 56, "layout");
 _Static_assert(offsetof(rb_executed, instrument) == 32, "layout");
 _Static_assert(offsetof(rb_executed, price_ticks) == 36, "layout");
 _Static_assert(offsetof(rb_executed, quantity) == 40, "layout");
@@ -734,7 +821,7 @@ _Static_assert(offsetof(rb_executed, account) == 52, "layout");
 _Static_assert(offsetof(rb_executed, firm) == 54, "layout");
 _Static_assert(offsetof(rb_executed, side) == 56, "layout");
 _Static_assert(offsetof(rb_executed, liquidity) == 57, "layout");
-_Static_assert(offsetof(rb_executed, spare) == 58, "layout");
+_Static_assert(offsetof(rb_executed, detail) == 58, "layout");
 _Static_assert(offsetof(rb_executed, remaining) == 60, "layout");
 _Static_assert(offsetof(rb_canceled, instrument) == 32, "layout");
 _Static_assert(offsetof(rb_canceled, price_ticks) == 36, "layout");
@@ -745,7 +832,7 @@ _Static_assert(offsetof(rb_canceled, account) == 52, "layout");
 _Static_assert(offsetof(rb_canceled, firm) == 54, "layout");
 _Static_assert(offsetof(rb_canceled, side) == 56, "layout");
 _Static_assert(offsetof(rb_canceled, reason) == 57, "layout");
-_Static_assert(offsetof(rb_canceled, spare) == 58, "layout");
+_Static_assert(offsetof(rb_canceled, liquidity) == 58, "layout");
 _Static_assert(offsetof(rb_canceled, remaining) == 60, "layout");
 _Static_assert(offsetof(rb_rejected, instrument) == 32, "layout");
 _Static_assert(offsetof(rb_rejected, price_ticks) == 36, "layout");

@@ -9,7 +9,7 @@ import numpy as np
 
 SCHEMA_ID: Final = 1
 SCHEMA_VERSION: Final = 1
-SCHEMA_HASH: Final = 0x8f20dfcaf9b17e83
+SCHEMA_HASH: Final = 0xe63d6f52048c63c7
 MESSAGE_BYTES: Final = 64
 INSTRUMENT_NONE: Final = 4294967295
 TEMPLATE_CONTRIBUTED_MAX: Final = 63
@@ -36,6 +36,8 @@ class Template(IntEnum):
     ORDER_TERMS = 16
     MULTI_LEG_ORDER = 17
     LEG = 18
+    STOP_ORDER = 19
+    STOP_CANCEL = 20
     EXECUTED = 64
     CANCELED = 65
     REJECTED = 66
@@ -153,6 +155,15 @@ class Liquidity(IntEnum):
     CROSS = 3
 
 
+class TradeDetail(IntEnum):
+    """Values of TradeDetail."""
+
+    OPENING_CROSS = 1
+    CLOSING_CROSS = 2
+    HALT_CROSS = 3
+    HIDDEN = 4
+
+
 class CancelReason(IntEnum):
     """Values of CancelReason."""
 
@@ -175,6 +186,12 @@ class SessionEventKind(IntEnum):
     LOGIN = 1
     LOGOUT = 2
     DISCONNECT = 3
+    ENTRY_DISABLED = 4
+    ENTRY_ENABLED = 5
+    ACCOUNT_QUERY = 6
+    SPOKE = 7
+    NOTE = 8
+    STATUS_ASKED = 9
 
 
 class RejectReason(IntEnum):
@@ -212,6 +229,16 @@ class RejectReason(IntEnum):
     KILLED = 30
     UNKNOWN_OWNER = 31
     RISK_CAPACITY = 32
+    QUANTITY_EXCEEDED = 33
+    NOTIONAL_EXCEEDED = 34
+    ENTRY_DISABLED = 35
+    THROTTLED = 36
+    INVALID_DISPLAY_QUANTITY = 37
+    INVALID_PEG_TYPE = 38
+    PEGGING_NOT_SUPPORTED = 39
+    ROUTING_NOT_SUPPORTED = 40
+    RETAIL_NOT_SUPPORTED = 41
+    UNKNOWN_FIRM = 42
 
 
 MESSAGE: Final[np.dtype[np.void]] = np.dtype(
@@ -513,7 +540,7 @@ ORDER_TAG: Final[np.dtype[np.void]] = np.dtype(
             "capacity",
             "cross_type",
             "original_side",
-            "spare",
+            "request",
         ],
         "formats": [
             "<u8",
@@ -531,7 +558,7 @@ ORDER_TAG: Final[np.dtype[np.void]] = np.dtype(
             "S1",
             "S1",
             "S1",
-            "u1",
+            "S1",
         ],
         "offsets": [
             0,
@@ -718,13 +745,13 @@ SESSION_EVENT: Final[np.dtype[np.void]] = np.dtype(
             "instrument",
             "connection",
             "next_message",
-            "spare",
+            "client_order_id",
             "account",
             "firm",
             "kind",
-            "spare2",
+            "options",
             "spare3",
-            "spare4",
+            "client_message",
         ],
         "formats": [
             "<u8",
@@ -1293,9 +1320,13 @@ ORDER_TERMS: Final[np.dtype[np.void]] = np.dtype(
             "minimum_quantity",
             "options",
             "auction",
-            "spare",
+            "customer_type",
+            "time_in_force",
             "expire_time_ns",
-            "spare2",
+            "group",
+            "shares_located",
+            "self_trade",
+            "firm_name",
         ],
         "formats": [
             "<u8",
@@ -1313,9 +1344,13 @@ ORDER_TERMS: Final[np.dtype[np.void]] = np.dtype(
             "<u4",
             "u1",
             "u1",
+            "S1",
+            "S1",
+            "<u8",
             "<u2",
-            "<u8",
-            "<u8",
+            "S1",
+            "S1",
+            "S4",
         ],
         "offsets": [
             0,
@@ -1334,8 +1369,12 @@ ORDER_TERMS: Final[np.dtype[np.void]] = np.dtype(
             44,
             45,
             46,
+            47,
             48,
             56,
+            58,
+            59,
+            60,
         ],
         "itemsize": 64,
     }
@@ -1485,6 +1524,154 @@ LEG: Final[np.dtype[np.void]] = np.dtype(
         "itemsize": 64,
     }
 )
+STOP_ORDER: Final[np.dtype[np.void]] = np.dtype(
+    {
+        "names": [
+            "sequence",
+            "time_ns",
+            "topic_sequence",
+            "topic",
+            "publisher",
+            "template_id",
+            "flags",
+            "shard",
+            "reserved",
+            "checksum",
+            "instrument",
+            "price_ticks",
+            "quantity",
+            "stop_ticks",
+            "client_order_id",
+            "account",
+            "firm",
+            "side",
+            "time_in_force",
+            "display",
+            "capacity",
+            "sweep",
+            "cross_type",
+            "original_side",
+            "options",
+        ],
+        "formats": [
+            "<u8",
+            "<u8",
+            "<u4",
+            "<u2",
+            "<u2",
+            "u1",
+            "u1",
+            "u1",
+            "u1",
+            "<u4",
+            "<u4",
+            "<i4",
+            "<u4",
+            "<i4",
+            "<u4",
+            "<u2",
+            "<u2",
+            "u1",
+            "u1",
+            "S1",
+            "S1",
+            "S1",
+            "S1",
+            "S1",
+            "u1",
+        ],
+        "offsets": [
+            0,
+            8,
+            16,
+            20,
+            22,
+            24,
+            25,
+            26,
+            27,
+            28,
+            32,
+            36,
+            40,
+            44,
+            48,
+            52,
+            54,
+            56,
+            57,
+            58,
+            59,
+            60,
+            61,
+            62,
+            63,
+        ],
+        "itemsize": 64,
+    }
+)
+STOP_CANCEL: Final[np.dtype[np.void]] = np.dtype(
+    {
+        "names": [
+            "sequence",
+            "time_ns",
+            "topic_sequence",
+            "topic",
+            "publisher",
+            "template_id",
+            "flags",
+            "shard",
+            "reserved",
+            "checksum",
+            "instrument",
+            "spare",
+            "spare2",
+            "client_order_id",
+            "account",
+            "firm",
+            "spare3",
+        ],
+        "formats": [
+            "<u8",
+            "<u8",
+            "<u4",
+            "<u2",
+            "<u2",
+            "u1",
+            "u1",
+            "u1",
+            "u1",
+            "<u4",
+            "<u4",
+            "<u4",
+            "<u8",
+            "<u4",
+            "<u2",
+            "<u2",
+            "<u8",
+        ],
+        "offsets": [
+            0,
+            8,
+            16,
+            20,
+            22,
+            24,
+            25,
+            26,
+            27,
+            28,
+            32,
+            36,
+            40,
+            48,
+            52,
+            54,
+            56,
+        ],
+        "itemsize": 64,
+    }
+)
 EXECUTED: Final[np.dtype[np.void]] = np.dtype(
     {
         "names": [
@@ -1507,7 +1694,7 @@ EXECUTED: Final[np.dtype[np.void]] = np.dtype(
             "firm",
             "side",
             "liquidity",
-            "spare",
+            "detail",
             "remaining",
         ],
         "formats": [
@@ -1581,7 +1768,7 @@ CANCELED: Final[np.dtype[np.void]] = np.dtype(
             "firm",
             "side",
             "reason",
-            "spare",
+            "liquidity",
             "remaining",
         ],
         "formats": [
@@ -1921,6 +2108,8 @@ DTYPES: Final[dict[Template, np.dtype[np.void]]] = {
     Template.ORDER_TERMS: ORDER_TERMS,
     Template.MULTI_LEG_ORDER: MULTI_LEG_ORDER,
     Template.LEG: LEG,
+    Template.STOP_ORDER: STOP_ORDER,
+    Template.STOP_CANCEL: STOP_CANCEL,
     Template.EXECUTED: EXECUTED,
     Template.CANCELED: CANCELED,
     Template.REJECTED: REJECTED,
@@ -2007,10 +2196,20 @@ ENUMS: Final[dict[Template, dict[str, type[IntEnum] | type[IntFlag]]]] = {
         "flags": Flag,
         "side": Side,
     },
+    Template.STOP_ORDER: {
+        "flags": Flag,
+        "side": Side,
+        "time_in_force": TimeInForce,
+        "options": OrderOption,
+    },
+    Template.STOP_CANCEL: {
+        "flags": Flag,
+    },
     Template.EXECUTED: {
         "flags": Flag,
         "side": Side,
         "liquidity": Liquidity,
+        "detail": TradeDetail,
     },
     Template.CANCELED: {
         "flags": Flag,

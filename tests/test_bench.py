@@ -185,7 +185,8 @@ def test_bench_rebuild_runs_and_every_agent_ends_where_the_day_did() -> None:
         timeout=120,
     )
     assert f"day: result hash {REBUILD_HASH}, " in done.stdout
-    for name in ("client port, C", "passive engine, C", "Python, batches", "Python, each execution"):
+    rows = ("client port, C", "passive engine, C", "Python, batches", "Python, each execution")
+    for name in rows:
         # Warm and cold.
         assert done.stdout.count(f"\n{name} ") == 2
     assert "sequencer of a passive engine that follows: reigns after " in done.stdout

@@ -142,7 +142,18 @@ class Configuration:
                 for instrument in self.instruments
             ],
             "participants": [
-                [who.user, who.session, who.account, who.firm, who.firm_name]
+                [
+                    who.user,
+                    who.session,
+                    who.account,
+                    who.firm,
+                    who.firm_name,
+                    who.protocol,
+                    who.rate,
+                    who.notional_max_1e4,
+                    who.cancels_on_disconnect,
+                    who.self_trade,
+                ]
                 for who in self.participants
             ],
         }

@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from shutil import disk_usage
 
 from engine.book import Book
 from engine.publisher import Publisher
@@ -26,14 +27,13 @@ from engine.risk import Admission
 from engine.sequencer import Sequencer
 from engine.shard import Shard
 from ports.authenticator import Authenticator
-from ports.client import ClientPort, ClientSession, Limits
-from ports.client import Instrument as PortInstrument
+from ports.client import ClientPort, Limits
 from ringbus._ringbus import ffi
-from ringbus.backing import lock_all
+from ringbus.backing import lock_all, size
 from ringbus.contributor import Contributor
 from ringbus.core import Agent, Core, CorePage
 from ringbus.idle import Idle, bell_mask
-from ringbus.journal import Journal
+from ringbus.journal import Journal, segment_bytes
 from ringbus.marks import Marks
 from ringbus.metrics import Metrics
 from ringbus.repair import repair
@@ -42,9 +42,9 @@ from ringbus.segment import Segment
 from ringbus.status import BackingError, DataError, Lapped, RingbusError, UsageError
 from tools.applications import KINDS
 from tools.build import build_hash
+from tools.clients import client_sessions, port_instruments
 from tools.configuration import Configuration
 from tools.day import drain
-from tools.instruments import Instrument, Participant
 from tools.memory import Attachment, tcp_counter
 from tools.process import end_with_parent
 from tools.site import Site
@@ -125,7 +125,7 @@ class CoreProcess:
         try:
             self.core.run()
         except RingbusError as error:
-            self._errors.append(f"core {self.section.name}: {error}")
+            self._errors.append(f"core {self.section.name}: {error}{self._full_disks()}")
         self._stopping.set()
         for stop in self._stops:
             stop()
@@ -134,6 +134,19 @@ class CoreProcess:
         for text in self._errors:
             print(text, file=sys.stderr, flush=True)
         return 1 if self._errors else 0
+
+    def _full_disks(self) -> str:
+        """Of the journals of this core, what the operator can do: the end of an error's text."""
+        out = ""
+        for name in self.topology.journals:
+            path = self.topology.journal_path(name)
+            needed = segment_bytes(self.topology.journal.segment_messages)
+            if name in self.section.agents and (free := disk_usage(path).free) < needed:
+                out += (
+                    f"; {path} has {size(free)} left, and the next file takes {size(needed)}: "
+                    "make room there, nothing that was acknowledged is lost"
+                )
+        return out
 
     def _reads_the_stream(self, is_edge: bool) -> bool:
         """Whether published messages have to wake this core."""
@@ -358,8 +371,8 @@ class CoreProcess:
                 topology.exchange.shards,
                 self._contributor(name),
                 self._stream(),
-                [_instrument(one) for one in self.configuration.instruments],
-                [_session(one) for one in self.configuration.participants],
+                port_instruments(self.configuration),
+                client_sessions(self.configuration),
                 Limits(
                     connections=limits.connections,
                     orders=limits.client_orders,
@@ -379,22 +392,6 @@ class CoreProcess:
         self._beside(name, authenticator.run, authenticator.stop)
         self._listening(name, port.listen(section.host, self._tcp.get(name, section.tcp)))
         self._watch(port.epoll_fd)
-
-
-def _instrument(one: Instrument) -> PortInstrument:
-    return PortInstrument(
-        one.symbol,
-        one.tick_1e4,
-        one.price_ticks_min,
-        one.price_ticks_max,
-        one.lot,
-        one.quantity_max,
-        one.shard,
-    )
-
-
-def _session(one: Participant) -> ClientSession:
-    return ClientSession(one.session, one.user, one.account, one.firm)
 
 
 def _set(flag: object) -> None:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from engine.passive import GROUP_LINES_MAX, unfinished
 from ringbus.journal import Journal, map_file, noted
-from ringbus.messages import BUILD_RECORD, SCHEMA_HASH, Template
+from ringbus.messages import BUILD_RECORD, MESSAGE, SCHEMA_HASH, Template
 from ringbus.multicast import Writer, begin_multicast
 from ringbus.repair import cut, differing, prefix, repair
 from ringbus.replay import Replay
@@ -63,7 +63,7 @@ def begin(topology: Topology, replaces: bool, say: Callable[[str], None]) -> Non
         kept = _keep(path)
         if kept is not None:
             say(f"the former day's {journal} is kept as {kept}")
-        path.mkdir()
+        path.mkdir(exist_ok=True)
 
 
 def opened(topology: Topology) -> None:
@@ -78,19 +78,26 @@ def ended(topology: Topology) -> None:
 
 def _keep(journal: Path) -> Path | None:
     """Move the journal of a former day out of the way; the new path, None if there was none."""
-    if not journal.exists():
-        return None
-    if not any(journal.iterdir()):
-        journal.rmdir()
-        return None
-    numbers = [
-        int(path.suffix[1:])
-        for path in journal.parent.glob(f"{journal.name}.*")
-        if path.suffix[1:].isdigit()
-    ]
-    kept = journal.with_name(f"{journal.name}.{max(numbers, default=0) + 1}")
-    journal.rename(kept)
-    return kept
+    files = sorted(journal.iterdir()) if journal.exists() else []
+    if journal.is_symlink() or journal.is_mount():
+        # The directory is a disk's: what was recorded there stays on it.
+        files = [path for path in files if path.is_file()]
+        kept = _next(journal / "day")
+        if files:
+            kept.mkdir()
+        for path in files:
+            path.rename(kept / path.name)
+    elif files:
+        kept = journal.rename(_next(journal))
+    return kept if files else None
+
+
+def _next(path: Path) -> Path:
+    """The path with the next free number behind it."""
+    numbers = [one.suffix[1:] for one in path.parent.glob(f"{path.name}.*")]
+    return path.with_name(
+        f"{path.name}.{max(map(int, filter(str.isdigit, numbers)), default=0) + 1}"
+    )
 
 
 def recover(configuration: Configuration, say: Callable[[str], None]) -> Day:
@@ -106,7 +113,7 @@ def recover(configuration: Configuration, say: Callable[[str], None]) -> Day:
         path.mkdir(exist_ok=True)
         _check_files(path, segment)
     _check_same(paths, segment)
-    _check_opening(configuration, _lines(paths, segment, 1))
+    _check_opening(configuration, _lines(paths, segment, 1, 1))
     wanted: list[str] = []
     for name, path in zip(topology.journals, paths, strict=True):
         try:
@@ -127,7 +134,7 @@ def recover(configuration: Configuration, say: Callable[[str], None]) -> Day:
             f"the day in {topology.directory} ended while it was opened, with message {whole} of "
             f"{opening}; begin it anew with `ringbus up --new-day`"
         )
-    open_lines = unfinished(_lines(paths, segment, max(1, whole - GROUP_LINES_MAX + 1)))
+    open_lines = unfinished(_lines(paths, segment, max(1, whole - GROUP_LINES_MAX + 1), whole))
     if open_lines:
         say(f"messages {whole - open_lines + 1} to {whole} are of a proposal without its end: cut")
     for path in paths:
@@ -223,7 +230,8 @@ def _check_opening(configuration: Configuration, lines: NDArray[np.void]) -> Non
     topology = configuration.topology
     if len(lines) == 0:
         raise DayError(
-            f"there is no day in {topology.directory} to go on with; `ringbus up` begins one"
+            f"there is no day in {topology.directory} to go on with; `ringbus up --new-day` begins "
+            "one"
         )
     first = lines[:1].view(BUILD_RECORD)[0]
     if int(first["template_id"]) != Template.BUILD_RECORD:
@@ -255,10 +263,16 @@ def _check_same(paths: tuple[Path, ...], segment_messages: int) -> None:
             )
 
 
-def _lines(paths: tuple[Path, ...], segment_messages: int, first: int) -> NDArray[np.void]:
-    """Messages from `first` on: up to 4,096."""
+def _lines(
+    paths: tuple[Path, ...], segment_messages: int, first: int, last: int
+) -> NDArray[np.void]:
+    """Messages `first` to `last`, as far as they are there."""
     replay = Replay(None, paths, first, segment_messages)
+    parts: list[NDArray[np.void]] = []
     try:
-        return replay.poll().copy()
+        # A poll ends where a file does.
+        while replay.next <= last and len(part := replay.poll(last + 1 - replay.next)):
+            parts.append(part.copy())
     finally:
         replay.close()
+    return np.concatenate(parts) if parts else np.zeros(0, MESSAGE)

@@ -23,11 +23,17 @@ PRICE_TICKS_MAX: Final = (1 << 30) - 1
 PRICE_1E4_MAX: Final = (1 << 31) - 1
 QUANTITY_MAX: Final = (1 << 32) - 1
 LOAD_MAX: Final = 10**12 - 1
+NOTIONAL_MAX: Final = 10**12 - 1
 SESSION_MAX: Final = 65534
 INSTRUMENT_FIELDS: Final = (
     "symbol", "tick", "lot", "price_min", "price_max", "quantity_max", "shard", "group", "load",
 )  # fmt: skip
-PARTICIPANT_FIELDS: Final = ("user", "session", "account", "firm", "secret")
+PARTICIPANT_OPTIONS: Final = (
+    "protocol", "rate", "notional_max", "cancel_on_disconnect", "self_trade",
+)  # fmt: skip
+PARTICIPANT_FIELDS: Final = ("user", "session", "account", "firm", "secret", *PARTICIPANT_OPTIONS)
+PROTOCOLS: Final = ("ouch50", "ouch42")
+RATE_MAX: Final = 1_000_000
 # As ports.authenticator.hash_secret makes them.
 SECRET: Final = r"scrypt\$\d+\$\d+\$\d+\$([0-9a-f]{2})+\$[0-9a-f]{64}"
 
@@ -51,7 +57,11 @@ class Instrument:
 
 @dataclass(frozen=True, slots=True)
 class Participant:
-    """One client session; `session` is its topic, `secret` the hash of its password."""
+    """One client session; `session` is its topic, `secret` the hash of its password.
+
+    `rate` and `notional_max_1e4` bound its orders in a second and the value of one, 0 is no bound;
+    `self_trade` is the letter of orders that name none (ports/README.md).
+    """
 
     user: str
     session: int
@@ -59,6 +69,11 @@ class Participant:
     firm: int
     firm_name: str
     secret: str
+    protocol: str = PROTOCOLS[0]
+    rate: int = 0
+    notional_max_1e4: int = 0
+    cancels_on_disconnect: bool = False
+    self_trade: str = "N"
 
 
 class _Row:
@@ -189,13 +204,17 @@ def _ticks(row: _Row, name: str, tick: int) -> int:
 def load_participants(path: Path) -> tuple[Participant, ...]:
     """Read the file of participants: `user,session,account,firm,secret`.
 
+    Optional columns: `protocol` (ouch50 or ouch42), `rate` (new orders and replaces in a second),
+    `notional_max` (of one order, in the currency), `cancel_on_disconnect` (yes or no), `self_trade`
+    (N, or OUCH's letter of a strategy); an empty field is the default.
+
     Firms get numbers 1, 2, … in the order in which the file first names them.
     Raises: ConfigurationError: also for a secret that is not a hash.
     """
     out: list[Participant] = []
     lines: dict[tuple[str, str], int] = {}
     firms: dict[str, int] = {}
-    for row in _rows(path, PARTICIPANT_FIELDS, optional=()):
+    for row in _rows(path, PARTICIPANT_FIELDS, optional=PARTICIPANT_OPTIONS):
         user = row.text("user", r"[A-Z0-9]{1,6}", "1 to 6 capital letters and digits")
         session = row.whole("session", 1, SESSION_MAX)
         account = row.whole("account", 1, 65535)
@@ -214,10 +233,23 @@ def load_participants(path: Path) -> tuple[Participant, ...]:
                 "secret", "found a text that is not a hash", "make one with `ringbus secret`"
             )
         number = firms.setdefault(firm, len(firms) + 1)
-        out.append(Participant(user, session, account, number, firm, secret))
+        out.append(Participant(user, session, account, number, firm, secret, *_rules(row)))
     if not out:
         raise ConfigurationError(f"{path}:2: user: no participant; write one line for each")
     return tuple(out)
+
+
+def _rules(row: _Row) -> tuple[str, int, int, bool, str]:
+    """What the optional columns say."""
+    said = {name: row.values[name] for name in PARTICIPANT_OPTIONS}
+    listed = " or ".join(PROTOCOLS)
+    return (
+        row.text("protocol", f"(|{'|'.join(PROTOCOLS)})", listed) or PROTOCOLS[0],
+        row.whole("rate", 0, RATE_MAX) if said["rate"] else 0,
+        row.whole("notional_max", 1, NOTIONAL_MAX) * 10000 if said["notional_max"] else 0,
+        row.text("cancel_on_disconnect", "(|yes|no)", "yes or no") == "yes",
+        row.text("self_trade", "[OWDYowdyN]?", "N, or one of O W D Y o w d y") or "N",
+    )
 
 
 def _rows(path: Path, fields: tuple[str, ...], optional: tuple[str, ...]) -> Iterator[_Row]:
@@ -264,6 +296,7 @@ def _header(
             raise ConfigurationError(f"{path}:{line}: {name}: stands twice; name a column once")
         if name not in found and name not in optional:
             raise ConfigurationError(
-                f"{path}:{line}: {name}: the column is missing; begin with {','.join(fields)}"
+                f"{path}:{line}: {name}: the column is missing; begin with "
+                f"{','.join(field for field in fields if field not in optional)}"
             )
     return found

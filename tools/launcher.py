@@ -22,6 +22,7 @@ from types import FrameType
 from ringbus.core import CorePage
 from ringbus.idle import Idle
 from ringbus.metrics import Metrics
+from ringbus.multicast import GatingReader
 from ringbus.segment import listing, unlink
 from ringbus.status import RingbusError
 from tools import day, memory
@@ -281,13 +282,43 @@ class Launcher:
             return
         pause_s = child.plan_restart(self._monotonic())
         if pause_s is None:
-            raise LaunchError(
-                f"core {child.name} {why}: it was started again {RESTARTS_MAX} times within "
-                f"{RESTARTS_WINDOW_SECONDS:.0f} s, so the exchange stops{log_tail(child.log)}"
-            )
+            self._give_up(child, why)
+            return
         self._say(f"core {child.name} {why}; it is started again in {pause_s:.1f} s")
         if pause_s == 0.0:
             self._restart(child)
+
+    def _give_up(self, child: Child, why: str) -> None:
+        """It dies again and again. Raises: LaunchError: the exchange cannot be without it."""
+        said = (
+            f"core {child.name} {why}: it was started again {RESTARTS_MAX} times within "
+            f"{RESTARTS_WINDOW_SECONDS:.0f} s"
+        )
+        journals = set(self.topology.journals)
+        left = [
+            agent
+            for one in self._children
+            if one is not child and one.process is not None
+            for agent in one.section.agents
+            if agent in journals
+        ]
+        needed = max(1, self.topology.copies_awaited)
+        if not journals.issuperset(child.section.agents) or len(left) < needed:
+            raise LaunchError(
+                f"{said}, so the exchange stops; `ringbus up --continue` goes on with the day"
+                f"{log_tail(child.log)}"
+            )
+        # Nobody waits for it any more: neither the engine nor, by the promise, an answer.
+        child.forget()
+        for journal in child.section.agents:
+            stream = self._shared.attach("stream")
+            readers = self._shared.attach("stream.readers", writable=True)
+            GatingReader(stream, readers, journal).close()
+        self._say(
+            f"ALARM: {said}, and is given up; {', '.join(left)} still records the stream, and "
+            f"gives it what it lacks when the day is gone on with{log_tail(child.log)}"
+        )
+        self._write_state()
 
     def _passive(self) -> Child | None:
         """The passive engine, if it lives."""

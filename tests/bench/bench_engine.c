@@ -6,7 +6,7 @@
  * trip of one cache line between the same two CPUs, before and after.
  *
  * Fused: proposals per second from a lane to the stream, engine on one CPU, and what each of the
- * three agents takes of it.
+ * three agents takes of it; with limits of accounts and firms kept, and without.
  *
  * usage: bench_engine [rounds] [round trips a round] [fused proposals] [engine CPU] [client CPU]
  * Prints one `name value unit` line a figure; medians over rounds, with the lowest and highest
@@ -29,6 +29,7 @@ static spread pipelined(uint64_t *samples, uint64_t trips)
         pin(engine_cpu);
         prefault_pipeline(&p);
         engine *e = make_engine(&p);
+        guard(e, &p);
         _exit(rb_core_run(&e->core) == RB_OK ? 0 : 1);
     }
     while (rb_core_page_state(p.page) != RB_CORE_RUNNING) {
@@ -122,10 +123,14 @@ static void bench_roundtrip(int rounds, uint64_t trips)
  * ---------------------------------------------------------------------------------------- */
 
 /* Fills the lane (untimed), then times each agent until all is on the stream. */
-static uint32_t fused_run(uint64_t proposals, double *agent_ns, double *elapsed_ns, uint64_t *lines)
+static uint32_t fused_run(uint64_t proposals, int is_guarded, double *agent_ns, double *elapsed_ns,
+                          uint64_t *lines)
 {
     pipeline p = make_pipeline();
     engine *e = make_engine(&p);
+    if (is_guarded) {
+        guard(e, &p);
+    }
     flow *f = calloc(1, sizeof *f);
     rb_message *batch = calloc(STREAM, sizeof *batch);
     EXPECT(f != NULL && batch != NULL);
@@ -207,14 +212,20 @@ static void print_scaling(double sequencer_ns, double shard_ns, double publisher
 
 static void bench_fused(int rounds, uint64_t proposals)
 {
-    static figure rate, agents[3];
+    static figure rate, bare_rate, agents[3], risk;
     pin(engine_cpu);
     uint64_t lines = 0;
     for (int round = 0; round < rounds; round++) {
         double agent_ns[3];
+        double bare_ns[3];
         double elapsed_ns = 0;
         lines = 0;
-        uint32_t hash = fused_run(proposals, agent_ns, &elapsed_ns, &lines);
+        uint32_t bare_hash = fused_run(proposals, 0, bare_ns, &elapsed_ns, &lines);
+        note(&bare_rate, (double)proposals / elapsed_ns * 1e3);
+        lines = 0;
+        uint32_t hash = fused_run(proposals, 1, agent_ns, &elapsed_ns, &lines);
+        EXPECT(hash == bare_hash);
+        note(&risk, agent_ns[0] - bare_ns[0]);
         if (round == 0) {
             (void)printf("fused: result hash %08x, %llu proposals, %llu messages on the stream\n",
                          hash, (unsigned long long)proposals, (unsigned long long)lines);
@@ -225,7 +236,9 @@ static void bench_fused(int rounds, uint64_t proposals)
         }
     }
     print("fused engine on one core", &rate, "M/s");
+    print("  without limits", &bare_rate, "M/s");
     print("  sequencer", &agents[0], "ns each");
+    print("  of it limits", &risk, "ns each");
     print("  shard and book", &agents[1], "ns each");
     print("  publisher", &agents[2], "ns each");
     print_scaling(median(&agents[0]), median(&agents[1]), median(&agents[2]));

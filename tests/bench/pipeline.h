@@ -21,6 +21,7 @@ enum {
     ORDERS = 1 << 16,
     NODES = 1 << 12,
     BATCH = 32,
+    OWNERS = 64, /* accounts, and firms */
 };
 
 typedef struct pipeline {
@@ -32,6 +33,7 @@ typedef struct pipeline {
     void *readers;
     void *bells;
     void *page;
+    void *settled;
 } pipeline;
 
 static inline pipeline make_pipeline(void)
@@ -45,6 +47,7 @@ static inline pipeline make_pipeline(void)
         .readers = shared(rb_readers_bytes()),
         .bells = shared(rb_bells_bytes()),
         .page = shared(rb_core_page_bytes()),
+        .settled = shared(eng_settled_bytes()),
     };
     EXPECT(rb_doorbell_init(p.doorbell, rb_doorbell_bytes(), "bench") == RB_OK);
     EXPECT(rb_lane_init(p.contributor, rb_lane_bytes(LANE), LANE, "contributor") == RB_OK);
@@ -54,6 +57,7 @@ static inline pipeline make_pipeline(void)
     EXPECT(rb_readers_init(p.readers, rb_readers_bytes(), "stream") == RB_OK);
     EXPECT(rb_bells_init(p.bells, rb_bells_bytes(), "bench") == RB_OK);
     EXPECT(rb_core_page_init(p.page, rb_core_page_bytes(), "bench") == RB_OK);
+    EXPECT(eng_settled_init(p.settled, eng_settled_bytes()) == RB_OK);
     return p;
 }
 
@@ -67,6 +71,7 @@ static inline void free_pipeline(const pipeline *p)
     EXPECT(munmap(p->readers, rb_readers_bytes()) == 0);
     EXPECT(munmap(p->bells, rb_bells_bytes()) == 0);
     EXPECT(munmap(p->page, rb_core_page_bytes()) == 0);
+    EXPECT(munmap(p->settled, eng_settled_bytes()) == 0);
 }
 
 static inline void prefault_pipeline(const pipeline *p)
@@ -121,6 +126,26 @@ static inline engine *make_engine(const pipeline *p)
     return e;
 }
 
+/* Lets the engine keep limits of accounts and firms, all of them unlimited; before its first work.
+ */
+static inline void guard(engine *e, const pipeline *p)
+{
+    eng_risk_instrument instruments[INSTRUMENTS];
+    for (uint32_t n = 0; n < INSTRUMENTS; n++) {
+        instruments[n] = (eng_risk_instrument){.tick_1e4 = 100, .price_ticks_max = 20000};
+    }
+    eng_risk *risk =
+        eng_risk_create(instruments, INSTRUMENTS, 1, ORDERS, OWNERS, OWNERS, TOPICS, 1 << 16);
+    eng_admission *admission = calloc(1, sizeof *admission);
+    EXPECT(risk != NULL);
+    EXPECT(admission != NULL);
+    EXPECT(eng_admission_init(admission, risk, p->settled, eng_settled_bytes(), p->ring,
+                              rb_multicast_bytes(STREAM), p->readers, rb_readers_bytes(),
+                              1) == RB_OK);
+    EXPECT(eng_publisher_settle(&e->publisher, p->settled, eng_settled_bytes()) == RB_OK);
+    eng_sequencer_guard(&e->sequencer, admission);
+}
+
 /* --- what a client says: orders near a price, most of them canceled later
  * ------------------------- */
 
@@ -158,6 +183,8 @@ static inline void new_order(flow *f, rb_message *message, int aggressive)
     order->quantity = 100 * (1 + draw(f, 9));
     order->client_order_id = ++f->client_order_id;
     order->side = side;
+    order->account = (uint16_t)(order->client_order_id % OWNERS);
+    order->firm = (uint16_t)(order->client_order_id / 7 % OWNERS);
     order->time_in_force = aggressive ? RB_TIME_IN_FORCE_IMMEDIATE_OR_CANCEL : RB_TIME_IN_FORCE_DAY;
 }
 

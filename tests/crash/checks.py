@@ -8,11 +8,23 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ports.ouch import EnterOrder, OrderAccepted, OrderExecuted, OrderRejected, SystemEvent
+from ports.ouch import (
+    EnterOrder,
+    OrderAccepted,
+    OrderExecuted,
+    OrderRejected,
+    SystemEvent,
+)
 from ringbus.journal import read_day
 from tests.crash.plan import Plan
 from tests.crash.trader import Trader
-from tests.sim.checks import Told, client_got_its_messages
+from tests.sim.checks import (
+    Told,
+    client_got_its_messages,
+    groups_are_whole,
+    numbers_are_dense,
+    topics_are_in_order,
+)
 from tests.sim.ledger import Ledger
 from tools.replay import replay_day
 from tools.topology import JOURNALS
@@ -27,6 +39,10 @@ def check_all(directory: Path, plan: Plan, traders: Sequence[Trader]) -> NDArray
     report = replay_day(directory / JOURNALS[0], verify=True)
     assert report.identical, str(report.divergence)
     assert report.unsaid == 0, "the day ends inside a group"
+    numbers_are_dense(stream)
+    topics_are_in_order(stream, plan.shards)
+    groups_are_whole(stream)
+    # Quantity, both sides of every trade, books that are not crossed.
     Ledger().take(stream)
     for trader in traders:
         _is_as_told(trader, stream)

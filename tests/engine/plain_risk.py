@@ -239,7 +239,7 @@ class PlainRisk:
         for owner in new.owners:
             for limit in RiskLimit:
                 of = self.limits.get((owner, limit), UNLIMITED)
-                if self._with(owner, limit, new, time_ns, leaves, before) > of:
+                if of < UNLIMITED and self._with(owner, limit, new, time_ns, leaves, before) > of:
                     return LIMIT_REASON[limit]
         return 0
 

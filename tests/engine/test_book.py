@@ -181,7 +181,7 @@ def test_both_sides_of_a_trade(desk: Desk) -> None:
         assert side["time_ns"] == 1_002
         assert side["checksum"] == 40_002
         assert side["flags"] == Flag.GENERATED
-        assert side["publisher"] == side["topic_sequence"] == side["shard"] == side["spare"] == 0
+        assert side["publisher"] == side["topic_sequence"] == side["shard"] == side["detail"] == 0
         assert (side["price_ticks"], side["quantity"]) == (5_000, 40)
     assert (taker["topic"], taker["side"], taker["liquidity"]) == (8, BUY, Liquidity.REMOVED)
     assert (giver["topic"], giver["side"], giver["liquidity"]) == (7, SELL, Liquidity.ADDED)

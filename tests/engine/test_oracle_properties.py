@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from ringbus.messages import InstrumentState, Liquidity, OrderOption, Template
+from ringbus.messages import CancelReason, InstrumentState, Liquidity, OrderOption, Template
 from ringbus.messages import TimeInForce as Force
 from tests.engine.mix import Message, Mix
 from tests.engine.oracle import BUY, LINE_BYTES, SELL
@@ -84,7 +84,14 @@ class Ledger:
             assert worse <= 0 or line["liquidity"] == Liquidity.CROSS
         else:
             kept.canceled += line["quantity"]
-            assert line["price_ticks"] == kept.limit
+            # A prevented self-trade shows the price that it would have had.
+            prevented = line.get("reason") == CancelReason.SELF_TRADE
+            better = (
+                line["price_ticks"] < kept.limit
+                if kept.side == BUY
+                else (line["price_ticks"] > kept.limit)
+            )
+            assert line["price_ticks"] == kept.limit or (prevented and better)
         assert kept.open >= 0
         assert line["remaining"] == kept.open
         assert line["side"] == kept.side

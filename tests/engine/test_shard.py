@@ -7,6 +7,7 @@ import pytest
 
 from engine.fused import FusedEngine, Size
 from ringbus.messages import (
+    COMMAND,
     INSTRUMENT_NONE,
     LEG,
     MASS_CANCEL,
@@ -49,6 +50,16 @@ def event(topic: int, number: int) -> Lines:
         topic_sequence=number,
         instrument=INSTRUMENT_NONE,
     )
+
+
+@pytest.mark.parametrize("kind", [0, 5, 255])
+def test_a_command_that_nobody_knows_is_refused_and_not_said_back(kind: int) -> None:
+    asked = lines(
+        COMMAND, Template.COMMAND, topic=1, topic_sequence=1, instrument=1, kind=kind, state=1
+    )
+    answer = ShardBench().answer(asked)
+    assert templates(answer) == [REJECTION]
+    assert view(answer, REJECTED)["reason"][0] == RejectReason.INVALID_PROPOSAL
 
 
 @pytest.mark.parametrize("number", [0, 1, 3, 1000, 2**32 - 1])

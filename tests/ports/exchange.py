@@ -6,10 +6,10 @@ Nothing moves but by `until` and `settle`; time is what the test says it is.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,7 @@ SEGMENT_MESSAGES = 1024
 TICK = 100
 PRICE = 150 * TICK
 PASSWORD = "SECRET"
+FIRM = "FRM1"
 USERS = ("ALICE", "BOB", "CAROL", "DAVE", "ERIN", "FRANK")
 # Unknown contributors' messages on a client's topic come from here.
 INTRUDER = 1
@@ -132,7 +133,8 @@ class Exchange:
 
     Args: directory: of a journal, None for none; stream_slots: how long the ring remembers;
     lane_slots: of every lane; copies: journals whose marks a client's answers wait for;
-    contributors: lanes, the port's the first.
+    contributors: lanes, the port's the first; rules: what a user's session is configured to, but
+    for its names.
     """
 
     def __init__(
@@ -143,8 +145,10 @@ class Exchange:
         lane_slots: int = 4096,
         copies: int = 0,
         contributors: int = 2,
+        rules: Mapping[str, dict[str, Any]] | None = None,
     ) -> None:
         self._copies = copies
+        self._rules = rules or {}
         marks = Block(marks_bytes())
         create_marks(marks, "marks")
         self.marks = Marks(marks)
@@ -182,7 +186,10 @@ class Exchange:
                 self._copies,
             ),
             INSTRUMENTS,
-            [ClientSession(n + 1, user, n + 1, 1) for n, user in enumerate(USERS)],
+            [
+                ClientSession(n + 1, user, n + 1, 1, FIRM, **self._rules.get(user, {}))
+                for n, user in enumerate(USERS)
+            ],
             self.limits,
         )
         self.core.add("port", self.port)
@@ -288,7 +295,7 @@ class Exchange:
 
 
 def line(
-    kind: np.dtype[np.void], template: Template, topic: int, number: int, **fields: int | str
+    kind: np.dtype[np.void], template: Template, topic: int, number: int, /, **fields: int | str
 ) -> NDArray[np.void]:
     """A proposal of one line, `number` being its topic sequence."""
     out = np.zeros(1, kind)

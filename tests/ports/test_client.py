@@ -13,12 +13,10 @@ import pytest
 from ports.authenticator import Authenticator, hash_secret, verify
 from ports.client import ClientPort, ClientSession, Contributor, Instrument, Limits, Stream
 from ports.ouch import (
-    AccountQuery,
     CancelOrder,
     CancelReject,
     EnterOrder,
     Inbound,
-    ModifyOrder,
     OrderAccepted,
     OrderCanceled,
     OrderExecuted,
@@ -26,8 +24,6 @@ from ports.ouch import (
     OrderReplaced,
     ReplaceOrder,
     SystemEvent,
-    Tag,
-    option,
 )
 from ports.soup import (
     CLIENT_HEARTBEAT,
@@ -183,45 +179,19 @@ def test_a_replace_below_what_executed_cancels_the_rest(exchange: Exchange) -> N
     assert canceled == OrderCanceled(NOW, 1, 40, "U")
 
 
-REFUSALS: dict[str, tuple[EnterOrder, int]] = {
-    "unknown instrument": (enter(1, symbol="NOPE", clordid="x"), 23),
-    "side": (enter(1, "X", clordid="x"), 9),
-    "no quantity": (enter(1, quantity=0, clordid="x"), 19),
-    "too much": (enter(1, quantity=100_010, clordid="x"), 19),
-    "lot": (enter(1, quantity=15, clordid="x"), 19),
-    "no price": (enter(1, price=0, clordid="x"), 29),
-    "tick": (enter(1, price=PRICE + 1, clordid="x"), 29),
-    "collar": (enter(1, price=99 * TICK, clordid="x"), 29),
-    "absurd price": (enter(1, price=2**64 - 1, clordid="x"), 29),
-    "time in force": (enter(1, time_in_force="6", clordid="x"), 15),
-    "hidden": (enter(1, display="N", clordid="x"), 3),
-    "cross": (enter(1, cross_type="O", clordid="x"), 15),
-    "post only": (enter(1, clordid="x", appendage=(option(Tag.POST_ONLY, "P"),)), 15),
-}
-
-
-@pytest.mark.parametrize("fault", REFUSALS)
-def test_a_refusal_is_sequenced(exchange: Exchange, fault: str) -> None:
-    order, reason = REFUSALS[fault]
+def test_a_refusal_uses_up_its_number(exchange: Exchange) -> None:
     alice, steady = exchange.login(), Steady(exchange)
+    order = enter(1, symbol="NOPE", clordid="x")
     (rejected,) = exchange.say(alice, order)
-    assert rejected == OrderRejected(NOW, 1, reason, "x")
+    assert rejected == OrderRejected(NOW, 1, 23, "x")
     steady.trade()
     stream = exchange.stream()
     assert Template.REJECT in stream["template_id"]
-    # The number is used up: a resend is silence, the next one is taken.
+    # A resend is silence, the next one is taken.
     alice.send(order)
     assert len(exchange.say(alice, enter(2))) == 1
     assert [message.sequence for message in alice.messages] == [1, 2]
     assert exchange.port.counts["duplicate requests"] == 1
-
-
-def test_harmless_options_are_taken(exchange: Exchange) -> None:
-    alice = exchange.login()
-    appendage = (option(Tag.FIRM, "LIME"), option(Tag.CUSTOMER_TYPE, "N"), (77, b"unknown"))
-    (accepted,) = exchange.say(alice, enter(1, appendage=appendage))
-    assert isinstance(accepted, OrderAccepted)
-    assert accepted.appendage == ()
 
 
 def test_used_numbers_are_ignored(exchange: Exchange) -> None:
@@ -245,19 +215,6 @@ def test_a_cancel_that_takes_nothing_is_silent(exchange: Exchange) -> None:
     exchange.settle()
     assert len(alice.messages) == 1
     assert exchange.port.counts["requests without effect"] == 2
-
-
-def test_modify_and_query_are_not_offered(exchange: Exchange) -> None:
-    alice = exchange.login()
-    exchange.say(alice, enter(1, "S"))
-    (rejected,) = exchange.say(alice, ModifyOrder(1, "T", 50))
-    assert rejected == OrderRejected(NOW, 1, 15, "")
-    (unknown,) = exchange.say(alice, ModifyOrder(2**32 - 1, "T", 50))
-    assert isinstance(unknown, CancelReject)
-    alice.send(AccountQuery())
-    exchange.until(lambda: bool(alice.debug))
-    assert alice.debug == ["account queries are not offered"]
-    assert len(exchange.say(alice, enter(2))) == 1
 
 
 def test_orders_beyond_the_capacity_are_refused() -> None:

@@ -24,8 +24,14 @@ from ports.ouch import (
     CancelOrder,
     CancelPending,
     CancelReject,
+    DisableOrderEntry,
+    DisableOrderEntryResponse,
+    EnableOrderEntry,
+    EnableOrderEntryResponse,
     EnterOrder,
     Inbound,
+    MassCancel,
+    MassCancelResponse,
     Message,
     ModifyOrder,
     OrderAccepted,
@@ -139,10 +145,19 @@ REPLACES = st.builds(
     clordid=text(14),
     appendage=APPENDAGES,
 )
-CANCELS = st.builds(CancelOrder, user_ref=U32, quantity=U32)
-MODIFIES = st.builds(ModifyOrder, user_ref=U32, side=CHAR, quantity=U32)
+LATE = st.one_of(st.none(), APPENDAGES)
+CANCELS = st.builds(CancelOrder, user_ref=U32, quantity=U32, appendage=LATE)
+MODIFIES = st.builds(ModifyOrder, user_ref=U32, side=CHAR, quantity=U32, appendage=LATE)
+ENTRY = {"user_ref": U32, "firm": text(4), "appendage": APPENDAGES}
 REQUESTS: st.SearchStrategy[Inbound] = st.one_of(
-    ENTERS, REPLACES, CANCELS, MODIFIES, st.just(AccountQuery())
+    ENTERS,
+    REPLACES,
+    CANCELS,
+    MODIFIES,
+    st.builds(AccountQuery, appendage=LATE),
+    st.builds(MassCancel, **ENTRY, symbol=text(8)),
+    st.builds(DisableOrderEntry, **ENTRY),
+    st.builds(EnableOrderEntry, **ENTRY),
 )
 
 SYSTEM_EVENTS = st.builds(SystemEvent, timestamp_ns=U64, event=CHAR)
@@ -163,7 +178,22 @@ EXECUTEDS = st.builds(
 REJECTEDS = st.builds(OrderRejected, **OPEN, reason=U16, clordid=text(14))
 CANCEL_REJECTS = st.builds(CancelReject, **OPEN)
 QUERY_RESPONSES = st.builds(AccountQueryResponse, timestamp_ns=U64, next_user_ref=U32)
+FIRMS = {**OPEN, "firm": text(4)}
 ANSWERS_OF_C: st.SearchStrategy[Outbound] = st.one_of(
+    st.builds(
+        AiqCanceled,
+        **OPEN,
+        quantity=U32,
+        reason=st.just("Q"),
+        quantity_prevented=U32,
+        price=U64,
+        liquidity=CHAR,
+    ),
+    st.builds(OrderModified, **OPEN, side=CHAR, quantity=U32),
+    st.builds(OrderRestated, **OPEN, reason=CHAR, appendage=APPENDAGES),
+    st.builds(MassCancelResponse, **FIRMS, symbol=text(8)),
+    st.builds(DisableOrderEntryResponse, **FIRMS),
+    st.builds(EnableOrderEntryResponse, **FIRMS),
     SYSTEM_EVENTS,
     ACCEPTEDS,
     REPLACEDS,
@@ -197,8 +227,9 @@ ANSWERS: st.SearchStrategy[Outbound] = st.one_of(
     ),
     st.builds(CancelPending, **OPEN),
     st.builds(OrderPriorityUpdate, **OPEN, price=U64, display=CHAR, order_reference=U64),
-    st.builds(OrderModified, **OPEN, side=CHAR, quantity=U32),
-    st.builds(OrderRestated, **OPEN, reason=CHAR, appendage=APPENDAGES),
+    st.builds(MassCancelResponse, **FIRMS, symbol=text(8), appendage=APPENDAGES),
+    st.builds(DisableOrderEntryResponse, **FIRMS, appendage=APPENDAGES),
+    st.builds(EnableOrderEntryResponse, **FIRMS, appendage=APPENDAGES),
 )
 
 C_ENCODERS: dict[type[Message], tuple[str, object]] = {
@@ -210,8 +241,23 @@ C_ENCODERS: dict[type[Message], tuple[str, object]] = {
     OrderRejected: ("prt_ouch_rejected", lib.prt_ouch_encode_rejected),
     CancelReject: ("prt_ouch_cancel_reject", lib.prt_ouch_encode_cancel_reject),
     AccountQueryResponse: ("prt_ouch_query_response", lib.prt_ouch_encode_query_response),
+    AiqCanceled: ("prt_ouch_aiq_canceled", lib.prt_ouch_encode_aiq_canceled),
+    OrderModified: ("prt_ouch_modified", lib.prt_ouch_encode_modified),
+    OrderRestated: ("prt_ouch_restated", lib.prt_ouch_encode_restated),
+    MassCancelResponse: (
+        "prt_ouch_mass_cancel_response",
+        lib.prt_ouch_encode_mass_cancel_response,
+    ),
+    DisableOrderEntryResponse: ("prt_ouch_entry_response", lib.prt_ouch_encode_entry_response),
+    EnableOrderEntryResponse: ("prt_ouch_entry_response", lib.prt_ouch_encode_entry_response),
 }
-WIDTHS = {"symbol": 8, "clordid": 14}
+# The exchange has no options to say there.
+WITHOUT_APPENDAGE = (MassCancelResponse, DisableOrderEntryResponse, EnableOrderEntryResponse)
+WIDTHS = {"symbol": 8, "clordid": 14, "firm": 4}
+# Where a later revision put an appendage behind.
+LATE_BYTES = {b"X": 9, b"M": 10, b"Q": 1}
+# Fields that C calls otherwise.
+RENAMED = {"quantity_prevented": "prevented"}
 
 
 def c_decode(data: bytes) -> Inbound | None:
@@ -256,12 +302,20 @@ def c_decode(data: bytes) -> Inbound | None:
             clordid=padded(request.clordid),
             appendage=appendage,
         )
+    late = None if len(data) == LATE_BYTES.get(data[:1]) else appendage
     if request.kind == lib.PRT_OUCH_CANCEL:
-        return CancelOrder(request.user_ref, request.quantity)
+        return CancelOrder(request.user_ref, request.quantity, late)
     if request.kind == lib.PRT_OUCH_MODIFY:
-        return ModifyOrder(request.user_ref, char(request.side), request.quantity)
+        return ModifyOrder(request.user_ref, char(request.side), request.quantity, late)
+    if request.kind == lib.PRT_OUCH_MASS_CANCEL:
+        firm, symbol = padded(request.firm), padded(request.symbol)
+        return MassCancel(request.user_ref, firm, symbol, appendage)
+    if request.kind == lib.PRT_OUCH_DISABLE:
+        return DisableOrderEntry(request.user_ref, padded(request.firm), appendage)
+    if request.kind == lib.PRT_OUCH_ENABLE:
+        return EnableOrderEntry(request.user_ref, padded(request.firm), appendage)
     assert request.kind == lib.PRT_OUCH_QUERY
-    return AccountQuery()
+    return AccountQuery(late)
 
 
 def c_elements(appendage: object, count: int) -> Appendage:
@@ -286,6 +340,11 @@ def c_encode(message: Outbound, room: int = 4096) -> bytes:
     for field in (one.name for one in fields(message)):
         value = getattr(message, field)
         target = struct_
+        field = RENAMED.get(field, field)
+        if isinstance(message, AiqCanceled) and field == "reason":
+            continue
+        if isinstance(message, WITHOUT_APPENDAGE) and field == "appendage":
+            continue
         if isinstance(message, OrderReplaced) and field != "original_user_ref":
             target = struct_.order
         if field == "appendage":
@@ -297,6 +356,8 @@ def c_encode(message: Outbound, room: int = 4096) -> bytes:
             setattr(target, field, value.encode("latin-1").ljust(WIDTHS[field]))
         else:
             setattr(target, field, ord(value) if isinstance(value, str) else value)
+    if isinstance(message, EnableOrderEntryResponse):
+        struct_.is_enabled = 1
     out = ffi.new("uint8_t[]", room)
     assert callable(encode)
     return bytes(ffi.buffer(out, encode(out, room, struct_)))
@@ -388,6 +449,16 @@ BYTES: dict[str, Inbound | Outbound] = {
         1, 2, "R", ((22, b"\0\0\0d"),)
     ),
     "51 0000000000000001 00000002": AccountQueryResponse(1, 2),
+    "43 00000009 46524d31" + b"IBM     ".hex() + "0003 02 1b 42": MassCancel(
+        9, "FRM1", "IBM", ((27, b"B"),)
+    ),
+    "44 0000000a 20202020 0000": DisableOrderEntry(10),
+    "45 0000000b 46524d31 0000": EnableOrderEntry(11, "FRM1"),
+    "58 0000000000000001 00000009 46524d31" + b"IBM     ".hex() + "0000": MassCancelResponse(
+        1, 9, "FRM1", "IBM"
+    ),
+    "47 0000000000000001 0000000a 20202020 0000": DisableOrderEntryResponse(1, 10),
+    "4b 0000000000000001 0000000b 46524d31 0000": EnableOrderEntryResponse(1, 11, "FRM1"),
 }
 
 
@@ -435,6 +506,9 @@ def test_answers_c_to_python(message: Outbound) -> None:
 def test_truncated_requests(message: Inbound, draw: st.DataObject) -> None:
     data = message.encode()
     cut = data[: draw.draw(st.integers(0, len(data) - 1))]
+    if len(cut) == LATE_BYTES.get(cut[:1]):
+        assert c_decode(cut) == decode_inbound(cut)
+        return
     assert c_decode(cut) is None
     with pytest.raises(FormatError):
         decode_inbound(cut)
@@ -586,6 +660,27 @@ REASONS = {
     RejectReason.INVALID_LEGS: "other",
     RejectReason.INVALID_CROSS: "invalid cross order",
     RejectReason.STALE_CROSS: "invalid cross order",
+    RejectReason.QUANTITY_EXCEEDED: "shares exceed threshold",
+    RejectReason.NOTIONAL_EXCEEDED: "exceeds maximum notional",
+    RejectReason.ENTRY_DISABLED: "firm not authorised",
+    RejectReason.THROTTLED: "other",
+    RejectReason.INVALID_DISPLAY_QUANTITY: "invalid max floor",
+    RejectReason.INVALID_PEG_TYPE: "invalid peg type",
+    RejectReason.PEGGING_NOT_SUPPORTED: "pegging not allowed",
+    RejectReason.ROUTING_NOT_SUPPORTED: "routing not allowed",
+    RejectReason.RETAIL_NOT_SUPPORTED: "retail not allowed",
+    RejectReason.UNKNOWN_FIRM: "firm not authorised",
+    RejectReason.OPEN_LONG_LIMIT: "shares exceed threshold",
+    RejectReason.OPEN_SHORT_LIMIT: "shares exceed threshold",
+    RejectReason.NET_POSITION_LIMIT: "shares exceed threshold",
+    RejectReason.GROSS_POSITION_LIMIT: "shares exceed threshold",
+    RejectReason.TRADED_QUANTITY_LIMIT: "shares exceed threshold",
+    RejectReason.TRADED_NOTIONAL_LIMIT: "exceeds maximum notional",
+    RejectReason.OPEN_ORDERS_LIMIT: "other",
+    RejectReason.MESSAGE_RATE_LIMIT: "other",
+    RejectReason.KILLED: "firm not authorised",
+    RejectReason.UNKNOWN_OWNER: "firm not authorised",
+    RejectReason.RISK_CAPACITY: "processing error",
 }
 
 

@@ -1,58 +1,77 @@
-"""The application of ports/README.md does what the page says."""
+"""The market maker of ports/README.md is the one that ships; it trades, over a killed port too."""
 
 from __future__ import annotations
 
+import asyncio
+import os
 import re
-import tomllib
+import subprocess
+import sys
 from pathlib import Path
-from typing import Any
 
-from ringbus.messages import CANCEL, Side, Template, TimeInForce
-from tests.ports.market import Market, order
-from tools.applications import KINDS
+import pytest
 
-README = (Path(__file__).resolve().parents[2] / "ports" / "README.md").read_text()
-(PROGRAM,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-ACCOUNT = 7
+from ports.ouch import OrderExecuted
+from ports.ouch_client import OuchClient
+from tests.tools.test_placement import placements, topology
+from tools.exchange import Exchange, launched
 
-
-def test_the_application_takes_away_what_is_left() -> None:
-    """Two of them run, and one of them is made anew in the middle: it is done once."""
-    names: dict[str, Any] = {}
-    exec(compile(PROGRAM, "ports/README.md", "exec"), names)
-    market = Market(2)
-
-    def make(number: int) -> Any:
-        return names["OneTrade"](market.stream, market.proposer(number), ACCOUNT)
-
-    apps = [make(0), make(1)]
-    market.say(order(1, account=ACCOUNT), 1)
-    market.say(order(2, account=ACCOUNT, instrument=1), 1)
-    market.say(order(3, account=8, instrument=2), 2)
-    market.settle(apps)
-    fill = {"side": Side.SELL, "quantity": 4, "time_in_force": TimeInForce.IMMEDIATE_OR_CANCEL}
-    for n, instrument in enumerate((0, 2)):
-        market.say(order(10 + n, instrument=instrument, **fill), 3)
-    apps[0].do_work(100)
-    apps[0] = make(0)
-    market.settle(apps)
-    said = market.day().view(CANCEL)
-    canceled = said[said["template_id"] == Template.CANCEL]
-    assert [(int(one["client_order_id"]), int(one["quantity"])) for one in canceled] == [(1, 6)]
-    assert Template.REJECTED not in said["template_id"]
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "ports" / "README.md").read_text()
+MAKER = (ROOT / "tools" / "demo" / "market_maker.py").read_text()
+FAIR, TICK = 217_000, 100
+LIMIT_S = 60
 
 
-def test_its_lines_are_few() -> None:
-    lines = [line for line in PROGRAM.splitlines() if line.strip() and "import" not in line]
-    assert len(lines) <= 25
+def test_the_page_shows_what_ships() -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert MAKER.endswith(example)
+    assert len(MAKER.splitlines()) <= 60
 
 
-def test_its_kinds_are_real() -> None:
-    """And its example is one that a topology file may hold."""
-    rows = re.findall(r"^\| `(\w+)` \|", README, re.MULTILINE)
-    assert set(rows) <= set(KINDS)
-    assert len(rows) >= 2
-    (example,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
-    (application,) = tomllib.loads(example)["application"]
-    options = {key: value for key, value in application.items() if key not in ("name", "kind")}
-    assert KINDS[application["kind"]].options(**options)
+def test_what_the_page_names_is_there() -> None:
+    for link in re.findall(r"\]\(([^)#]+)\)", README):
+        assert (ROOT / "ports" / link).exists(), link
+    for path in re.findall(r"`((?:ports|tools)/[\w/.]+)`", README):
+        assert (ROOT / path).exists(), path
+
+
+async def take(exchange: Exchange, ports: int) -> list[int]:
+    """Buy three times from the market maker; the port is killed after the first."""
+    host, tcp = exchange.port("port.0")
+    prices: list[int] = []
+    async with asyncio.timeout(LIMIT_S), OuchClient(host, tcp, "CLI001", "DEMO000001") as client:
+        for n in range(3):
+            # Whatever is offered up to here, and the rest is not wanted.
+            bid = {"symbol": "600761", "side": "B", "quantity": 100, "price": FAIR + 10 * TICK}
+            while len(prices) == n:
+                ref = await client.enter(**bid, tif="3")  # type: ignore[arg-type]
+                async for _, message in client.events():
+                    if isinstance(message, OrderExecuted):
+                        prices.append(message.price)
+                    if message.TYPE in (b"E", b"C") and getattr(message, "user_ref", 0) == ref:
+                        break
+            if n == 0 and ports:
+                former = exchange.kill("core4")
+                await asyncio.to_thread(exchange.await_restart, "core4", former)
+    return prices
+
+
+@pytest.mark.xdist_group("processes")
+def test_the_market_maker_trades_over_a_killed_port(tmp_path: Path) -> None:
+    name = f"maker-{os.getpid()}"
+    cores = placements(1)["one-process-each"]
+    with launched(topology(tmp_path, name, 1, cores)) as exchange:
+        _, tcp = exchange.port("port.0")
+        command = [sys.executable, "-m", "tools.demo.market_maker", str(tcp)]
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as maker:
+            try:
+                prices = asyncio.run(take(exchange, ports=1))
+                assert maker.stdout is not None
+                said = [maker.stdout.readline().strip() for _ in range(3)]
+                assert maker.poll() is None
+            finally:
+                maker.terminate()
+    # Each time a tick higher: its price moves with what trades.
+    assert prices == [FAIR + n * TICK for n in (1, 2, 3)]
+    assert said == [f"100 at {price / 10_000:.2f}" for price in prices]

@@ -33,6 +33,32 @@ static uint64_t random_below(uint64_t limit)
 static prt_desk desk;
 static uint64_t stream_sequence;
 
+/* A message of one line, and of more. */
+static int32_t apply(const rb_message *line, prt_change *change)
+{
+    prt_group group = {.line = line};
+    return prt_desk_apply(&desk, &group, change);
+}
+
+static prt_group group_of(const rb_message *lines, uint32_t count)
+{
+    prt_group group = {.line = &lines[0]};
+    for (uint32_t n = 1; n < count; n++) {
+        if (lines[n].header.template_id == RB_TEMPLATE_ORDER_TERMS) {
+            group.terms = &lines[n];
+        } else {
+            group.tag = &lines[n];
+        }
+    }
+    return group;
+}
+
+static size_t translate(const rb_message *line, uint8_t *out)
+{
+    prt_group group = {.line = line};
+    return prt_translate(&desk.instruments, &group, out, PRT_SHOWN_BYTES_MAX);
+}
+
 static void make_desk(uint32_t orders, uint64_t messages)
 {
     prt_bounds bounds = {.publisher = PUBLISHER,
@@ -54,8 +80,22 @@ static void make_desk(uint32_t orders, uint64_t messages)
     msft.shard = 1;
     EXPECT(prt_instruments_add(&desk.instruments, &apple) == 0);
     EXPECT(prt_instruments_add(&desk.instruments, &msft) == 1);
-    EXPECT(prt_desk_add_session(&desk, TOPIC, "ALICE", 1, 2) == 0);
-    EXPECT(prt_desk_add_session(&desk, OTHER_TOPIC, "BOB", 3, 4) == 1);
+    prt_client_session alice = {.topic = TOPIC,
+                                .user = "ALICE",
+                                .account = 1,
+                                .firm = 2,
+                                .firm_name = {'F', 'R', 'M', '1'},
+                                .rate = 1000,
+                                .cancels_on_disconnect = 1,
+                                .notional_max_1e4 = UINT64_C(150000000) * 5000};
+    prt_client_session bob = {
+        .topic = OTHER_TOPIC, .user = "BOB", .account = 3, .firm = 4, .self_trade = 'o'};
+    EXPECT(prt_desk_add_session(&desk, &alice) == 0);
+    EXPECT(prt_desk_add_session(&desk, &bob) == 1);
+    bob.topic++;
+    bob.user[0] = 'R';
+    bob.self_trade = 'X';
+    EXPECT(prt_desk_add_session(&desk, &bob) == RB_USAGE);
     stream_sequence = 0;
 }
 
@@ -182,12 +222,12 @@ static int32_t propose(prt_session *session, const prt_request *request, prt_pro
 /* What the engine publishes for the proposal if it accepts it. */
 static prt_change turn_round(const prt_proposal *proposal, uint32_t locate)
 {
-    rb_message lines[2];
+    rb_message lines[PRT_PROPOSAL_LINES_MAX];
     memcpy(lines, proposal->lines, sizeof lines);
     for (uint32_t n = 0; n < proposal->count; n++) {
         lines[n].header.sequence = ++stream_sequence;
         lines[n].header.publisher = PUBLISHER;
-        lines[n].header.shard = proposal->shard;
+        lines[n].header.shard = proposal->shard == PRT_ALL_SHARDS ? 0 : proposal->shard;
         lines[n].header.time_ns = UINT64_C(86400000000000) * 3 + stream_sequence;
     }
     if (lines[0].header.template_id == RB_TEMPLATE_NEW_ORDER) {
@@ -200,9 +240,12 @@ static prt_change turn_round(const prt_proposal *proposal, uint32_t locate)
         EXPECT(order->locate == lines[0].cancel.locate);
         lines[0].cancel.remaining = order->remaining - lines[0].cancel.quantity;
     }
+    if (proposal->shard == PRT_ALL_SHARDS) {
+        lines[0].header.flags |= RB_FLAG_BROADCAST;
+    }
     prt_change change;
-    EXPECT(prt_desk_apply(&desk, &lines[0], proposal->count == 2 ? &lines[1] : NULL, &change) ==
-           RB_OK);
+    prt_group group = group_of(lines, proposal->count);
+    EXPECT(prt_desk_apply(&desk, &group, &change) == RB_OK);
     return change;
 }
 
@@ -222,7 +265,7 @@ static prt_change trade(prt_session *session, uint8_t shard, uint32_t client_ord
     line.executed.liquidity = RB_LIQUIDITY_ADDED;
     line.executed.price_ticks = 200;
     prt_change change;
-    EXPECT(prt_desk_apply(&desk, &line, NULL, &change) == RB_OK);
+    EXPECT(apply(&line, &change) == RB_OK);
     EXPECT(change.shown);
     return change;
 }
@@ -262,17 +305,20 @@ static void test_refusals(void)
     REFUSED(ouch.symbol[0] = 'X', UNKNOWN_INSTRUMENT);
     REFUSED(ouch.side = 'X', INVALID_SIDE);
     REFUSED(ouch.quantity = 0, INVALID_QUANTITY);
-    REFUSED(ouch.quantity = 5010, INVALID_QUANTITY);
+    REFUSED(ouch.quantity = 5010, QUANTITY_EXCEEDED);
     REFUSED(ouch.quantity = 4999, OFF_LOT);
     REFUSED(ouch.price = 0, INVALID_PRICE);
     REFUSED(ouch.price = 99 * 100, INVALID_PRICE);
     REFUSED(ouch.price = 1000001 * 100, INVALID_PRICE);
     REFUSED(ouch.price = UINT64_MAX, INVALID_PRICE);
     REFUSED(ouch.price = 20001, OFF_TICK);
-    REFUSED(ouch.time_in_force = '5', INVALID_TIME_IN_FORCE);
-    REFUSED(ouch.display = 'N', INVALID_DISPLAY);
-    REFUSED(ouch.cross_type = 'O', NOT_SUPPORTED);
-    REFUSED(unsupported = 1, NOT_SUPPORTED);
+    REFUSED(ouch.time_in_force = 'E', INVALID_TIME_IN_FORCE);
+    REFUSED(ouch.time_in_force = '6', INVALID_TIME_IN_FORCE);
+    REFUSED(ouch.cross_type = 'S', INVALID_CROSS);
+    REFUSED(options.fault = RB_REJECT_REASON_INVALID_DISPLAY, INVALID_DISPLAY);
+    REFUSED(options.handling = 'I', INVALID_CROSS);
+    REFUSED(options.firm[0] = 'X', UNKNOWN_FIRM);
+    REFUSED(is_throttled = 1, THROTTLED);
 #undef REFUSED
     EXPECT(desk.sessions[0].last_client_order_id == number);
     EXPECT(desk.sessions[0].outbox.count == number);
@@ -291,56 +337,90 @@ static void test_refusals(void)
     request = replace(99, ++number, 100, 20000);
     expect_refusal(&request, RB_TEMPLATE_REPLACE, RB_REJECT_REASON_UNKNOWN_ORDER);
     EXPECT(desk.sessions[0].last_client_order_id == number);
-    /* A Modify is not offered; one of an order that never was must not use up numbers. */
+    /* A Modify has no number of its own: whatever it names, none is used up. */
     request = cancel(UINT32_MAX, 10);
     request.ouch.kind = PRT_OUCH_MODIFY;
     expect_refusal(&request, RB_TEMPLATE_CANCEL, RB_REJECT_REASON_UNKNOWN_ORDER);
-    request.ouch.user_ref = number;
-    expect_refusal(&request, RB_TEMPLATE_REPLACE, RB_REJECT_REASON_NOT_SUPPORTED);
     EXPECT(desk.sessions[0].last_client_order_id == number);
     prt_desk_free(&desk);
 }
 
-static void expect_option(uint8_t tag, const void *value, uint8_t bytes, int unsupported)
+static prt_options options_of(const void *appendage, size_t bytes)
+{
+    prt_ouch_request request = {.kind = PRT_OUCH_ENTER,
+                                .display = 'Y',
+                                .appendage = appendage,
+                                .appendage_bytes = (uint16_t)bytes};
+    prt_options options;
+    prt_options_read(&request, &options);
+    return options;
+}
+
+static void expect_option(uint8_t tag, const void *value, uint8_t bytes, uint16_t fault)
 {
     uint8_t appendage[16] = {(uint8_t)(bytes + 1), tag};
     memcpy(appendage + 2, value, bytes);
-    prt_ouch_request request = {.appendage = appendage, .appendage_bytes = (uint16_t)(bytes + 2)};
-    EXPECT(prt_is_unsupported(&request) == unsupported);
+    EXPECT(options_of(appendage, bytes + 2u).fault == fault);
 }
 
 static void test_options(void)
 {
     static const uint8_t zero[8] = {0};
     static const uint8_t one[8] = {0, 0, 0, 1};
-    static const uint8_t numbers[] = {3, 5, 7, 11, 13, 15};
-    for (size_t n = 0; n < sizeof numbers; n++) {
-        expect_option(numbers[n], zero, 4, 0);
-        expect_option(numbers[n], one, 4, 1);
-    }
+    const uint16_t other = RB_REJECT_REASON_NOT_SUPPORTED;
+    const uint16_t pegging = RB_REJECT_REASON_PEGGING_NOT_SUPPORTED;
+    expect_option(3, one, 4, 0);
+    expect_option(5, one, 4, 0);
+    expect_option(7, zero, 4, 0);
+    expect_option(7, one, 4, pegging);
+    expect_option(11, one, 4, pegging);
+    expect_option(13, zero, 4, 0);
+    expect_option(13, one, 4, other);
+    expect_option(15, one, 4, 0);
     expect_option(9, zero, 8, 0);
-    expect_option(9, one, 8, 1);
+    expect_option(9, one, 8, other);
     expect_option(2, "LIME", 4, 0);
     expect_option(4, "R", 1, 0);
+    expect_option(4, "x", 1, other);
     expect_option(6, "L", 1, 0);
-    expect_option(6, "M", 1, 1);
+    expect_option(6, "M", 1, pegging);
+    expect_option(6, "x", 1, RB_REJECT_REASON_INVALID_PEG_TYPE);
+    expect_option(6, "", 1, RB_REJECT_REASON_INVALID_PEG_TYPE);
     expect_option(10, "L", 1, 0);
-    expect_option(10, "P", 1, 1);
+    expect_option(10, "P", 1, pegging);
     expect_option(12, "N", 1, 0);
-    expect_option(12, "P", 1, 1);
+    expect_option(12, "P", 1, 0);
+    expect_option(12, "x", 1, other);
     expect_option(14, "    ", 4, 0);
-    expect_option(14, "SCAN", 4, 1);
+    expect_option(14, "BRUT", 4, RB_REJECT_REASON_ROUTING_NOT_SUPPORTED);
     expect_option(16, "N", 1, 0);
-    expect_option(16, " ", 1, 0);
-    expect_option(16, "Y", 1, 1);
+    expect_option(16, "Y", 1, other);
     expect_option(17, " ", 1, 0);
-    expect_option(17, "I", 1, 1);
-    expect_option(24, "\1\2", 2, 0);
+    expect_option(17, "I", 1, 0);
+    expect_option(17, "O", 1, RB_REJECT_REASON_RETAIL_NOT_SUPPORTED);
+    expect_option(17, "B", 1, other);
+    expect_option(24, one, 2, 0);
     expect_option(25, "Y", 1, 0);
-    /* The second of two is seen too. */
-    static const uint8_t two[] = {5, 2, 'L', 'I', 'M', 'E', 2, 12, 'P'};
-    prt_ouch_request request = {.appendage = two, .appendage_bytes = sizeof two};
-    EXPECT(prt_is_unsupported(&request));
+    expect_option(25, "x", 1, other);
+    expect_option(27, "T", 1, 0);
+    expect_option(27, "x", 1, RB_REJECT_REASON_INVALID_SIDE);
+    expect_option(28, zero, 1, 0);
+    expect_option(28, one + 3, 1, other);
+    expect_option(29, "O", 1, 0);
+    expect_option(29, "x", 1, other);
+    expect_option(30, "  ", 2, 0);
+    expect_option(30, "AB", 2, other);
+    expect_option(26, "LOCA", 4, 0);
+    expect_option(77, "what", 4, 0);
+    /* All are read, and of several faults the first is said. */
+    static const uint8_t two[] = {5, 2, 'L', 'I', 'M', 'E', 2, 12, 'P', 5, 5, 0, 0, 0, 9};
+    prt_options options = options_of(two, sizeof two);
+    EXPECT(memcmp(options.firm, "LIME", 4) == 0);
+    EXPECT(options.post_only == 'P');
+    EXPECT(options.display_quantity == 9);
+    EXPECT(options.given == PRT_GIVEN_DISPLAY_QUANTITY);
+    static const uint8_t faults[] = {2, 17, 'O', 2, 6, 'M'};
+    EXPECT(options_of(faults, sizeof faults).fault == RB_REJECT_REASON_RETAIL_NOT_SUPPORTED);
 }
 
 /* An order's life: what the client says, and what is proposed for it. */
@@ -477,7 +557,7 @@ static void test_races(void)
     rb_message line = foreign.lines[0];
     line.header.sequence = ++stream_sequence;
     line.header.publisher = PUBLISHER + 1;
-    EXPECT(prt_desk_apply(&desk, &line, NULL, &change) == RB_OK);
+    EXPECT(apply(&line, &change) == RB_OK);
     EXPECT(change.lost);
     EXPECT(prt_desk_propose(&desk, session, &proposal) == PRT_DUPLICATE);
     EXPECT(session->phase == PRT_QUIET);
@@ -489,7 +569,7 @@ static void test_races(void)
     line.header.sequence = ++stream_sequence;
     line.header.publisher = PUBLISHER;
     line.new_order.client_order_id = 4;
-    EXPECT(prt_desk_apply(&desk, &line, NULL, &change) == RB_OK);
+    EXPECT(apply(&line, &change) == RB_OK);
     EXPECT(change.lost);
     EXPECT(prt_desk_propose(&desk, session, &proposal) == PRT_PROPOSE);
     EXPECT(turn_round(&proposal, 8).answered);
@@ -505,7 +585,7 @@ static void test_races(void)
     line.rejected.client_order_id = 10;
     line.rejected.refused_template = RB_TEMPLATE_NEW_ORDER;
     line.rejected.reason = RB_REJECT_REASON_PRICE_CAPACITY;
-    EXPECT(prt_desk_apply(&desk, &line, NULL, &change) == RB_OK);
+    EXPECT(apply(&line, &change) == RB_OK);
     EXPECT(change.answered);
     EXPECT(session->last_client_order_id == 10);
     EXPECT(prt_orders_valid(&desk.orders) == RB_OK);
@@ -535,7 +615,7 @@ static void test_broadcast(void)
     line.header.publisher = PUBLISHER + 1;
     line.mass_cancel.instrument = RB_INSTRUMENT_NONE;
     prt_change change;
-    EXPECT(prt_desk_apply(&desk, &line, NULL, &change) == RB_OK);
+    EXPECT(apply(&line, &change) == RB_OK);
     EXPECT(change.lost);
     EXPECT(!change.shown);
     EXPECT(session->topic_sequence[0] == 2);
@@ -557,7 +637,7 @@ static void test_broadcast(void)
     line.canceled.client_order_id = 1;
     line.canceled.quantity = 100;
     line.canceled.reason = RB_CANCEL_REASON_MASS_CANCEL;
-    EXPECT(prt_desk_apply(&desk, &line, NULL, &change) == RB_OK);
+    EXPECT(apply(&line, &change) == RB_OK);
     EXPECT(change.lost);
     EXPECT(change.shown);
     EXPECT(session->topic_sequence[0] == 3);
@@ -585,6 +665,9 @@ static void test_events(void)
     prt_proposal proposal;
     EXPECT(propose(session, &request, &proposal) == PRT_NO_EFFECT);
 
+    /* Nobody has left orders behind, so none are to be canceled. */
+    EXPECT(!prt_session_owes_cancel(&desk, session, 1, &request));
+
     /* Another port's login of the session goes first: ours must not follow. */
     request = event(RB_SESSION_EVENT_KIND_LOGIN);
     EXPECT(propose(session, &request, &proposal) == PRT_PROPOSE);
@@ -592,10 +675,81 @@ static void test_events(void)
     line.header.sequence = ++stream_sequence;
     line.header.publisher = PUBLISHER + 1;
     prt_change change;
-    EXPECT(prt_desk_apply(&desk, &line, NULL, &change) == RB_OK);
+    EXPECT(apply(&line, &change) == RB_OK);
     EXPECT(change.lost);
     EXPECT(prt_desk_propose(&desk, session, &proposal) == PRT_ELSEWHERE);
     EXPECT(session->holder == PUBLISHER + 1);
+    prt_desk_free(&desk);
+}
+
+/* A client that has gone with orders open owes a mass cancel until that is on the stream: a port
+ * that was killed between the two finds it there. */
+static void test_cancel_on_disconnect(void)
+{
+    make_desk(8, 10000);
+    prt_session *session = &desk.sessions[0];
+    prt_request request = event(RB_SESSION_EVENT_KIND_LOGIN);
+    take(session, &request, 0);
+    request = enter(1);
+    take(session, &request, 5);
+    EXPECT(!prt_session_owes_cancel(&desk, session, 1, &request));
+    request = event(RB_SESSION_EVENT_KIND_DISCONNECT);
+    take(session, &request, 0);
+    EXPECT(prt_session_owes_cancel(&desk, session, 1, &request));
+    prt_proposal proposal;
+    EXPECT(propose(session, &request, &proposal) == PRT_PROPOSE);
+    EXPECT(proposal.shard == PRT_ALL_SHARDS);
+    EXPECT(proposal.lines[0].mass_cancel.scope == RB_MASS_CANCEL_SCOPE_SESSION);
+    EXPECT(proposal.lines[0].mass_cancel.session == TOPIC);
+    EXPECT(proposal.lines[0].mass_cancel.client_order_id == 0);
+    /* It takes no lock: what else happens on its topic does not make it be said twice. */
+    prt_change change = trade(session, 0, 1, 10, 90);
+    EXPECT(!change.lost);
+    EXPECT(session->phase == PRT_PROPOSED);
+    proposal.lines[0].header.topic_sequence = session->topic_sequence[0] + 1;
+    change = turn_round(&proposal, 0);
+    EXPECT(change.answered);
+    EXPECT(!change.shown);
+    EXPECT(!prt_session_owes_cancel(&desk, session, 1, &request));
+    EXPECT(session->topic_sequence[1] == 1);
+
+    /* A session that is not configured so keeps its orders. */
+    session = &desk.sessions[1];
+    request = event(RB_SESSION_EVENT_KIND_LOGIN);
+    take(session, &request, 0);
+    request = enter(1);
+    take(session, &request, 6);
+    request = event(RB_SESSION_EVENT_KIND_DISCONNECT);
+    take(session, &request, 0);
+    EXPECT(!prt_session_owes_cancel(&desk, session, 1, &request));
+    prt_desk_free(&desk);
+}
+
+/* 1,000 in a second: as many at once, then one a millisecond. Cancels are free. */
+static void test_throttle(void)
+{
+    make_desk(8, 10000);
+    prt_session *session = &desk.sessions[0];
+    uint64_t now_ns = UINT64_C(5000000000);
+    for (uint32_t n = 0; n < 1000; n++) {
+        EXPECT(!prt_session_throttle(session, PRT_OUCH_ENTER, now_ns));
+    }
+    EXPECT(prt_session_throttle(session, PRT_OUCH_ENTER, now_ns));
+    EXPECT(prt_session_throttle(session, PRT_OUCH_REPLACE, now_ns + 999999));
+    EXPECT(!prt_session_throttle(session, PRT_OUCH_CANCEL, now_ns));
+    EXPECT(!prt_session_throttle(session, PRT_OUCH_MASS_CANCEL, now_ns));
+    EXPECT(!prt_session_throttle(session, PRT_OUCH_REPLACE, now_ns + 1000000));
+    EXPECT(prt_session_throttle(session, PRT_OUCH_ENTER, now_ns + 1000000));
+    uint32_t taken = 0;
+    for (uint32_t n = 0; n < 100000; n++) {
+        now_ns += 100000;
+        taken += prt_session_throttle(session, PRT_OUCH_ENTER, now_ns) == 0;
+    }
+    EXPECT(taken == 9999);
+    /* No rate, no throttle. */
+    for (uint32_t n = 0; n < 5000; n++) {
+        EXPECT(!prt_session_throttle(&desk.sessions[1], PRT_OUCH_ENTER, now_ns));
+    }
     prt_desk_free(&desk);
 }
 
@@ -610,14 +764,14 @@ static void test_corruption(void)
     line.header.topic_sequence = 3;
     line.header.template_id = RB_TEMPLATE_SESSION_EVENT;
     prt_change change;
-    EXPECT(prt_desk_apply(&desk, &line, NULL, &change) == RB_CORRUPT);
+    EXPECT(apply(&line, &change) == RB_CORRUPT);
     line.header.topic_sequence = 2;
     line.header.shard = 2;
-    EXPECT(prt_desk_apply(&desk, &line, NULL, &change) == RB_CORRUPT);
+    EXPECT(apply(&line, &change) == RB_CORRUPT);
     line.header.shard = 0;
     line.header.template_id = RB_TEMPLATE_EXECUTED;
     line.executed.client_order_id = 2;
-    EXPECT(prt_desk_apply(&desk, &line, NULL, &change) == RB_CORRUPT);
+    EXPECT(apply(&line, &change) == RB_CORRUPT);
     prt_desk_free(&desk);
 }
 
@@ -632,7 +786,8 @@ static void test_translation(void)
     rb_message *line = &proposal.lines[0];
     line->header.sequence = 1234;
     line->header.time_ns = UINT64_C(86400000000000) * 20000 + 42;
-    size_t bytes = prt_translate(&desk.instruments, line, &proposal.lines[1], out, sizeof out);
+    prt_group group = group_of(proposal.lines, proposal.count);
+    size_t bytes = prt_translate(&desk.instruments, &group, out, sizeof out);
     EXPECT(bytes == PRT_OUCH_ACCEPTED_BYTES);
     EXPECT(out[0] == 'A');
     EXPECT(get_u64(out + 1) == 42);
@@ -642,9 +797,9 @@ static void test_translation(void)
     EXPECT(get_u64(out + 36) == 1234);
     EXPECT(out[47] == 'L');
     EXPECT(memcmp(out + 48, "tagged        ", 14) == 0);
-    bytes = prt_translate(&desk.instruments, line, NULL, out, sizeof out);
+    bytes = translate(line, out);
     EXPECT(memcmp(out + 48, "              ", 14) == 0);
-    EXPECT(prt_translate(&desk.instruments, line, NULL, out, sizeof out - 1) == 0);
+    EXPECT(prt_translate(&desk.instruments, &group, out, sizeof out - 1) == 0);
 
     /* Both sides of a trade are told the same number: the place of the incoming side's line. */
     rb_message sides[2] = {0};
@@ -653,7 +808,7 @@ static void test_translation(void)
         sides[n].header.template_id = RB_TEMPLATE_EXECUTED;
         sides[n].executed.liquidity = n == 0 ? RB_LIQUIDITY_REMOVED : RB_LIQUIDITY_ADDED;
         sides[n].executed.price_ticks = 205;
-        bytes = prt_translate(&desk.instruments, &sides[n], NULL, out, sizeof out);
+        bytes = translate(&sides[n], out);
         EXPECT(bytes == PRT_OUCH_EXECUTED_BYTES);
         EXPECT(get_u64(out + 17) == 20500);
         EXPECT(out[25] == (n == 0 ? 'R' : 'A'));
@@ -665,17 +820,17 @@ static void test_translation(void)
     prt_change change;
     day.header.sequence = 1;
     day.header.template_id = RB_TEMPLATE_BUILD_RECORD;
-    EXPECT(prt_desk_apply(&desk, &day, NULL, &change) == RB_OK);
+    EXPECT(apply(&day, &change) == RB_OK);
     EXPECT(change.everyone);
     EXPECT(desk.sessions[0].outbox.count == 1);
     EXPECT(desk.sessions[1].outbox.count == 1);
-    EXPECT(prt_translate(&desk.instruments, &day, NULL, out, sizeof out) == 10);
+    EXPECT(translate(&day, out) == 10);
     EXPECT(out[9] == 'S');
     day.header.template_id = RB_TEMPLATE_END_OF_DAY;
-    EXPECT(prt_translate(&desk.instruments, &day, NULL, out, sizeof out) == 10);
+    EXPECT(translate(&day, out) == 10);
     EXPECT(out[9] == 'E');
     day.header.template_id = RB_TEMPLATE_INSTRUMENT_DEFINITION;
-    EXPECT(prt_translate(&desk.instruments, &day, NULL, out, sizeof out) == 0);
+    EXPECT(translate(&day, out) == 0);
     prt_desk_free(&desk);
 }
 
@@ -804,6 +959,8 @@ int main(void)
     test_races();
     test_broadcast();
     test_events();
+    test_cancel_on_disconnect();
+    test_throttle();
     test_corruption();
     test_translation();
     test_turns();

@@ -33,6 +33,7 @@ class Archive:
         self.failures = 0
         self.written = 0
         self.is_torn = False
+        self.rotten: dict[int, bool] = {}
         self._stream = ring, readers
         self._marks = marks
         self._place = marks.place(directory.name)
@@ -107,7 +108,11 @@ class Archive:
         most = min([self.durable, *(one.durable for one in self.peers if one.journal is not None)])
         if self.journal is not None or most == 0 or all(one.journal is None for one in self.peers):
             return False
-        self._garble(draw.between(1, most), draw.bytes(LINE))
+        sequence = draw.between(1, most)
+        if any(sequence in one.rotten for one in self.peers):
+            return False
+        self.rotten[sequence] = True
+        self._garble(sequence, draw.bytes(LINE))
         return True
 
     def start(self) -> bool:
@@ -119,13 +124,25 @@ class Archive:
                 try:
                     self.journal = self._open()
                 except (DataError, Lapped):
-                    peers = [one.directory for one in self.peers]
-                    repair(self.directory, peers, self._stream[0], SEGMENT, self.directory.name)
+                    self._repair()
                     self.journal = self._open()
             except SystemCallError:
                 self.failures += 1
         self.is_torn &= self.journal is None
         return self.journal is not None
+
+    def scrub(self) -> None:
+        """A restart reads the last two files again; what rots in older ones is for the operator."""
+        older = (len(segment_files(self.directory)) - 2) * SEGMENT
+        if all(sequence > older for sequence in self.rotten):
+            return
+        self.kill()
+        self._repair()
+        self.start()
+
+    def _repair(self) -> None:
+        peers = [one.directory for one in self.peers]
+        repair(self.directory, peers, self._stream[0], SEGMENT, self.directory.name)
 
     def _open(self) -> Journal:
         return Journal(self.directory, *self._stream, SEGMENT, self.directory.name)

@@ -14,17 +14,33 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ringbus.messages import INSTRUMENT_NONE, Flag, RejectReason, Template
+from ringbus.messages import (
+    INSTRUMENT_NONE,
+    MESSAGE,
+    CommandKind,
+    Flag,
+    RejectReason,
+    RiskLimit,
+    Template,
+)
+from ringbus.messages import MassCancelScope as Scope
 from tests.engine.mix import Message
 from tests.engine.oracle import BUY, LINE_BYTES, OF_AN_INSTRUMENT, OF_SEVERAL, SELL, Oracle
 from tests.engine.oracle.market import Instrument, Order
+from tests.engine.oracle.wire import Fields, decode
+from tests.engine.plain_risk import LIMIT_REASON, ORDERS, PlainRisk
 from tests.engine.trial import described, row, rows, same
 
 # Where things are in a line.
 TOPIC, PUBLISHER, TEMPLATE, FLAGS, SHARD = slice(20, 22), slice(22, 24), 24, 25, 26
-LOCK, BODY, INSTRUMENT = slice(16, 22), slice(32, 64), slice(32, 36)
+TIME, LOCK, BODY, INSTRUMENT = slice(8, 16), slice(16, 22), slice(32, 64), slice(32, 36)
+KIND = SIDE = 56
 # Of a Rejected line: what it keeps of the proposal, and the template that was refused.
 KEPT, REFUSED, REASON = slice(36, 57), 57, slice(58, 60)
+# What the sequencer itself obeys and refuses.
+OF_THE_SEQUENCER = (CommandKind.LIMIT, CommandKind.REFERENCE_PRICE, CommandKind.RESUME)
+OF_A_LIMIT = (*LIMIT_REASON.values(), RejectReason.KILLED)
+ONE_OWNER = (Scope.ACCOUNT, Scope.FIRM)
 OF_THE_BOOK = tuple(int(one) for one in (*OF_AN_INSTRUMENT, *OF_SEVERAL))
 # What the book fills in, which is something else in a proposal.
 FILLED_IN: dict[int, tuple[slice, ...]] = {
@@ -64,13 +80,20 @@ class Auditor:
     """Hears proposals and the stream; raises AssertionError at the first group that is wrong."""
 
     def __init__(
-        self, instruments: int, orders: int, nodes: int, shard_of: bytes, groups: Sequence[int]
+        self,
+        instruments: int,
+        orders: int,
+        nodes: int,
+        shard_of: bytes,
+        groups: Sequence[int],
+        risk: PlainRisk | None = None,
     ) -> None:
         self.oracles = [
             Oracle(instruments, orders, nodes, groups) for _ in range(max(shard_of) + 1)
         ]
         self.markets = Markets(self.oracles, shard_of)
         self.shard_of = shard_of
+        self.risk = risk
         self.groups = 0
         self.kinds: dict[int, int] = defaultdict(int)
         # By publisher, topic, the topic's number and shard: what was proposed under them.
@@ -130,6 +153,32 @@ class Auditor:
                 f"group {self.groups}, message:\n{described(b''.join(proposal))}"
                 f"oracle:\n{described(b''.join(expected))}engine:\n{described(b''.join(group))}"
             )
+        if self.risk is not None:
+            self._within_limits(self.risk, proposal, group)
+
+    def _within_limits(self, risk: PlainRisk, proposal: Message, group: Message) -> None:
+        """Limits and kills stand where the stream has put them: none late, none too soon."""
+        first = group[0]
+        time_ns = int.from_bytes(first[TIME], "little")
+        reason = int.from_bytes(first[REASON], "little")
+        lines = np.frombuffer(b"".join(proposal), MESSAGE)
+        if first[TEMPLATE] in ORDERS:
+            assert risk.reason(lines, time_ns) == 0, f"beyond a limit:\n{described(first)}"
+        elif first[TEMPLATE] == Template.REJECTED and reason in OF_A_LIMIT:
+            if not has_sides(proposal) or not self._has_order(proposal, first[SHARD]):
+                # The book would have refused it: the plain reckoning knows nothing of such.
+                return
+            wanted = risk.reason(lines, time_ns)
+            assert wanted == reason, f"{wanted} was the reason:\n{described(first)}"
+        risk.take(np.frombuffer(b"".join(group), MESSAGE))
+
+    def _has_order(self, proposal: Message, shard: int) -> bool:
+        """Whether a Replace names an open order of its own session."""
+        if proposal[0][TEMPLATE] != Template.REPLACE:
+            return True
+        first = decode(proposal[0])
+        market = self.oracles[shard].market
+        return market.own(first, first["original_client_order_id"]) is not None
 
     def _proposal_of(self, group: Message) -> Message:
         """What this is the answer to; it cannot be answered again."""
@@ -149,6 +198,15 @@ class Auditor:
     def _answer(self, proposal: Message, first: bytes) -> Message:
         if proposal[0][TEMPLATE] not in OF_THE_BOOK:
             return proposal
+        reason = int.from_bytes(first[REASON], "little")
+        if first[TEMPLATE] == Template.REJECTED and reason in OF_A_LIMIT and self.risk is not None:
+            return [first, *proposal[1:]]
+        if proposal[0][TEMPLATE] == Template.COMMAND and proposal[0][KIND] in OF_THE_SEQUENCER:
+            wanted = command_fault(decode(proposal[0]), len(self.shard_of))
+            if wanted is None:
+                return proposal
+            assert reason == wanted, f"not {wanted.name}"
+            return [first, *proposal[1:]]
         if first[TEMPLATE] == Template.REJECTED and first[INSTRUMENT] == NONE:
             return self._refusal(proposal, first)
         if not first[FLAGS] & BROADCAST:
@@ -170,6 +228,26 @@ class Auditor:
         is_seen_to_first = reason == RejectReason.UNKNOWN_INSTRUMENT
         assert is_seen_to_first or answer[0][REASON] == first[REASON], "for another reason"
         return [first, *answer[1:]]
+
+
+def has_sides(proposal: Message) -> bool:
+    """Whether each order is of one side."""
+    orders = [line for line in proposal if line[TEMPLATE] in (Template.NEW_ORDER, Template.LEG)]
+    return all(line[SIDE] in (BUY, SELL) for line in orders)
+
+
+def command_fault(line: Fields, instruments: int) -> RejectReason | None:
+    """Why the sequencer refuses a command that is for itself (engine/risk.h)."""
+    is_none = line["instrument"] == INSTRUMENT_NONE
+    if line["kind"] == CommandKind.REFERENCE_PRICE:
+        if line["instrument"] >= instruments:
+            return RejectReason.UNKNOWN_INSTRUMENT
+        return None if 0 <= line["price_ticks"] < 1 << 30 else RejectReason.INVALID_PRICE
+    if line["kind"] == CommandKind.LIMIT:
+        is_right = is_none and line["scope"] in ONE_OWNER and line["limit"] in tuple(RiskLimit)
+    else:
+        is_right = is_none and line["scope"] in (*ONE_OWNER, Scope.EVERYTHING, Scope.SESSION)
+    return None if is_right else RejectReason.INVALID_OPTIONS
 
 
 def _number(first: bytes) -> bytes:

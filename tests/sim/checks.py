@@ -14,19 +14,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.passive import PassiveEngine
-from ports.ouch import Inbound, OrderAccepted, OrderExecuted, OrderReplaced, decode_outbound
+from ports.ouch import (
+    EnterOrder,
+    Inbound,
+    OrderAccepted,
+    OrderExecuted,
+    OrderReplaced,
+    decode_outbound,
+)
 from ringbus.journal import read_day
-from ringbus.messages import NEW_ORDER, REJECTED, Flag, Template
+from ringbus.messages import (
+    NEW_ORDER,
+    REJECTED,
+    SESSION_EVENT,
+    Flag,
+    SessionEventKind,
+    Template,
+)
 from tests.sim.clients import Client
 from tests.sim.ledger import Ledger
 from tests.sim.wire import Follower
 from tests.sim.world import INSTRUMENTS, World
 
 Lines = NDArray[np.void]
+# What a session is told of on its topic, as ports/translate.c has it; of the rest, see `shown`.
 SHOWN = (
     Template.NEW_ORDER, Template.REPLACE, Template.CANCEL, Template.EXECUTED, Template.CANCELED,
-    Template.REJECT, Template.REJECTED,
+    Template.REPLENISHED,
 )  # fmt: skip
+EVENTS = [
+    int(kind)
+    for kind in SessionEventKind
+    if kind.name in ("ENTRY_DISABLED", "ENTRY_ENABLED", "ACCOUNT_QUERY")
+]
 BEHIND = (Template.ORDER_TAG, Template.ORDER_TERMS, Template.LEG)
 
 
@@ -128,13 +148,18 @@ def follower_saw_the_stream(follower: Follower, stream: Lines) -> None:
 
 
 def shown(stream: Lines, topic: int) -> NDArray[np.int64]:
-    """Places of the lines that a session is shown."""
-    refused = stream.view(REJECTED)["refused_template"]
-    mine = (stream["topic"] == topic) & np.isin(stream["template_id"], SHOWN)
-    mine &= ~np.isin(stream["template_id"], (Template.REJECT, Template.REJECTED)) | (
-        refused <= Template.REPLACE
+    """Places of the lines that a session is shown: its orders', and answers to what it numbered."""
+    template, refused = stream["template_id"], stream.view(REJECTED)["refused_template"]
+    has_number = stream.view(REJECTED)["client_order_id"] != 0
+    numbered = has_number & np.isin(refused, (Template.MASS_CANCEL, Template.SESSION_EVENT))
+    refusals = np.isin(template, (Template.REJECT, Template.REJECTED))
+    refusals &= (refused <= Template.REPLACE) | numbered
+    events = (template == Template.SESSION_EVENT) & np.isin(
+        stream.view(SESSION_EVENT)["kind"], EVENTS
     )
-    return np.flatnonzero(mine)
+    sweeps = (template == Template.MASS_CANCEL) & has_number
+    told = np.isin(template, SHOWN) | refusals | events | sweeps
+    return np.flatnonzero((stream["topic"] == topic) & told)
 
 
 def client_got_its_messages(client: Client | Told, stream: Lines) -> None:
@@ -148,14 +173,14 @@ def client_got_its_messages(client: Client | Told, stream: Lines) -> None:
         name = type(message).__name__
         assert message.timestamp_ns == int(line["time_ns"]) % 86_400_000_000_000, name
         assert name in TOLD[Template(template)], f"{name} for {Template(template).name}"
-        if hasattr(message, "user_ref"):
+        if hasattr(message, "user_ref") and template in SHOWN:
             assert message.user_ref == int(line["client_order_id"]), name
         if isinstance(message, OrderAccepted | OrderExecuted):
             assert message.quantity == int(line["quantity"]), name
         if isinstance(message, OrderAccepted | OrderReplaced):
             assert message.order_reference == int(line["sequence"]), name
     # Whatever was asked under a new number was answered under it, once.
-    asked = {getattr(one, "user_ref", 0) for one in client.sent if hasattr(one, "symbol")}
+    asked = {one.user_ref for one in client.sent if isinstance(one, EnterOrder)}
     entered = lines[lines["template_id"] == Template.NEW_ORDER]["client_order_id"].tolist()
     assert len(set(entered)) == len(entered), f"{client.user}: an order was entered twice"
     assert set(entered) <= asked, f"{client.user}: an order that nobody entered"
@@ -163,13 +188,18 @@ def client_got_its_messages(client: Client | Told, stream: Lines) -> None:
 
 TOLD = {
     Template.NEW_ORDER: ("OrderAccepted",),
-    Template.REPLACE: ("OrderReplaced",),
-    Template.CANCEL: ("OrderCanceled",),
+    Template.REPLACE: ("OrderReplaced", "OrderModified"),
+    Template.CANCEL: ("OrderCanceled", "OrderModified"),
     Template.CANCELED: ("OrderCanceled", "AiqCanceled"),
     Template.EXECUTED: ("OrderExecuted",),
+    Template.REPLENISHED: ("OrderRestated",),
     Template.REJECT: ("OrderRejected", "CancelReject"),
     Template.REJECTED: ("OrderRejected", "CancelReject"),
-}
+    Template.MASS_CANCEL: ("MassCancelResponse",),
+    Template.SESSION_EVENT: (
+        "AccountQueryResponse", "DisableOrderEntryResponse", "EnableOrderEntryResponse",
+    ),
+}  # fmt: skip
 
 
 def was_told_what_was_promised(client: Client, stream: Lines) -> None:

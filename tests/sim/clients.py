@@ -8,12 +8,15 @@ from dataclasses import dataclass, field
 
 from ports.ouch import (
     AccountQuery,
+    Appendage,
     CancelOrder,
     EnterOrder,
     Inbound,
     ModifyOrder,
     ReplaceOrder,
+    Tag,
     decode_outbound,
+    option,
 )
 from ports.soup import SoupClientSession
 from tests.sim.draw import Draw
@@ -24,6 +27,8 @@ MIDDLE = 1000
 WRONG = 6
 # Requests that are sent again after a login: a careful client does so, since it cannot know.
 REPEATED = 32
+# Self-trade prevention in an appendage.
+SELF_TRADE, LETTERS = 29, (b"O", b"W", b"D", b"o", b"w", b"d")
 OPEN_MAX = 12
 
 
@@ -138,11 +143,22 @@ class Client:
             return ReplaceOrder(original, self.user_ref, quantity, price, clordid="replaced")
         symbol = f"S{below(self.instruments)}" if wrong < 90 else "NONE"
         force = choice("0003") if wrong < 80 else choice("59")
-        display = "Y" if wrong < 70 else "N"
+        display = choice("YYYN") if wrong < 70 else "Z"
         tag = choice(("", "tag"))
+        options = self._options(quantity) if below(3) == 0 else ()
         return EnterOrder(
-            self.user_ref, choice("BS"), quantity, symbol, price, force, display, clordid=tag
-        )
+            self.user_ref, choice("BS"), quantity, symbol, price, force, display,
+            clordid=tag, appendage=options,
+        )  # fmt: skip
+
+    def _options(self, quantity: int) -> Appendage:
+        """Some that go together, and some that do not."""
+        below, choice = self.draw.below, self.draw.choice
+        any_of = (
+            option(Tag.POST_ONLY, "P"), option(Tag.MAX_FLOOR, 1 + below(quantity + 1)),
+            option(Tag.MIN_QUANTITY, 1 + below(quantity + 1)), (SELF_TRADE, choice(LETTERS)),
+        )  # fmt: skip
+        return tuple(choice(any_of) for _ in range(choice((1, 1, 2))))
 
     def _learn(self) -> None:
         """Which of its orders may be open; a wrong guess is answered by a refusal."""
@@ -159,7 +175,5 @@ class Client:
     def _ask_again(self) -> None:
         """What may not have been taken; of a number that was used the port takes no notice."""
         for request in self.sent[-REPEATED:]:
-            if self.soup is not None and hasattr(request, "symbol") | isinstance(
-                request, ReplaceOrder
-            ):
+            if self.soup is not None and isinstance(request, EnterOrder | ReplaceOrder):
                 self.send(self.soup.unsequenced(request.encode()))

@@ -16,16 +16,40 @@ from pathlib import Path
 
 import numpy as np
 
+from engine.risk import NO_LIMIT
 from ringbus._ringbus import lib
 from ringbus.lane import Lane
 from ringbus.memory import Memory
-from ringbus.messages import EPOCH_START, INSTRUMENT_NONE, MESSAGE, Flag, Template
+from ringbus.messages import (
+    EPOCH_START,
+    INSTRUMENT_NONE,
+    MESSAGE,
+    CommandKind,
+    Flag,
+    RiskLimit,
+    Template,
+)
+from ringbus.messages import MassCancelScope as Scope
 from ringbus.replay import Replay
 from ringbus.status import Lapped, check
 from tests.engine.mix import Message, Mix
-from tests.engine.oracle.wire import Group
+from tests.engine.oracle.wire import Fields, Group, encode
 
 OPERATOR = 0
+ONE_OWNER = (Scope.ACCOUNT, Scope.FIRM)
+REFERENCE = CommandKind.REFERENCE_PRICE
+# Of what the desk says where there are limits: so much is about them.
+LIMITS_SHARE = 0.15
+USUAL = {
+    RiskLimit.OPEN_LONG: 10_000_000,
+    RiskLimit.OPEN_SHORT: 100_000_000,
+    RiskLimit.NET_POSITION: 50_000_000,
+    RiskLimit.GROSS_POSITION: 100_000_000,
+    RiskLimit.TRADED_NOTIONAL: 100_000_000,
+    RiskLimit.TRADED_QUANTITY: 300,
+    RiskLimit.OPEN_ORDERS: 8,
+    RiskLimit.MESSAGES_PER_SECOND: 60,
+}
 # Topics on which it waits for an answer, at most.
 IN_FLIGHT_MAX = 3
 BEHIND = (int(Template.ORDER_TAG), int(Template.ORDER_TERMS), int(Template.LEG))
@@ -46,8 +70,9 @@ class InFlight:
 class Ideas:
     """What the desk wants to say next; it outlives every desk: no number is used twice."""
 
-    def __init__(self, mix: Mix, topic: int, shard_of: bytes) -> None:
+    def __init__(self, mix: Mix, topic: int, shard_of: bytes, has_limits: bool) -> None:
         self._mix = mix
+        self._has_limits = has_limits
         self._topic = topic
         self._shard_of = shard_of
 
@@ -55,6 +80,8 @@ class Ideas:
         """Its topic, and what to propose."""
         while True:
             lines = self._mix.message()
+            if self._has_limits and self._mix.dice.random() < LIMITS_SHARE:
+                lines = [self._command()]
             first = lines[0]
             template = first[24]
             named = int.from_bytes(first[32:36], "little")
@@ -74,6 +101,26 @@ class Ideas:
             lines = [bytes(20) + raw + line[22:] for line in lines]
             shard = self._shard_of[named] if named < len(self._shard_of) else 0
             return topic, InFlight(lines, shard, 0, is_for_all)
+
+    def _command(self) -> bytes:
+        """Of those that the sequencer obeys; values are about what a session has."""
+        dice = self._mix.dice
+        line: Fields = {"template_id": Template.COMMAND, "instrument": INSTRUMENT_NONE}
+        line["kind"] = dice.choice(
+            (*(CommandKind.LIMIT,) * 2, *(CommandKind.RESUME,) * 3, REFERENCE)
+        )
+        line |= {"account": dice.randint(1, 4), "firm": dice.randint(1, 2)}
+        line["session"] = dice.randint(1, self._topic)
+        if line["kind"] == REFERENCE:
+            line["instrument"] = dice.randrange(len(self._shard_of))
+            line["price_ticks"] = dice.choice((0, 1000, 1002))
+        elif line["kind"] == CommandKind.RESUME:
+            line["scope"] = dice.choice((Scope.EVERYTHING, Scope.SESSION, *ONE_OWNER))
+        else:
+            limit, usual = dice.choice(list(USUAL.items()))
+            line["scope"], line["limit"] = dice.choice(ONE_OWNER), limit
+            line["value"] = dice.choice((usual, dice.randint(0, 4 * usual), NO_LIMIT, NO_LIMIT))
+        return encode(line)
 
 
 def number_of(line: bytes, template: int, number: bytes) -> bytes:

@@ -57,6 +57,10 @@ class Ledger:
             except AssertionError as error:
                 raise AssertionError(f"message {row[0]}: {error}") from error
 
+    def state(self, instrument: int) -> int:
+        """What an instrument does now."""
+        return self._states[instrument]
+
     def _take(self, row: Row) -> None:
         template = row[TEMPLATE]
         assert self._first is None or template == Template.EXECUTED, "a trade with one side"

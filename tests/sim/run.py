@@ -11,7 +11,8 @@ from pathlib import Path
 
 from tests.sim.archive import FILE_BYTES
 from tests.sim.checks import check_all
-from tests.sim.world import PORTS, Options, World
+from tests.sim.options import Options
+from tests.sim.world import PORTS, World
 
 STEPS = 1500
 QUIET = 60
@@ -41,9 +42,12 @@ class Result:
         )
 
 
-def run(seed: int, directory: Path, steps: int = STEPS) -> Result:
-    """Run a seed to the end. Raises: AssertionError: a broken promise; and what agents raise."""
-    world = World(seed, directory)
+def run(seed: int, directory: Path, steps: int = STEPS, options: Options | None = None) -> Result:
+    """Run a seed to the end; `options` are drawn unless they are given.
+
+    Raises: AssertionError: a broken promise; and what agents raise.
+    """
+    world = World(seed, directory, options)
     faults: Counter[str] = Counter()
     try:
         _safety(world, steps, faults)
@@ -207,6 +211,8 @@ def _liveness(world: World) -> None:
         one.limit = None
     for one in world.archives:
         assert one.start() or one.journal is not None
+    for one in world.archives:
+        one.scrub()
     for n in range(PORTS):
         world.start_port(n)
     world.start_standby()

@@ -10,24 +10,30 @@ import pytest
 from numpy.typing import NDArray
 
 from engine.passive import Divergence
-from ringbus.messages import CANCELED, EXECUTED, NEW_ORDER, Flag, Template
+from ringbus.messages import CANCELED, EXECUTED, NEW_ORDER, Flag, InstrumentState, Template
+from tests.engine.plain_risk import PlainRisk
 from tests.sim import checks, run
 from tests.sim.auditor import Auditor
 from tests.sim.disk import disk
 from tests.sim.ledger import Ledger
+from tests.sim.options import Options
 from tests.sim.world import World
 
 Lines = NDArray[np.void]
-# All kinds of messages, two shards or more, trades, faults.
-SEED = 28
-STEPS = 1500
+SEED = 1
+# Enough for all kinds of messages.
+STEPS = 4000
+OPTIONS = Options(
+    shards=2, copies=1, stream_slots=64, lane_slots=64, orders=512, wire_slots=8, flow="all",
+    limits=True,
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
     """An exchange at rest after a day of faults."""
     with disk() as directory:
-        world = World(SEED, directory)
+        world = World(SEED, directory, OPTIONS)
         run._safety(world, STEPS, Counter())
         run._liveness(world)
         yield world
@@ -87,8 +93,10 @@ def facing(stream: Lines) -> int:
         ledger.take(stream[start:end])
         first = stream[start : start + 1].view(NEW_ORDER)[0]
         buys = first["template_id"] == Template.NEW_ORDER and first["side"] == 1
+        buys &= ledger.state(int(first["instrument"])) == InstrumentState.CONTINUOUS
         book = [one for one in ledger.orders.values() if one.instrument == first["instrument"]]
-        if buys and end == start + 1 and {one.side for one in book if one.force < 3} == {1, 2}:
+        rests = (int(first["topic"]), int(first["client_order_id"])) in ledger.orders
+        if buys and rests and {one.side for one in book if one.force < 3} == {1, 2}:
             return start
         start = end
     raise AssertionError("no book with two sides: take another seed")
@@ -241,7 +249,7 @@ def test_the_auditor_finds_a_bit_that_is_wrong(
         disk() as directory,
         pytest.raises(AssertionError, match=r"oracle:|nobody proposed|refused"),
     ):
-        run.run(SEED, directory, STEPS)
+        run.run(SEED, directory, STEPS, OPTIONS)
     assert told
 
 
@@ -259,4 +267,11 @@ def test_the_auditor_finds_a_group_that_is(monkeypatch: pytest.MonkeyPatch, lie:
 
     monkeypatch.setattr(Auditor, "_judge", listen)
     with disk() as directory, pytest.raises(AssertionError):
-        run.run(SEED, directory, STEPS)
+        run.run(SEED, directory, STEPS, OPTIONS)
+
+
+def test_the_auditor_finds_a_limit_that_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Limits that the engine keeps and nobody has set look the same as those it does not keep."""
+    monkeypatch.setattr(PlainRisk, "_command", lambda self, line: None)
+    with disk() as directory, pytest.raises(AssertionError, match="was the reason|was refused"):
+        run.run(SEED, directory, STEPS, OPTIONS)

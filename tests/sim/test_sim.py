@@ -13,7 +13,9 @@ from tests.sim.run import run
 STEPS = 1500
 # Seeds in one test: a hundred tests of one each would mostly be set-up.
 BATCH = 25
-SEEDS = range(0, 400, BATCH)
+# Planted bugs in the tests: each means that something is compiled anew.
+FEW = 5
+SEEDS = range(0, 300, BATCH)
 
 
 def kept() -> list[tuple[int, int]]:
@@ -52,6 +54,10 @@ def test_the_same_seed_is_the_same_run() -> None:
 
 
 def test_planted_bugs_are_found(capfd: pytest.CaptureFixture[str]) -> None:
-    """R98: one bug each in journal recovery, topic lock and publisher merge; each is found."""
-    assert mutants.main() == 0
-    assert f"{len(mutants.MUTANTS)} of {len(mutants.MUTANTS)} bugs found" in capfd.readouterr().out
+    """R98: in journal recovery, topic lock, publisher merge, promise, switch-over; each is found.
+
+    `make sim-mutants` plants the others too.
+    """
+    some = mutants.MUTANTS[:FEW]
+    assert mutants.main(some) == 0
+    assert f"{FEW} of {FEW} bugs found" in capfd.readouterr().out

@@ -12,12 +12,12 @@ proposal and every message and is never wrong (tests/sim/auditor.py).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from engine.fused import FusedEngine, Size
+from engine.risk import Risk, RiskInstrument, RiskSize
 from engine.standby import Estate, Reign, Standby
 from ringbus.core import Core, create_page, page_bytes
 from ringbus.marks import Marks, create_marks, marks_bytes
@@ -27,12 +27,14 @@ from ringbus.multicast import Reader
 from ringbus.replay import Replay
 from ringbus.status import Lapped
 from tests.engine.mix import Mix
+from tests.engine.plain_risk import PlainRisk
 from tests.engine.profiles import ALL_KINDS, Profile
 from tests.sim.archive import SEGMENT, Archive
 from tests.sim.auditor import Auditor
-from tests.sim.clients import MIDDLE, Client
+from tests.sim.clients import MIDDLE, TICK, Client
 from tests.sim.desk import Desk, Ideas
 from tests.sim.draw import Draw
+from tests.sim.options import FLOWS, Options, options_of
 from tests.sim.processes import USERS, Engine, Port, Tap
 from tests.sim.wire import Follower, Wire
 
@@ -46,46 +48,15 @@ DESK = PORTS
 DESK_TOPIC = len(USERS) + 1
 # Locates that the desk's dice look for: the lowest are given first.
 LOCATES = 24
-# What the desk says: nothing, all kinds, or mostly what moves many orders.
-FLOWS: dict[str, dict[str, float]] = {
-    "none": {},
-    "all": ALL_KINDS | {"command": 1, "cross": 1},
-    "auctions": ALL_KINDS | {"command": 5, "cross": 8, "legs": 2},
-    "sweeps": {"new": 30, "cancel": 30, "replace": 5, "mass_cancel": 6, "legs": 20},
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What a seed decides first."""
-
-    shards: int
-    copies: int  # journals that an answer waits for
-    stream_slots: int
-    lane_slots: int
-    orders: int  # room of each shard's book
-    wire_slots: int  # of lossy readers' own rings; 0: they read the stream's
-    flow: str
-
-
-def options_of(draw: Draw) -> Options:
-    return Options(
-        shards=draw.choice((1, 2, 4)),
-        copies=draw.choice((0, 1, 2)),
-        stream_slots=draw.choice((16, 64, 256, 1024)),
-        lane_slots=draw.choice((16, 64, 256)),
-        orders=draw.choice((512, 512, 512, 12)),
-        wire_slots=draw.choice((0, 8, 32)),
-        flow=draw.choice(("none", "all", "all", "auctions", "sweeps")),
-    )
+RISKS = [RiskInstrument(TICK, 1_000_000) for _ in range(INSTRUMENTS)]
 
 
 class World:
     """An exchange, its files in `directory`, and everything that can happen to it."""
 
-    def __init__(self, seed: int, directory: Path) -> None:
+    def __init__(self, seed: int, directory: Path, options: Options | None = None) -> None:
         self.draw = draw = Draw(seed)
-        self.options = options_of(draw)
+        self.options = options or options_of(draw)
         shards = self.options.shards
         group_of = [1 + n // GROUP for n in range(INSTRUMENTS)]
         self.shard_of = bytes((group - 1) % shards for group in group_of)
@@ -95,7 +66,9 @@ class World:
         )  # fmt: skip
         self.group_of = group_of
         self.now_ns = START_NS
-        self.memory = FusedEngine(size, "manual", self.shard_of, group_of=group_of)
+        self.memory = FusedEngine(
+            size, "manual", self.shard_of, group_of=group_of, risk=self._risk()
+        )
         self.memory.core.set_time(self.now_ns)
         marks = Block(marks_bytes())
         create_marks(marks, "marks")
@@ -107,7 +80,10 @@ class World:
         for one in self.archives:
             one.peers = [other for other in self.archives if other is not one]
         self.directories = [one.directory for one in self.archives]
-        self.auditor = Auditor(INSTRUMENTS, size.orders, size.price_nodes, self.shard_of, group_of)
+        self.auditor = Auditor(
+            INSTRUMENTS, size.orders, size.price_nodes, self.shard_of, group_of,
+            PlainRisk(RISKS) if self.options.limits else None,
+        )  # fmt: skip
         self._ears = Reader(ring)
         self._start()
 
@@ -131,7 +107,7 @@ class World:
             prices=tuple(range(MIDDLE - 3, MIDDLE + 4)), topics=DESK_TOPIC, accounts=4,
         )  # fmt: skip
         mix = Mix(self.draw.below(1 << 30), profile, self.auditor.markets)  # type: ignore[arg-type]
-        self._ideas = Ideas(mix, DESK_TOPIC, self.shard_of)
+        self._ideas = Ideas(mix, DESK_TOPIC, self.shard_of, self.options.limits)
         self.desk: Desk | None = self._open_desk()
         self.follower: Follower | None = None
         self.followers: list[Follower] = []
@@ -296,15 +272,23 @@ class World:
         """The ring that a lossy reader has: the stream's, or its own wire."""
         return self.wires[n].memory if self.wires else self.memory.ring
 
+    def _risk(self) -> Risk | None:
+        if not self.options.limits:
+            return None
+        owners = RiskSize(accounts=8, firms=4, positions=256)
+        return Risk(RISKS, self.size.shards, self.size.orders, owners, self.size.topics)
+
     def _estate(self) -> Estate:
         memory = self.memory
         return Estate(
             memory.doorbell, memory.lane_memory, memory.inward, memory.outward, memory.ring,
-            memory.readers, self.size.topics, self.group_of,
+            memory.readers, self.size.topics, self.group_of, memory.settled,
         )  # fmt: skip
 
     def _open_standby(self) -> Standby:
-        return Standby(self.size, self.shard_of, self.memory.ring, self.directories, SEGMENT)
+        return Standby(
+            self.size, self.shard_of, self.memory.ring, self.directories, SEGMENT, self._risk()
+        )
 
     def _open_desk(self) -> Desk:
         memory = self.memory

@@ -138,7 +138,7 @@ def trade_cross(
         for order in (buy, sell):
             order.quantity -= traded
             line = {"price_ticks": price, "quantity": traded, "liquidity": Liquidity.CROSS}
-            market.say(Template.EXECUTED, order, **line)
+            market.say(Template.EXECUTED, order, detail=cross, **line)
         for order, side in ((buy, buys), (sell, sells)):
             if order.quantity == 0:
                 market.remove(order)

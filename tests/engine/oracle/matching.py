@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from ringbus.messages import CancelReason, InstrumentState, Liquidity, OrderOption, Template
+from ringbus.messages import (
+    CancelReason,
+    InstrumentState,
+    Liquidity,
+    OrderOption,
+    Template,
+    TradeDetail,
+)
 from ringbus.messages import TimeInForce as Force
 from tests.engine.oracle.market import BUY, Market, Order
 
@@ -66,17 +73,34 @@ def prevent_self_trade(market: Market, order: Order, resting: Order) -> None:
     """Matching, 1."""
     if order.options & DECREMENT:
         quantity = min(order.quantity, resting.quantity)
-        for one in (order, resting):
-            one.take_off(quantity)
-            market.say_canceled(one, quantity, CancelReason.SELF_TRADE)
+        order.take_off(quantity)
+        say_prevented(market, order, quantity, resting.price, Liquidity.REMOVED)
+        resting.take_off(quantity)
+        say_prevented(market, resting, quantity, resting.price, Liquidity.ADDED)
         if resting.quantity == 0:
             market.remove(resting)
         return
     if order.options & NEWEST:
-        cancel_rest(market, order, CancelReason.SELF_TRADE)
+        quantity, order.quantity = order.quantity, 0
+        say_prevented(market, order, quantity, resting.price, Liquidity.REMOVED)
     if order.options & OLDEST:
-        cancel_rest(market, resting, CancelReason.SELF_TRADE)
+        quantity, resting.quantity = resting.quantity, 0
+        say_prevented(market, resting, quantity, resting.price, Liquidity.ADDED)
         market.remove(resting)
+
+
+def say_prevented(
+    market: Market, order: Order, quantity: int, price: int, liquidity: Liquidity
+) -> None:
+    """Canceled for one side of a trade that is not to be: its price, and which side it was."""
+    market.say(
+        Template.CANCELED,
+        order,
+        price_ticks=price,
+        quantity=quantity,
+        reason=CancelReason.SELF_TRADE,
+        liquidity=liquidity,
+    )
 
 
 def trade(market: Market, order: Order, resting: Order) -> None:
@@ -87,6 +111,7 @@ def trade(market: Market, order: Order, resting: Order) -> None:
     resting.shown -= quantity
     traded = {"price_ticks": resting.price, "quantity": quantity}
     market.say(Template.EXECUTED, order, liquidity=Liquidity.REMOVED, **traded)
+    traded["detail"] = TradeDetail.HIDDEN if resting.hidden else 0
     market.say(Template.EXECUTED, resting, liquidity=Liquidity.ADDED, **traded)
     if resting.quantity == 0:
         market.remove(resting)

@@ -13,7 +13,7 @@ Fields = dict[str, int]
 
 LINE_BYTES = MESSAGE.itemsize
 _TEMPLATE_AT = 24
-# Every template but those with text in them, which nobody here looks into.
+# Every template but those with longer text in them, which nobody here looks into.
 _NUMBERS = {1: "B", 2: "H", 4: "I", 8: "Q"}
 
 
@@ -25,7 +25,7 @@ def _layout(dtype: np.dtype[np.void]) -> tuple[tuple[str, ...], struct.Struct] |
         kind, offset = dtype.fields[name][:2]
         assert struct.calcsize(codes) == offset
         code = _NUMBERS.get(kind.itemsize)
-        if code is None or (kind.kind == "S" and kind.itemsize > 1):
+        if code is None or (kind.kind == "S" and kind.itemsize > 4):
             return None
         codes += code.lower() if kind.kind == "i" else code
     assert struct.calcsize(codes) == LINE_BYTES
