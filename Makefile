@@ -88,6 +88,12 @@ demo: build ## A market day through the whole exchange, compared trade for trade
 test: build ctest asan tsan ## Everything: C tests plain and sanitized, then pytest.
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup $(PYTEST)
 
+.PHONY: test-wire
+test-wire: build ## What goes over loopback, read by tshark; installs it where that is allowed.
+	@command -v tshark >/dev/null || { test "$$(id -u)" = 0 || { echo "missing: tshark: apt-get install tshark (as root)"; exit 1; }; \
+	  DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet tshark >/dev/null; }
+	@$(BIN)/python -m pytest --quiet tests/ports/test_tshark.py
+
 .PHONY: sim sim-long
 sim: build ## One simulated day: make sim SEED=7 [COUNT=1] [STEPS=1500].
 	@$(BIN)/python -m tests.sim --seed $(or $(SEED),1) --count $(or $(COUNT),1) --steps $(or $(STEPS),1500)

@@ -5,7 +5,7 @@
 #include "ringbus/check.h"
 
 /* Lines read a call: a long answer is not waited for in one go. */
-enum { LINES_MAX = 4096, AHEAD = 8 };
+enum { LINES_MAX = 4096 };
 
 int32_t eng_admission_init(eng_admission *admission, eng_risk *risk, const void *settled,
                            size_t settled_bytes, const void *ring, size_t ring_bytes, void *readers,
@@ -47,6 +47,18 @@ static void land(eng_admission *admission, uint64_t input)
     admission->input_settled = input;
 }
 
+/* Lines that lie in the ring behind each other, from the next one on. */
+static uint64_t ready(const rb_reader *stream)
+{
+    uint64_t lines = 0;
+    uint64_t to_the_end = stream->mask + 1 - ((stream->next - 1) & stream->mask);
+    uint64_t most = to_the_end < LINES_MAX ? to_the_end : LINES_MAX;
+    while (lines < most && rb_multicast_peek(stream, stream->next + lines) != NULL) {
+        lines++;
+    }
+    return lines;
+}
+
 int64_t eng_admission_settle(eng_admission *admission)
 {
     rb_reader *stream = &admission->stream;
@@ -56,17 +68,14 @@ int64_t eng_admission_settle(eng_admission *admission)
         admission->tail_seen = rb_multicast_tail(stream);
     }
     uint64_t next = first;
-    const rb_message *line = rb_multicast_peek(stream, next);
-    for (; line != NULL && next < first + LINES_MAX; line = rb_multicast_peek(stream, next)) {
-        const rb_message *later = rb_multicast_peek(stream, next + AHEAD);
-        if (later != NULL) {
-            eng_risk_prefetch(admission->risk, later);
-        }
-        int32_t status = eng_risk_apply(admission->risk, line, 1);
+    uint64_t lines = ready(stream);
+    if (lines != 0) {
+        const rb_message *line = rb_multicast_peek(stream, first);
+        int32_t status = eng_risk_apply(admission->risk, line, (int64_t)lines);
         if (status != RB_OK) {
             return status;
         }
-        next++;
+        next += lines;
     }
     if (next != first) {
         RB_CHECK(rb_multicast_held(stream, first));

@@ -35,10 +35,6 @@ TOPICS = 1 << 16
 _CAPACITY = (RejectReason.ORDER_CAPACITY, RejectReason.PRICE_CAPACITY)
 
 
-# Lines of a proposal at most.
-GROUP_LINES_MAX = 10
-
-
 class Divergence(RingbusError):
     """The engine would not have said what was recorded.
 

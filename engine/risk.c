@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "engine/risk_state.h"
+#include "ringbus/atomics.h"
 #include "ringbus/check.h"
 
 #define OWNERS_MAX 65536u
@@ -291,6 +292,11 @@ static void set_limit(eng_risk *risk, const rb_command *line)
     if (number < risk->owner_counts[kind] && line->limit - 1u < ENG_LIMITS) {
         uint64_t *limit = &risk->owners[kind][number].limits[line->limit - 1u];
         *limit = line->value < ENG_RISK_UNLIMITED ? line->value : ENG_RISK_UNLIMITED;
+        eng_owner *who = &risk->owners[kind][number];
+        who->is_limited = 0;
+        for (uint32_t n = 0; n < ENG_LIMITS; n++) {
+            who->is_limited |= who->limits[n] < ENG_RISK_UNLIMITED;
+        }
     }
 }
 
@@ -367,7 +373,7 @@ void eng_risk_prefetch(const eng_risk *risk, const rb_message *line)
     /* Of a line without an order it is some place or none: nothing is read. */
     const eng_record *order = eng_record_resting(risk, line->header.shard, line->new_order.locate);
     if (order != NULL) {
-        __builtin_prefetch(order, 1);
+        rb_ask(order);
     }
 }
 
@@ -383,7 +389,7 @@ static void prefetch_positions(const eng_risk *risk, const rb_message *line)
     for (uint32_t kind = ENG_ACCOUNT; kind <= ENG_FIRM; kind++) {
         uint64_t key = eng_position_key(kind, numbers[kind], line->any.instrument);
         uint32_t place = is_new ? eng_position_home(risk, key) : order->places[kind];
-        __builtin_prefetch(&risk->positions[place], 1);
+        rb_ask(&risk->positions[place]);
     }
 }
 

@@ -76,6 +76,10 @@ static uint16_t owner_reason(const eng_risk *risk, uint32_t kind, const eng_risk
     const eng_owner *who = &risk->owners[kind][number];
     const eng_exposure *now = &who->now;
     const uint64_t *limits = who->limits;
+    uint64_t sum = demand->notional | now->open[0] | now->open[1] | now->traded | now->gross;
+    if (!who->is_limited && sum < ENG_RISK_SMALL) {
+        return 0; /* nor are the limits near that stand for none */
+    }
     uint32_t index = demand->side - 1u;
     uint64_t gone = out->order != NULL ? out->order->quantity : 0;
     uint64_t open =

@@ -9,6 +9,8 @@
 
 /* Price times quantity stays below 2^63. */
 #define ENG_RISK_PRICE_MAX (UINT64_C(1) << 31)
+/* Sums below are far from ENG_RISK_UNLIMITED, with all that can be on its way. */
+#define ENG_RISK_SMALL (ENG_RISK_UNLIMITED >> 16)
 #define ENG_SECOND_NS UINT64_C(1000000000)
 /* Legs of one order, or the one order that cannot rest. */
 #define ENG_LOOSE_MAX 8u
@@ -18,6 +20,7 @@ typedef struct eng_owner {
     eng_exposure now;
     eng_risk_flight flight;
     uint64_t limits[ENG_LIMITS];
+    uint64_t is_limited; /* one of them is below ENG_RISK_UNLIMITED */
 } eng_owner;
 
 /* What an owner has in one instrument. Kept for the day once it is there. */

@@ -95,7 +95,8 @@ static void count(uint64_t *counter)
 #define OF_AN_INSTRUMENT                                                                           \
     (TEMPLATE_BIT(RB_TEMPLATE_NEW_ORDER) | TEMPLATE_BIT(RB_TEMPLATE_CANCEL) |                      \
      TEMPLATE_BIT(RB_TEMPLATE_REPLACE) | TEMPLATE_BIT(RB_TEMPLATE_CROSS_RESULT) |                  \
-     TEMPLATE_BIT(RB_TEMPLATE_COMMAND) | TEMPLATE_BIT(RB_TEMPLATE_MULTI_LEG_ORDER))
+     TEMPLATE_BIT(RB_TEMPLATE_COMMAND) | TEMPLATE_BIT(RB_TEMPLATE_MULTI_LEG_ORDER) |               \
+     TEMPLATE_BIT(RB_TEMPLATE_STOP_ORDER) | TEMPLATE_BIT(RB_TEMPLATE_STOP_CANCEL))
 
 static int is_one_of(uint64_t templates, uint8_t template_id)
 {

@@ -23,6 +23,21 @@ static inline int is_plain(const eng_ladder *ladder, uint8_t options, uint8_t ti
     return unusual == 0;
 }
 
+/* Plain functions are made twice: for a message alone, and for one with a tag behind it, which the
+ * book only repeats (`has_tag`, a constant where they are inlined). */
+#define PLAIN static inline __attribute__((always_inline))
+
+/* The answer's first line, and the tag. */
+PLAIN rb_message *answer(eng_sink *sink, const eng_group *group, int has_tag)
+{
+    rb_message *line = eng_answer_line(sink, group);
+    if (has_tag) {
+        line->header.flags |= RB_FLAG_CONTINUED;
+        eng_line_copy(eng_sink_next(sink), eng_group_line(group, 1));
+    }
+    return line;
+}
+
 /* Whether a limit meets what the other side displays. */
 static inline int meets_displayed(const eng_ladder *ladder, uint8_t side, int32_t price_ticks)
 {
@@ -45,7 +60,7 @@ static inline int32_t rest(eng_book *book, eng_ladder *ladder, const rb_message 
     return eng_ladder_append(book, ladder, locate);
 }
 
-static inline int32_t new_order(eng_book *book, const eng_group *group, eng_sink *sink)
+PLAIN int32_t new_order(eng_book *book, const eng_group *group, eng_sink *sink, int has_tag)
 {
     const rb_message *message = eng_group_line(group, 0);
     const rb_new_order *line = &message->new_order;
@@ -64,7 +79,7 @@ static inline int32_t new_order(eng_book *book, const eng_group *group, eng_sink
         eng_incoming_take(book, message, line->side, ENG_LOCATE_NONE,
                           RB_CANCEL_REASON_IMMEDIATE_OR_CANCEL);
         ladder->changes++;
-        eng_answer_line(sink, group)->new_order.locate = ENG_LOCATE_NONE;
+        answer(sink, group, has_tag)->new_order.locate = ENG_LOCATE_NONE;
         return eng_match_plain(book, ladder, sink);
     }
     if (book->free_count == 0) {
@@ -75,7 +90,7 @@ static inline int32_t new_order(eng_book *book, const eng_group *group, eng_sink
     }
     uint32_t locate = eng_order_take(book);
     ladder->changes++;
-    eng_answer_line(sink, group)->new_order.locate = locate;
+    answer(sink, group, has_tag)->new_order.locate = locate;
     if (!meets_displayed(ladder, line->side, line->price_ticks)) {
         return rest(book, ladder, message, locate, line->side);
     }
@@ -113,7 +128,7 @@ int32_t eng_cancel(eng_book *book, const eng_group *group, eng_sink *sink)
 }
 
 /* All of an order that only its price's queue knows. */
-static inline int32_t cancel(eng_book *book, const eng_group *group, eng_sink *sink)
+PLAIN int32_t cancel(eng_book *book, const eng_group *group, eng_sink *sink, int has_tag)
 {
     const rb_message *message = eng_group_line(group, 0);
     const rb_cancel *line = &message->cancel;
@@ -126,16 +141,16 @@ static inline int32_t cancel(eng_book *book, const eng_group *group, eng_sink *s
     }
     eng_ladder *ladder = &book->ladders[line->instrument];
     ladder->changes++;
-    rb_cancel *answer = &eng_answer_line(sink, group)->cancel;
-    answer->price_ticks = order->price_ticks;
-    answer->side = order->side;
-    answer->remaining = 0;
+    rb_cancel *first = &answer(sink, group, has_tag)->cancel;
+    first->price_ticks = order->price_ticks;
+    first->side = order->side;
+    first->remaining = 0;
     int32_t status = eng_ladder_remove(book, ladder, order);
     eng_order_release(book, line->locate);
     return status;
 }
 
-static inline int32_t replace(eng_book *book, const eng_group *group, eng_sink *sink)
+PLAIN int32_t replace(eng_book *book, const eng_group *group, eng_sink *sink, int has_tag)
 {
     const rb_message *message = eng_group_line(group, 0);
     const rb_new_order *line = &message->new_order;
@@ -158,10 +173,10 @@ static inline int32_t replace(eng_book *book, const eng_group *group, eng_sink *
         return eng_reject(sink, group, RB_REJECT_REASON_PRICE_CAPACITY);
     }
     ladder->changes++;
-    rb_replace *answer = &eng_answer_line(sink, group)->replace;
-    answer->side = side;
+    rb_replace *first = &answer(sink, group, has_tag)->replace;
+    first->side = side;
     if (rests && line->price_ticks == order->price_ticks && line->quantity <= order->quantity) {
-        answer->header.flags |= RB_FLAG_KEPT_PRIORITY;
+        first->header.flags |= RB_FLAG_KEPT_PRIORITY;
         order->quantity = line->quantity;
         order->owner = message->words[6];
         return RB_OK;
@@ -188,19 +203,34 @@ static int32_t conclude(eng_book *book, int32_t status)
     return status;
 }
 
-/* One line of NewOrder, Cancel or Replace. */
-static inline int32_t submit_line(eng_book *book, const eng_group *group, eng_sink *sink)
+/* NewOrder, Cancel or Replace, alone or with a tag. */
+PLAIN int32_t submit_plain(eng_book *book, const eng_group *group, eng_sink *sink, int has_tag)
 {
     const rb_message *line = eng_group_line(group, 0);
     if (line->any.instrument >= book->instrument_count) {
         return eng_reject(sink, group, RB_REJECT_REASON_UNKNOWN_INSTRUMENT);
     }
     if (line->header.template_id == RB_TEMPLATE_NEW_ORDER) {
-        return new_order(book, group, sink);
+        return new_order(book, group, sink, has_tag);
     }
-    return line->header.template_id == RB_TEMPLATE_CANCEL ? cancel(book, group, sink)
-                                                          : replace(book, group, sink);
+    return line->header.template_id == RB_TEMPLATE_CANCEL ? cancel(book, group, sink, has_tag)
+                                                          : replace(book, group, sink, has_tag);
 }
+
+static int is_tagged(const eng_group *group)
+{
+    return group->count == 2 &&
+           eng_group_line(group, 1)->header.template_id == RB_TEMPLATE_ORDER_TAG;
+}
+
+/* What has lines behind it, or is no order. */
+static int32_t submit_longer(eng_book *book, const eng_group *group, eng_sink *sink, int is_order)
+{
+    return is_order && is_tagged(group) ? submit_plain(book, group, sink, 1)
+                                        : eng_submit_unusual(book, group, sink);
+}
+
+_Static_assert(ENG_SINK_ROOM_MIN >= 2, "an order and its tag");
 
 int32_t eng_book_submit(eng_book *book, const eng_group *group, eng_sink *sink)
 {
@@ -213,8 +243,8 @@ int32_t eng_book_submit(eng_book *book, const eng_group *group, eng_sink *sink)
     uint8_t template_id = eng_group_line(group, 0)->header.template_id;
     int is_order = template_id >= RB_TEMPLATE_NEW_ORDER && template_id <= RB_TEMPLATE_REPLACE;
     int32_t status = __builtin_expect(is_order && group->count == 1, 1)
-                         ? submit_line(book, group, sink)
-                         : eng_submit_unusual(book, group, sink);
+                         ? submit_plain(book, group, sink, 0)
+                         : submit_longer(book, group, sink, is_order);
     return __builtin_expect(status == RB_OK, 1) ? RB_OK : conclude(book, status);
 }
 

@@ -58,6 +58,12 @@ _DECODERS: Final = {
 }
 
 
+def line_of(batch: NDArray[np.void], n: int) -> Line:
+    """The n-th line of a batch as a plain tuple, for an `on_batch` that wants few of them."""
+    unpack, make = _DECODERS[int(batch["template_id"][n])]
+    return make(unpack(batch.view(np.uint8).data, n * LINE_BYTES))
+
+
 @dataclass(slots=True)
 class Counts:
     """What an application has done."""
@@ -86,19 +92,20 @@ class Application:
         proposer: Proposer | None = None,
         opening: int = 0,
     ) -> None:
+        # Two underscores are for a base whose subclasses have names of their own.
         self.counts = Counts()
         self.now_ns = 0
         self.is_live = False
         self.proposer = proposer
-        self._handlers, self._batch_handler = _handlers(self)
-        if wants is None and self._handlers:
-            wants = Filter(templates=list(self._handlers))
-        self._filter = wants
-        self._opening = opening
-        self._replay = stream.replay()
-        self._group: list[Line] = []
-        self._held: NDArray[np.void] | None = None
-        self._tries = 0
+        self.__handlers, self.__batch_handler = _handlers(self)
+        if wants is None and self.__handlers:
+            wants = Filter(templates=list(self.__handlers))
+        self.__filter = wants
+        self.__opening = opening
+        self.__replay = stream.replay()
+        self.__group: list[Line] = []
+        self.__held: NDArray[np.void] | None = None
+        self.__tries = 0
 
     # What a subclass may have besides its handlers.
 
@@ -120,71 +127,71 @@ class Application:
     def do_work(self, limit: int) -> int:
         """Hear what is new, then propose; returns messages heard and proposals made."""
         try:
-            batch = self._replay.poll(limit)
+            batch = self.__replay.poll(limit)
         except Lapped:
             # What the ring has lost will be in the files in a moment.
             return 0
         heard = len(batch)
         if heard:
-            self._hear(batch)
+            self.__hear(batch)
         if not self.is_live:
-            if self._replay.next <= self._opening or self._replay.lag:
+            if self.__replay.next <= self.__opening or self.__replay.lag:
                 return heard
             self.is_live = True
             self.caught_up()
-        return heard + self._propose()
+        return heard + self.__propose()
 
     @property
     def next(self) -> int:
         """Sequence of the message that comes next."""
-        return self._replay.next
+        return self.__replay.next
 
     @property
     def lag(self) -> int:
         """Messages published and not yet heard."""
-        return self._replay.lag
+        return self.__replay.lag
 
     def show(self, table: Segment, name: str) -> None:
         """Let watchers see how its reader of the stream does. Raises: as show_reader."""
-        self._shown = show_reader(lib.rb_replay_reader(self._replay.handle), table, name)
+        self.__shown = show_reader(lib.rb_replay_reader(self.__replay.handle), table, name)
 
     def close(self) -> None:
         """Close the files."""
-        self._replay.close()
+        self.__replay.close()
 
     # Inside.
 
-    def _hear(self, batch: NDArray[np.void]) -> None:
+    def __hear(self, batch: NDArray[np.void]) -> None:
         counts = self.counts
         counts.heard += len(batch)
         flying = self.proposer.flying if self.proposer else None
         outcome = self.proposer.hear(batch) if self.proposer else None
         last_ns = int(batch["time_ns"][-1])
-        kept = batch if self._filter is None else self._filter.keep(batch)
+        kept = batch if self.__filter is None else self.__filter.keep(batch)
         counts.wanted += len(kept)
-        if self._batch_handler is None:
-            self._dispatch(kept)
-        elif len(kept := self._whole(kept)):
+        if self.__batch_handler is None:
+            self.__dispatch(kept)
+        elif len(kept := self.__whole(kept)):
             self.now_ns = int(kept["time_ns"][-1])
-            self._batch_handler(kept)
+            self.__batch_handler(kept)
         self.now_ns = last_ns
         if flying is not None and outcome is not None:
-            self._settle(flying, outcome)
+            self.__settle(flying, outcome)
 
-    def _whole(self, batch: NDArray[np.void]) -> NDArray[np.void]:
+    def __whole(self, batch: NDArray[np.void]) -> NDArray[np.void]:
         """Whole messages: the lines of one that goes on in the next batch are held back."""
-        if self._held is not None:
-            batch, self._held = np.concatenate((self._held, batch)), None
+        if self.__held is not None:
+            batch, self.__held = np.concatenate((self.__held, batch)), None
         if not len(batch) or not batch["flags"][-1] & CONTINUED:
             return batch
         ends = np.flatnonzero(batch["flags"] & CONTINUED == 0)
         first = int(ends[-1]) + 1 if len(ends) else 0
-        self._held = batch[first:].copy()
+        self.__held = batch[first:].copy()
         return batch[:first]
 
-    def _dispatch(self, batch: NDArray[np.void]) -> None:
+    def __dispatch(self, batch: NDArray[np.void]) -> None:
         """Call the handlers, each with a line and those that belong to it behind it."""
-        group, handlers = self._group, self._handlers
+        group, handlers = self.__group, self.__handlers
         memory = batch.view(np.uint8).data
         templates, times = batch["template_id"].tolist(), batch["time_ns"].tolist()
         follows = (batch["flags"] & CONTINUED).tolist()
@@ -206,26 +213,26 @@ class Application:
             elif (handler := handlers.get(template)) is not None:
                 handler(line)
 
-    def _settle(self, flying: Proposal, outcome: Outcome) -> None:
+    def __settle(self, flying: Proposal, outcome: Outcome) -> None:
         if outcome is Outcome.ANSWERED:
-            self._tries = 0
+            self.__tries = 0
             self.counts.answered += 1
             self.answered(flying)
             return
         self.counts.lost += 1
-        self._tries += 1
-        if self._tries == TRIES_MAX:
-            self._tries = 0
+        self.__tries += 1
+        if self.__tries == TRIES_MAX:
+            self.__tries = 0
             self.counts.given_up += 1
             self.gave_up(flying)
 
-    def _propose(self) -> int:
+    def __propose(self) -> int:
         proposer = self.proposer
         if proposer is None or proposer.flying is not None:
             return 0
         wished = self.wish()
         if wished is None:
-            self._tries = 0
+            self.__tries = 0
             return 0
         if not proposer.send(wished):
             return 0

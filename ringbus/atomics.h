@@ -83,7 +83,8 @@ static inline void rb_fence_seq_cst(void)
 }
 
 /* Asks for the line of `p`, to write to it. A hint. The compiler's builtin asks to read where the
- * instruction is not in its baseline; CPUs that do not know it pass over it. */
+ * instruction is not in its baseline; CPUs that do not know it pass over it. And gcc leaves out
+ * calls of a function that has nothing but builtins in it, as one without effect. */
 static inline void rb_ask(const void *p)
 {
 #if defined(__x86_64__)

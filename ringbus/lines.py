@@ -444,6 +444,58 @@ class Leg(NamedTuple):
     spare3: int
 
 
+class StopOrder(NamedTuple):
+    """An order that is to come in when a trade reaches its stop; an application holds it till then, the book does not know of it."""
+
+    sequence: int
+    time_ns: int
+    topic_sequence: int
+    topic: int
+    publisher: int
+    template_id: int
+    flags: int
+    shard: int
+    reserved: int
+    checksum: int
+    instrument: int
+    price_ticks: int
+    quantity: int
+    stop_ticks: int
+    client_order_id: int
+    account: int
+    firm: int
+    side: int
+    time_in_force: int
+    display: bytes
+    capacity: bytes
+    sweep: bytes
+    cross_type: bytes
+    original_side: bytes
+    options: int
+
+
+class StopCancel(NamedTuple):
+    """Takes back a StopOrder of the same topic that has not come in."""
+
+    sequence: int
+    time_ns: int
+    topic_sequence: int
+    topic: int
+    publisher: int
+    template_id: int
+    flags: int
+    shard: int
+    reserved: int
+    checksum: int
+    instrument: int
+    spare: int
+    spare2: int
+    client_order_id: int
+    account: int
+    firm: int
+    spare3: int
+
+
 class Executed(NamedTuple):
     """One side of a trade, on that side's topic: the incoming side's line first, the resting side's behind it."""
 
@@ -591,7 +643,7 @@ class Skip(NamedTuple):
     spare4: int
 
 
-Line = NewOrder | Cancel | Replace | OrderTag | Reject | MassCancel | SessionEvent | CrossResult | Command | Tick | EpochStart | EndOfDay | InstrumentDefinition | ParticipantDefinition | BuildRecord | OrderTerms | MultiLegOrder | Leg | Executed | Canceled | Rejected | StateChanged | Replenished | Skip
+Line = NewOrder | Cancel | Replace | OrderTag | Reject | MassCancel | SessionEvent | CrossResult | Command | Tick | EpochStart | EndOfDay | InstrumentDefinition | ParticipantDefinition | BuildRecord | OrderTerms | MultiLegOrder | Leg | StopOrder | StopCancel | Executed | Canceled | Rejected | StateChanged | Replenished | Skip
 LINES: Final[dict[Template, type[Line]]] = {
     Template.NEW_ORDER: NewOrder,
     Template.CANCEL: Cancel,
@@ -611,6 +663,8 @@ LINES: Final[dict[Template, type[Line]]] = {
     Template.ORDER_TERMS: OrderTerms,
     Template.MULTI_LEG_ORDER: MultiLegOrder,
     Template.LEG: Leg,
+    Template.STOP_ORDER: StopOrder,
+    Template.STOP_CANCEL: StopCancel,
     Template.EXECUTED: Executed,
     Template.CANCELED: Canceled,
     Template.REJECTED: Rejected,

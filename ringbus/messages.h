@@ -7,12 +7,12 @@
 
 #define RB_SCHEMA_ID 1u
 #define RB_SCHEMA_VERSION 1u
-#define RB_SCHEMA_HASH UINT64_C(0x85ecd5c9e2baedc7)
+#define RB_SCHEMA_HASH UINT64_C(0xe63d6f52048c63c7)
 #define RB_MESSAGE_BYTES 64u
 #define RB_INSTRUMENT_NONE UINT32_C(4294967295)
 #define RB_TEMPLATE_CONTRIBUTED_MAX 63u
 /* Templates that have an account, by bit, and where. */
-#define RB_ACCOUNT_TEMPLATES {UINT64_C(0x00000000000603ee), UINT64_C(0x0000000000000017), UINT64_C(0x0000000000000000), UINT64_C(0x0000000000000000)}
+#define RB_ACCOUNT_TEMPLATES {UINT64_C(0x00000000001e03ee), UINT64_C(0x0000000000000017), UINT64_C(0x0000000000000000), UINT64_C(0x0000000000000000)}
 #define RB_ACCOUNT_OFFSET 52u
 
 enum rb_template {
@@ -34,6 +34,8 @@ enum rb_template {
     RB_TEMPLATE_ORDER_TERMS = 16,
     RB_TEMPLATE_MULTI_LEG_ORDER = 17,
     RB_TEMPLATE_LEG = 18,
+    RB_TEMPLATE_STOP_ORDER = 19,
+    RB_TEMPLATE_STOP_CANCEL = 20,
     RB_TEMPLATE_EXECUTED = 64,
     RB_TEMPLATE_CANCELED = 65,
     RB_TEMPLATE_REJECTED = 66,
@@ -459,6 +461,36 @@ typedef struct rb_leg {
     uint32_t spare3;
 } rb_leg;
 
+typedef struct rb_stop_order {
+    rb_header header;
+    uint32_t instrument;
+    int32_t price_ticks; /* Limit of the order that comes in; of a market order its collar. */
+    uint32_t quantity;
+    int32_t stop_ticks; /* A buy comes in when a trade is at this price or above, a sell at it or below. */
+    uint32_t client_order_id; /* That of the order that comes in, too. */
+    uint16_t account;
+    uint16_t firm;
+    uint8_t side;
+    uint8_t time_in_force;
+    char display;
+    char capacity;
+    char sweep;
+    char cross_type;
+    char original_side;
+    uint8_t options;
+} rb_stop_order;
+
+typedef struct rb_stop_cancel {
+    rb_header header;
+    uint32_t instrument; /* The stop order's. */
+    uint32_t spare;
+    uint64_t spare2;
+    uint32_t client_order_id;
+    uint16_t account;
+    uint16_t firm;
+    uint64_t spare3;
+} rb_stop_cancel;
+
 typedef struct rb_executed {
     rb_header header;
     uint32_t instrument;
@@ -570,6 +602,8 @@ typedef union rb_message {
     rb_order_terms order_terms;
     rb_multi_leg_order multi_leg_order;
     rb_leg leg;
+    rb_stop_order stop_order;
+    rb_stop_cancel stop_cancel;
     rb_executed executed;
     rb_canceled canceled;
     rb_rejected rejected;
@@ -756,6 +790,28 @@ _Static_assert(offsetof(rb_leg, side) == 56, "layout");
 _Static_assert(offsetof(rb_leg, spare) == 57, "layout");
 _Static_assert(offsetof(rb_leg, spare2) == 58, "layout");
 _Static_assert(offsetof(rb_leg, spare3) == 60, "layout");
+_Static_assert(offsetof(rb_stop_order, instrument) == 32, "layout");
+_Static_assert(offsetof(rb_stop_order, price_ticks) == 36, "layout");
+_Static_assert(offsetof(rb_stop_order, quantity) == 40, "layout");
+_Static_assert(offsetof(rb_stop_order, stop_ticks) == 44, "layout");
+_Static_assert(offsetof(rb_stop_order, client_order_id) == 48, "layout");
+_Static_assert(offsetof(rb_stop_order, account) == 52, "layout");
+_Static_assert(offsetof(rb_stop_order, firm) == 54, "layout");
+_Static_assert(offsetof(rb_stop_order, side) == 56, "layout");
+_Static_assert(offsetof(rb_stop_order, time_in_force) == 57, "layout");
+_Static_assert(offsetof(rb_stop_order, display) == 58, "layout");
+_Static_assert(offsetof(rb_stop_order, capacity) == 59, "layout");
+_Static_assert(offsetof(rb_stop_order, sweep) == 60, "layout");
+_Static_assert(offsetof(rb_stop_order, cross_type) == 61, "layout");
+_Static_assert(offsetof(rb_stop_order, original_side) == 62, "layout");
+_Static_assert(offsetof(rb_stop_order, options) == 63, "layout");
+_Static_assert(offsetof(rb_stop_cancel, instrument) == 32, "layout");
+_Static_assert(offsetof(rb_stop_cancel, spare) == 36, "layout");
+_Static_assert(offsetof(rb_stop_cancel, spare2) == 40, "layout");
+_Static_assert(offsetof(rb_stop_cancel, client_order_id) == 48, "layout");
+_Static_assert(offsetof(rb_stop_cancel, account) == 52, "layout");
+_Static_assert(offsetof(rb_stop_cancel, firm) == 54, "layout");
+_Static_assert(offsetof(rb_stop_cancel, spare3) == 56, "layout");
 _Static_assert(offsetof(rb_executed, instrument) == 32, "layout");
 _Static_assert(offsetof(rb_executed, price_ticks) == 36, "layout");
 _Static_assert(offsetof(rb_executed, quantity) == 40, "layout");

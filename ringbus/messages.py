@@ -9,7 +9,7 @@ import numpy as np
 
 SCHEMA_ID: Final = 1
 SCHEMA_VERSION: Final = 1
-SCHEMA_HASH: Final = 0x85ecd5c9e2baedc7
+SCHEMA_HASH: Final = 0xe63d6f52048c63c7
 MESSAGE_BYTES: Final = 64
 INSTRUMENT_NONE: Final = 4294967295
 TEMPLATE_CONTRIBUTED_MAX: Final = 63
@@ -36,6 +36,8 @@ class Template(IntEnum):
     ORDER_TERMS = 16
     MULTI_LEG_ORDER = 17
     LEG = 18
+    STOP_ORDER = 19
+    STOP_CANCEL = 20
     EXECUTED = 64
     CANCELED = 65
     REJECTED = 66
@@ -1522,6 +1524,154 @@ LEG: Final[np.dtype[np.void]] = np.dtype(
         "itemsize": 64,
     }
 )
+STOP_ORDER: Final[np.dtype[np.void]] = np.dtype(
+    {
+        "names": [
+            "sequence",
+            "time_ns",
+            "topic_sequence",
+            "topic",
+            "publisher",
+            "template_id",
+            "flags",
+            "shard",
+            "reserved",
+            "checksum",
+            "instrument",
+            "price_ticks",
+            "quantity",
+            "stop_ticks",
+            "client_order_id",
+            "account",
+            "firm",
+            "side",
+            "time_in_force",
+            "display",
+            "capacity",
+            "sweep",
+            "cross_type",
+            "original_side",
+            "options",
+        ],
+        "formats": [
+            "<u8",
+            "<u8",
+            "<u4",
+            "<u2",
+            "<u2",
+            "u1",
+            "u1",
+            "u1",
+            "u1",
+            "<u4",
+            "<u4",
+            "<i4",
+            "<u4",
+            "<i4",
+            "<u4",
+            "<u2",
+            "<u2",
+            "u1",
+            "u1",
+            "S1",
+            "S1",
+            "S1",
+            "S1",
+            "S1",
+            "u1",
+        ],
+        "offsets": [
+            0,
+            8,
+            16,
+            20,
+            22,
+            24,
+            25,
+            26,
+            27,
+            28,
+            32,
+            36,
+            40,
+            44,
+            48,
+            52,
+            54,
+            56,
+            57,
+            58,
+            59,
+            60,
+            61,
+            62,
+            63,
+        ],
+        "itemsize": 64,
+    }
+)
+STOP_CANCEL: Final[np.dtype[np.void]] = np.dtype(
+    {
+        "names": [
+            "sequence",
+            "time_ns",
+            "topic_sequence",
+            "topic",
+            "publisher",
+            "template_id",
+            "flags",
+            "shard",
+            "reserved",
+            "checksum",
+            "instrument",
+            "spare",
+            "spare2",
+            "client_order_id",
+            "account",
+            "firm",
+            "spare3",
+        ],
+        "formats": [
+            "<u8",
+            "<u8",
+            "<u4",
+            "<u2",
+            "<u2",
+            "u1",
+            "u1",
+            "u1",
+            "u1",
+            "<u4",
+            "<u4",
+            "<u4",
+            "<u8",
+            "<u4",
+            "<u2",
+            "<u2",
+            "<u8",
+        ],
+        "offsets": [
+            0,
+            8,
+            16,
+            20,
+            22,
+            24,
+            25,
+            26,
+            27,
+            28,
+            32,
+            36,
+            40,
+            48,
+            52,
+            54,
+            56,
+        ],
+        "itemsize": 64,
+    }
+)
 EXECUTED: Final[np.dtype[np.void]] = np.dtype(
     {
         "names": [
@@ -1958,6 +2108,8 @@ DTYPES: Final[dict[Template, np.dtype[np.void]]] = {
     Template.ORDER_TERMS: ORDER_TERMS,
     Template.MULTI_LEG_ORDER: MULTI_LEG_ORDER,
     Template.LEG: LEG,
+    Template.STOP_ORDER: STOP_ORDER,
+    Template.STOP_CANCEL: STOP_CANCEL,
     Template.EXECUTED: EXECUTED,
     Template.CANCELED: CANCELED,
     Template.REJECTED: REJECTED,
@@ -2043,6 +2195,15 @@ ENUMS: Final[dict[Template, dict[str, type[IntEnum] | type[IntFlag]]]] = {
     Template.LEG: {
         "flags": Flag,
         "side": Side,
+    },
+    Template.STOP_ORDER: {
+        "flags": Flag,
+        "side": Side,
+        "time_in_force": TimeInForce,
+        "options": OrderOption,
+    },
+    Template.STOP_CANCEL: {
+        "flags": Flag,
     },
     Template.EXECUTED: {
         "flags": Flag,

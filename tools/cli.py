@@ -16,6 +16,7 @@ from pathlib import Path
 
 # Word → what it does; the module is tools.WORD, and its main(argv) returns the exit status.
 DELEGATED = {
+    "book": "one instrument's book as market data shows it, both sides with depth",
     "hist": "latency of every hop, as table, picture and files",
     "load": "drive an exchange with orders and measure it",
     "ls": "rings and exchanges on this host, and who uses them",

@@ -1,5 +1,5 @@
 /*
- * The five commonest paths through the book, each a thousand times, for callgrind to count: what a
+ * The six commonest paths through the book, each a thousand times, for callgrind to count: what a
  * message costs in instructions does not depend on the machine's mood.
  *
  * usage: bench_counts compiler | PATH
@@ -15,6 +15,7 @@ enum { TIMES = 1024, LEVELS = 32, ORDERS = 1 << 15, NODES = 1 << 10, SINK = 8 };
 typedef struct bench {
     eng_book *book;
     rb_message messages[TIMES];
+    rb_message tagged[2 * TIMES]; /* the same, each with a tag behind it */
     uint32_t order_ids;
 } bench;
 
@@ -122,14 +123,27 @@ static const path paths[] = {
     {"replace", replace, 1},
     {"ioc_that_trades", ioc_that_trades, 3},
     {"new_that_becomes_best", new_that_becomes_best, 1},
+    {"tagged_that_rests", new_that_rests, 2},
 };
 
 /* noipa: callgrind knows it by its name. */
-static __attribute__((noipa)) void measured(bench *b, eng_sink *sink)
+static __attribute__((noipa)) void measured(bench *b, eng_sink *sink, uint32_t lines)
 {
-    eng_group group = {.base = b->messages, .mask = ~UINT64_C(0), .position = 0, .count = 1};
-    for (; group.position < TIMES; group.position++) {
+    const rb_message *base = lines == 2 ? b->tagged : b->messages;
+    eng_group group = {.base = base, .mask = ~UINT64_C(0), .position = 0, .count = lines};
+    for (; group.position < (uint64_t)lines * TIMES; group.position += lines) {
         (void)eng_book_submit(b->book, &group, sink);
+    }
+}
+
+/* Behind each of the messages. */
+static void tag(bench *b)
+{
+    for (uint32_t n = 0; n < TIMES; n++) {
+        b->tagged[2 * n] = b->messages[n];
+        b->tagged[2 * n].header.flags = RB_FLAG_CONTINUED;
+        b->tagged[2 * n + 1].header = b->messages[n].header;
+        b->tagged[2 * n + 1].header.template_id = RB_TEMPLATE_ORDER_TAG;
     }
 }
 
@@ -149,7 +163,9 @@ static void count(const path *p)
         b.messages[n].header.flags = RB_FLAG_LAST_OF_GROUP;
     }
     eng_sink sink = {.base = lines, .mask = SINK - 1, .limit = UINT64_MAX};
-    measured(&b, &sink);
+    int is_tagged = strcmp(p->name, "tagged_that_rests") == 0;
+    tag(&b);
+    measured(&b, &sink, is_tagged ? 2 : 1);
     EXPECT(sink.count == (uint64_t)p->lines * TIMES);
     EXPECT(eng_book_verify(b.book) == RB_OK);
     (void)printf("%d\n", TIMES);

@@ -1,4 +1,4 @@
-"""Instructions per message of the book's five commonest paths, against what is recorded.
+"""Instructions per message of the book's six commonest paths, against what is recorded.
 
 usage: python -m tests.bench.counts [--record]
 Needs valgrind. The figures belong to a compiler: another one has to be recorded first.
@@ -16,7 +16,14 @@ from pathlib import Path
 
 PROGRAM = Path(__file__).resolve().parents[2] / "build" / "ctest" / "tests" / "bench_counts"
 RECORDED = Path(__file__).with_name("counts.toml")
-PATHS = ("new_that_rests", "cancel", "replace", "ioc_that_trades", "new_that_becomes_best")
+PATHS = (
+    "new_that_rests",
+    "cancel",
+    "replace",
+    "ioc_that_trades",
+    "new_that_becomes_best",
+    "tagged_that_rests",
+)
 # One instruction more on the longest path is less; a call that is not inlined any more is more.
 TOLERANCE = 0.02
 NO_VALGRIND = "valgrind is not installed: instructions are not counted (apt-get install valgrind)"

@@ -10,6 +10,7 @@ from ringbus.messages import (
     DTYPES,
     CancelReason,
     Flag,
+    Liquidity,
     RejectReason,
     Side,
     Template,
@@ -281,7 +282,9 @@ def test_self_trade_both(pair: Pair) -> None:
     ]
     canceled = lines[1:].view(CANCELED)
     assert canceled["topic"].tolist() == [8, 1]
-    assert canceled["price_ticks"].tolist() == [101, 100]
+    # The price that the trade would have had, and which side it was.
+    assert canceled["price_ticks"].tolist() == [100, 100]
+    assert canceled["liquidity"].tolist() == [Liquidity.REMOVED, Liquidity.ADDED]
     assert pair.queue(SELL) == [(2, 10, 100)]
 
 

@@ -49,8 +49,9 @@ class Refusal:
 
 def enter(**changes: Any) -> EnterOrder:
     """A good order but for what is said here."""
-    fields = {"side": "B", "quantity": 100, "symbol": "AAPL", "price": PRICE - TICK}
-    return EnterOrder(**({"user_ref": 2, **fields, "clordid": "x"} | changes))
+    fields: dict[str, Any] = {"user_ref": 2, "side": "B", "quantity": 100, "clordid": "x"}
+    fields |= {"symbol": "AAPL", "price": PRICE - TICK}
+    return EnterOrder(**(fields | changes))
 
 
 def appended(tag: int, value: int | str, **changes: Any) -> EnterOrder:
@@ -60,7 +61,8 @@ def appended(tag: int, value: int | str, **changes: Any) -> EnterOrder:
 
 def replace(**changes: Any) -> ReplaceOrder:
     """A good replace of the open order but for what is said here."""
-    fields = {"original_user_ref": OPEN, "user_ref": 2, "quantity": 100, "price": PRICE}
+    fields: dict[str, Any] = {"original_user_ref": OPEN, "user_ref": 2}
+    fields |= {"quantity": 100, "price": PRICE}
     return ReplaceOrder(**(fields | {"clordid": "x"} | changes))
 
 
@@ -217,7 +219,7 @@ _OTHERS: list[tuple[str, Inbound, R, int | None]] = [
     ),
     ("Disable Order Entry of another's firm", DisableOrderEntry(2, "FRM9"), R.UNKNOWN_FIRM, 12),
 ]
-REFUSALS = [Refusal(*row) for row in (*_ORDERS, *_OTHERS)] + [
+REFUSALS: list[Refusal] = [Refusal(*row) for row in (*_ORDERS, *_OTHERS)] + [
     Refusal(
         "quantity times price above the session's limit",
         enter(),

@@ -1,0 +1,152 @@
+"""Somebody else's decoder: what goes over loopback is captured and read by tshark.
+
+`make test-wire` installs it. OUCH 5.0 is not known to tshark; its SoupBinTCP packets are.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ports import ouch, ouch42
+from ports.soup import LOGOUT, encode_packet
+from tests.ports.exchange import PRICE, TICK, Client, Exchange
+
+TSHARK = shutil.which("tshark")
+START_S = 30
+needs_tshark = pytest.mark.skipif(
+    TSHARK is None, reason="tshark is not installed: `make test-wire` installs it and runs this"
+)
+
+
+@contextmanager
+def captured(tcp: int, path: Path) -> Iterator[list[bytes]]:
+    """Everything on this TCP port of loopback, into a pcap file; ends when the bytes that are put
+    into the list are in it, one behind the other."""
+    assert TSHARK is not None
+    command = [TSHARK, "-i", "lo", "-f", f"tcp port {tcp}", "-w", str(path), "-q", "-Q"]
+    # It says what it does on stderr, and is at work once the file has its header.
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+        try:
+            for _ in range(START_S * 100):
+                if path.exists() and path.stat().st_size > 0:
+                    break
+                try:
+                    process.wait(0.01)
+                except subprocess.TimeoutExpired:
+                    continue
+                assert process.stderr is not None
+                pytest.skip(f"tshark may not capture here: {process.stderr.read().decode()[-200:]}")
+            last: list[bytes] = []
+            yield last
+            for _ in range(START_S * 100):
+                data, at = path.read_bytes(), 0
+                for one in last:
+                    at = data.find(one, at) if at >= 0 else at
+                if at >= 0:
+                    break
+                time.sleep(0.01)
+        finally:
+            process.send_signal(signal.SIGINT)
+
+
+def decoded(tcp: int, path: Path) -> list[dict[str, Any]]:
+    """The packets as tshark reads them."""
+    assert TSHARK is not None
+    command = [TSHARK, "-r", str(path), "-T", "json", "--no-duplicate-keys"]
+    command += ["-d", f"tcp.port=={tcp},soupbintcp", "-Y", "tcp.len > 0"]
+    done = subprocess.run(command, capture_output=True, check=True, timeout=60)
+    out: list[dict[str, Any]] = json.loads(done.stdout)
+    return [packet["_source"]["layers"] for packet in out]
+
+
+def found(layers: object, key: str) -> list[Any]:
+    """All values under a key, wherever it is."""
+    out: list[Any] = []
+    if isinstance(layers, dict):
+        for name, value in layers.items():
+            out += [value] if name == key else []
+            out += found(value, key)
+    elif isinstance(layers, list):
+        for value in layers:
+            out += found(value, key)
+    return out
+
+
+def letters(layers: object, key: str) -> list[str]:
+    """The same, of letters: tshark quotes them."""
+    return [str(one).strip("'") for one in found(layers, key)]
+
+
+def say(exchange: Exchange, client: Client, message: ouch42.Inbound, answers: int) -> None:
+    before = len(client.messages)
+    client.raw(client.session.unsequenced(message.encode()))
+    exchange.until(lambda: len(client.messages) >= before + answers)
+
+
+@needs_tshark
+def test_ouch_42_is_read_by_tshark(tmp_path: Path) -> None:
+    path = tmp_path / "ouch42.pcap"
+    path.touch()
+    rules = {"ALICE": {"protocol": "ouch42", "self_trade": "O"}}
+    with Exchange(rules=rules) as exchange, captured(exchange.tcp, path) as last:
+        alice = exchange.login()
+        enter = ouch42.EnterOrder("order 1", "S", 100, "AAPL", PRICE, display="Y", capacity="P")
+        say(exchange, alice, enter, 1)
+        say(exchange, alice, ouch42.ReplaceOrder("order 1", "order 2", 90, PRICE + TICK), 1)
+        say(exchange, alice, ouch42.ModifyOrder("order 2", "T", 80), 1)
+        say(exchange, alice, ouch42.CancelOrder("order 2", 70), 1)
+        say(exchange, alice, ouch42.CancelOrder("nothing"), 1)
+        say(exchange, alice, ouch42.EnterOrder("bad", "B", 100, "NOPE", PRICE), 1)
+        own = ouch42.EnterOrder("own", "B", 10, "AAPL", PRICE + TICK, time_in_force=0)
+        say(exchange, alice, own, 3)
+        bob = exchange.login("BOB")
+        exchange.say(bob, ouch.EnterOrder(1, "S", 50, "AAPL", PRICE))
+        buy = ouch42.EnterOrder("buy", "B", 20, "AAPL", PRICE, time_in_force=0)
+        say(exchange, alice, buy, 2)
+        told = [type(ouch42.decode_outbound(message.payload)) for message in alice.messages]
+        alice.raw(alice.session.heartbeat())
+        exchange.advance(2_000_000_000)
+        exchange.settle()
+        alice.raw(alice.session.logout())
+        exchange.until(lambda: alice.closed)
+        last += [alice.messages[-1].payload, encode_packet(LOGOUT)]
+        tcp = exchange.tcp
+    packets = decoded(tcp, path)
+    soup = letters(packets, "soupbintcp.packet_type")
+    assert {"L", "A", "U", "S", "R", "H", "O"} <= set(soup)
+    assert found(packets, "_ws.malformed") == []
+    errors = [one for one in found(packets, "_ws.expert.severity") if int(one) >= 0x00800000]
+    assert errors == []
+    tokens = found(packets, "ouch.order_token")
+    assert {"order 1", "order 2", "own", "buy"} <= {str(token).strip() for token in tokens}
+    kinds = letters(packets, "ouch.packet_type")
+    sent = ["O", "U", "M", "X", "X", "O", "O", "O"]
+    # tshark tells Replaced and Modified of the exchange from those of the client by letters.
+    assert len(kinds) >= len(told) + len(sent)
+    assert {"A", "E", "C", "J", "I", "D"} <= set(kinds)
+
+
+@needs_tshark
+def test_soupbintcp_around_ouch_50_is_read_by_tshark(tmp_path: Path) -> None:
+    path = tmp_path / "ouch50.pcap"
+    path.touch()
+    with Exchange() as exchange, captured(exchange.tcp, path) as last:
+        bob = exchange.login("BOB")
+        exchange.say(bob, ouch.EnterOrder(1, "S", 50, "AAPL", PRICE))
+        exchange.say(bob, ouch.CancelOrder(1))
+        last.append(bob.messages[-1].payload)
+        tcp = exchange.tcp
+    packets = decoded(tcp, path)
+    assert {"L", "A", "U", "S"} <= set(letters(packets, "soupbintcp.packet_type"))
+    errors = [one for one in found(packets, "_ws.expert.severity") if int(one) >= 0x00800000]
+    assert errors == []
