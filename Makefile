@@ -75,6 +75,25 @@ asan-python: build ## Single messages from Python under ASan and UBSan (a minute
 	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 PYTHONPATH=$(SANITIZED)/site \
 	  $(BIN)/pytest --quiet tests/ringbus/test_single.py tests/ringbus/test_lane.py tests/ringbus/test_ring.py
 
+# What is found lies in build/fuzz; `make fuzz-keep` takes what reaches new code into the corpus.
+FUZZ := soup ouch port
+FUZZ_SOURCES := $(filter-out ringbus/single.c,$(wildcard ports/*.c engine/*.c ringbus/*.c))
+build/fuzz/%: tests/fuzz/fuzz_%.c $(FUZZ_SOURCES) $(wildcard ports/*.h engine/*.h ringbus/*.h tests/*.h tests/fuzz/*.h)
+	@command -v clang >/dev/null || { echo "missing: clang with libFuzzer: apt-get install clang"; exit 1; }
+	@mkdir -p build/fuzz/found/$*
+	@clang -std=c11 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -D_GNU_SOURCE -I. -pthread $< $(FUZZ_SOURCES) -o $@
+
+.PHONY: fuzz fuzz-keep
+fuzz: $(FUZZ:%=build/fuzz/%) ## Fuzz the wire parsers and the whole port: make fuzz [SECONDS=60] [FUZZ=ouch].
+	@for name in $(FUZZ); do echo "fuzzing $$name for $(or $(SECONDS),60) s"; \
+	  build/fuzz/$$name -max_total_time=$(or $(SECONDS),60) -timeout=10 -max_len=4096 -print_final_stats=1 \
+	    -artifact_prefix=build/fuzz/$$name- build/fuzz/found/$$name tests/fuzz/corpus/$$name 2>build/fuzz/$$name.log \
+	    || { tail -40 build/fuzz/$$name.log; exit 1; }; \
+	  grep -E 'number_of_executed_units|average_exec|new_units' build/fuzz/$$name.log; done
+
+fuzz-keep: $(FUZZ:%=build/fuzz/%)
+	@for name in $(FUZZ); do build/fuzz/$$name -merge=1 tests/fuzz/corpus/$$name build/fuzz/found/$$name 2>/dev/null; done
+
 .PHONY: model
 model: build/ctest/build.ninja ## Every interleaving of small scenarios over the shipped C, deeper (3 minutes).
 	@ninja -C build/ctest --quiet tests/test_model
@@ -164,6 +183,12 @@ bench-market: build/ctest/build.ninja ## The stream into ITCH and MoldUDP64 pack
 .PHONY: bench-promise
 bench-promise: build ## What published, journaled and replicated cost a client; how long a dead engine is missed.
 	@$(BIN)/python -m tests.bench.bench_promise
+
+.PHONY: bench-ports
+bench-ports: build/ctest/build.ninja ## A client port: messages a second without sockets and over TCP, floods, storms.
+	@ninja -C build/ctest --quiet tests/bench_ports
+	@echo "$$(uname -sr), $$(nproc) CPUs,$$(grep -m1 'model name' /proc/cpuinfo | cut -d: -f2), $$(git describe --always --dirty 2>/dev/null), load $$(cut -d' ' -f1 /proc/loadavg)"
+	@build/ctest/tests/bench_ports $(BENCH)
 
 .PHONY: bench-rebuild
 bench-rebuild: build ## How long each kind of agent takes to rebuild from a day of 10 M messages (1 minute).

@@ -11,15 +11,41 @@ enum { GROUP_MAX = PRT_PROPOSAL_LINES_MAX };
 static const char *const count_names[] = {PRT_COUNT_LIST(PRT_COUNT_ROW)};
 #undef PRT_COUNT_ROW
 
+static prt_bounds bounds_of(const prt_client_config *config)
+{
+    return (prt_bounds){.publisher = config->publisher,
+                        .shards = config->shards,
+                        .instruments = config->instruments,
+                        .sessions = config->sessions,
+                        .orders = config->orders,
+                        .tokens = config->tokens,
+                        .messages = config->messages};
+}
+
+static size_t whole_port(void)
+{
+    return (sizeof(prt_client) + RB_GUARD_BYTES - 1) / RB_GUARD_BYTES * RB_GUARD_BYTES;
+}
+
+void prt_client_size_of(const prt_client_config *config, prt_client_size *out)
+{
+    prt_bounds bounds = bounds_of(config);
+    uint64_t connections =
+        prt_connections_bytes(config->connections, config->receive_bytes, config->send_bytes) +
+        prt_login_bytes(config->connections) + prt_queue_bytes(config->connections);
+    out->bytes =
+        whole_port() + prt_desk_bytes(&bounds) + connections + prt_queue_bytes(config->sessions);
+    out->connection_bytes = config->connections == 0 ? 0 : connections / config->connections;
+    out->session_bytes = sizeof(prt_session) + 2 * sizeof(prt_chunk);
+    int is_known = config->socket_receive_bytes > 0 && config->socket_send_bytes > 0;
+    /* The kernel doubles what it is told, for its own part of it. */
+    out->kernel_bytes =
+        is_known ? 2 * ((uint64_t)config->socket_receive_bytes + config->socket_send_bytes) : 0;
+}
+
 static int32_t init(prt_client *port, const prt_client_config *config)
 {
-    prt_bounds bounds = {.publisher = config->publisher,
-                         .shards = config->shards,
-                         .instruments = config->instruments,
-                         .sessions = config->sessions,
-                         .orders = config->orders,
-                         .tokens = config->tokens,
-                         .messages = config->messages};
+    prt_bounds bounds = bounds_of(config);
     port->config = *config;
     port->allowed = UINT64_MAX;
     port->replay.file = -1;
@@ -54,8 +80,7 @@ int32_t prt_client_create(const prt_client_config *config, prt_client **out)
     if (config->heartbeat_ns == 0 || config->dead_ns == 0 || config->backlog_max == 0) {
         return RB_USAGE;
     }
-    prt_client *port = aligned_alloc(RB_GUARD_BYTES, (sizeof *port + RB_GUARD_BYTES - 1) /
-                                                         RB_GUARD_BYTES * RB_GUARD_BYTES);
+    prt_client *port = aligned_alloc(RB_GUARD_BYTES, whole_port());
     if (port == NULL) {
         return RB_SYSTEM;
     }
@@ -128,6 +153,18 @@ int32_t prt_client_attach_lane(prt_client *port, void *lane, size_t lane_bytes, 
     port->lane_number = number;
     int64_t erased = rb_lane_repair(&port->lane);
     return erased < 0 ? (int32_t)erased : RB_OK;
+}
+
+void prt_client_stand_by(prt_client *port)
+{
+    port->stands_by = 1;
+}
+
+void prt_client_speak(prt_client *port)
+{
+    /* PS1 release; pairs with PS2 in follow: lane and listener are there before it speaks. */
+    rb_store_release_u32(&port->stands_by, 0);
+    prt_login_signal(port->login.verdict_fd);
 }
 
 int32_t prt_client_attach_stream(prt_client *port, const void *ring, size_t ring_bytes,
@@ -360,6 +397,7 @@ static void measure(prt_client *port, const rb_message *line, uint64_t now_ns)
 /* Caught up: from here on the port speaks. Connections that a predecessor left open are gone. */
 static int32_t go_live(prt_client *port)
 {
+    RB_CHECK(port->doorbell != NULL);
     port->is_live = 1;
     for (uint32_t n = 0; n < port->desk.session_count; n++) {
         int32_t status = prt_client_settle(port, &port->desk.sessions[n]);
@@ -400,7 +438,9 @@ static int64_t follow(prt_client *port, int64_t limit)
             return status;
         }
     }
-    if (got >= 0 && !port->is_live && rb_replay_lag(&port->replay) == 0) {
+    /* PS2 acquire; pairs with PS1 in prt_client_speak: what it attached is there. */
+    if (got >= 0 && !port->is_live && rb_load_acquire_u32(&port->stands_by) == 0 &&
+        rb_replay_lag(&port->replay) == 0) {
         int32_t status = go_live(port);
         if (status != RB_OK) {
             return status;
@@ -475,6 +515,7 @@ static int64_t attend(prt_client *port, int64_t limit)
     more = more < 0 ? more : propose(port);
     done += more;
     more = more < 0 ? more : prt_client_tick(port);
+    done += more;
     more = more < 0 ? more : prt_client_flush(port);
     return more < 0 ? more : done + more;
 }
@@ -483,7 +524,6 @@ int64_t prt_client_work(void *state, int64_t limit)
 {
     prt_client *port = state;
     RB_CHECK(port->clock != NULL);
-    RB_CHECK(port->doorbell != NULL);
     int64_t heard = follow(port, limit);
     if (heard < 0 || !port->is_live) {
         return heard;

@@ -101,6 +101,15 @@ typedef struct prt_client_login {
     char password[12];
 } prt_client_login;
 
+/* What a port of this configuration takes. */
+typedef struct prt_client_size {
+    uint64_t bytes;            /* all of its memory; prt_client_create takes no more */
+    uint64_t connection_bytes; /* of that, by one more connection */
+    uint64_t session_bytes;    /* by one more session, without its messages */
+    uint64_t kernel_bytes;     /* at most of the kernel's for one connection, besides; 0: unknown */
+} prt_client_size;
+
+void prt_client_size_of(const prt_client_config *config, prt_client_size *out);
 /* Allocates everything. RB_USAGE, RB_SYSTEM; `*out` is NULL then. */
 int32_t prt_client_create(const prt_client_config *config, prt_client **out);
 void prt_client_destroy(prt_client *port);
@@ -114,6 +123,12 @@ int32_t prt_client_attach_core(prt_client *port, void *clock, void *wake, uint64
  * repaired. */
 int32_t prt_client_attach_lane(prt_client *port, void *lane, size_t lane_bytes, void *doorbell,
                                size_t doorbell_bytes, uint32_t number);
+/* Before the first round: it follows the stream but says nothing, and needs neither lane nor
+ * address, until prt_client_speak. */
+void prt_client_stand_by(prt_client *port);
+/* It has lane and address now, and speaks as soon as it has caught up. Thread: any, which was the
+ * one to attach them. */
+void prt_client_speak(prt_client *port);
 /* The stream from message 1; see rb_replay_attach. */
 int32_t prt_client_attach_stream(prt_client *port, const void *ring, size_t ring_bytes,
                                  const char *directory, uint64_t segment_messages);

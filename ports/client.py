@@ -74,9 +74,36 @@ class Limits:
     receive_bytes: int = 4096
     send_bytes: int = 16384
     socket_receive_bytes: int = 4096
-    socket_send_bytes: int = 0
+    socket_send_bytes: int = 65536
     heartbeat_ns: int = 1_000_000_000
     dead_ns: int = 15_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class PortSize:
+    """What a port takes, in bytes: all of its own memory; of that, one more connection and one more
+    session without its messages; and the kernel's for a connection, besides (0: not bounded).
+    """
+
+    bytes: int
+    connection_bytes: int
+    session_bytes: int
+    kernel_bytes: int
+
+
+def port_size(
+    limits: Limits, instruments: int, sessions: int, shards: int = 1, has_tokens: bool = False
+) -> PortSize:
+    """What a port with these limits takes; `has_tokens`: some of its sessions speak OUCH 4.2.
+
+    Source: prt_client_size_of.
+    """
+    size = ffi.new("prt_client_size *")
+    config = _config("SIZE", shards, 0, instruments, sessions, limits, has_tokens)
+    lib.prt_client_size_of(config, size)
+    return PortSize(
+        int(size.bytes), int(size.connection_bytes), int(size.session_bytes), int(size.kernel_bytes)
+    )
 
 
 class ClientPort:
@@ -84,7 +111,8 @@ class ClientPort:
 
     Args: core: whose clock and wake set it uses; session: SoupBinTCP session, 1..10 characters;
     shards: of the engine; contributor, stream: its ways in and out; instruments: in the day's
-    order; sessions: its clients.
+    order; sessions: its clients; stands_by: it follows the stream and touches neither lane nor
+    address until `take_over`.
     Raises: UsageError: a value is outside its range or occurs twice.
     Thread: made by one, then the core's; the login functions by one other, the authenticator's.
     Source: ports/client.h.
@@ -100,9 +128,19 @@ class ClientPort:
         instruments: Sequence[Instrument],
         sessions: Sequence[ClientSession],
         limits: Limits | None = None,
+        stands_by: bool = False,
     ) -> None:
         self._keep = (core, contributor, stream)
-        config = _config(session, shards, contributor, instruments, sessions, limits or Limits())
+        self._has_lane = not stands_by
+        config = _config(
+            session,
+            shards,
+            contributor.number,
+            len(instruments),
+            len(sessions),
+            limits or Limits(),
+            any(who.protocol == "ouch42" for who in sessions),
+        )
         handle = ffi.new("prt_client **")
         check(lib.prt_client_create(config, handle), "client port", lib)
         self._port = handle[0]
@@ -112,21 +150,28 @@ class ClientPort:
         # Of the last login that was asked about; the authenticator's.
         self._login = ffi.new("prt_client_login *")
         try:
-            self._attach(core, contributor, stream)
+            self._attach(core, stream)
+            if stands_by:
+                lib.prt_client_stand_by(self._port)
+            else:
+                self._attach_lane(contributor)
             self._fill(instruments, sessions)
         except BaseException:
             self.close()
             raise
 
-    def _attach(self, core: Core, contributor: Contributor, stream: Stream) -> None:
-        directories = journals(stream.directory)
+    def _attach_lane(self, contributor: Contributor) -> None:
         lane, doorbell = contributor.lane, contributor.doorbell
-        status = lib.prt_client_attach_core(self._port, core.clock, core.wake, contributor.bells)
-        check(status, "client port", lib)
         status = lib.prt_client_attach_lane(
             self._port, lane.address, lane.size, doorbell.address, doorbell.size, contributor.number
         )
         check(status, f"lane {contributor.number} of the client port", lib)
+
+    def _attach(self, core: Core, stream: Stream) -> None:
+        directories = journals(stream.directory)
+        bells = self._keep[1].bells
+        status = lib.prt_client_attach_core(self._port, core.clock, core.wake, bells)
+        check(status, "client port", lib)
         status = lib.prt_client_attach_stream(
             self._port,
             stream.ring.address,
@@ -167,6 +212,19 @@ class ClientPort:
         listens already.
         """
         return check(lib.prt_client_listen(self._port, host.encode(), port), f"{host}:{port}", lib)
+
+    def take_over(self, host: str, port: int) -> int:
+        """Be what a port that stood by stood by for: take its lane, its address and its sessions.
+
+        Returns: the TCP port. Raises: as `listen`: the address is not free yet, try again.
+        Thread: any one; what it stood by for must be dead.
+        """
+        if not self._has_lane:
+            self._attach_lane(self._keep[1])
+            self._has_lane = True
+        tcp = self.listen(host, port)
+        lib.prt_client_speak(self._port)
+        return tcp
 
     def adopt(self, descriptor: int) -> None:
         """Serve a connected socket that does not block; the descriptor is the port's then.
@@ -269,10 +327,11 @@ class ClientPort:
 def _config(
     session: str,
     shards: int,
-    contributor: Contributor,
-    instruments: Sequence[Instrument],
-    sessions: Sequence[ClientSession],
+    lane: int,
+    instruments: int,
+    sessions: int,
     limits: Limits,
+    has_tokens: bool,
 ) -> object:
     name = session.encode("ascii", "replace")
     if not 1 <= len(name) <= 10:
@@ -285,11 +344,11 @@ def _config(
                 "backlog_max": limits.backlog,
                 "heartbeat_ns": limits.heartbeat_ns,
                 "dead_ns": limits.dead_ns,
-                "publisher": contributor.number + 1,
+                "publisher": lane + 1,
                 "shards": shards,
-                "instruments": len(instruments),
-                "sessions": len(sessions),
-                "tokens": limits.tokens if any(who.protocol == "ouch42" for who in sessions) else 0,
+                "instruments": instruments,
+                "sessions": sessions,
+                "tokens": limits.tokens if has_tokens else 0,
                 "orders": limits.orders,
                 "connections": limits.connections,
                 "receive_bytes": limits.receive_bytes,

@@ -36,11 +36,13 @@ struct prt_client {
     uint32_t copies;   /* journals that must have a message before a client sees it */
     /* The round. */
     uint64_t now_ns;
-    uint64_t ticked_ns; /* last look at all connections */
+    uint64_t ticked_ns; /* when the present look at all connections began */
+    uint32_t looked;    /* connections that it has come to */
     uint64_t heard;     /* last sequence applied */
     uint64_t allowed;   /* last sequence that a client may see */
     uint8_t reign;      /* of the engine that proposals are made to */
     uint32_t is_live;
+    uint32_t stands_by; /* owner: who takes over for it; read by the agent (PS2) */
     uint32_t has_head;
     rb_message head;       /* a line of which not all that belongs to it has come yet */
     rb_message head_terms; /* its terms; template 0: none */
@@ -69,8 +71,8 @@ int32_t prt_client_deliver(prt_client *port, prt_connection *connection, const p
 int32_t prt_client_deliver_to_all(prt_client *port, const prt_group *group);
 /* Looks how far the journals are; connections that waited for that are looked at again. */
 void prt_client_look_at_marks(prt_client *port);
-/* One send for each connection that has something to say. The round begins at another one after
- * every message, so that none is always the first. */
+/* One send for each connection that has something to say, in an order that is drawn by the sequence
+ * of the last message, so that none has a place among the others. */
 int64_t prt_client_flush(prt_client *port);
 
 /* reception.c */
@@ -89,7 +91,10 @@ int32_t prt_client_answered(prt_client *port, prt_session *session);
 int32_t prt_client_turn_away(prt_client *port, prt_session *session);
 /* Closes a connection at once. */
 int32_t prt_client_drop(prt_client *port, prt_connection *connection);
-/* Heartbeats, and those who are silent or do not go. */
-int32_t prt_client_tick(prt_client *port);
+/* Tells the client why, and closes when it has read that and has closed, or did not in time. */
+int32_t prt_client_dismiss(prt_client *port, prt_connection *connection, const char *why);
+/* Heartbeats, and those who are silent or do not go: a few connections a round, all of them every
+ * 100 ms. 1: not all of them yet; 0; < 0. */
+int64_t prt_client_tick(prt_client *port);
 
 #endif

@@ -12,7 +12,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { LISTEN_BACKLOG = 1024 };
+/* Connects that wait to be accepted: the kernel takes the smaller of this and net.core.somaxconn,
+ * which has been 4096 since Linux 5.4. */
+enum { LISTEN_BACKLOG = 4096 };
+
+uint64_t prt_connections_bytes(uint32_t capacity, uint32_t in_bytes, uint32_t out_bytes)
+{
+    uint64_t each = sizeof(prt_connection) + sizeof(uint32_t) + in_bytes + (uint64_t)out_bytes;
+    return capacity * each + 2 * prt_queue_bytes(capacity);
+}
 
 int32_t prt_connections_init(prt_connections *connections, uint32_t capacity, uint32_t in_bytes,
                              uint32_t out_bytes)
@@ -78,6 +86,14 @@ void prt_connections_free(prt_connections *connections)
 int32_t prt_connections_watch(prt_connections *connections, int32_t fd, uint64_t event)
 {
     struct epoll_event wanted = {.events = EPOLLIN, .data.u64 = event};
+    return epoll_ctl(connections->epoll_fd, EPOLL_CTL_ADD, fd, &wanted) == 0 ? RB_OK : RB_SYSTEM;
+}
+
+/* Once for all: it tells of every change that a connection can make use of. */
+static int32_t watch_connection(const prt_connections *connections, int fd, uint64_t event)
+{
+    struct epoll_event wanted = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+                                 .data.u64 = event};
     return epoll_ctl(connections->epoll_fd, EPOLL_CTL_ADD, fd, &wanted) == 0 ? RB_OK : RB_SYSTEM;
 }
 
@@ -173,13 +189,16 @@ static prt_connection *open_slot(prt_connections *connections, int fd, uint64_t 
     connection->session = PRT_NONE;
     connection->in_begin = connection->in_end = 0;
     connection->out_begin = connection->out_end = 0;
-    connection->interest = EPOLLIN;
     connection->state = PRT_NEW;
+    connection->may_read = 0;
+    connection->is_ended = 0;
     connection->is_blocked = 0;
     connection->since_ns = connection->received_ns = connection->sent_ns = now_ns;
     connection->asked_ns = 0;
     connection->known = 0;
     connection->cursor = (prt_cursor){.chunk = NULL, .next = 1};
+    uint32_t number = prt_connections_number(connections, connection);
+    connections->used = number < connections->used ? connections->used : number + 1;
     return connection;
 }
 
@@ -200,7 +219,7 @@ int32_t prt_connections_adopt(prt_connections *connections, int32_t fd, uint64_t
     /* Not every socket is TCP. */
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     prt_connection *connection = open_slot(connections, fd, now_ns);
-    if (prt_connections_watch(connections, fd, event_of(connections, connection)) != RB_OK) {
+    if (watch_connection(connections, fd, event_of(connections, connection)) != RB_OK) {
         prt_connections_close(connections, connection);
         return 2;
     }
@@ -261,13 +280,6 @@ prt_connection *prt_connections_next_dirty(prt_connections *connections)
     return NULL;
 }
 
-void prt_connections_rotate_dirty(prt_connections *connections, uint32_t n)
-{
-    for (uint32_t i = 0; i < n && i < prt_queue_count(&connections->dirty); i++) {
-        prt_queue_push(&connections->dirty, prt_queue_pop(&connections->dirty));
-    }
-}
-
 static void move_to_front(uint8_t *bytes, uint32_t *begin, uint32_t *end)
 {
     memmove(bytes, bytes + *begin, *end - *begin);
@@ -286,9 +298,16 @@ int64_t prt_connection_receive(const prt_connections *connections, prt_connectio
     if (got == 0) {
         return RB_TORN;
     }
-    if (got < 0) {
-        return errno == EAGAIN || errno == EINTR ? 0 : RB_SYSTEM;
+    if (got < 0 && errno == EINTR) {
+        return 0;
     }
+    if (got < 0 && errno != EAGAIN) {
+        return RB_SYSTEM;
+    }
+    got = got < 0 ? 0 : got;
+    /* Less than it could have given is all that was there: for more, epoll tells. The end is told
+     * of once, together with what is before it. */
+    connection->may_read = got == (ssize_t)room || connection->is_ended;
     connection->in_end += (uint32_t)got;
     return got;
 }
@@ -311,27 +330,6 @@ int64_t prt_connection_send(prt_connection *connection)
         connection->out_begin = connection->out_end = 0;
     }
     return sent;
-}
-
-int32_t prt_connections_attend(const prt_connections *connections, prt_connection *connection)
-{
-    uint32_t wanted = 0;
-    int has_room = connection->in_end - connection->in_begin < connections->in_bytes;
-    if (has_room && connection->state != PRT_FLUSHING) {
-        wanted |= EPOLLIN;
-    }
-    if (connection->is_blocked) {
-        wanted |= EPOLLOUT;
-    }
-    if (wanted == connection->interest) {
-        return RB_OK;
-    }
-    struct epoll_event event = {.events = wanted, .data.u64 = event_of(connections, connection)};
-    if (epoll_ctl(connections->epoll_fd, EPOLL_CTL_MOD, connection->fd, &event) != 0) {
-        return RB_SYSTEM;
-    }
-    connection->interest = wanted;
-    return RB_OK;
 }
 
 size_t prt_connection_room(const prt_connections *connections, prt_connection *connection)

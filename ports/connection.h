@@ -1,10 +1,14 @@
 /*
  * Connections: the sockets of a port, their buffers, and who has something to do.
  *
- * What is read lies in a connection's `in` until it is taken, and nothing is read while that is
- * full: TCP then stops the client. What is to be sent lies in `out`; one send a round takes as much
- * as the socket does. Connections with bytes to look at are in the ready queue, those with bytes to
- * send in the dirty one.
+ * What is read lies in a connection's `in` until it is taken; nothing is read while there is a
+ * whole packet in it or none may be taken, so TCP stops a client that is too quick. One read takes
+ * what the socket has, one send what it takes. Connections with bytes to look at are in the ready
+ * queue, in the order in which they got them; those with bytes to send in the dirty one.
+ *
+ * epoll tells of changes only (edge triggered) and is told once what to look for, so that neither
+ * an idle connection nor one that waits for its turn costs a system call: `may_read` and
+ * `is_blocked` remember what it said.
  *
  * Who: one thread. Progress: no call blocks; every loop is bounded. No allocation after init.
  * Crash: the kernel closes the sockets; clients log in again.
@@ -23,6 +27,8 @@
 /* Two of the longest packets a client may send. */
 #define PRT_IN_BYTES_MIN 2056u
 #define PRT_OUT_BYTES_MIN 512u
+/* Of `out`, kept for telling a client why it must go. */
+#define PRT_LAST_WORDS_BYTES 160u
 /* What epoll says of anything but a connection. */
 #define PRT_EVENT_BELL UINT64_MAX
 #define PRT_EVENT_LISTENER (UINT64_MAX - 1)
@@ -48,10 +54,11 @@ typedef struct prt_connection {
     uint32_t in_end;
     uint32_t out_begin;
     uint32_t out_end;
-    uint32_t interest; /* epoll events asked for */
-    uint8_t state;     /* enum prt_connection_state */
+    uint8_t state; /* enum prt_connection_state */
     uint8_t is_ready;
     uint8_t is_dirty;
+    uint8_t may_read;     /* the socket may have bytes, or the end of them */
+    uint8_t is_ended;     /* the end is behind the bytes that the socket has */
     uint8_t is_blocked;   /* the socket took no more; epoll will tell */
     uint8_t is_held;      /* its next message may not be shown yet */
     uint64_t since_ns;    /* in this state */
@@ -73,6 +80,7 @@ typedef struct prt_connections {
     prt_queue dirty;
     uint32_t capacity;
     uint32_t free_count;
+    uint32_t used; /* slots that ever were: all behind them are closed */
     uint32_t in_bytes;
     uint32_t out_bytes;
     uint32_t socket_in_bytes;  /* 0: the system's */
@@ -108,14 +116,13 @@ void prt_connections_make_dirty(prt_connections *connections, prt_connection *co
 /* The next in the queue, out of it; NULL if it is empty. */
 prt_connection *prt_connections_next_ready(prt_connections *connections);
 prt_connection *prt_connections_next_dirty(prt_connections *connections);
-/* The dirty queue goes on with the n-th. */
-void prt_connections_rotate_dirty(prt_connections *connections, uint32_t n);
-/* Reads what fits. Bytes read; 0: nothing now; < 0: the client closed or the connection broke. */
+/* Reads what fits, at most once. Bytes read; 0: nothing now; < 0: the client closed or the
+ * connection broke. */
 int64_t prt_connection_receive(const prt_connections *connections, prt_connection *connection);
 /* Sends what is in `out`. Bytes sent, or < 0: the connection broke. */
 int64_t prt_connection_send(prt_connection *connection);
-/* Asks epoll for what the connection can use now. RB_SYSTEM. */
-int32_t prt_connections_attend(const prt_connections *connections, prt_connection *connection);
+/* Bytes of memory that prt_connections_init takes. */
+uint64_t prt_connections_bytes(uint32_t capacity, uint32_t in_bytes, uint32_t out_bytes);
 /* Bytes at the end of `out` where something can be written, made as large as possible. */
 size_t prt_connection_room(const prt_connections *connections, prt_connection *connection);
 

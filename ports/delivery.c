@@ -15,12 +15,12 @@ enum { LINES_BEHIND_MAX = 9 };
 static int32_t show(prt_client *port, prt_connection *connection, const prt_group *group)
 {
     size_t room = prt_connection_room(&port->connections, connection);
-    if (room < PRT_SOUP_HEADER_BYTES + PRT_SHOWN_BYTES_MAX) {
+    if (room < PRT_SOUP_HEADER_BYTES + PRT_SHOWN_BYTES_MAX + PRT_LAST_WORDS_BYTES) {
         return 0;
     }
     uint8_t *at = connection->out + connection->out_end;
     size_t bytes = prt_desk_show(&port->desk, &port->desk.sessions[connection->session], group,
-                                 at + PRT_SOUP_HEADER_BYTES, room - PRT_SOUP_HEADER_BYTES);
+                                 at + PRT_SOUP_HEADER_BYTES, PRT_SHOWN_BYTES_MAX);
     RB_CHECK(bytes > 0);
     bytes += prt_soup_write_sequenced_header(at, room, bytes);
     connection->out_end += (uint32_t)bytes;
@@ -48,7 +48,9 @@ int32_t prt_client_deliver(prt_client *port, prt_connection *connection, const p
     uint64_t count = port->desk.sessions[connection->session].outbox.count;
     if (is_slow(port, connection)) {
         prt_client_add(port, PRT_COUNT_SLOW);
-        return prt_client_drop(port, connection);
+        return prt_client_dismiss(port, connection,
+                                  "cut off: too many messages wait for you to read them; log in "
+                                  "again with the next number to get them");
     }
     int may = prt_group_last(group)->header.sequence <= port->allowed;
     if (may && connection->cursor.next == count) {
@@ -195,6 +197,7 @@ static void end_sending(prt_client *port, prt_connection *connection)
     (void)shutdown(connection->fd, SHUT_WR);
     connection->state = PRT_DRAINING;
     connection->since_ns = port->now_ns;
+    prt_connections_make_ready(&port->connections, connection);
 }
 
 /* One send for one connection. Returns pieces of work. */
@@ -222,16 +225,13 @@ static int64_t pump(prt_client *port, prt_connection *connection)
     if (is_behind(port, connection) && !connection->is_held) {
         prt_connections_make_dirty(&port->connections, connection);
     }
-    int32_t status = prt_connections_attend(&port->connections, connection);
-    return status == RB_OK ? 1 : status;
+    return 1;
 }
 
 int64_t prt_client_flush(prt_client *port)
 {
     uint32_t count = prt_queue_count(&port->connections.dirty);
-    if (count > 1) {
-        prt_connections_rotate_dirty(&port->connections, (uint32_t)(port->heard % count));
-    }
+    prt_queue_shuffle(&port->connections.dirty, port->heard);
     for (uint32_t n = 0; n < count; n++) {
         prt_connection *connection = prt_connections_next_dirty(&port->connections);
         if (connection == NULL) {

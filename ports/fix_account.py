@@ -31,6 +31,7 @@ from ports.fix_reports import (
 from ports.lines import Line, Tag
 from ringbus.messages import (
     CancelReason,
+    Flag,
     Liquidity,
     MassCancelScope,
     OrderOption,
@@ -214,8 +215,11 @@ class Account:
     def _refused_order(self, line: Line, tag: Tag | None) -> Report:
         text = str(line.client_order_id) if tag is None or not tag.text else tag.text
         self.texts.setdefault(text, None)
-        known = line.instrument < len(self.instruments)
-        tick = self.instruments[line.instrument].tick_1e4 if known else 0
+        instrument = line.instrument
+        if line.flags & Flag.REFUSED and tag is not None and tag.total_quantity:
+            instrument = tag.total_quantity - 1
+        known = instrument < len(self.instruments)
+        tick = self.instruments[instrument].tick_1e4 if known else 0
         letter = "\0" if tag is None else tag.original_side
         side = str(line.side or 1) if letter == "\0" else SIDES.get(letter, letter)
         return ExecutionReport(
@@ -225,7 +229,7 @@ class Account:
             exec_id=line.sequence,
             clordid=text,
             original="",
-            symbol=self.instruments[line.instrument].symbol if known else self.note or "?",
+            symbol=self.instruments[instrument].symbol if known else self.note or "?",
             side=side,
             quantity=line.quantity,
             price_1e4=line.price_ticks * tick,
@@ -335,7 +339,7 @@ class Account:
 
 
 def _is_at(order: Order, line: Line) -> bool:
-    return order.locate == line.locate and order.instrument == line.instrument
+    return order.locate == line.locate and order.shard == line.shard
 
 
 def _words(reason: int) -> str:

@@ -31,14 +31,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ports.client import ClientSession, Instrument
+from ports.fix import SECOND_NS
 from ports.fix_account import Account
 from ports.fix_reports import Report
 from ports.fix_requests import Party, Proposal, Request, propose
 from ports.lines import Line, Tag
-from ringbus.messages import Flag, SessionEventKind, Template
+from ringbus.messages import Flag, OrderOption, SessionEventKind, Template
 from ringbus.status import CorruptionError, UsageError
 
 TOPICS: Final = 1 << 16
+# By the letter of a session (ports/options.c); a small one is of the firm.
+SELF_TRADE: Final = {
+    "O": OrderOption.SELF_TRADE_OLDEST,
+    "W": OrderOption.SELF_TRADE_NEWEST,
+    "D": OrderOption.SELF_TRADE_DECREMENT,
+    "Y": OrderOption.SELF_TRADE_DECREMENT,
+}
+SELF_TRADE_FIRM: Final = "owdy"
 # Events whose answer is something that the client is sent.
 SPOKEN: Final = (SessionEventKind.LOGIN, SessionEventKind.LOGOUT, SessionEventKind.SPOKE)
 
@@ -77,12 +86,29 @@ class Client:
     party: Party
     account: Account
     topic_sequence: list[int]
+    rate: int = 0
+    cancels_on_disconnect: bool = False
+    due_ns: int = 0
     sent: list[Entry] = field(default_factory=list)
     expected: int = 1
     holder: int = 0
     phase: Phase = Phase.QUIET
     request: Request | None = None
     proposed: tuple[int, int, tuple[int, int, str, int]] | None = None  # shard, number, likeness
+
+    def throttle(self, now_ns: int) -> bool:
+        """Whether an order now is one too many: as many as the rate at once, then evenly.
+
+        As prt_session_throttle; what it knows is its own and begins anew with the port.
+        """
+        if self.rate == 0:
+            return False
+        each_ns = SECOND_NS // self.rate
+        due_ns = max(self.due_ns, now_ns)
+        if due_ns - now_ns > SECOND_NS - each_ns:
+            return True
+        self.due_ns = due_ns + each_ns
+        return False
 
 
 class Change(NamedTuple):
@@ -113,9 +139,18 @@ class Desk:
         self.clients = [
             Client(
                 one.user,
-                Party(one.topic, one.account, one.firm),
+                Party(
+                    one.topic,
+                    one.account,
+                    one.firm,
+                    one.notional_max_1e4,
+                    SELF_TRADE.get(one.self_trade.upper(), 0)
+                    | (OrderOption.SELF_TRADE_FIRM if one.self_trade in SELF_TRADE_FIRM else 0),
+                ),
                 Account(one.topic, instruments),
                 [0] * shards,
+                one.rate,
+                one.cancels_on_disconnect,
             )
             for one in sessions
         ]

@@ -56,8 +56,7 @@ class FixLimits:
     """What a port allows.
 
     `backlog` is how many messages a connection may be behind. With `passwords` a Logon carries one
-    (Password 554, or RawData 96); with `cancel_on_disconnect` the open orders of a session are
-    canceled when its connection ends, however it ends.
+    (Password 554, or RawData 96).
     """
 
     connections: int = 256
@@ -67,7 +66,6 @@ class FixLimits:
     socket_receive_bytes: int = 4096
     socket_send_bytes: int = 0  # the kernel's choice
     passwords: bool = True
-    cancel_on_disconnect: bool = False
 
 
 class FixPort:
@@ -276,7 +274,7 @@ class FixPort:
         if connection is not None and not connection.is_waiting:
             return
         is_done = client.request is not None and client.request.cancel_all
-        wanted = self.limits.cancel_on_disconnect and not is_done
+        wanted = client.cancels_on_disconnect and not is_done
         if is_open and wanted and client.account.orders:
             # Before the session's end is said, so that a successor knows that it is still due.
             self._ask(client, Request(cancel_all=True))
@@ -383,8 +381,20 @@ class FixPort:
                 Do.LEAVE: SessionEventKind.LOGOUT,
                 Do.ASK: None,
             }[action.do]
-            request = Request(action.number, action.message, event, read_ns=now_ns)
+            request = Request(
+                action.number,
+                action.message,
+                event,
+                read_ns=now_ns,
+                is_throttled=self._throttle(client, action, now_ns),
+            )
             self._ask(client, request)
+
+    def _throttle(self, client: Client, action: Action, now_ns: int) -> bool:
+        is_order = action.message is not None and action.message.type in ("D", "G")
+        is_throttled = is_order and client.throttle(now_ns)
+        self.counts["throttled orders"] += is_throttled
+        return is_throttled
 
     def _enter(self, connection: Connection, action: Action) -> None:
         session = connection.session

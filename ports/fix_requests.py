@@ -45,11 +45,13 @@ NOTE_MAX: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """On whose behalf: the session's topic and whom its orders belong to."""
+    """On whose behalf: the session's topic, whom its orders belong to, and their bounds."""
 
     topic: int
     account: int
     firm: int
+    notional_max_1e4: int = 0
+    self_trade: int = 0  # OrderOption
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class Request:
     is_new: bool = False
     read_ns: int = 0
     cancel_all: bool = False
+    is_throttled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +169,7 @@ class _Maker:
             reason = int(RejectReason.UNKNOWN_INSTRUMENT)
         else:
             reason = 0 if self.side else int(RejectReason.INVALID_SIDE)
-            reason = reason or terms.read(self.message, self.instrument)
+            reason = reason or self._read(terms)
         if reason:
             return self._refuse(Template.NEW_ORDER, reason, self.message.get(55))
         one = line(
@@ -189,7 +192,7 @@ class _Maker:
             original_side=self.side,
             options=terms.options,
         )
-        return self._proposal(one, terms=terms if terms.has_line else None)
+        return self._proposal(one, total=self.number + 1, terms=terms if terms.has_line else None)
 
     def _cancel(self) -> Proposal | None:
         order = self.account.find(self.message.get(41))
@@ -217,7 +220,7 @@ class _Maker:
     def _replace(self) -> Proposal | None:
         order = self.account.find(self.message.get(41))
         terms = Terms()
-        reason = self._change_fault(order) or terms.read(self.message, self.instrument)
+        reason = self._change_fault(order) or self._read(terms)
         if reason or order is None:
             return self._refuse_change(Template.REPLACE, reason, order)
         if terms.quantity <= order.executed:
@@ -291,6 +294,18 @@ class _Maker:
             scope=scope,
         )
         return self._proposal(one, shard=None if kind == "1" else 0)
+
+    def _read(self, terms: Terms) -> int:
+        """Take the terms of D or G; returns why they are refused, or 0."""
+        if self.request.is_throttled:
+            return RejectReason.THROTTLED
+        reason = terms.read(self.message, self.instrument)
+        notional_1e4 = terms.quantity * terms.price_ticks * self.instrument.tick_1e4
+        if reason == 0 and 0 < self.party.notional_max_1e4 < notional_1e4:
+            return RejectReason.NOTIONAL_EXCEEDED
+        if self.message.type == "D":
+            terms.options |= self.party.self_trade
+        return reason
 
     def _engine_side(self) -> Side:
         return Side.BUY if self.side == "B" else Side.SELL

@@ -49,8 +49,10 @@ class Terms:
 
     def _read_quantity(self, message: Message, instrument: Instrument) -> int:
         quantity = decimal(message.get(38), 0)
-        if quantity is None or not 0 < quantity <= instrument.quantity_max:
+        if quantity is None or quantity <= 0:
             return RejectReason.INVALID_QUANTITY
+        if quantity > instrument.quantity_max:
+            return RejectReason.QUANTITY_EXCEEDED
         self.quantity = quantity
         return RejectReason.OFF_LOT if quantity % instrument.lot else 0
 

@@ -11,16 +11,28 @@ static uint32_t place_of(const prt_instruments *instruments, const char *symbol)
     return (uint32_t)((word * UINT64_C(0x9E3779B97F4A7C15)) >> 32) & instruments->mask;
 }
 
+static uint32_t slots_for(uint32_t capacity)
+{
+    uint32_t slots = 2;
+    while (slots < 2 * capacity) {
+        slots *= 2;
+    }
+    return slots;
+}
+
+uint64_t prt_instruments_bytes(uint32_t capacity)
+{
+    return capacity * (uint64_t)sizeof(prt_instrument) +
+           slots_for(capacity) * (uint64_t)sizeof(uint32_t);
+}
+
 int32_t prt_instruments_init(prt_instruments *instruments, uint32_t capacity)
 {
     memset(instruments, 0, sizeof *instruments);
     if (capacity == 0 || capacity > PRT_INSTRUMENTS_MAX) {
         return RB_USAGE;
     }
-    uint32_t slots = 2;
-    while (slots < 2 * capacity) {
-        slots *= 2;
-    }
+    uint32_t slots = slots_for(capacity);
     instruments->rows = calloc(capacity, sizeof *instruments->rows);
     instruments->slots = calloc(slots, sizeof *instruments->slots);
     instruments->mask = slots - 1;

@@ -37,6 +37,8 @@ typedef struct prt_instruments {
     uint32_t capacity;
 } prt_instruments;
 
+/* Bytes of memory that prt_instruments_init takes. */
+uint64_t prt_instruments_bytes(uint32_t capacity);
 /* Room for `capacity` instruments. RB_USAGE, RB_SYSTEM: no memory. */
 int32_t prt_instruments_init(prt_instruments *instruments, uint32_t capacity);
 void prt_instruments_free(prt_instruments *instruments);

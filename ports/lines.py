@@ -70,6 +70,7 @@ class Tag(NamedTuple):
     number: int | None
     original_side: str
     cross_type: str
+    total_quantity: int
 
     @classmethod
     def read(cls, data: bytes) -> Tag:
@@ -81,7 +82,8 @@ class Tag(NamedTuple):
         if all(0 <= digit < BASE for digit in digits):
             number = ((digits[0] * BASE + digits[1]) * BASE + digits[2]) * BASE + digits[3]
         sequence = int.from_bytes(data[:8], "little")
-        return cls(sequence, clordid, number, chr(data[62]), chr(data[61]))
+        total = int.from_bytes(data[56:60], "little")
+        return cls(sequence, clordid, number, chr(data[62]), chr(data[61]), total)
 
 
 def tag_text(text: str, number: int) -> bytes:

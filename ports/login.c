@@ -11,6 +11,25 @@ enum { BODY_AT = 32, BODY_BYTES = 32 };
 _Static_assert(sizeof(prt_client_login) <= BODY_BYTES, "fits a message");
 _Static_assert(sizeof(prt_login_verdict) <= BODY_BYTES, "fits a message");
 
+static uint32_t slots_for(uint32_t capacity)
+{
+    uint32_t slots = RB_LANE_CAPACITY_MIN;
+    while (slots < capacity) {
+        slots *= 2;
+    }
+    return slots;
+}
+
+static size_t whole_guards(size_t bytes)
+{
+    return (bytes + RB_GUARD_BYTES - 1) / RB_GUARD_BYTES * RB_GUARD_BYTES;
+}
+
+uint64_t prt_login_bytes(uint32_t capacity)
+{
+    return 2 * (uint64_t)whole_guards(rb_lane_bytes(slots_for(capacity)));
+}
+
 static void *make_lane(uint32_t capacity, rb_lane *producer, rb_lane *consumer, int32_t *status)
 {
     size_t bytes = rb_lane_bytes(capacity);
@@ -18,7 +37,7 @@ static void *make_lane(uint32_t capacity, rb_lane *producer, rb_lane *consumer, 
         *status = RB_USAGE;
         return NULL;
     }
-    size_t whole = (bytes + RB_GUARD_BYTES - 1) / RB_GUARD_BYTES * RB_GUARD_BYTES;
+    size_t whole = whole_guards(bytes);
     void *memory = aligned_alloc(RB_GUARD_BYTES, whole);
     if (memory == NULL) {
         *status = RB_SYSTEM;
@@ -40,10 +59,7 @@ int32_t prt_login_init(prt_login *login, uint32_t capacity)
     memset(login, 0, sizeof *login);
     login->question_fd = -1;
     login->verdict_fd = -1;
-    uint32_t slots = RB_LANE_CAPACITY_MIN;
-    while (slots < capacity) {
-        slots *= 2;
-    }
+    uint32_t slots = slots_for(capacity);
     int32_t status = RB_OK;
     login->question_memory = make_lane(slots, &login->asking, &login->hearing, &status);
     if (status != RB_OK) {

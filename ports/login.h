@@ -32,6 +32,8 @@ typedef struct prt_login {
     int32_t verdict_fd;
 } prt_login;
 
+/* Bytes of memory that prt_login_init takes. */
+uint64_t prt_login_bytes(uint32_t capacity);
 /* Room for `capacity` questions. RB_USAGE, RB_SYSTEM; prt_login_free in any case. */
 int32_t prt_login_init(prt_login *login, uint32_t capacity);
 void prt_login_free(prt_login *login);

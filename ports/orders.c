@@ -15,16 +15,27 @@ static uint64_t home_of(const prt_orders *orders, uint64_t key)
     return ((key * UINT64_C(0x9E3779B97F4A7C15)) >> 24) & orders->mask;
 }
 
+static uint64_t slots_for(uint32_t limit)
+{
+    uint64_t slots = 8;
+    while (slots < (uint64_t)limit * SLOTS_PER_ORDER) {
+        slots *= 2;
+    }
+    return slots;
+}
+
+uint64_t prt_orders_bytes(uint32_t limit)
+{
+    return slots_for(limit) * sizeof(prt_order);
+}
+
 int32_t prt_orders_init(prt_orders *orders, uint32_t limit)
 {
     memset(orders, 0, sizeof *orders);
     if (limit == 0 || limit > PRT_ORDERS_MAX) {
         return RB_USAGE;
     }
-    uint64_t slots = 8;
-    while (slots < (uint64_t)limit * SLOTS_PER_ORDER) {
-        slots *= 2;
-    }
+    uint64_t slots = slots_for(limit);
     orders->slots = calloc(slots, sizeof *orders->slots);
     orders->mask = slots - 1;
     orders->limit = limit;

@@ -50,6 +50,8 @@ static inline uint64_t prt_order_key(uint16_t topic, uint32_t client_order_id)
     return (uint64_t)topic << 32 | client_order_id;
 }
 
+/* Bytes of memory that prt_orders_init takes. */
+uint64_t prt_orders_bytes(uint32_t limit);
 /* RB_USAGE, RB_SYSTEM: no memory. */
 int32_t prt_orders_init(prt_orders *orders, uint32_t limit);
 void prt_orders_free(prt_orders *orders);

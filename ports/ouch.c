@@ -410,6 +410,8 @@ uint8_t prt_ouch_cancel_reason(uint8_t reason)
         return 'K';
     case RB_CANCEL_REASON_CROSS:
         return 'C';
+    case RB_CANCEL_REASON_EXPIRED:
+        return 'T';
     default:
         return 'Z';
     }

@@ -6,12 +6,26 @@
 /* Part of the chunks that is kept, besides one for each session, for what cannot be refused. */
 enum { RESERVE_DIVISOR = 8 };
 
+static uint64_t reserve_of(uint64_t messages, uint32_t outboxes)
+{
+    return (messages / PRT_CHUNK_MESSAGES + 1) / RESERVE_DIVISOR + outboxes;
+}
+
+static uint64_t chunks_of(uint64_t messages, uint32_t outboxes)
+{
+    return messages / PRT_CHUNK_MESSAGES + 1 + outboxes + reserve_of(messages, outboxes);
+}
+
+uint64_t prt_pool_bytes(uint64_t messages, uint32_t outboxes)
+{
+    return chunks_of(messages, outboxes) * sizeof(prt_chunk);
+}
+
 int32_t prt_pool_init(prt_pool *pool, uint64_t messages, uint32_t outboxes)
 {
     memset(pool, 0, sizeof *pool);
-    uint64_t full = messages / PRT_CHUNK_MESSAGES + 1;
-    uint64_t reserve = full / RESERVE_DIVISOR + outboxes;
-    uint64_t chunks = full + outboxes + reserve;
+    uint64_t reserve = reserve_of(messages, outboxes);
+    uint64_t chunks = chunks_of(messages, outboxes);
     if (messages == 0 || chunks > UINT32_MAX) {
         return RB_USAGE;
     }

@@ -46,6 +46,8 @@ typedef struct prt_cursor {
     uint64_t next;          /* number of the next message to send, first is 1 */
 } prt_cursor;
 
+/* Bytes of memory that prt_pool_init takes. */
+uint64_t prt_pool_bytes(uint64_t messages, uint32_t outboxes);
 /* Chunks for `messages` of up to `outboxes` sessions. RB_USAGE, RB_SYSTEM: no memory. */
 int32_t prt_pool_init(prt_pool *pool, uint64_t messages, uint32_t outboxes);
 void prt_pool_free(prt_pool *pool);

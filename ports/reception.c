@@ -6,13 +6,13 @@
 
 enum {
     EVENTS_MAX = 64,  /* looked at in one round */
-    ACCEPTS_MAX = 64, /* likewise */
+    ACCEPTS_MAX = 16, /* likewise: one costs 3 us, and a storm of them must not stop the others */
     PACKETS_MAX = 64, /* of one connection in one round */
-    DEBUG_BYTES_MAX = 160,
+    LOOKS_MAX = 16,   /* connections looked at in one round for heartbeats and silence */
 };
 /* All connections are looked at this often; heartbeats are that much late at most. */
 static const uint64_t tick_ns = UINT64_C(100000000);
-/* A connection that was told to go has this long to take its last bytes and to close. */
+/* A connection that has been told all has this long to close. */
 static const uint64_t farewell_ns = UINT64_C(1000000000);
 
 static prt_session *session_of(const prt_client *port, const prt_connection *connection)
@@ -31,11 +31,13 @@ static void enter_state(const prt_client *port, prt_connection *connection, uint
     connection->since_ns = port->now_ns;
 }
 
+/* Room for it is kept (PRT_LAST_WORDS_BYTES). */
 static void say_debug(prt_client *port, prt_connection *connection, const char *text)
 {
     size_t room = prt_connection_room(&port->connections, connection);
-    size_t bytes = prt_soup_write_debug(connection->out + connection->out_end, room, text,
-                                        strnlen(text, DEBUG_BYTES_MAX));
+    size_t bytes =
+        prt_soup_write_debug(connection->out + connection->out_end, room, text,
+                             strnlen(text, PRT_LAST_WORDS_BYTES - PRT_SOUP_HEADER_BYTES));
     connection->out_end += (uint32_t)bytes;
     prt_connections_make_dirty(&port->connections, connection);
 }
@@ -73,11 +75,16 @@ static int32_t dismiss(prt_client *port, prt_connection *connection)
     return status;
 }
 
+int32_t prt_client_dismiss(prt_client *port, prt_connection *connection, const char *why)
+{
+    say_debug(port, connection, why);
+    return dismiss(port, connection);
+}
+
 static int32_t malformed(prt_client *port, prt_connection *connection, const char *why)
 {
     prt_client_add(port, PRT_COUNT_MALFORMED);
-    say_debug(port, connection, why);
-    return dismiss(port, connection);
+    return prt_client_dismiss(port, connection, why);
 }
 
 static int32_t ask_event(prt_client *port, prt_session *session, uint8_t kind, uint32_t connection,
@@ -140,6 +147,7 @@ static int32_t welcome(prt_client *port, prt_session *session, prt_connection *c
     RB_CHECK(bytes > 0);
     connection->out_end += (uint32_t)bytes;
     connection->known = count;
+    connection->received_ns = port->now_ns;
     prt_outbox_seek(&session->outbox, &connection->cursor, next);
     enter_state(port, connection, PRT_LIVE);
     prt_connections_make_dirty(&port->connections, connection);
@@ -323,35 +331,85 @@ static int may_take(const prt_client *port, const prt_connection *connection)
     return session_of(port, connection)->phase == PRT_QUIET;
 }
 
-/* Returns packets taken. */
-static int64_t serve(prt_client *port, prt_connection *connection)
+static int32_t on_end(prt_client *port, prt_connection *connection)
 {
-    int64_t done = 0;
-    for (; done < PACKETS_MAX && may_take(port, connection); done++) {
-        prt_soup_packet packet;
-        int64_t bytes = prt_soup_next(connection->in + connection->in_begin,
-                                      connection->in_end - connection->in_begin, &packet);
-        if (bytes == 0) {
-            break;
-        }
-        if (bytes < 0) {
-            int32_t status = malformed(port, connection, "the bytes are not a SoupBinTCP packet");
-            return status == RB_OK ? done + 1 : status;
-        }
-        int32_t status = take_packet(port, connection, &packet);
-        if (status < 0) {
-            return status;
-        }
-        if (status == 0) {
-            prt_connections_make_ready(&port->connections, connection);
-            break;
-        }
-        connection->in_begin += (uint32_t)bytes;
+    if (connection->state != PRT_DRAINING && connection->state != PRT_FLUSHING) {
+        prt_client_add(port, PRT_COUNT_BROKEN);
     }
-    if (done == PACKETS_MAX) {
+    return prt_client_drop(port, connection);
+}
+
+/* Reads once. 1: something came; 0: nothing is there now, or the connection is gone. */
+static int32_t read_more(prt_client *port, prt_connection *connection)
+{
+    if (!connection->may_read) {
+        return 0;
+    }
+    int64_t got = prt_connection_receive(&port->connections, connection);
+    if (got < 0) {
+        return on_end(port, connection);
+    }
+    if (got > 0) {
+        connection->received_ns = port->now_ns;
+    } else if (connection->may_read) {
+        /* It was interrupted, and epoll does not tell again. */
         prt_connections_make_ready(&port->connections, connection);
     }
-    return done;
+    return got > 0;
+}
+
+/* Who has been told to go is read until it does, so that the kernel does not answer what it sends
+ * with a reset, which could take our last words from it. */
+static int32_t read_over(prt_client *port, prt_connection *connection)
+{
+    connection->in_begin = connection->in_end = 0;
+    int32_t came = read_more(port, connection);
+    if (came > 0) {
+        prt_connections_make_ready(&port->connections, connection);
+    }
+    return came;
+}
+
+/* The next packet in the buffer. 1: it was taken; 0: there is no whole one, or it must wait. */
+static int32_t take_next(prt_client *port, prt_connection *connection, int *waits)
+{
+    prt_soup_packet packet;
+    int64_t bytes = prt_soup_next(connection->in + connection->in_begin,
+                                  connection->in_end - connection->in_begin, &packet);
+    if (bytes == 0) {
+        return 0;
+    }
+    if (bytes < 0) {
+        return taken(malformed(port, connection, "the bytes are not a SoupBinTCP packet"));
+    }
+    int32_t status = take_packet(port, connection, &packet);
+    if (status > 0) {
+        connection->in_begin += (uint32_t)bytes;
+    }
+    *waits = status == 0;
+    return status;
+}
+
+/* Takes what a connection has until it has to wait for an answer. Returns packets taken. */
+static int64_t serve(prt_client *port, prt_connection *connection)
+{
+    if (connection->state == PRT_DRAINING) {
+        return read_over(port, connection);
+    }
+    int64_t done = 0;
+    int waits = 0;
+    int32_t status = 1;
+    while (done < PACKETS_MAX && status > 0 && may_take(port, connection)) {
+        status = take_next(port, connection, &waits);
+        done += status > 0;
+        if (status == 0 && !waits) {
+            status = read_more(port, connection);
+        }
+    }
+    if (waits || done == PACKETS_MAX) {
+        prt_connections_make_ready(&port->connections, connection);
+    }
+    return status < 0 ? status : done;
 }
 
 int64_t prt_client_serve(prt_client *port, int64_t limit)
@@ -368,10 +426,6 @@ int64_t prt_client_serve(prt_client *port, int64_t limit)
             return served;
         }
         done += served;
-        if (connection->state != PRT_CLOSED &&
-            prt_connections_attend(&port->connections, connection) != RB_OK) {
-            return RB_SYSTEM;
-        }
     }
     return done;
 }
@@ -397,33 +451,34 @@ int32_t prt_client_adopt(prt_client *port, int32_t fd)
     return got == 1 ? RB_OK : RB_FULL;
 }
 
-static int32_t on_end(prt_client *port, prt_connection *connection)
+/* Whether an end of what the client sends ends the connection before what it sent is looked at. */
+static int is_entering(const prt_connection *connection)
 {
-    if (connection->state != PRT_DRAINING && connection->state != PRT_FLUSHING) {
-        prt_client_add(port, PRT_COUNT_BROKEN);
-    }
-    return prt_client_drop(port, connection);
+    return connection->state == PRT_VERIFYING || connection->state == PRT_WAITING ||
+           connection->state == PRT_ENTERING;
 }
 
 static int32_t on_event(prt_client *port, prt_connection *connection, uint32_t events)
 {
-    if (events & EPOLLOUT) {
+    if ((events & EPOLLOUT) && connection->is_blocked) {
         connection->is_blocked = 0;
         prt_connections_make_dirty(&port->connections, connection);
     }
-    if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) == 0) {
-        return prt_connections_attend(&port->connections, connection);
-    }
-    if (connection->state == PRT_DRAINING || connection->state == PRT_FLUSHING) {
-        connection->in_begin = connection->in_end = 0;
-    }
-    int64_t got = prt_connection_receive(&port->connections, connection);
-    if (got < 0 || (got == 0 && (events & (EPOLLHUP | EPOLLERR)) != 0)) {
+    if (events & (EPOLLHUP | EPOLLERR)) {
         return on_end(port, connection);
     }
-    connection->received_ns = port->now_ns;
-    prt_connections_make_ready(&port->connections, connection);
-    return prt_connections_attend(&port->connections, connection);
+    if (events & EPOLLRDHUP) {
+        if (is_entering(connection)) {
+            return on_end(port, connection);
+        }
+        connection->is_ended = 1;
+    }
+    if (events & (EPOLLIN | EPOLLRDHUP)) {
+        connection->may_read = 1;
+        connection->received_ns = port->now_ns;
+        prt_connections_make_ready(&port->connections, connection);
+    }
+    return RB_OK;
 }
 
 int64_t prt_client_poll(prt_client *port, int64_t limit)
@@ -471,10 +526,10 @@ static void beat(prt_client *port, prt_connection *connection)
     prt_connections_make_dirty(&port->connections, connection);
 }
 
-/* While a full buffer keeps us from reading, nothing can be said about the client's silence. */
+/* Of who waits to be read, nothing can be said about its silence. */
 static int is_silent(const prt_client *port, const prt_connection *connection)
 {
-    if (connection->in_end - connection->in_begin == port->connections.in_bytes) {
+    if (connection->may_read) {
         return 0;
     }
     return is_older(port->now_ns, connection->received_ns, port->config.dead_ns);
@@ -490,13 +545,18 @@ static int32_t look_at(prt_client *port, prt_connection *connection)
         is_late = is_older(port->now_ns, connection->since_ns, port->config.dead_ns);
         break;
     case PRT_FLUSHING:
+        is_late = is_older(port->now_ns, connection->since_ns, port->config.dead_ns);
+        return is_late ? prt_client_drop(port, connection) : RB_OK;
     case PRT_DRAINING:
-        return is_older(port->now_ns, connection->since_ns, farewell_ns)
-                   ? prt_client_drop(port, connection)
-                   : RB_OK;
-    default:
+        is_late = is_older(port->now_ns, connection->since_ns, farewell_ns);
+        return is_late ? prt_client_drop(port, connection) : RB_OK;
+    case PRT_LIVE:
+    case PRT_LEAVING:
         is_late = is_silent(port, connection);
         break;
+    default:
+        /* Its login is ours to answer, however long that takes. */
+        return RB_OK;
     }
     if (is_late) {
         prt_client_add(port, PRT_COUNT_SILENT);
@@ -509,17 +569,21 @@ static int32_t look_at(prt_client *port, prt_connection *connection)
     return RB_OK;
 }
 
-int32_t prt_client_tick(prt_client *port)
+int64_t prt_client_tick(prt_client *port)
 {
-    if (!is_older(port->now_ns, port->ticked_ns, tick_ns)) {
-        return RB_OK;
+    if (port->looked >= port->connections.used) {
+        if (!is_older(port->now_ns, port->ticked_ns, tick_ns)) {
+            return 0;
+        }
+        port->ticked_ns = port->now_ns;
+        port->looked = 0;
     }
-    port->ticked_ns = port->now_ns;
-    for (uint32_t n = 0; n < port->connections.capacity; n++) {
-        int32_t status = look_at(port, &port->connections.slots[n]);
+    for (uint32_t n = 0; n < LOOKS_MAX && port->looked < port->connections.used; n++) {
+        int32_t status = look_at(port, &port->connections.slots[port->looked++]);
         if (status != RB_OK) {
             return status;
         }
     }
-    return RB_OK;
+    /* Whoever has not been looked at yet is so in the next rounds. */
+    return port->looked < port->connections.used;
 }

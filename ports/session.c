@@ -7,6 +7,30 @@
 
 enum { TOPICS = 65536 };
 
+static uint32_t user_slots(uint32_t sessions)
+{
+    uint32_t slots = 2;
+    while (slots < 2 * sessions) {
+        slots *= 2;
+    }
+    return slots;
+}
+
+/* One more for each session may come before the bound is noticed. */
+static uint32_t tokens_of(const prt_bounds *bounds)
+{
+    return bounds->tokens == 0 ? 0 : bounds->tokens + bounds->sessions;
+}
+
+uint64_t prt_desk_bytes(const prt_bounds *bounds)
+{
+    uint64_t tables = TOPICS + (uint64_t)user_slots(bounds->sessions);
+    return prt_instruments_bytes(bounds->instruments) + prt_orders_bytes(bounds->orders) +
+           prt_pool_bytes(bounds->messages, bounds->sessions) +
+           prt_tokens_bytes(tokens_of(bounds)) + bounds->sessions * (uint64_t)sizeof(prt_session) +
+           tables * sizeof(uint16_t);
+}
+
 int32_t prt_desk_init(prt_desk *desk, const prt_bounds *bounds)
 {
     memset(desk, 0, sizeof *desk);
@@ -29,8 +53,7 @@ int32_t prt_desk_init(prt_desk *desk, const prt_bounds *bounds)
     if (status == RB_OK) {
         /* Besides, one for each session that may be on its way when the last one is reached. */
         desk->tokens_max = bounds->tokens;
-        status = prt_tokens_init(&desk->tokens,
-                                 bounds->tokens == 0 ? 0 : bounds->tokens + bounds->sessions);
+        status = prt_tokens_init(&desk->tokens, tokens_of(bounds));
     }
     if (status == RB_OK) {
         status = prt_pool_init(&desk->pool, bounds->messages, bounds->sessions);
@@ -40,7 +63,10 @@ int32_t prt_desk_init(prt_desk *desk, const prt_bounds *bounds)
     }
     desk->sessions = calloc(bounds->sessions, sizeof *desk->sessions);
     desk->by_topic = calloc(TOPICS, sizeof *desk->by_topic);
-    return desk->sessions == NULL || desk->by_topic == NULL ? RB_SYSTEM : RB_OK;
+    desk->by_user = calloc(user_slots(bounds->sessions), sizeof *desk->by_user);
+    desk->user_mask = user_slots(bounds->sessions) - 1;
+    int all = desk->sessions != NULL && desk->by_topic != NULL && desk->by_user != NULL;
+    return all ? RB_OK : RB_SYSTEM;
 }
 
 void prt_desk_free(prt_desk *desk)
@@ -51,8 +77,26 @@ void prt_desk_free(prt_desk *desk)
     prt_pool_free(&desk->pool);
     free(desk->sessions);
     free(desk->by_topic);
+    free(desk->by_user);
     desk->sessions = NULL;
     desk->by_topic = NULL;
+    desk->by_user = NULL;
+}
+
+/* Slot of the user in `by_user`, or the free one where it would be. */
+static uint16_t *slot_of(const prt_desk *desk, const char *user)
+{
+    uint64_t key = 0;
+    memcpy(&key, user, strnlen(user, sizeof key));
+    uint64_t place = key * UINT64_C(0x9E3779B97F4A7C15) >> 32;
+    for (uint32_t n = 0; n <= desk->user_mask; n++, place++) {
+        uint16_t *slot = &desk->by_user[place & desk->user_mask];
+        if (*slot == 0 ||
+            strncmp(desk->sessions[*slot - 1].user, user, sizeof desk->sessions->user) == 0) {
+            return slot;
+        }
+    }
+    return NULL;
 }
 
 int64_t prt_desk_add_session(prt_desk *desk, const prt_client_session *config)
@@ -90,17 +134,14 @@ int64_t prt_desk_add_session(prt_desk *desk, const prt_client_session *config)
     memcpy(session->user, config->user, length);
     memcpy(session->firm_name, config->firm_name, sizeof session->firm_name);
     desk->by_topic[topic] = (uint16_t)(number + 1);
+    *slot_of(desk, config->user) = (uint16_t)(number + 1);
     return number;
 }
 
 prt_session *prt_desk_find_user(const prt_desk *desk, const char *user)
 {
-    for (uint32_t n = 0; n < desk->session_count; n++) {
-        if (strncmp(desk->sessions[n].user, user, sizeof desk->sessions->user) == 0) {
-            return &desk->sessions[n];
-        }
-    }
-    return NULL;
+    const uint16_t *slot = slot_of(desk, user);
+    return slot == NULL || *slot == 0 ? NULL : &desk->sessions[*slot - 1];
 }
 
 /* The order of a line on a session's topic. */

@@ -80,6 +80,8 @@ typedef struct prt_desk {
     prt_pool pool;
     prt_session *sessions;
     uint16_t *by_topic; /* session number + 1; 0: not ours */
+    uint16_t *by_user;  /* likewise, by hash: open addressing, at most half full */
+    uint32_t user_mask;
     uint32_t tokens_max;
     uint32_t session_count;
     uint32_t session_capacity;
@@ -107,6 +109,8 @@ typedef struct prt_change {
     uint32_t epoch;   /* another engine reigns: what was PROPOSED to the last one is ASKED again */
 } prt_change;
 
+/* Bytes of memory that prt_desk_init takes. */
+uint64_t prt_desk_bytes(const prt_bounds *bounds);
 /* Allocates everything. RB_USAGE, RB_SYSTEM: no memory; prt_desk_free in any case. */
 int32_t prt_desk_init(prt_desk *desk, const prt_bounds *bounds);
 void prt_desk_free(prt_desk *desk);

@@ -25,6 +25,24 @@ static uint32_t home_of_number(const prt_tokens *tokens, uint16_t topic, uint32_
     return (uint32_t)(mix((uint64_t)topic << 32 | client_order_id) >> 32) & tokens->mask;
 }
 
+static uint32_t slots_for(uint32_t capacity)
+{
+    uint32_t slots = 2;
+    while (slots < capacity * SLOTS_PER_TOKEN) {
+        slots *= 2;
+    }
+    return slots;
+}
+
+uint64_t prt_tokens_bytes(uint32_t capacity)
+{
+    if (capacity == 0 || capacity > PRT_TOKENS_MAX) {
+        return 0;
+    }
+    return capacity * (uint64_t)sizeof(prt_token) +
+           2 * (uint64_t)slots_for(capacity) * sizeof(uint32_t);
+}
+
 int32_t prt_tokens_init(prt_tokens *tokens, uint32_t capacity)
 {
     memset(tokens, 0, sizeof *tokens);
@@ -34,10 +52,7 @@ int32_t prt_tokens_init(prt_tokens *tokens, uint32_t capacity)
     if (capacity == 0) {
         return RB_OK;
     }
-    uint32_t slots = 2;
-    while (slots < capacity * SLOTS_PER_TOKEN) {
-        slots *= 2;
-    }
+    uint32_t slots = slots_for(capacity);
     tokens->entries = calloc(capacity, sizeof *tokens->entries);
     tokens->by_text = calloc(slots, sizeof *tokens->by_text);
     tokens->by_number = calloc(slots, sizeof *tokens->by_number);

@@ -33,6 +33,8 @@ typedef struct prt_tokens {
     uint32_t capacity;
 } prt_tokens;
 
+/* Bytes of memory that prt_tokens_init takes. */
+uint64_t prt_tokens_bytes(uint32_t capacity);
 /* Room for `capacity`, 0 for a port without OUCH 4.2. RB_USAGE, RB_SYSTEM: no memory. */
 int32_t prt_tokens_init(prt_tokens *tokens, uint32_t capacity);
 void prt_tokens_free(prt_tokens *tokens);

@@ -11,7 +11,7 @@ nothing is in flight: at first, when what was wished for is on the stream, when 
 number, and when another engine begins to reign. So proposing again is wishing the same once more,
 and giving up is wishing it no longer; no proposal is remembered that could outlive its reason.
 
-ringbus/README.md shows a whole one.
+ports/applications.md shows a whole one.
 """
 
 from __future__ import annotations

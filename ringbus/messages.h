@@ -7,7 +7,7 @@
 
 #define RB_SCHEMA_ID 1u
 #define RB_SCHEMA_VERSION 1u
-#define RB_SCHEMA_HASH UINT64_C(0xe63d6f52048c63c7)
+#define RB_SCHEMA_HASH UINT64_C(0x7e490838a9580c9a)
 #define RB_MESSAGE_BYTES 64u
 #define RB_INSTRUMENT_NONE UINT32_C(4294967295)
 #define RB_TEMPLATE_CONTRIBUTED_MAX 63u
@@ -275,7 +275,7 @@ typedef struct rb_replace {
 typedef struct rb_order_tag {
     rb_header header;
     char text[24];
-    uint32_t total_quantity; /* Behind a Replace: the whole quantity as the client sees it, executed shares included. */
+    uint32_t total_quantity; /* Behind a Replace: the whole quantity as the client sees it, executed shares included. Behind a NewOrder of a FIX client: its instrument + 1, which a refusal of the sequencer does not show. */
     char capacity; /* Behind a Replace, echoed of the first order. */
     char cross_type; /* Likewise. */
     char original_side; /* Likewise: the client's own letter. */

@@ -18,6 +18,13 @@ RESULT_HASH = "c1db7ed5"
 STAGES_HASH = "f5e05f3a"
 # Of a day of 20,000 messages and what its last turn adds.
 REBUILD_HASH = "b1ed5622"
+# Of 5,000 answers as they go over the wire; idle sessions change nothing.
+PORT_HASHES = {
+    "1 of 1": "63d990a1",
+    "500 of 500": "6cd7eb09",
+    "1 of 2000": "63d990a1",
+    "500 of 2000": "6cd7eb09",
+}
 # Of all answers to 20,000 messages of each flow: wide, its two shards, and hot.
 FLOW_HASHES = {
     "wide": "1da8610d",
@@ -190,6 +197,25 @@ def test_bench_rebuild_runs_and_every_agent_ends_where_the_day_did() -> None:
         # Warm and cold.
         assert done.stdout.count(f"\n{name} ") == 2
     assert "sequencer of a passive engine that follows: reigns after " in done.stdout
+
+
+def test_bench_ports_runs_and_makes_the_known_results() -> None:
+    """What 1 and 500 sessions are shown, whoever is idle; floods and a storm over TCP."""
+    done = subprocess.run(
+        [PROGRAMS / "bench_ports", "1", "5000", "30", "50"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    for sessions, result in PORT_HASHES.items():
+        assert f"lane side, {sessions} sessions: result hash {result}, 5000 messages" in done.stdout
+    # A connection is watched once, and never again.
+    calls = [line.split() for line in done.stdout.splitlines() if "a message: " in line]
+    assert [float(row[-2]) for row in calls[:-1]] == [0.0] * 7
+    assert done.stdout.count("of the row before: throughput") == 3
+    assert "50 connects in a burst" in done.stdout
+    assert "median of a system call: recv " in done.stdout
 
 
 def test_bench_many_runs_and_makes_the_known_results() -> None:

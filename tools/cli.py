@@ -19,6 +19,7 @@ DELEGATED = {
     "book": "one instrument's book as market data shows it, both sides with depth",
     "hist": "latency of every hop, as table, picture and files",
     "load": "drive an exchange with orders and measure it",
+    "fairness": "whether any connection of a port is told first more often than another",
     "ls": "rings and exchanges on this host, and who uses them",
     "tap": "print what is published on a ring or an exchange, as it comes",
     "dump": "print a recorded day, or turn it into JSON lines, CSV or Parquet",

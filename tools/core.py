@@ -27,7 +27,7 @@ from engine.risk import Admission
 from engine.sequencer import Sequencer
 from engine.shard import Shard
 from ports.authenticator import Authenticator
-from ports.client import ClientPort, Limits
+from ports.client import ClientPort
 from ringbus._ringbus import ffi
 from ringbus.backing import lock_all, size
 from ringbus.contributor import Contributor
@@ -45,8 +45,10 @@ from tools.build import build_hash
 from tools.clients import client_sessions, port_instruments
 from tools.configuration import Configuration
 from tools.day import drain
+from tools.edge import allow_files, limits_of
 from tools.memory import Attachment, tcp_counter
 from tools.process import end_with_parent
+from tools.seat import Seat
 from tools.site import Site
 from tools.standby import StandbyProcess, go_on
 from tools.state import STATE_FILE, State
@@ -362,8 +364,13 @@ class CoreProcess:
         self._threads.append(threading.Thread(target=run, name=f"beside {name}"))
 
     def _add_port(self, name: str) -> None:
-        topology, limits = self.topology, self.topology.limits
+        topology = self.topology
         section = topology.port(name)
+        seat = Seat(self._lane(f"lane.{name}"), section, self._listening)
+        self._stack.callback(seat.close)
+        stands_by = not seat.take()
+        if stands_by and len(topology.cores_of(name)) == 1:
+            raise ConfigurationError(f"another process speaks for {name}")
         port = self._stack.enter_context(
             ClientPort(
                 self.core,
@@ -373,25 +380,26 @@ class CoreProcess:
                 self._stream(),
                 port_instruments(self.configuration),
                 client_sessions(self.configuration),
-                Limits(
-                    connections=limits.connections,
-                    orders=limits.client_orders,
-                    messages=limits.client_messages,
-                    backlog=limits.backlog,
-                    receive_bytes=section.receive_buffer_bytes,
-                    socket_receive_bytes=section.receive_buffer_bytes,
-                ),
+                limits_of(topology, section),
+                stands_by,
             )
         )
-        port.show(self._shared.attach("stream.lossy", writable=True), name)
+        reader = name if len(topology.cores_of(name)) == 1 else f"{name} {self.section.name}"
+        port.show(self._shared.attach("stream.lossy", writable=True), reader)
         port.measure(self._metrics, name)
         self.core.add(name, port)
         authenticator = Authenticator(
             port, {who.user: who.secret for who in self.configuration.participants}
         )
         self._beside(name, authenticator.run, authenticator.stop)
-        self._listening(name, port.listen(section.host, self._tcp.get(name, section.tcp)))
         self._watch(port.epoll_fd)
+        if stands_by:
+            self._metrics.counter(tcp_counter(name))
+            self._beside(
+                f"{name}, standing by", partial(seat.wait, port, self._stopping.wait), seat.stop
+            )
+        else:
+            self._listening(name, port.listen(section.host, self._tcp.get(name, section.tcp)))
 
 
 def _set(flag: object) -> None:
@@ -427,6 +435,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         goes_on = GO_ON in arguments
         said = [one.partition("=") for one in arguments[3:] if one != GO_ON]
         tcp = {name: int(number) for name, _, number in said}
+        allow_files(configuration.topology, section)
         if section.pinned is not None:
             os.sched_setaffinity(0, {section.pinned})
         if PASSIVE in section.agents:

@@ -25,7 +25,7 @@ from ringbus.metrics import Metrics
 from ringbus.multicast import GatingReader
 from ringbus.segment import listing, unlink
 from ringbus.status import RingbusError
-from tools import day, memory
+from tools import day, edge, memory
 from tools.build import build_hash
 from tools.child import (
     RESTARTS_MAX,
@@ -184,6 +184,8 @@ class Launcher:
     def _prepare(self) -> None:
         topology = self.topology
         memory.check_room(topology, memory.free_bytes())
+        edge.check_files(topology)
+        needs = edge.check_memory(self.configuration, edge.free_memory())
         refuse_if_there(self.name)
         self.directory.mkdir(parents=True, exist_ok=True)
         (self.directory / "logs").mkdir(exist_ok=True)
@@ -201,6 +203,8 @@ class Launcher:
         self._laid_out = True
         count, size = len(memory.parts(topology)), memory.total_bytes(topology)
         self._say(f"shared memory: {count} segments, {size / (1 << 20):,.1f} MiB")
+        for need in needs:
+            self._say(str(need))
         if former is not None:
             day.put_on_ring(topology, self._shared, former)
             day.opened(topology)
@@ -256,7 +260,9 @@ class Launcher:
         metrics = Metrics.attach(self._shared.attach(f"metrics.{child.name}"))
         for agent, endpoint in self.topology.endpoints:
             if agent in child.section.agents:
-                self._ports[endpoint] = metrics.counter(tcp_counter(endpoint)).value
+                tcp = metrics.counter(tcp_counter(endpoint)).value
+                # One that stands by has none.
+                self._ports[endpoint] = tcp or self._ports.get(endpoint, 0)
 
     def _open_day(self) -> None:
         lines = opening_lines(self.configuration, self._build)

@@ -18,6 +18,7 @@ from ringbus._ringbus import ffi, lib
 from ringbus.attachment import Part
 from ringbus.backing import Mapped, mapped
 from ringbus.lock import PUBLISHER, ByteLocks
+from ringbus.marks import Marks
 from ringbus.memory import Block
 from ringbus.multicast import gates, readers_bytes
 from ringbus.places import Place
@@ -35,10 +36,13 @@ KINDS = {
     6: "metrics",
     8: "doorbell",
     9: "ring",
+    10: "marks",
+    11: "settled",
 }
 STREAM = 2
 READERS = 3
 RING = 9
+MARKS = 10
 LAYOUT_BYTES = 128
 
 
@@ -47,8 +51,8 @@ class Found:
     """One segment; `publisher_pid` is 0 if a ring or stream has none.
 
     `waits` is how often gates kept a publisher waiting; `readers` are those that gate, `lossy` the
-    others that can be seen; `memory` is what the first has got that is known to use it: publisher,
-    owner or a reader.
+    others that can be seen; `durable` is by journal what is on its disk; `memory` is what the first
+    has got that is known to use it: publisher, owner or a reader.
     """
 
     name: str
@@ -61,6 +65,7 @@ class Found:
     waits: int
     readers: tuple[Place, ...]
     lossy: tuple[Place, ...]
+    durable: dict[str, int]
     memory: Mapped | None
 
 
@@ -115,6 +120,7 @@ def _look_at(segment: str) -> Found | None:
                 waits=int(lib.rb_multicast_waits(stream)) if stream else 0,
                 readers=readers,
                 lossy=lossy,
+                durable=Marks(memory).durable() if kind == MARKS else {},
                 memory=next(filter(None, (mapped(path, pid) for pid in users if pid)), None),
             )
         finally:
@@ -160,7 +166,10 @@ def show(found: Sequence[Found], console: Console) -> None:
             owner,
             _publishing(one),
             one.memory.words if one.memory else "–",
-            "\n".join(_reading(place) for place in one.readers + one.lossy),
+            "\n".join(
+                [_reading(place) for place in one.readers + one.lossy]
+                + [f"{name}: {last:,} durable" for name, last in one.durable.items()]
+            ),
         )
     console.print(table)
 

@@ -89,8 +89,13 @@ class Site:
     watch: Callable[[int], None]
     beside: Callable[[Callable[[], None], Callable[[], None]], None]
 
-    def proposer(self) -> Proposer:
-        """Its way to the sequencer, of a kind that proposes."""
+    @property
+    def proposing(self) -> Contributor:
+        """Its lane, of a kind that proposes."""
         assert self.contributor is not None
+        return self.contributor
+
+    def proposer(self) -> Proposer:
+        """The same for the base class of applications."""
         shards = self.configuration.topology.exchange.shards
-        return Proposer(self.contributor, self.core, Topics(self.configuration.topics, shards))
+        return Proposer(self.proposing, self.core, Topics(self.configuration.topics, shards))

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from ringbus.backing import Mapped, mapped, process_memory, size
 from ringbus.core import CorePage, CoreState
+from ringbus.marks import Marks
 from ringbus.multicast import Reader, gates
 from ringbus.places import Place
 from ringbus.status import RingbusError
@@ -51,7 +52,8 @@ class CoreStatus:
 class ExchangeStatus:
     """A whole exchange at one moment; `tail` is the stream's last sequence.
 
-    `waits` is how often the journal kept the publisher waiting.
+    `waits` is how often the journal kept the publisher waiting; `durable` is by journal the last
+    sequence that is on its disk.
     """
 
     state: State
@@ -61,6 +63,7 @@ class ExchangeStatus:
     waits: int
     gates: tuple[Place, ...]
     lossy: tuple[Place, ...]
+    durable: dict[str, int]
     stream_memory: Mapped | None
 
     @property
@@ -111,6 +114,7 @@ def look(name: str, now_ns: int) -> ExchangeStatus | None:
             reader.waits,
             tuple(gates(shared.attach("stream.readers"))),
             tuple(gates(shared.attach("stream.lossy"))),
+            Marks(shared.attach("marks")).durable(),
             memory,
         )
 
@@ -147,6 +151,9 @@ def show(status: ExchangeStatus, console: Console) -> None:
     memory = f", {status.stream_memory.words}" if status.stream_memory else ""
     console.print(f"stream: {status.tail:,} messages{memory}", highlight=False)
     console.print(f"publisher: waited {status.waits:,} times for gating readers", highlight=False)
+    for journal, durable in status.durable.items():
+        behind = max(0, status.tail - durable)
+        console.print(f"{journal}: {durable:,} durable, {behind:,} behind", highlight=False)
     for kind, readers in (("gating", status.gates), ("lossy", status.lossy)):
         for reader in readers:
             lag = max(0, status.tail - reader.cursor)

@@ -148,12 +148,16 @@ class JournalSection:
 
 @dataclass(frozen=True, slots=True)
 class PortSection:
-    """`[[port]]`: one client port; `tcp` 0 is any free one."""
+    """`[[port]]`: one client port; `tcp` 0 is any free one.
+
+    On two cores, which needs a fixed one, the second process stands by for the first.
+    """
 
     name: str = field(metadata={"rule": _NAME})
     host: str = field(default="127.0.0.1", metadata={"rule": rules.address})
     tcp: int = field(default=0, metadata={"rule": rules.whole(0, 65535)})
-    receive_buffer_bytes: int = field(default=4096, metadata={"rule": rules.whole(1024, 1 << 24)})
+    receive_buffer_bytes: int = field(default=4096, metadata={"rule": rules.whole(2056, 1 << 24)})
+    send_buffer_bytes: int = field(default=65536, metadata={"rule": rules.whole(2048, 1 << 24)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,6 +324,10 @@ class Topology:
     def edge(self) -> tuple[str, ...]:
         """The agents between the stream and the world: ports and applications."""
         return (*(one.name for one in self.ports), *(one.name for one in self.applications))
+
+    def cores_of(self, agent: str) -> tuple[CoreSection, ...]:
+        """The cores that run `agent`: a port that has somebody to stand by for it has two."""
+        return tuple(core for core in self.cores if agent in core.agents)
 
     @property
     def has_passive(self) -> bool:
@@ -595,6 +603,24 @@ def _check_cores(topology: Topology, cpus: frozenset[int]) -> None:
             spinning[core.pinned] = core.name
 
 
+def _check_spare(topology: Topology, port: int, nth: int) -> None:
+    """A port on two cores: the second process stands by for the first."""
+    section = topology.ports[port]
+    if section.tcp == 0:
+        raise topology.source.error(
+            ("port", port, "tcp"),
+            f'"{section.name}" is on two cores and may listen anywhere',
+            "give it a number: who takes over must be where its clients look for it",
+        )
+    cores = topology.cores_of(section.name)
+    if len(cores) > 2 or not all(topology.restartable(core) for core in cores):
+        raise topology.source.error(
+            ("core", nth, "agents"),
+            f'"{section.name}" stands by here for another core',
+            "two cores at most have it, and neither runs any of the engine",
+        )
+
+
 def _check_placement(topology: Topology) -> None:
     error = topology.source.error
     expected = [
@@ -607,6 +633,7 @@ def _check_placement(topology: Topology) -> None:
     if topology.has_passive:
         expected.append(PASSIVE)
     placed: dict[str, str] = {}
+    ports = {port.name: number for number, port in enumerate(topology.ports)}
     for nth, core in enumerate(topology.cores):
         for agent in core.agents:
             if agent not in expected:
@@ -618,7 +645,9 @@ def _check_placement(topology: Topology) -> None:
                     else f"agents are {', '.join(expected)}{meant(agent, expected)}"
                 )
                 raise error(("core", nth, "agents"), f'there is no agent "{agent}"', cure)
-            if agent in placed:
+            if agent in ports and placed.get(agent, core.name) != core.name:
+                _check_spare(topology, ports[agent], nth)
+            elif agent in placed:
                 where = "twice" if placed[agent] == core.name else f'on core "{placed[agent]}" too'
                 raise error(("core", nth, "agents"), f'"{agent}" is {where}', "place it once")
             placed[agent] = core.name

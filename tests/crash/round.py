@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import re
 import shutil
 import signal
 import tempfile
@@ -21,6 +22,7 @@ from tests.crash.checks import check_all
 from tests.crash.operator import Operator
 from tests.crash.plan import USERS, Plan, write_topology
 from tests.crash.trader import Trader
+from tools.state import remove
 
 WARM_SECONDS = 0.3
 REST_SECONDS = 90.0
@@ -44,8 +46,9 @@ class Result:
 
 def run(plan: Plan) -> Result:
     """Run a round in a directory of its own. Raises: RoundError; the directory is then kept."""
+    _remove_orphans()
     directory = Path(tempfile.mkdtemp(prefix="ringbus-crash-"))
-    name = f"c{os.getpid()}-{plan.seed % 1_000_000}"
+    name = f"crash{os.getpid()}-{plan.seed % 1_000_000}"
     operator = Operator(plan, write_topology(plan, directory, name), name)
     try:
         result = asyncio.run(_run(plan, operator, directory / "out"))
@@ -55,6 +58,14 @@ def run(plan: Plan) -> Result:
         raise RoundError(f"{said}\nlogs and journals are kept in {directory}") from error
     shutil.rmtree(directory)
     return result
+
+
+def _remove_orphans() -> None:
+    """What rounds left whose own process was killed."""
+    for segment in listing():
+        found = re.fullmatch(r"ringbus\.(crash(\d+)-\d+)\.launcher", segment)
+        if found and not Path(f"/proc/{found[2]}").exists():
+            remove(found[1])
 
 
 async def _run(plan: Plan, operator: Operator, directory: Path) -> Result:

@@ -181,7 +181,7 @@ static void test_generated_lines_are_whole(void)
     for (uint32_t n = 0; n < 6; n++) {
         EXPECT(memcmp(&rings[0][n].words[1], &rings[1][n].words[1], 56) == 0);
     }
-    EXPECT(rings[1][2].executed.spare == 0);
+    EXPECT(rings[1][2].executed.detail == 0);
     EXPECT(rings[1][4].canceled.remaining == 0);
     EXPECT(rings[1][5].rejected.spare == 0);
 }

@@ -6,7 +6,7 @@ Nothing moves but by `until` and `settle`; time is what the test says it is.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -132,9 +132,9 @@ class Exchange:
     """Engine, port and authenticator; use it with `with`.
 
     Args: directory: of a journal, None for none; stream_slots: how long the ring remembers;
-    lane_slots: of every lane; copies: journals whose marks a client's answers wait for;
-    contributors: lanes, the port's the first; rules: what a user's session is configured to, but
-    for its names.
+    lane_slots: of every lane; copies: journals whose marks a client's answers wait for; users: its
+    participants, the first on topic 1; contributors: lanes, the port's the first; rules: what a
+    user's session is configured to, but for its names.
     """
 
     def __init__(
@@ -144,15 +144,17 @@ class Exchange:
         stream_slots: int = 1 << 16,
         lane_slots: int = 4096,
         copies: int = 0,
+        users: Sequence[str] = USERS,
         contributors: int = 2,
         rules: Mapping[str, dict[str, Any]] | None = None,
     ) -> None:
         self._copies = copies
+        self.topics = {user: n + 1 for n, user in enumerate(users)}
         self._rules = rules or {}
         marks = Block(marks_bytes())
         create_marks(marks, "marks")
         self.marks = Marks(marks)
-        size = Size(2, 2, len(USERS) + 1, contributors, stream_slots, lane_slots)
+        size = Size(2, 2, len(users) + 1, contributors, stream_slots, lane_slots)
         self.engine = FusedEngine(size, clock="manual")
         self.engine.core.set_time(START_NS)
         self.now_ns = START_NS
@@ -187,13 +189,13 @@ class Exchange:
             ),
             INSTRUMENTS,
             [
-                ClientSession(n + 1, user, n + 1, 1, FIRM, **self._rules.get(user, {}))
-                for n, user in enumerate(USERS)
+                ClientSession(topic, user, topic, 1, FIRM, **self._rules.get(user, {}))
+                for user, topic in self.topics.items()
             ],
             self.limits,
         )
         self.core.add("port", self.port)
-        self.authenticator = Authenticator(self.port, dict.fromkeys(USERS, SECRET))
+        self.authenticator = Authenticator(self.port, dict.fromkeys(self.topics, SECRET))
         self.tcp = self.port.listen()
 
     def kill_port(self) -> None:
@@ -253,7 +255,7 @@ class Exchange:
         client = self.connect(user, next_sequence, receive_bytes)
         client.login()
         self.until(lambda: client.session.accepted)
-        topic = USERS.index(user) + 1
+        topic = self.topics[user]
         self.until(lambda: client.session.next_sequence > self.port.messages(topic))
         return client
 

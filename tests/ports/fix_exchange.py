@@ -145,7 +145,7 @@ class FixExchange:
     """Engine, FIX port and authenticator; use it with `with`.
 
     Args: directory: of a journal, None for none; copies: journals whose marks are waited for;
-    clock: manual, or real for clients that have their own.
+    clock: manual, or real for clients that have their own; rights: of every session.
     """
 
     def __init__(
@@ -156,7 +156,9 @@ class FixExchange:
         stream_slots: int = 1 << 16,
         lane_slots: int = 4096,
         clock: str = "manual",
+        **rights: object,
     ) -> None:
+        self._rights = rights
         self._clock = clock
         self.tcp = 0
         marks = Block(marks_bytes())
@@ -197,13 +199,16 @@ class FixExchange:
                 self._copies,
             ),
             INSTRUMENTS,
-            [ClientSession(n + 1, user, n + 1, 1) for n, user in enumerate(USERS)],
+            [self._session(n, user) for n, user in enumerate(USERS)],
             self.limits,
         )
         self.core.host("fix", self.port)
         self.authenticator = Authenticator(self.port.logins, dict.fromkeys(USERS, SECRET))
         # A successor has the address of the one that died.
         self.tcp = self.port.listen(port=self.tcp)
+
+    def _session(self, n: int, user: str) -> ClientSession:
+        return replace(ClientSession(n + 1, user, n + 1, 1), **self._rights)  # type: ignore[arg-type]
 
     def kill_port(self) -> None:
         """The port's process is gone: sockets, memory, whatever it had in flight."""

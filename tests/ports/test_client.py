@@ -703,11 +703,13 @@ def test_many_connections_at_once() -> None:
     with Exchange(Limits(connections=100)) as exchange:
         steady = Steady(exchange)
         crowd = [exchange.connect() for _ in range(200)]
-        for client in crowd:
-            client.login()
         steady.trade()
         exchange.until(lambda: exchange.port.counts["connections"] == 100)
         exchange.until(lambda: exchange.port.counts["refused connections"] == 101)
+        exchange.until(lambda: sum(client.closed for client in crowd) == 101)
+        for client in crowd:
+            if not client.closed:
+                client.login()
         exchange.until(lambda: sum(client.closed for client in crowd) == 199)
         # One is in; the others heard that the session is taken, or found no room.
         (alice,) = [client for client in crowd if client.session.accepted]
@@ -719,6 +721,12 @@ def test_many_connections_at_once() -> None:
 
 
 # Slow readers, replay, restarts.
+
+
+CUT_OFF = (
+    "cut off: too many messages wait for you to read them; log in again with the next number to "
+    "get them"
+)
 
 
 def messages_of(exchange: Exchange, user: str) -> list[tuple[int, bytes]]:
@@ -748,6 +756,7 @@ def test_a_slow_reader_is_cut_off_and_can_come_back() -> None:
         assert trades > limits.backlog
         alice.reading = True
         exchange.until(lambda: alice.closed)
+        assert alice.debug == [CUT_OFF]
         # What it got before it was cut off has no holes, and it gets the rest.
         seen = alice.messages
         assert [message.sequence for message in seen] == list(range(1, len(seen) + 1))

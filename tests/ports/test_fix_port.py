@@ -14,14 +14,17 @@ from ports.fix import FIX42, FIX44, Pair, time_text
 from ports.fix_account import Account
 from ports.fix_desk import Desk
 from ports.fix_port import STALLED_NS
-from ports.lines import Line, Tag, line
+from ports.lines import Line, Tag, line, tag_text
 from ringbus.messages import (
     CANCEL,
     INSTRUMENT_NONE,
     MASS_CANCEL,
+    ORDER_TAG,
+    REJECTED,
     SESSION_EVENT,
     Flag,
     MassCancelScope,
+    RejectReason,
     SessionEventKind,
     Template,
 )
@@ -129,11 +132,11 @@ def test_a_replace_moves_the_order_and_its_name(exchange: FixExchange) -> None:
     assert (late[102], late[39], late[41], late[37]) == ("0", "4", "D", first[37])
 
 
-REFUSED = {
+REFUSED: dict[str, tuple[dict[str, str | None], str, str, str]] = {
     "symbol": ({"f55": "NONE"}, "1", "1", "unknown instrument"),
     "quantity": ({"f38": "0"}, "0", "13", "invalid quantity"),
     "fraction": ({"f38": "10.5"}, "0", "13", "invalid quantity"),
-    "too many": ({"f38": "100010"}, "0", "13", "invalid quantity"),
+    "too many": ({"f38": "100010"}, "3", "3", "quantity exceeded"),
     "no quantity": ({"f38": None}, "0", "13", "invalid quantity"),
     "lot": ({"f38": "15"}, "0", "13", "off lot"),
     "no price": ({"f44": None}, "0", "99", "invalid price"),
@@ -171,7 +174,7 @@ def test_what_an_order_may_not_be(exchange: FixExchange, begin: str, case: str) 
     assert alice.one("8")[103] == "6"
 
 
-ACCEPTED = {
+ACCEPTED: dict[str, tuple[dict[str, str | None], str, list[str]]] = {
     "good till cancel": ({"f59": "1"}, "1", ["0"]),
     "immediate": ({"f59": "3"}, "3", ["0", "4"]),
     "fill or kill": ({"f59": "4"}, "4", ["0", "4"]),
@@ -230,8 +233,8 @@ def test_a_change_that_cannot_be_is_refused_with_what_the_client_said(
     alice.send("F", *cancel("7", "A"))
     assert alice.one("8")[39] == "4"
     alice.send("F", *cancel("8", "A"))
-    late = alice.one("9")
-    assert (late[102], late[39], late[41]) == ("0", "4", "A")
+    closed = alice.one("9")
+    assert (closed[102], closed[39], closed[41]) == ("0", "4", "A")
     assert resent(alice, 4)[: len(said)] == said
 
 
@@ -295,6 +298,25 @@ def test_two_clients_of_one_port_do_not_wait_for_each_other(exchange: FixExchang
     exchange.until(lambda: len(alice.got) == 50)
     assert [one[11] for one in alice.got] == [f"A{n}" for n in range(50)]
     assert [one[34] for one in alice.got] == [str(n + 2) for n in range(50)]
+
+
+def test_a_session_has_its_own_bounds() -> None:
+    with FixExchange(rate=2, notional_max_1e4=150 * 10_000, self_trade="W") as exchange:
+        alice = exchange.login()
+        alice.send("D", *order("A", "1", "110"))
+        alice.send("D", *order("B", "1", "100"))
+        alice.send("D", *order("C", "1", "100"))
+        too_big, fine, too_many = alice.take(3)
+        assert (too_big[103], too_big[58]) == ("3", "notional exceeded")
+        assert fine[39] == "0"
+        assert (too_many[103], too_many[58]) == ("3", "throttled")
+        exchange.advance(10**9)
+        # Its own orders do not meet: the incoming one goes.
+        alice.send("D", *order("D", "2", "100"))
+        assert [(one[39], one.get(58)) for one in alice.take(2)] == [
+            ("0", None),
+            ("4", "self trade"),
+        ]
 
 
 # Others on the session's topic.
@@ -426,7 +448,7 @@ def test_who_was_logged_in_when_the_port_died_is_logged_out(exchange: FixExchang
 
 @pytest.mark.parametrize("dies", [False, True])
 def test_orders_go_with_their_client_if_that_is_wanted(dies: bool) -> None:
-    with FixExchange(limits(cancel_on_disconnect=True)) as exchange:
+    with FixExchange(cancels_on_disconnect=True) as exchange:
         alice = exchange.login()
         alice.send("D", *order("A"))
         alice.send("D", *order("B", f55="MSFT"))
@@ -599,3 +621,21 @@ def test_a_drop_copy_needs_nothing_but_the_stream(exchange: FixExchange) -> None
     assert copies == [{t: v for t, v in one.items() if t not in header} for one in told]
     assert len(copies) == 4
     assert np.all(day["topic"] == 1)
+
+
+def test_a_refusal_of_the_sequencer_names_the_instrument() -> None:
+    """Its line does not; the tag behind it does."""
+    refused = line(
+        REJECTED, Template.REJECTED, 1, instrument=INSTRUMENT_NONE, quantity=5, side=1,
+        client_order_id=1, refused_template=Template.NEW_ORDER, flags=Flag.REFUSED | Flag.CONTINUED,
+        reason=RejectReason.OPEN_LONG_LIMIT,
+    )  # fmt: skip
+    tag = line(
+        ORDER_TAG, Template.ORDER_TAG, 1, text=tag_text("A", 7), total_quantity=2, original_side="B"
+    )
+    report = Account(1, INSTRUMENTS).apply(Line.read(refused.tobytes()), Tag.read(tag.tobytes()))
+    assert report is not None
+    fields = dict(report.fields(FIX44))
+    assert [fields[one] for one in (11, 55, 54, 103, 58)] == [
+        "A", "MSFT", "1", "3", "open long limit",
+    ]  # fmt: skip

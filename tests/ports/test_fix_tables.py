@@ -94,7 +94,7 @@ def test_tags_types_and_values_are_the_standards(version: str) -> None:
     assert set(theirs.tags(trailer)) == TRAILER
     taken = {one.get("msgtype", ""): one for one in messages if one.get("msgtype") in ours.allowed}
     assert set(taken) == set(ours.allowed)
-    used = set(ours.header)
+    used: set[int] = set(ours.header)
     for type_, message in taken.items():
         tags = set(theirs.tags(message))
         assert ours.allowed[type_] == tags | AGREED[version].get(type_, set())
@@ -102,11 +102,12 @@ def test_tags_types_and_values_are_the_standards(version: str) -> None:
         assert theirs.required(message) <= set(ours.required[type_])
         used |= tags
     for tag in used:
-        for kind, tags in KINDS.items():
+        for kind, known in KINDS.items():
             if theirs.types[tag] == kind:
-                assert tag in tags, (tag, kind)
+                assert tag in known, (tag, kind)
         if tag in ours.values:
             assert ours.values[tag] == theirs.values[tag]
     for count, (first, members) in ours.groups.items():
-        assert (first, members) == (theirs.groups[count][0], set(theirs.groups[count]))
+        assert first == theirs.groups[count][0]
+        assert members == set(theirs.groups[count])
     assert set(theirs.groups) & used == set(ours.groups)

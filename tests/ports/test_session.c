@@ -175,6 +175,49 @@ static void test_orders(void)
     prt_orders_free(&orders);
 }
 
+/* Over many seeds that follow each other, everyone is everywhere equally often, and each is before
+ * each other half of the time. The seeds are fixed, so the counts are. */
+static void test_shuffle(void)
+{
+    enum { COUNT = 7, SEEDS = 70000 };
+    static uint32_t at[COUNT][COUNT];
+    static uint32_t before[COUNT][COUNT];
+    prt_queue queue = {0};
+    EXPECT(prt_queue_init(&queue, COUNT) == RB_OK);
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        for (uint32_t n = 0; n < COUNT; n++) {
+            prt_queue_push(&queue, n);
+        }
+        prt_queue_shuffle(&queue, seed);
+        uint32_t place[COUNT];
+        for (uint32_t n = 0; n < COUNT; n++) {
+            place[n] = COUNT;
+        }
+        for (uint32_t n = 0; n < COUNT; n++) {
+            uint32_t who = prt_queue_pop(&queue);
+            EXPECT(place[who] == COUNT);
+            place[who] = n;
+            at[who][n]++;
+        }
+        for (uint32_t one = 0; one < COUNT; one++) {
+            for (uint32_t other = 0; other < COUNT; other++) {
+                before[one][other] += place[one] < place[other];
+            }
+        }
+    }
+    for (uint32_t one = 0; one < COUNT; one++) {
+        for (uint32_t other = 0; other < COUNT; other++) {
+            /* Five standard deviations of 10,000 are 463, of 35,000 are 661. */
+            EXPECT(at[one][other] > 10000 - 463);
+            EXPECT(at[one][other] < 10000 + 463);
+            EXPECT(one == other || before[one][other] > 35000 - 661);
+        }
+    }
+    prt_queue_shuffle(&queue, 1);
+    EXPECT(prt_queue_count(&queue) == 0);
+    prt_queue_free(&queue);
+}
+
 static prt_request enter(uint32_t user_ref)
 {
     prt_request request = {.read_ns = 1};
@@ -862,17 +905,14 @@ static void test_turns(void)
     EXPECT(prt_connections_accept(&connections, 1, &none) == 0);
     clients[3] = connect_to(port);
     EXPECT(prt_connections_accept(&connections, 1, &none) == 2);
-    for (uint32_t begin = 0; begin < 6; begin++) {
-        for (uint32_t n = 0; n < 6; n++) {
-            prt_connections_make_dirty(&connections, three[n % 3]);
-        }
-        EXPECT(prt_queue_count(&connections.dirty) == 3);
-        prt_connections_rotate_dirty(&connections, begin % 3);
-        for (uint32_t n = 0; n < 3; n++) {
-            EXPECT(prt_connections_next_dirty(&connections) == three[(begin + n) % 3]);
-        }
-        EXPECT(prt_connections_next_dirty(&connections) == NULL);
+    for (uint32_t n = 0; n < 6; n++) {
+        prt_connections_make_dirty(&connections, three[n % 3]);
     }
+    EXPECT(prt_queue_count(&connections.dirty) == 3);
+    for (uint32_t n = 0; n < 3; n++) {
+        EXPECT(prt_connections_next_dirty(&connections) == three[n]);
+    }
+    EXPECT(prt_connections_next_dirty(&connections) == NULL);
     uint64_t event = (uint64_t)three[1]->generation << 32 | 1;
     EXPECT(prt_connections_find(&connections, event) == three[1]);
     EXPECT(prt_connections_find(&connections, PRT_EVENT_VERDICT) == NULL);
@@ -951,6 +991,7 @@ static void test_logins(void)
 int main(void)
 {
     test_outbox();
+    test_shuffle();
     test_orders();
     test_refusals();
     test_options();

@@ -173,12 +173,17 @@ class Auditor:
         risk.take(np.frombuffer(b"".join(group), MESSAGE))
 
     def _has_order(self, proposal: Message, shard: int) -> bool:
-        """Whether a Replace names an open order of its own session."""
+        """Whether a Replace names an open order of its session, account and firm.
+
+        One that leaves for another account's is not taken off before: that errs on the safe side.
+        """
         if proposal[0][TEMPLATE] != Template.REPLACE:
             return True
         first = decode(proposal[0])
         market = self.oracles[shard].market
-        return market.own(first, first["original_client_order_id"]) is not None
+        order = market.own(first, first["original_client_order_id"])
+        owners = first["account"], first["firm"]
+        return order is not None and (order.account, order.firm) == owners
 
     def _proposal_of(self, group: Message) -> Message:
         """What this is the answer to; it cannot be answered again."""

@@ -42,11 +42,9 @@ SHOWN = (
     Template.NEW_ORDER, Template.REPLACE, Template.CANCEL, Template.EXECUTED, Template.CANCELED,
     Template.REPLENISHED,
 )  # fmt: skip
-EVENTS = [
-    int(kind)
-    for kind in SessionEventKind
-    if kind.name in ("ENTRY_DISABLED", "ENTRY_ENABLED", "ACCOUNT_QUERY")
-]
+EVENTS = (
+    SessionEventKind.ENTRY_DISABLED, SessionEventKind.ENTRY_ENABLED, SessionEventKind.ACCOUNT_QUERY,
+)  # fmt: skip
 BEHIND = (Template.ORDER_TAG, Template.ORDER_TERMS, Template.LEG)
 
 

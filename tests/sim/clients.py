@@ -10,8 +10,11 @@ from ports.ouch import (
     AccountQuery,
     Appendage,
     CancelOrder,
+    DisableOrderEntry,
+    EnableOrderEntry,
     EnterOrder,
     Inbound,
+    MassCancel,
     ModifyOrder,
     ReplaceOrder,
     Tag,
@@ -130,8 +133,8 @@ class Client:
         kind = below(100)
         if self.mine and kind < 30:
             return CancelOrder(choice(self.mine), choice((0, 0, 1)))
-        if kind >= 98:
-            return AccountQuery() if below(2) else ModifyOrder(below(self.user_ref + 3), "S", 1)
+        if kind >= 96:
+            return self._other()
         self.user_ref += 1
         price = (MIDDLE + below(7) - 3) * TICK
         quantity = 1 + below(19)
@@ -150,6 +153,19 @@ class Client:
             self.user_ref, choice("BS"), quantity, symbol, price, force, display,
             clordid=tag, appendage=options,
         )  # fmt: skip
+
+    def _other(self) -> Inbound:
+        """What is not an order: some take a number as orders do."""
+        below, choice = self.draw.below, self.draw.choice
+        kind = below(8)
+        if kind < 2:
+            return AccountQuery()
+        if kind < 4:
+            return ModifyOrder(below(self.user_ref + 3), choice("SB"), below(20))
+        self.user_ref += 1
+        if kind == 4:
+            return MassCancel(self.user_ref, symbol=choice(("", "S1")))
+        return DisableOrderEntry(self.user_ref) if kind == 5 else EnableOrderEntry(self.user_ref)
 
     def _options(self, quantity: int) -> Appendage:
         """Some that go together, and some that do not."""

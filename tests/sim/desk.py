@@ -212,8 +212,8 @@ class Desk:
         if waiting.is_for_all:
             if is_mine and is_for_all and line[48:52] == waiting.lines[0][48:52]:
                 del self.in_flight[topic]
-        elif shard == waiting.shard and number == waiting.number:
-            if is_mine:
+        elif counts[waiting.shard] == waiting.number and (is_for_all or shard == waiting.shard):
+            if is_mine and not is_for_all:
                 del self.in_flight[topic]
             else:
                 self.retries += 1

@@ -20,8 +20,8 @@ from pathlib import Path
 
 MEMORY = Path("/dev/shm")
 PREFIX = "ringbus-sim-"
-# It can be opened and written to no end; to sync it is an error.
-NO_FILE = Path("/dev/full")
+# It can be opened and written; to sync it is an error.
+NO_FILE = Path("/dev/null")
 
 
 @contextmanager

@@ -89,7 +89,7 @@ MUTANTS = (
     Mutant(
         "a sync that failed counts as one",
         "ringbus/journal.c",
-        (("        if (failed != 0) {", "        if (failed > 0) {"),),
+        (("|| fdatasync(file) != 0;", "|| fdatasync(file) > 0;"),),
     ),
     Mutant(
         "a reader that was overtaken goes on where the ring does",

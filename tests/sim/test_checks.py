@@ -233,7 +233,7 @@ def bytes_changed(raw: bytes, at: int) -> bytes:
 def test_the_auditor_finds_a_bit_that_is_wrong(
     monkeypatch: pytest.MonkeyPatch, template: Template, line: int, at: int
 ) -> None:
-    """R83: every message is the oracle's, or the run ends there."""
+    """Every message is the oracle's, or the run ends there."""
     judge = Auditor._judge
     told: list[int] = []
 

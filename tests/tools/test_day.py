@@ -35,6 +35,7 @@ from tools.day import Day, DayError, recover
 from tools.exchange import Exchange, launched, start_detached
 from tools.replay import replay_day
 from tools.state import remove
+from tools.status import look
 
 FIRST_FILE = "stream-00000000.rbj"
 ORDERS = 30
@@ -123,6 +124,29 @@ def test_a_day_goes_on_after_its_host_died(make: Maker, shards: int) -> None:
     # It was ended in order at last: a plain start begins another day.
     with launched(path):
         assert len(read_day(out / "journal.1")) == len(day)
+
+
+def test_how_far_each_journal_is(make: Maker) -> None:
+    """R31: for each journal what is durable, and how far that is behind the stream."""
+    path = two_journals(make, "journaled")
+    with launched(path) as exchange:
+        asyncio.run(enter(exchange, 1, 10))
+        second = exchange.kill("second", signal.SIGSTOP)
+        stopped = look(exchange.name, 0)
+        assert stopped is not None
+        asyncio.run(enter(exchange, 11, 10))
+        now = look(exchange.name, 0)
+        assert now is not None
+        assert now.durable["journal.b"] == stopped.durable["journal.b"]
+        # Two lines an order; the login and the logout may be on their way.
+        assert now.durable["journal"] >= stopped.durable["journal.b"] + 20
+        said = ringbus("status", exchange.name).stdout
+        durable = now.durable["journal.b"]
+        assert f"journal.b: {durable:,} durable, " in said
+        (line,) = (one for one in said.splitlines() if one.startswith("journal.b: "))
+        assert int(line.split()[-2].replace(",", "")) >= 20
+        assert f"journal.b: {durable:,} durable" in ringbus("ls").stdout
+        second.send(signal.SIGCONT)
 
 
 def test_a_day_that_was_not_ended_is_not_replaced(make: Maker) -> None:

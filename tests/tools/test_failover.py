@@ -188,6 +188,18 @@ def test_a_passive_engine_that_dies_is_started_again(make: Maker) -> None:
         assert ringbus("promote", exchange.name).returncode == 0
 
 
+def test_an_engine_that_dies_while_the_passive_one_starts(make: Maker) -> None:
+    """Nobody hears the order then: it is given again, to whoever runs next."""
+    with launched(with_passive(make, "automatic")) as exchange:
+        engine = exchange.process("engine")
+        exchange.kill("passive")
+        exchange.kill("engine")
+        exchange.await_restart("engine", engine)
+        log = launcher_log(exchange)
+        assert log.count("is started again") == 1, log
+        assert "SIGUSR1" not in log
+
+
 @pytest.mark.parametrize(
     ("change", "problem"),
     [

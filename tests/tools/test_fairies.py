@@ -9,7 +9,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ports.ouch import OrderAccepted, OrderCanceled, OrderExecuted, OrderRejected, Outbound
+from ports.ouch import (
+    OrderAccepted,
+    OrderCanceled,
+    OrderExecuted,
+    OrderRejected,
+    Outbound,
+    Tag,
+    option,
+)
 from ports.ouch_client import OuchClient
 from ringbus._ringbus import lib
 from ringbus.lane import Lane
@@ -26,14 +34,20 @@ from ringbus.status import check
 from tests.engine.trader import lines
 from tests.tools.conftest import Maker
 from tests.tools.test_applications import stream_of
+from tests.tools.test_launcher import ringbus
 from tools.configuration import Configuration
 from tools.exchange import Exchange, launched
 from tools.memory import Attachment
 
 FAIRIES = 3
+TICKER = (
+    '[[application]]\nname = "ticker.0"\nkind = "ticker"\nevery_ms = 20\n'
+    '[[core]]\nname = "clock"\nagents = ["ticker.0"]\n'
+)
 KILLS = 3  # of each; the launcher gives up on a core that dies more often than five times a minute
 ORDERS = 150  # of each client, at least
 PATIENCE_S = 60
+FOR_A_SECOND = (option(Tag.EXPIRE_TIME, 1),)
 EXTRA = "".join(
     f'[[application]]\nname = "fairy.{n}"\nkind = "fairy"\n'
     f'[[core]]\nname = "fairy-{n}"\nagents = ["fairy.{n}"]\n'
@@ -49,7 +63,10 @@ def test_what_a_fairy_is_told(make: Maker) -> None:
 
 @dataclass(slots=True)
 class Trader:
-    """A client that enters day orders, now and then meets another one's, and keeps its books."""
+    """A client that enters orders for the day and for a second, and keeps its books.
+
+    Now and then it meets the other one's.
+    """
 
     client: OuchClient
     side: str
@@ -58,6 +75,10 @@ class Trader:
     ends: Counter[int] = field(default_factory=Counter)
     asked: int = 0
     refused: int = 0
+    timed: set[int] = field(default_factory=set)
+    reasons: Counter[tuple[bool, str]] = field(
+        default_factory=Counter
+    )  # of what went; timed or not
 
     async def trade(self, stop: asyncio.Event) -> None:
         """Enter one after the other until it is told to stop."""
@@ -66,9 +87,13 @@ class Trader:
             symbol, price = f"S{self.draw.randrange(3)}", 100 * self.draw.randrange(1000, 1004)
             # Each side keeps to its own prices but for one in ten, which trades.
             away = 0 if self.draw.random() < 0.1 else 1000 * (1 if self.side == "S" else -1)
-            await self.client.enter(
-                symbol=symbol, side=self.side, quantity=10, price=price + away * 10
-            )
+            is_timed = self.draw.random() < 0.3
+            number = await self.client.enter(
+                symbol=symbol, side=self.side, quantity=10, price=price + away * 10,
+                tif="6" if is_timed else "0", appendage=FOR_A_SECOND if is_timed else (),
+            )  # fmt: skip
+            if is_timed:
+                self.timed.add(number)
             await asyncio.sleep(0.002)
 
     async def listen(self) -> None:
@@ -83,6 +108,8 @@ class Trader:
         elif isinstance(event, OrderRejected):
             self.refused += 1
         elif isinstance(event, OrderExecuted | OrderCanceled):
+            if isinstance(event, OrderCanceled):
+                self.reasons[event.user_ref in self.timed, event.reason] += 1
             self.open[event.user_ref] -= event.quantity
             assert self.open[event.user_ref] >= 0
             if self.open[event.user_ref] == 0:
@@ -155,13 +182,18 @@ def test_killing_them_changes_nothing_that_a_client_can_see(make: Maker) -> None
 
     Whoever died meanwhile: nine kills with SIGKILL, three of each fairy.
     """
-    with launched(make(ports=1, extra=EXTRA)) as exchange:
+    with launched(make(ports=1, extra=EXTRA + TICKER)) as exchange:
         traders = asyncio.run(day_of(exchange))
         restarts = [exchange.state.cores[f"fairy-{n}"].restarts for n in range(FAIRIES)]
         day = stream_of(exchange)
+    # What fairies and the ticker said goes through the engine again, byte for byte.
+    replayed = ringbus("replay", exchange.directory / "journal")
+    assert replayed.returncode == 0, replayed.stdout
     assert restarts == [KILLS] * FAIRIES
     for trader in traders:
         assert set(trader.ends.values()) == {1}
+        # Timeout, of both kinds, and nothing else.
+        assert set(trader.reasons) == {(False, "T"), (True, "T")}
         assert trader.refused + len(trader.ends) == trader.asked
     said = day.view(CANCEL)
     own = np.isin(said["publisher"], [3, 4, 5])

@@ -139,8 +139,12 @@ def test_a_killed_edge_core_comes_back(make: Maker) -> None:
 def test_a_core_that_hangs_is_killed_and_comes_back(make: Maker) -> None:
     with launched(make()) as exchange:
         former = exchange.kill("edge", signal.SIGSTOP)
-        assert until(lambda: ringbus("status", exchange.name).returncode == 1)
-        assert "silent" in ringbus("status", exchange.name).stdout
+
+        def is_silent() -> bool:
+            status = ringbus("status", exchange.name)
+            return status.returncode == 1 and "silent" in status.stdout
+
+        assert until(is_silent)
         exchange.await_restart("edge", former)
         log = (exchange.directory / "logs" / "launcher.log").read_text()
         assert "core edge does not beat any more: it is killed" in log

@@ -25,7 +25,6 @@ class Options:
         default=(), metadata={"rule": rules.texts(r"[A-Z0-9]{1,6}", "users of the participants")}
     )
     passwords: bool = field(default=True, metadata={"rule": rules.flag})
-    cancel_on_disconnect: bool = field(default=False, metadata={"rule": rules.flag})
     connections: int = field(default=256, metadata={"rule": rules.whole(1, 4096)})
     backlog: int = field(default=65536, metadata={"rule": rules.whole(1, (1 << 32) - 1)})
 
@@ -34,12 +33,13 @@ def make(site: Site) -> FixPort:
     """A port over the day's instruments and participants."""
     options = cast(Options, site.options)
     configuration = site.configuration
+    assert site.contributor is not None
     port = site.stack.enter_context(
         FixPort(
             site.core,
             options.comp_id or configuration.topology.exchange.session,
             configuration.topology.exchange.shards,
-            site.proposing,
+            site.contributor,
             site.stream,
             port_instruments(configuration),
             client_sessions(configuration, options.users),
@@ -47,7 +47,6 @@ def make(site: Site) -> FixPort:
                 connections=options.connections,
                 backlog=options.backlog,
                 passwords=options.passwords,
-                cancel_on_disconnect=options.cancel_on_disconnect,
             ),
             configuration.opening,
         )
