@@ -93,8 +93,9 @@ int64_t prt_market_copy(const prt_market *market, uint64_t number, uint32_t limi
 /* The same as packets of Sequenced Data of SoupBinTCP; `*next` is the first that did not fit. */
 int64_t prt_market_copy_soup(const prt_market *market, uint64_t number, uint8_t *out, size_t room,
                              uint64_t *next);
-/* Makes a snapshot of what is shown now, in GLIMPSE's order, which can be copied until the next is made. Returns its messages; 0: not now, the last input's lines have not
- * all come. RB_FULL, RB_CORRUPT. */
+/* Makes a snapshot of what is shown now, in GLIMPSE's order, which can be copied until the next is
+ * made. Returns its messages; 0: not now, the last input's lines have not all come. RB_FULL,
+ * RB_CORRUPT. */
 int64_t prt_market_snapshot(prt_market *market);
 int64_t prt_market_copy_snapshot(const prt_market *market, uint64_t number, uint8_t *out,
                                  size_t room, uint64_t *next);

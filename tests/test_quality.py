@@ -70,6 +70,8 @@ TESTS_MAY = "a test drives real processes and sockets, and seeds its own generat
 # The data plane allocates only where something is made or destroyed, never on the path.
 ALLOCATORS = {
     "engine/book.c": "eng_book_create and eng_book_destroy",
+    "engine/risk.c": "eng_risk_create and eng_risk_destroy",
+    "engine/risk_audit.c": "eng_risk_verify: sums to compare with, for tests and the guardian",
     "ports/client.c": "prt_client_create and its destruction",
     "ports/connection.c": "the pool of connections, made once",
     "ports/feed.c": "instruments and the pools of orders, made once",
