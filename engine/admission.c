@@ -5,7 +5,7 @@
 #include "ringbus/check.h"
 
 /* Lines read a call: a long answer is not waited for in one go. */
-enum { LINES_MAX = 4096 };
+enum { LINES_MAX = 4096, BEHIND = 256 };
 
 int32_t eng_admission_init(eng_admission *admission, eng_risk *risk, const void *settled,
                            size_t settled_bytes, const void *ring, size_t ring_bytes, void *readers,
@@ -21,6 +21,8 @@ int32_t eng_admission_init(eng_admission *admission, eng_risk *risk, const void 
     status = rb_multicast_gate_attach(&admission->stream, ring, ring_bytes, readers, readers_bytes,
                                       "sequencer");
     if (status == RB_OK) {
+        uint64_t quarter = rb_multicast_capacity(&admission->stream) / 4;
+        admission->behind = quarter < BEHIND ? quarter : BEHIND;
         rb_multicast_seek(&admission->stream, next);
         rb_multicast_release(&admission->stream, next - 1);
     }
@@ -88,6 +90,13 @@ int64_t eng_admission_settle(eng_admission *admission)
         land(admission, admission->input_seen);
     }
     return (int64_t)(next - first);
+}
+
+int eng_admission_is_behind(const eng_admission *admission)
+{
+    const rb_reader *stream = &admission->stream;
+    return rb_multicast_tail(stream) >= stream->next + admission->behind ||
+           admission->tail - admission->head >= ENG_FLIGHTS / 2;
 }
 
 /* --- may it come in? ------------------------------------------------------------------------- */
@@ -227,7 +236,14 @@ uint16_t eng_admission_ask(eng_admission *admission, const eng_group *group, uin
     }
     uint32_t locate = ENG_LOCATE_NONE;
     uint16_t reason = ENG_ASK_LATER;
-    if (demands(admission, group, shard, &locate)) {
+    int is_known = demands(admission, group, shard, &locate);
+    if (!is_known) {
+        /* Its order may be on the stream and not read yet. */
+        (void)eng_admission_settle(admission);
+        admission->asked_count = 0;
+        is_known = demands(admission, group, shard, &locate);
+    }
+    if (is_known) {
         reason = reason_of(admission, first, time_ns, shard, ENG_LOCATE_NONE);
     }
     if (__builtin_expect(reason == 0, 1)) {

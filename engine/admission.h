@@ -45,6 +45,7 @@ typedef struct eng_admission {
     uint64_t input_settled; /* all up to it has been read */
     uint64_t input_seen;    /* said by the publisher; settled when `tail_seen` is read */
     uint64_t tail_seen;
+    uint64_t behind;        /* lines that may be unread while there is something else to do */
     uint64_t input_awaited; /* nothing is taken before it is settled */
     uint64_t head;          /* of `flights` */
     uint64_t tail;
@@ -66,6 +67,8 @@ int64_t eng_admission_gate(const eng_admission *admission);
 int64_t eng_admission_settle(eng_admission *admission);
 /* cffi: end */
 
+/* Whether so much of the stream is unread, or so much on its way, that it should be read now. */
+int eng_admission_is_behind(const eng_admission *admission);
 /* 0: the group may come in as the input after `input`, at `time_ns`, for `shard`; ENG_ASK_LATER; or
  * why not (enum rb_reject_reason). Changes nothing that is kept. */
 uint16_t eng_admission_ask(eng_admission *admission, const eng_group *group, uint64_t input,

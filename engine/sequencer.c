@@ -487,6 +487,20 @@ static uint32_t behind(const eng_sequencer *sequencer, uint32_t n)
     return n + 1 < sequencer->contributor_count ? n + 1 : 0;
 }
 
+/* Lets the admission read the stream: when there is nothing else to do, or it has got far behind.
+ * Nobody's answer waits for it, and what is read at once costs less a line. */
+static int32_t settle(eng_sequencer *sequencer, int is_idle)
+{
+    if (sequencer->admission == NULL) {
+        return RB_OK;
+    }
+    if (!is_idle && !eng_admission_is_behind(sequencer->admission)) {
+        return RB_OK;
+    }
+    int64_t status = eng_admission_settle(sequencer->admission);
+    return status < 0 ? (int32_t)status : RB_OK;
+}
+
 /*
  * Turns: at most one group of every hot lane, again and again until a whole turn was in vain.
  *
@@ -500,11 +514,9 @@ int64_t eng_sequencer_work(void *state, int64_t limit)
     RB_CHECK(sequencer->shard_count > 0);
     listen(sequencer);
     sequencer->time_is_old = 1;
-    if (sequencer->admission != NULL) {
-        int64_t status = eng_admission_settle(sequencer->admission);
-        if (status < 0) {
-            return status;
-        }
+    int32_t status = settle(sequencer, 0);
+    if (status != RB_OK) {
+        return status;
     }
     int64_t taken = 0;
     uint32_t next = sequencer->next_contributor; /* behind the last lane that was served */
@@ -524,6 +536,10 @@ int64_t eng_sequencer_work(void *state, int64_t limit)
         }
     }
     sequencer->next_contributor = taken < limit ? behind(sequencer, next) : next;
+    status = taken == 0 ? settle(sequencer, 1) : RB_OK;
+    if (status != RB_OK) {
+        return status;
+    }
     for (uint32_t n = 0; taken == 0 && n < sequencer->shard_count; n++) {
         rb_lane_warm(&sequencer->shards[n]);
     }

@@ -116,6 +116,10 @@ def checksum(directory: Path) -> None:
 def checksum_at_recovery(directory: Path) -> None:
     recorded = Recorded(directory)
     recorded.write(100)
+    # What the header notes as durable is what the sync before the last achieved.
+    recorded.journal.sync()
+    recorded.write(1)
+    recorded.journal.sync()
     recorded.damage(7, b"\xee")
     recorded.attach()
 

@@ -47,12 +47,13 @@ def test_readers_are_seen_and_a_restarted_one_has_its_place(make: Maker) -> None
     with launched(make(ports=1)) as exchange:
         before = status_of(exchange)
         edge = exchange.process("edge")
-        (port,), (journal,) = before.lossy, before.gates
+        (port,), (journal, sequencer) = before.lossy, before.gates
+        assert sequencer.name == "sequencer"
         assert (port.name, port.gates, port.pid) == ("port.0", False, edge.pid)
         assert (journal.name, journal.gates, journal.pid) == ("journal", True, edge.pid)
         again = exchange.await_restart("edge", exchange.kill("edge"))
         after = status_of(exchange)
-        (port,), (journal,) = after.lossy, after.gates
+        (port,), (journal, _) = after.lossy, after.gates
         assert (port.name, port.pid, port.lost) == ("port.0", again.pid, 0)
         assert (journal.name, journal.pid, journal.lost) == ("journal", again.pid, 0)
         assert journal.cursor == journal.received == after.tail

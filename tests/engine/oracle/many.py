@@ -40,11 +40,12 @@ def mass_cancel(market: Market) -> None:
 
 def scope_is_valid(first: Fields) -> bool:
     """README, MassCancel: what is InvalidOptions."""
-    scope = first["scope"] & ~Scope.KILL
+    scope = first["scope"] & ~int(Scope.KILL)
     if scope == 0 or scope & ~SCOPES:
         return False
     if first["scope"] & Scope.KILL:
-        return scope in (Scope.EVERYTHING, Scope.SESSION, Scope.ACCOUNT, Scope.FIRM)
+        is_one = scope in (Scope.EVERYTHING, Scope.SESSION, Scope.ACCOUNT, Scope.FIRM)
+        return is_one and first["instrument"] == INSTRUMENT_NONE
     if scope & Scope.EVERYTHING and scope != Scope.EVERYTHING:
         return False
     if scope & Scope.SIDE and first["side"] not in (BUY, SELL):
