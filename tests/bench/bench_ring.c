@@ -11,7 +11,7 @@
  *   histogram    one record
  *   neighbours   published algorithms, written anew, in the same rounds
  *
- * usage: bench_ring [rounds] [messages] [round trips] [writer CPU] [reader CPU] [seconds]
+ * usage: bench_ring [rounds] [messages] [round trips] [writer CPU] [reader CPU] [seconds] [part]
  * One line a figure: median over the rounds, lowest and highest, the bare line's p50, p99 and p99.9
  * (medians over the same rounds), the target if there is one. Rounds are interleaved: each runs all
  * legs once. A go in which the bare line moved or another job took one of the CPUs is run again;
@@ -98,6 +98,13 @@ static leg legs[] = {
 enum { LEGS = sizeof legs / sizeof legs[0] };
 
 static uint64_t seconds_max = 600;
+/* Only legs are run whose first name has this in it. */
+static const char *part = "";
+
+static int is_wanted(const leg *l)
+{
+    return strstr(l->names[0], part) != NULL;
+}
 
 /* Another round would not end in time, if it took as long as the longest so far. */
 static int is_late(uint64_t start_ns, uint64_t longest_ns)
@@ -112,14 +119,16 @@ static void run_rounds(int rounds, const route *at)
     for (int round = 0; round < rounds && !is_late(start_ns, longest_ns); round++) {
         uint64_t round_start_ns = now_ns();
         for (int n = 0; n < LEGS; n++) {
-            run_leg(&legs[n], at, 0);
+            if (is_wanted(&legs[n])) {
+                run_leg(&legs[n], at, 0);
+            }
         }
         uint64_t took_ns = now_ns() - round_start_ns;
         longest_ns = took_ns > longest_ns ? took_ns : longest_ns;
         (void)fprintf(stderr, "round %d of %d: %.0f s\n", round + 1, rounds, (double)took_ns / 1e9);
     }
     for (int n = 0; n < LEGS; n++) {
-        if (legs[n].bares[0].count == 0) {
+        if (legs[n].bares[0].count == 0 && is_wanted(&legs[n])) {
             run_leg(&legs[n], at, 1);
         }
     }
@@ -133,9 +142,10 @@ int main(int argc, char **argv)
     set.writer_cpu = argc > 4 ? strtoull(argv[4], NULL, 10) : set.writer_cpu;
     set.reader_cpu = argc > 5 ? strtoull(argv[5], NULL, 10) : set.reader_cpu;
     seconds_max = argc > 6 ? strtoull(argv[6], NULL, 10) : seconds_max;
+    part = argc > 7 ? argv[7] : part;
     if (rounds < 1 || rounds > ROUNDS_MAX || set.messages < 4096 || set.trips < 1000) {
         (void)fprintf(stderr, "usage: bench_ring [rounds 1..64] [messages >= 4096] "
-                              "[round trips >= 1000] [writer CPU] [reader CPU] [seconds]\n");
+                              "[round trips >= 1000] [writer CPU] [reader CPU] [seconds] [part]\n");
         return 2;
     }
     if (sysconf(_SC_NPROCESSORS_ONLN) < 2 || set.writer_cpu == set.reader_cpu) {

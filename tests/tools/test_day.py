@@ -17,6 +17,7 @@ import pytest
 from ports.ouch import OrderAccepted
 from ports.ouch_client import OuchClient
 from ringbus.journal import HEADER_BYTES, read_day
+from ringbus.marks import Marks
 from ringbus.memory import Block
 from ringbus.messages import EPOCH_START, MESSAGE, NEW_ORDER, Flag, Template
 from ringbus.multicast import (
@@ -33,6 +34,7 @@ from tests.tools.conftest import Maker
 from tools.configuration import Configuration
 from tools.day import Day, DayError, recover
 from tools.exchange import Exchange, launched, start_detached
+from tools.memory import Attachment
 from tools.replay import replay_day
 from tools.state import remove
 from tools.status import look
@@ -65,6 +67,16 @@ async def enter(exchange: Exchange, first: int, count: int) -> None:
                 if isinstance(message, OrderAccepted):
                     assert message.user_ref == n
                     break
+
+
+def await_mark(exchange: Exchange, journal: str) -> None:
+    """Wait until a journal has something durably: it may be a moment behind the start."""
+    deadline = time.monotonic() + 30
+    with Attachment(exchange.name) as shared:
+        marks = Marks(shared.attach("marks"))
+        while marks.durable()[journal] == 0:
+            assert time.monotonic() < deadline, f"{journal} writes nothing"
+            time.sleep(0.005)
 
 
 def kill_host(exchange: Exchange) -> None:
@@ -167,6 +179,7 @@ def test_what_only_the_memory_has_is_written_when_it_is_taken_down(make: Maker) 
     """R31: "published" survives every process: the ring outlives the launcher and the journals."""
     path = two_journals(make, "published")
     with launched(path) as exchange:
+        await_mark(exchange, "journal.b")
         exchange.kill("second", signal.SIGSTOP)
         asyncio.run(enter(exchange, 1, ORDERS))
         state = exchange.state
@@ -182,6 +195,7 @@ def test_what_only_the_memory_has_is_written_when_it_is_taken_down(make: Maker) 
 def test_memory_stays_while_the_journals_cannot_take_what_it_has(make: Maker) -> None:
     path = two_journals(make, "published")
     with launched(path) as exchange:
+        await_mark(exchange, "journal.b")
         exchange.kill("second", signal.SIGSTOP)
         asyncio.run(enter(exchange, 1, ORDERS))
         state = exchange.state
