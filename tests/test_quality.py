@@ -42,6 +42,7 @@ OWNERS = {
         "time",
     ): "waits for room on the ring; its agents are given the time",
     ("tools/promote.py", "time"): "waits for a real process to take over",
+    ("tools/command.py", "time"): "waits for what a command came to",
     ("tools/process.py", "time"): "waits for operating-system processes to end",
     ("tools/launcher.py", "time"): "watches heartbeats and patience of real processes",
     ("tools/exchange.py", "time"): "waits for a real exchange to come up",

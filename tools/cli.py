@@ -24,6 +24,7 @@ DELEGATED = {
     "tap": "print what is published on a ring or an exchange, as it comes",
     "dump": "print a recorded day, or turn it into JSON lines, CSV or Parquet",
     "explain": "one message of a recorded day: what caused it and what it changed",
+    "command": "limits, kills, reference prices and states: an operator's word, on the stream",
     "promote": "let the passive engine take the dead engine's place",
     "shards": "what each shard of a topology has to carry, and why an instrument is where it is",
     "replay": "run recorded days through the engine and compare",
