@@ -27,8 +27,8 @@ uint64_t prt_desk_bytes(const prt_bounds *bounds)
     uint64_t tables = TOPICS + (uint64_t)user_slots(bounds->sessions);
     return prt_instruments_bytes(bounds->instruments) + prt_orders_bytes(bounds->orders) +
            prt_pool_bytes(bounds->messages, bounds->sessions) +
-           prt_tokens_bytes(tokens_of(bounds)) + bounds->sessions * (uint64_t)sizeof(prt_session) +
-           tables * sizeof(uint16_t);
+           prt_tokens_bytes(tokens_of(bounds)) + prt_hearing_bytes(bounds->ears) +
+           bounds->sessions * (uint64_t)sizeof(prt_session) + tables * sizeof(uint16_t);
 }
 
 int32_t prt_desk_init(prt_desk *desk, const prt_bounds *bounds)
@@ -58,6 +58,9 @@ int32_t prt_desk_init(prt_desk *desk, const prt_bounds *bounds)
     if (status == RB_OK) {
         status = prt_pool_init(&desk->pool, bounds->messages, bounds->sessions);
     }
+    if (status == RB_OK) {
+        status = prt_hearing_init(&desk->hearing, bounds->ears);
+    }
     if (status != RB_OK) {
         return status;
     }
@@ -75,6 +78,7 @@ void prt_desk_free(prt_desk *desk)
     prt_orders_free(&desk->orders);
     prt_tokens_free(&desk->tokens);
     prt_pool_free(&desk->pool);
+    prt_hearing_free(&desk->hearing);
     free(desk->sessions);
     free(desk->by_topic);
     free(desk->by_user);
@@ -136,6 +140,20 @@ int64_t prt_desk_add_session(prt_desk *desk, const prt_client_session *config)
     desk->by_topic[topic] = (uint16_t)(number + 1);
     *slot_of(desk, config->user) = (uint16_t)(number + 1);
     return number;
+}
+
+int32_t prt_desk_add_hearing(prt_desk *desk, uint16_t listener, uint16_t topic, const char *whose)
+{
+    uint32_t number = desk->by_topic[listener];
+    if (number == 0 || topic == 0 || desk->by_topic[topic] != 0) {
+        return RB_USAGE;
+    }
+    prt_session *session = &desk->sessions[number - 1];
+    if (session->protocol != PRT_OUCH50) {
+        return RB_USAGE;
+    }
+    session->listens = 1;
+    return prt_hearing_add(&desk->hearing, number - 1, topic, whose);
 }
 
 prt_session *prt_desk_find_user(const prt_desk *desk, const char *user)
@@ -392,9 +410,6 @@ static void resolve(const prt_desk *desk, prt_session *session, const rb_message
 
 static int32_t show_to_all(prt_desk *desk, const rb_message *line, prt_change *change)
 {
-    if (line->header.topic != 0) {
-        return RB_OK;
-    }
     if (line->header.template_id == RB_TEMPLATE_EPOCH_START) {
         change->epoch = line->epoch_start.epoch;
         return RB_OK;
@@ -412,6 +427,24 @@ static int32_t show_to_all(prt_desk *desk, const rb_message *line, prt_change *c
         }
     }
     return RB_OK;
+}
+
+/* Of a session that is not ours: onto the lists of all who hear it. */
+static int32_t show_to_listeners(prt_desk *desk, const rb_message *line, prt_change *change)
+{
+    const prt_heard *heard = prt_hearing_find(&desk->hearing, line->header.topic);
+    if (heard == NULL || !prt_is_shown(line)) {
+        return RB_OK;
+    }
+    change->heard = heard;
+    int32_t status = RB_OK;
+    for (uint32_t n = heard->first; n != PRT_NONE && status == RB_OK;) {
+        const prt_ear *ear = &desk->hearing.ears[n];
+        prt_outbox *outbox = &desk->sessions[ear->listener].outbox;
+        status = prt_outbox_append(outbox, &desk->pool, line->header.sequence);
+        n = ear->next;
+    }
+    return status;
 }
 
 /* A broadcast took the next number of the topic in every shard, and names only one of them. */
@@ -453,7 +486,8 @@ int32_t prt_desk_apply(prt_desk *desk, const prt_group *group, prt_change *chang
     change->session = PRT_NONE;
     uint32_t owner = desk->by_topic[line->header.topic];
     if (owner == 0) {
-        return show_to_all(desk, line, change);
+        return line->header.topic == 0 ? show_to_all(desk, line, change)
+                                       : show_to_listeners(desk, line, change);
     }
     prt_session *session = &desk->sessions[owner - 1];
     RB_CHECK(line->header.shard < desk->shard_count);

@@ -9,7 +9,7 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,6 +74,8 @@ class Client:
     def __init__(
         self, port: int, user: str = "ALICE", next_sequence: int = 1, receive_bytes: int = 0
     ) -> None:
+        self.user, self.first = user, next_sequence
+        self.bytes = bytearray()
         self.session = SoupClientSession(user, PASSWORD, next_sequence=next_sequence)
         self.messages: list[Message] = []
         self.debug: list[str] = []
@@ -111,6 +113,7 @@ class Client:
             self.closed = True
             self.socket.close()
             return 1
+        self.bytes += data
         for kind, payload in self._decoder.feed(data):
             self.packets.append(kind)
             if kind == DEBUG:
@@ -288,7 +291,7 @@ class Exchange:
             self._journal.close()
         self.engine.close()
 
-    def __enter__(self) -> Exchange:
+    def __enter__(self) -> Self:
         self.settle()
         return self
 
