@@ -68,6 +68,7 @@ class Order:
     notional: int = 0
     total: int = 0
     status: str = NEW
+    secondary: str = ""  # what its client calls it, where `text` is only a number
 
     @property
     def is_open(self) -> bool:
@@ -79,11 +80,15 @@ class Account:
     """The orders of the session on `topic`.
 
     `texts` has every ClOrdID that was used: its order, or None where it was refused; `note` is the
-    last text that a refusal may repeat.
+    last text that a refusal may repeat. With `by_number` an order that came in by another protocol
+    is called by its client's number, and not by a text that may stand twice.
     """
 
-    def __init__(self, topic: int, instruments: Sequence[Instrument]) -> None:
+    def __init__(
+        self, topic: int, instruments: Sequence[Instrument], by_number: bool = False
+    ) -> None:
         self.topic = topic
+        self._by_number = by_number
         self.instruments = instruments
         self.orders: dict[int, Order] = {}
         self.texts: dict[str, Order | None] = {}
@@ -124,8 +129,13 @@ class Account:
             for order in self.orders.values()
         )
 
+    def _name(self, line: Line, tag: Tag | None) -> str:
+        """The ClOrdID of the order that a line brings."""
+        is_text = tag is not None and tag.text and (tag.number is not None or not self._by_number)
+        return tag.text if tag is not None and is_text else str(line.client_order_id)
+
     def _entered(self, line: Line, tag: Tag | None) -> Report:
-        text = str(line.client_order_id) if tag is None or not tag.text else tag.text
+        text = self._name(line, tag)
         order = Order(
             id=line.client_order_id,
             text=text,
@@ -139,6 +149,7 @@ class Account:
             locate=line.locate,
             remaining=line.quantity,
             total=line.quantity,
+            secondary=_secondary(tag, text),
         )
         self.orders[order.id] = order
         self.texts[text] = order
@@ -149,7 +160,8 @@ class Account:
         order = self.orders.pop(line.last)
         before = order.text
         order.id = line.client_order_id
-        order.text = str(order.id) if tag is None or not tag.text else tag.text
+        order.text = self._name(line, tag)
+        order.secondary = _secondary(tag, order.text, order.secondary)
         order.price_ticks = line.price_ticks
         order.remaining = line.quantity
         order.total = order.executed + line.quantity
@@ -161,8 +173,9 @@ class Account:
         return self._report(Event.REPLACED, order, line, original=before)
 
     def _canceled(self, line: Line, tag: Tag | None) -> Report:
-        """By its client, or by somebody else: then without a new ClOrdID."""
+        """By its client, or by somebody else, or not over FIX: then without a new ClOrdID."""
         order = self.orders[line.client_order_id]
+        tag = None if tag is not None and tag.number is None and self._by_number else tag
         before = order.text if tag is not None else ""
         if tag is not None:
             order.text = tag.text
@@ -213,7 +226,7 @@ class Account:
         return BusinessReject(tag.number or 0, tag.text) if line.detail == REFUSED_TYPE else None
 
     def _refused_order(self, line: Line, tag: Tag | None) -> Report:
-        text = str(line.client_order_id) if tag is None or not tag.text else tag.text
+        text = self._name(line, tag)
         self.texts.setdefault(text, None)
         instrument = line.instrument
         if line.flags & Flag.REFUSED and tag is not None and tag.total_quantity:
@@ -241,6 +254,7 @@ class Account:
             time_ns=line.time_ns,
             reason=line.small,
             text=reason_text(line.small),
+            secondary=_secondary(tag, text),
         )
 
     def _refused_change(self, line: Line, tag: Tag) -> Report:
@@ -332,10 +346,18 @@ class Account:
             added=added,
             match_id=match_id,
             text=text,
+            secondary=order.secondary,
         )
 
     def _use_up(self, client_order_id: int) -> None:
         self.last_client_order_id = max(self.last_client_order_id, client_order_id)
+
+
+def _secondary(tag: Tag | None, text: str, before: str = "") -> str:
+    """What the client calls an order that is called `text` here."""
+    if tag is None or not tag.text:
+        return before
+    return "" if tag.text == text else tag.text
 
 
 def _is_at(order: Order, line: Line) -> bool:

@@ -293,7 +293,8 @@ class FixPort:
         now_ns = self._core.now_ns
         number = len(client.sent)
         if action.do is Do.ENTER:
-            connection.cursor = number
+            number = 1 if connection.session.is_reset else number
+            connection.cursor, connection.known = number, len(client.sent)
             connection.contents = {number: ("A", connection.session.answer())}
             connection.resends.clear()
             connection.session.entered(client.expected, now_ns)

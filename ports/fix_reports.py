@@ -61,6 +61,7 @@ class ExecutionReport:
     match_id: int = 0  # the same for both sides
     reason: int = 0  # RejectReason
     text: str = ""
+    secondary: str = ""  # the client's own name of an order that has none in FIX
 
     def type(self, version: str) -> str:
         """MsgType; "": the version has no such message."""
@@ -92,6 +93,8 @@ class ExecutionReport:
         elif self.match_id:
             out[527] = str(self.match_id)
             out[851] = "1" if self.added else "2"
+        if self.secondary and version == FIX44:
+            out[526] = self.secondary
         out[39], out[150] = status, event
         if self.last_quantity:
             out[31] = decimal_text(self.last_price_1e4, PRICE_DIGITS)

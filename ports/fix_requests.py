@@ -52,6 +52,7 @@ class Party:
     firm: int
     notional_max_1e4: int = 0
     self_trade: int = 0  # OrderOption
+    listens: bool = False  # a drop copy: it asks for nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,7 @@ class _Maker:
         return self.account.instruments[self.number]
 
     def make(self) -> Proposal | None:
-        match self.message.type:
+        match "" if self.party.listens else self.message.type:
             case "D":
                 return self._enter()
             case "F":

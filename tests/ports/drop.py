@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import cast
 
 from ports.authenticator import Authenticator
-from ports.client import ClientPort, ClientSession, Contributor, Limits, Stream
+from ports.client import ClientPort, ClientSession, Contributor, Limits
+from ports.fix_port import FixLimits, FixPort
 from ringbus.core import Core, create_page, page_bytes
 from ringbus.memory import Block
 from tests.ports.exchange import (
     FIRM,
     INSTRUMENTS,
     SECRET,
-    SEGMENT_MESSAGES,
     USERS,
     Client,
     Exchange,
 )
+from tests.ports.fix_exchange import COMP_ID, FixExchange
+from tests.ports.fix_exchange import Client as FixClient
 
 # Whom each of them hears.
 DROPS = {"DROPA": ("ALICE",), "DROPAB": ("ALICE", "BOB"), "DROPB": ("BOB",)}
@@ -68,13 +71,7 @@ class DropExchange(Exchange):
             "DAY1",
             2,
             Contributor(self.engine.lane_memory[LANE], LANE, self.engine.doorbell),
-            Stream(
-                self.engine.ring,
-                self._directory,
-                SEGMENT_MESSAGES,
-                self.marks.memory,
-                self._copies,
-            ),
+            self.reading(),
             INSTRUMENTS,
             sessions,
             self.drop_limits,
@@ -114,4 +111,122 @@ class DropExchange(Exchange):
     def close(self) -> None:
         if self.drop is not None:
             self.kill_drop()
+        super().close()
+
+
+class FixSide:
+    """A FIX port beside another one: what a FIX client sees of the exchange."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        lane: int,
+        sessions: Sequence[ClientSession],
+        clock: str,
+        passwords: bool,
+    ) -> None:
+        self.exchange = exchange
+        self._clock = clock
+        self._lane = lane
+        self._sessions = sessions
+        self._limits = FixLimits(passwords=passwords)
+        self.tcp = 0
+        self.clients: list[FixClient] = []
+        self.start()
+
+    def start(self) -> None:
+        """A port over the stream that is there, at the same address."""
+        exchange = self.exchange
+        page = Block(page_bytes())
+        create_page(page, "fix")
+        self.core = Core(page, exchange.engine.bells, "fix", "spin", self._clock)
+        self.core.set_time(self.now_ns)
+        self.port = FixPort(
+            self.core,
+            COMP_ID,
+            2,
+            Contributor(
+                exchange.engine.lane_memory[self._lane], self._lane, exchange.engine.doorbell
+            ),
+            exchange.reading(),
+            INSTRUMENTS,
+            self._sessions,
+            self._limits,
+        )
+        self.core.host("fix", self.port)
+        users = [one.user for one in self._sessions]
+        self._authenticator = Authenticator(self.port.logins, dict.fromkeys(users, SECRET))
+        self.tcp = self.port.listen(port=self.tcp)
+
+    def kill(self) -> None:
+        """Its process is gone, its clients see it."""
+        self.core.close()
+        self.port.close()
+        for client in self.clients:
+            client.close()
+        self.clients.clear()
+
+    @property
+    def now_ns(self) -> int:
+        return self.exchange.now_ns
+
+    def step(self) -> int:
+        """One round; returns the work done."""
+        work = self.core.round() + self._authenticator.step()
+        return work + sum(client.receive() for client in self.clients)
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        self.exchange.until(condition)
+
+    def settle(self) -> None:
+        self.exchange.settle()
+
+    def connect(self, user: str, begin: str) -> FixClient:
+        """A connection that has not logged on."""
+        # Of an exchange it needs tcp, now_ns, until and settle, which are here.
+        client = FixClient(cast(FixExchange, self), user, begin)
+        self.clients.append(client)
+        return client
+
+
+class FixDropExchange(Exchange):
+    """An OUCH port, a FIX port, and drop copies over FIX, of all who trade on either.
+
+    Args: clock: of the drop port; real for clients that have their own.
+    """
+
+    def __init__(
+        self, directory: Path | None = None, clock: str = "manual", passwords: bool = False
+    ) -> None:
+        self.sides: list[FixSide] = []
+        super().__init__(None, directory, users=(*USERS, *DROPS), contributors=4)
+        traders = {
+            user: ClientSession(self.topics[user], user, n, 1, FIRM)
+            for n, user in enumerate(USERS, 1)
+        }
+        drops = [
+            ClientSession(self.topics[user], user, 99, 1, FIRM, hears=tuple(traders.values()))
+            for user in DROPS
+        ]
+        self.fix = FixSide(self, 3, list(traders.values()), "manual", passwords=False)
+        self.drop = FixSide(self, LANE, drops, clock, passwords)
+        self.sides += [self.fix, self.drop]
+
+    def step(self, engine: bool = True) -> int:
+        return super().step(engine) + sum(side.step() for side in self.sides)
+
+    def advance(self, nanoseconds: int) -> None:
+        super().advance(nanoseconds)
+        for side in self.sides:
+            side.core.set_time(self.now_ns)
+
+    def restart_drop(self) -> None:
+        """The drop port is killed, and started again at the same address."""
+        self.drop.kill()
+        self.drop.start()
+        self.settle()
+
+    def close(self) -> None:
+        for side in self.sides:
+            side.kill()
         super().close()

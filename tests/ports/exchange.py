@@ -183,13 +183,7 @@ class Exchange:
             "DAY1",
             2,
             Contributor(self.engine.lane_memory[0], 0, self.engine.doorbell),
-            Stream(
-                self.engine.ring,
-                self._directory,
-                SEGMENT_MESSAGES,
-                self.marks.memory,
-                self._copies,
-            ),
+            self.reading(),
             INSTRUMENTS,
             [
                 ClientSession(topic, user, topic, 1, FIRM, **self._rules.get(user, {}))
@@ -200,6 +194,12 @@ class Exchange:
         self.core.add("port", self.port)
         self.authenticator = Authenticator(self.port, dict.fromkeys(self.topics, SECRET))
         self.tcp = self.port.listen()
+
+    def reading(self) -> Stream:
+        """The stream, for one that follows it."""
+        return Stream(
+            self.engine.ring, self._directory, SEGMENT_MESSAGES, self.marks.memory, self._copies
+        )
 
     def kill_port(self) -> None:
         """The port's process is gone: sockets, memory, whatever it had in flight."""

@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from ports.drop import Copy, DropReader
+from ports.fix import FIX44
 from ports.ouch import CancelOrder, EnterOrder, OrderCanceled, SystemEvent
 from ports.soup import UNSEQUENCED, SoupClientSession, encode_packet
 from ringbus.journal import read_day
 from ringbus.messages import SESSION_EVENT, SessionEventKind, Template
+from tests.ports.quickfix_client import QuickFix
 from tests.tools.conftest import SECRET, Maker
 from tools.configuration import Configuration
 from tools.exchange import Exchange, launched, start_detached
@@ -28,6 +30,16 @@ kind = "drop"
 [[core]]
 name = "drops"
 agents = ["drop.0"]
+"""
+FIX_DROP = """\
+[[application]]
+name = "drop.fix"
+kind = "drop"
+protocol = "fix"
+comp_id = "RINGBUS"
+[[core]]
+name = "drops"
+agents = ["drop.fix"]
 """
 TICK = 100
 BURST = 50
@@ -148,6 +160,51 @@ def pump_until_last(session: LoadSession) -> None:
         select.select([session], [], [], 0.05)
         session.flush()
         session.receive()
+
+
+def test_a_fix_drop_port_that_is_killed_under_flow(make: Maker, tmp_path: Path) -> None:
+    """R37, R33: QuickFIX hears each execution once, under rising numbers, over SIGKILL."""
+    path = with_drops(make(ports=1, extra=FIX_DROP), "DROP,20,900,OPS,all")
+    with launched(path) as exchange:
+        traders = []
+        for user, topic in (("ALICE", 1), ("BOB", 7)):
+            one = LoadSession(exchange.port("port.0"), user, "SECRET", topic)
+            one.connect()
+            traders.append(one)
+        alice, bob = traders
+        tcp = exchange.state.ports["drop.fix"]
+
+        def step() -> None:
+            select.select(traders, [], [], 0.0005)
+            for one in traders:
+                one.flush()
+                one.receive()
+
+        with QuickFix(
+            tmp_path / "store", step, tcp, "DROP", FIX44, password="SECRET", heartbeat=1
+        ) as drop:
+            drop.until(lambda: drop.logged_on)
+            for turn in range(KILLS):
+                told = len(drop.reports)
+                burst(alice, "B", 1 + turn * BURST)
+                burst(bob, "S", 1 + turn * BURST)
+                drop.told(told + BURST)
+                former = exchange.kill("drops")
+                exchange.await_restart("drops", former)
+            # An order that trades is two reports, one that is canceled too.
+            reports = drop.told(KILLS * BURST * 4)
+            assert [one for one in drop.sent + drop.admin if one[35] in "3j"] == []
+        assert len(drop.reports) == KILLS * BURST * 4
+        for user in ("ALICE", "BOB"):
+            own = [one for one in reports if one[115] == user]
+            entered = [one[11] for one in own if one[150] == "0"]
+            assert entered == [str(n) for n in range(1, KILLS * BURST + 1)]
+            ended = [one[11] for one in own if one[150] in ("F", "4")]
+            assert sorted(ended) == sorted(entered)
+        assert len({one[34] for one in reports}) == len(reports)
+        assert len({one[17] for one in reports}) == len(reports)
+        for one in traders:
+            one.close()
 
 
 def test_a_drop_copy_logs_in_where_drops_are_and_nowhere_else(make: Maker) -> None:
