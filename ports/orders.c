@@ -1,9 +1,9 @@
 #include "ports/orders.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "ringbus/check.h"
+#include "ringbus/table.h"
 
 /* Slots per order of the limit, rounded up to a power of two: at twice the limit it is half full.
  */
@@ -36,7 +36,7 @@ int32_t prt_orders_init(prt_orders *orders, uint32_t limit)
         return RB_USAGE;
     }
     uint64_t slots = slots_for(limit);
-    orders->slots = calloc(slots, sizeof *orders->slots);
+    orders->slots = rb_table_make(slots, sizeof *orders->slots);
     orders->mask = slots - 1;
     orders->limit = limit;
     return orders->slots == NULL ? RB_SYSTEM : RB_OK;
@@ -44,7 +44,7 @@ int32_t prt_orders_init(prt_orders *orders, uint32_t limit)
 
 void prt_orders_free(prt_orders *orders)
 {
-    free(orders->slots);
+    rb_table_free(orders->slots, orders->mask + 1, sizeof *orders->slots);
     orders->slots = NULL;
 }
 
