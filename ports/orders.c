@@ -1,5 +1,6 @@
 #include "ports/orders.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "ringbus/check.h"
@@ -44,7 +45,7 @@ int32_t prt_orders_init(prt_orders *orders, uint32_t limit)
 
 void prt_orders_free(prt_orders *orders)
 {
-    rb_table_free(orders->slots, orders->mask + 1, sizeof *orders->slots);
+    free(orders->slots);
     orders->slots = NULL;
 }
 

@@ -1,5 +1,6 @@
 #include "ports/outbox.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "ringbus/table.h"
@@ -38,7 +39,7 @@ int32_t prt_pool_init(prt_pool *pool, uint64_t messages, uint32_t outboxes)
 
 void prt_pool_free(prt_pool *pool)
 {
-    rb_table_free(pool->chunks, pool->capacity, sizeof *pool->chunks);
+    free(pool->chunks);
     pool->chunks = NULL;
 }
 

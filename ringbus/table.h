@@ -4,7 +4,7 @@
  * With a record a cache line, and millions of them, the address translation costs as much as the
  * cache misses. Pages come when they are first written: a bound that is not reached costs nothing.
  *
- * Who: its owner. No allocation after make.
+ * Who: its owner, who gives it back by free. No allocation after make.
  */
 #ifndef RINGBUS_TABLE_H
 #define RINGBUS_TABLE_H
@@ -12,9 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* `count` records of `size` bytes. NULL: no memory, or none asked for. */
+/* `count` records of `size` bytes. NULL: no memory. */
 void *rb_table_make(uint64_t count, size_t size);
-/* Of the same count and size; NULL is nothing. */
-void rb_table_free(void *table, uint64_t count, size_t size);
 
 #endif
