@@ -7,7 +7,7 @@ copy of the session is made by the same class: it needs nothing but the stream.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from ports.client import Instrument
@@ -47,6 +47,8 @@ REFUSED_TYPE: Final = 255
 SIDES: Final = {"B": "1", "S": "2", "T": "5", "E": "6"}
 LETTERS: Final = {side: letter for letter, side in SIDES.items()}
 MASS_CANCEL_SECURITY, MASS_CANCEL_ALL = "1", "7"
+# The locate of an order that is not in the book.
+NOWHERE: Final = (1 << 32) - 1
 
 
 @dataclass(slots=True)
@@ -69,6 +71,8 @@ class Order:
     total: int = 0
     status: str = NEW
     secondary: str = ""  # what its client calls it, where `text` is only a number
+    stop_ticks: int = 0
+    is_held: bool = False  # a stop order that no trade has reached
 
     @property
     def is_open(self) -> bool:
@@ -103,8 +107,12 @@ class Account:
     def apply(self, line: Line, tag: Tag | None) -> Report | None:
         """Take the next line of the topic, with its tag; returns what its client is told."""
         match line.template:
-            case Template.NEW_ORDER:
+            case Template.NEW_ORDER if line.client_order_id in self.orders:
+                return self._triggered(line)
+            case Template.NEW_ORDER | Template.STOP_ORDER:
                 return self._entered(line, tag)
+            case Template.STOP_CANCEL:
+                return self._taken_back(line, tag)
             case Template.REPLACE:
                 return self._replaced(line, tag)
             case Template.CANCEL | Template.CANCELED:
@@ -151,10 +159,26 @@ class Account:
             total=line.quantity,
             secondary=_secondary(tag, text),
         )
+        if line.template == Template.STOP_ORDER:
+            order.stop_ticks, order.locate, order.is_held = line.locate, NOWHERE, True
         self.orders[order.id] = order
         self.texts[text] = order
         self._use_up(line.client_order_id)
         return self._report(Event.NEW, order, line)
+
+    def _triggered(self, line: Line) -> Report:
+        """A stop order has come in, under the number that it was given with."""
+        order = self.orders[line.client_order_id]
+        order.is_held, order.shard, order.locate = False, line.shard, line.locate
+        return self._report(Event.TRIGGERED, order, line, text="triggered")
+
+    def _taken_back(self, line: Line, tag: Tag | None) -> Report | None:
+        """A stop order that has not come in, by its client or by a mass cancel."""
+        order = self.orders.get(line.client_order_id)
+        if order is None or not order.is_held:
+            return None
+        text = "" if tag is not None else _words(CancelReason.MASS_CANCEL)
+        return self._canceled(line._replace(last=0, detail=CancelReason.USER), tag, text)
 
     def _replaced(self, line: Line, tag: Tag | None) -> Report:
         order = self.orders.pop(line.last)
@@ -172,7 +196,7 @@ class Account:
         self._use_up(order.id)
         return self._report(Event.REPLACED, order, line, original=before)
 
-    def _canceled(self, line: Line, tag: Tag | None) -> Report:
+    def _canceled(self, line: Line, tag: Tag | None, text: str = "") -> Report:
         """By its client, or by somebody else, or not over FIX: then without a new ClOrdID."""
         order = self.orders[line.client_order_id]
         tag = None if tag is not None and tag.number is None and self._by_number else tag
@@ -181,12 +205,13 @@ class Account:
             order.text = tag.text
             self.texts[tag.text] = order
         order.remaining = line.last
-        text = "" if line.detail == CancelReason.USER else _words(line.detail)
+        text = text if line.detail == CancelReason.USER else _words(line.detail)
         if order.is_open:
             order.total = order.executed + order.remaining
             return self._report(Event.RESTATED, order, line, original=before, text=text)
         del self.orders[order.id]
         order.status = CANCELED
+        order.is_held = False
         return self._report(Event.CANCELED, order, line, original=before, text=text)
 
     def _executed(self, line: Line) -> Report:
@@ -212,9 +237,12 @@ class Account:
         )
 
     def _refused(self, line: Line, tag: Tag | None) -> Report | None:
-        if line.detail in (Template.NEW_ORDER, Template.REPLACE):
+        is_order = line.detail in (Template.NEW_ORDER, Template.STOP_ORDER)
+        if is_order or line.detail == Template.REPLACE:
             self._use_up(line.client_order_id)
-        if line.detail == Template.NEW_ORDER:
+        if is_order and line.client_order_id in self.orders:
+            return self._refused_stop(line)
+        if is_order:
             return self._refused_order(line, tag)
         if tag is None:
             return None
@@ -224,6 +252,13 @@ class Account:
         if line.detail == Template.MASS_CANCEL:
             return self._mass_canceled(line, tag)
         return BusinessReject(tag.number or 0, tag.text) if line.detail == REFUSED_TYPE else None
+
+    def _refused_stop(self, line: Line) -> Report:
+        """A stop order that there was no room for, or that may not come in when it should."""
+        order = self.orders.pop(line.client_order_id)
+        order.remaining, order.status, order.is_held = 0, REJECTED, False
+        report = self._report(Event.REJECTED, order, line, text=reason_text(line.small))
+        return replace(report, reason=line.small)
 
     def _refused_order(self, line: Line, tag: Tag | None) -> Report:
         text = self._name(line, tag)
@@ -347,6 +382,8 @@ class Account:
             match_id=match_id,
             text=text,
             secondary=order.secondary,
+            stop_1e4=order.stop_ticks * instrument.tick_1e4,
+            is_held=order.is_held,
         )
 
     def _use_up(self, client_order_id: int) -> None:

@@ -125,7 +125,8 @@ class Desk:
     """All sessions of one port.
 
     Args: publisher: id of the port's lane; shards: of the engine; instruments: in the day's order;
-    sessions: its clients. Raises: UsageError: a topic or a user stands twice.
+    sessions: its clients; takes_stops: somebody holds stop orders here.
+    Raises: UsageError: a topic or a user stands twice.
     """
 
     def __init__(
@@ -134,6 +135,7 @@ class Desk:
         shards: int,
         instruments: Sequence[Instrument],
         sessions: Sequence[ClientSession],
+        takes_stops: bool = False,
     ) -> None:
         self.publisher = publisher
         self.shards = shards
@@ -148,6 +150,7 @@ class Desk:
                     SELF_TRADE.get(one.self_trade.upper(), 0)
                     | (OrderOption.SELF_TRADE_FIRM if one.self_trade in SELF_TRADE_FIRM else 0),
                     bool(one.hears),
+                    takes_stops,
                 ),
                 Account(one.topic, instruments),
                 [0] * shards,

@@ -56,7 +56,7 @@ class Heard:
     def apply(self, line: Line, tag: Tag | None) -> CopiedReport | None:
         """Take the next line of its topic; returns what a drop copy is told of it."""
         is_refusal = line.template in (Template.REJECT, Template.REJECTED)
-        if is_refusal and line.detail != Template.NEW_ORDER:
+        if is_refusal and line.detail not in (Template.NEW_ORDER, Template.STOP_ORDER):
             return None
         report = self._account.apply(line, tag)
         if not isinstance(report, ExecutionReport) or report.event is Event.STATUS:

@@ -355,6 +355,10 @@ static int32_t apply_body(prt_desk *desk, prt_session *session, const prt_group 
     case RB_TEMPLATE_MASS_CANCEL:
         apply_mass_cancel(session, &line->mass_cancel);
         return RB_OK;
+    case RB_TEMPLATE_STOP_ORDER:
+        /* Of a FIX client: its order comes in later, under this number. */
+        use_up(session, line->stop_order.client_order_id);
+        return RB_OK;
     default:
         return RB_OK;
     }
