@@ -260,7 +260,7 @@ def test_bench_market_runs_and_makes_the_known_tape() -> None:
 
 
 def test_bench_drop_runs_and_the_copy_is_the_clients_own() -> None:
-    """R37: how much later it comes is measured; that it is the same is compared in the run."""
+    """How much later it comes is measured; that it is the same is compared in the run."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.bench.bench_drop", "20", "1", "500"],
         cwd=PROGRAMS.parents[2],

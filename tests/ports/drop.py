@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from ports.authenticator import Authenticator
 from ports.client import ClientPort, ClientSession, Contributor, Limits
@@ -36,11 +36,20 @@ class DropExchange(Exchange):
         directory: Path | None = None,
         stream_slots: int = 1 << 16,
         copies: int = 0,
+        rules: Mapping[str, dict[str, Any]] | None = None,
     ) -> None:
         self.drop_limits = limits or Limits()
         self.drop: ClientPort | None = None
         users = (*USERS, *DROPS)
-        super().__init__(None, directory, stream_slots, copies=copies, users=users, contributors=3)
+        super().__init__(
+            None,
+            directory,
+            stream_slots,
+            copies=copies,
+            users=users,
+            contributors=3,
+            rules=rules,
+        )
         self.start_drop()
 
     def start_drop(self) -> None:

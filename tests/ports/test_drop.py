@@ -6,9 +6,18 @@ from pathlib import Path
 
 import pytest
 
+from ports import ouch42
 from ports.client import ClientSession, Limits
 from ports.drop import DropReader
-from ports.ouch import AccountQuery, CancelOrder, EnterOrder, MassCancel, ReplaceOrder, SystemEvent
+from ports.ouch import (
+    AccountQuery,
+    CancelOrder,
+    EnterOrder,
+    MassCancel,
+    OrderAccepted,
+    ReplaceOrder,
+    SystemEvent,
+)
 from ports.soup import SoupClientSession
 from ringbus.status import UsageError
 from tests.ports.drop import DROPS, DropExchange
@@ -67,7 +76,7 @@ def whose(client: Client) -> list[tuple[str, bytes]]:
 
 
 def test_a_drop_copy_is_what_the_clients_were_shown_byte_for_byte() -> None:
-    """R37: of one session and of several; each message says whose it is."""
+    """Of one session and of several; each message says whose it is."""
     with DropExchange() as exchange:
         clients = clients_of(exchange)
         live = {user: exchange.listen(user) for user in DROPS}
@@ -89,7 +98,7 @@ def test_a_drop_copy_is_what_the_clients_were_shown_byte_for_byte() -> None:
 
 
 def test_any_number_can_be_asked_for_and_is_the_same_after_a_kill(tmp_path: Path) -> None:
-    """R37: n is a function of the stream: live, later, and from a successor."""
+    """N is a function of the stream: live, later, and from a successor."""
     with DropExchange(directory=tmp_path, stream_slots=1 << 10) as exchange:
         clients = clients_of(exchange)
         live = exchange.listen("DROPAB")
@@ -116,7 +125,7 @@ def test_any_number_can_be_asked_for_and_is_the_same_after_a_kill(tmp_path: Path
 
 
 def test_who_does_not_read_is_cut_off_and_comes_back_for_the_rest() -> None:
-    """R37: nobody else waits for it, and nothing is lost."""
+    """Nobody else waits for it, and nothing is lost."""
     with DropExchange(Limits(backlog=64, send_bytes=1024, socket_send_bytes=4096)) as exchange:
         clients = clients_of(exchange)
         good = exchange.listen("DROPAB")
@@ -164,6 +173,21 @@ def test_what_is_not_durable_is_not_shown_to_a_drop_copy_either(tmp_path: Path) 
         exchange.settle()
         assert payloads(drop) == payloads(alice)
         assert len(drop.messages) == 1
+
+
+def test_a_client_of_another_protocol_is_copied_in_ouch_5() -> None:
+    """Its orders have the numbers that its port gave them, and its tokens as their ClOrdIDs."""
+    with DropExchange(rules={"BOB": {"protocol": "ouch42"}}) as exchange:
+        drop = exchange.listen("DROPB")
+        bob = exchange.login("BOB")
+        order = ouch42.EnterOrder("TOKEN7", "S", QUANTITY, "MSFT", PRICE)
+        bob.raw(bob.session.unsequenced(order.encode()))
+        exchange.settle()
+        (accepted,) = drop.ouch
+        assert isinstance(accepted, OrderAccepted)
+        assert (accepted.user_ref, accepted.clordid, accepted.price) == (1, "TOKEN7", PRICE)
+        assert whose(drop)[0][0] == "BOB"
+        assert payloads(bob) != payloads(drop)
 
 
 @pytest.mark.parametrize("fault", ["itself", "twice", "protocol"])

@@ -71,7 +71,7 @@ def own(report: dict[int, str]) -> dict[int, str]:
 
 @pytest.mark.parametrize("begin", [FIX42, FIX44])
 def test_a_copy_says_what_the_client_was_told_and_whose_it_is(begin: str) -> None:
-    """R37: a FIX client's reports, field by field; an OUCH client's by its numbers."""
+    """A FIX client's reports, field by field; an OUCH client's by its numbers."""
     with FixDropExchange() as exchange:
         drop = logon(exchange, begin)
         erin = trader(exchange, begin=begin)
@@ -106,7 +106,7 @@ def test_a_copy_says_what_the_client_was_told_and_whose_it_is(begin: str) -> Non
 
 
 def test_numbers_are_the_same_after_a_kill_and_gaps_are_filled(tmp_path: Path) -> None:
-    """R37: what it missed it asks for again; its own Logons and heartbeats are gaps."""
+    """What it missed it asks for again; its own Logons and heartbeats are gaps."""
     with FixDropExchange(tmp_path) as exchange:
         drop = logon(exchange)
         erin, alice = trader(exchange), exchange.login("ALICE")

@@ -103,7 +103,7 @@ def whole_day(exchange: Exchange, user: str, count: int) -> list[Copy]:
 
 
 def test_a_drop_port_that_is_killed_under_flow(make: Maker) -> None:
-    """R37, R33: every number is the same message over SIGKILL; nothing missing, nothing twice."""
+    """R33: every number is the same message over SIGKILL; nothing missing, nothing twice."""
     rows = ("DROP,20,900,OPS,ALICE firm:BETA", "BETA,21,900,OPS,BOB")
     path = with_drops(make(ports=1, extra=DROP), *rows)
     with launched(path) as exchange:
@@ -163,7 +163,7 @@ def pump_until_last(session: LoadSession) -> None:
 
 
 def test_a_fix_drop_port_that_is_killed_under_flow(make: Maker, tmp_path: Path) -> None:
-    """R37, R33: QuickFIX hears each execution once, under rising numbers, over SIGKILL."""
+    """R33: QuickFIX hears each execution once, under rising numbers, over SIGKILL."""
     path = with_drops(make(ports=1, extra=FIX_DROP), "DROP,20,900,OPS,all")
     with launched(path) as exchange:
         traders = []
