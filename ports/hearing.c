@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ports/session.h"
+
 enum { TOPICS = 65536 };
 
 uint64_t prt_hearing_bytes(uint32_t ears)
@@ -71,4 +73,35 @@ int32_t prt_hearing_add(prt_hearing *hearing, uint32_t listener, uint16_t topic,
     memcpy(heard->whose, whose, bytes);
     heard->whose_bytes = (uint32_t)bytes;
     return RB_OK;
+}
+
+int32_t prt_desk_add_hearing(prt_desk *desk, uint16_t listener, uint16_t topic, const char *whose)
+{
+    uint32_t number = desk->by_topic[listener];
+    if (number == 0 || topic == 0 || desk->by_topic[topic] != 0) {
+        return RB_USAGE;
+    }
+    prt_session *session = &desk->sessions[number - 1];
+    if (session->protocol != PRT_OUCH50) {
+        return RB_USAGE;
+    }
+    session->listens = 1;
+    return prt_hearing_add(&desk->hearing, number - 1, topic, whose);
+}
+
+int32_t prt_desk_tell(prt_desk *desk, const rb_message *line, prt_change *change)
+{
+    const prt_heard *heard = prt_hearing_find(&desk->hearing, line->header.topic);
+    if (heard == NULL || !prt_is_shown(line)) {
+        return RB_OK;
+    }
+    change->heard = heard;
+    int32_t status = RB_OK;
+    for (uint32_t n = heard->first; n != PRT_NONE && status == RB_OK;) {
+        const prt_ear *ear = &desk->hearing.ears[n];
+        prt_outbox *outbox = &desk->sessions[ear->listener].outbox;
+        status = prt_outbox_append(outbox, &desk->pool, line->header.sequence);
+        n = ear->next;
+    }
+    return status;
 }

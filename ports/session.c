@@ -142,20 +142,6 @@ int64_t prt_desk_add_session(prt_desk *desk, const prt_client_session *config)
     return number;
 }
 
-int32_t prt_desk_add_hearing(prt_desk *desk, uint16_t listener, uint16_t topic, const char *whose)
-{
-    uint32_t number = desk->by_topic[listener];
-    if (number == 0 || topic == 0 || desk->by_topic[topic] != 0) {
-        return RB_USAGE;
-    }
-    prt_session *session = &desk->sessions[number - 1];
-    if (session->protocol != PRT_OUCH50) {
-        return RB_USAGE;
-    }
-    session->listens = 1;
-    return prt_hearing_add(&desk->hearing, number - 1, topic, whose);
-}
-
 prt_session *prt_desk_find_user(const prt_desk *desk, const char *user)
 {
     const uint16_t *slot = slot_of(desk, user);
@@ -433,24 +419,6 @@ static int32_t show_to_all(prt_desk *desk, const rb_message *line, prt_change *c
     return RB_OK;
 }
 
-/* Of a session that is not ours: onto the lists of all who hear it. */
-static int32_t show_to_listeners(prt_desk *desk, const rb_message *line, prt_change *change)
-{
-    const prt_heard *heard = prt_hearing_find(&desk->hearing, line->header.topic);
-    if (heard == NULL || !prt_is_shown(line)) {
-        return RB_OK;
-    }
-    change->heard = heard;
-    int32_t status = RB_OK;
-    for (uint32_t n = heard->first; n != PRT_NONE && status == RB_OK;) {
-        const prt_ear *ear = &desk->hearing.ears[n];
-        prt_outbox *outbox = &desk->sessions[ear->listener].outbox;
-        status = prt_outbox_append(outbox, &desk->pool, line->header.sequence);
-        n = ear->next;
-    }
-    return status;
-}
-
 /* A broadcast took the next number of the topic in every shard, and names only one of them. */
 static void count_line(const prt_desk *desk, prt_session *session, const rb_message *line)
 {
@@ -491,7 +459,7 @@ int32_t prt_desk_apply(prt_desk *desk, const prt_group *group, prt_change *chang
     uint32_t owner = desk->by_topic[line->header.topic];
     if (owner == 0) {
         return line->header.topic == 0 ? show_to_all(desk, line, change)
-                                       : show_to_listeners(desk, line, change);
+                                       : prt_desk_tell(desk, line, change);
     }
     prt_session *session = &desk->sessions[owner - 1];
     RB_CHECK(line->header.shard < desk->shard_count);

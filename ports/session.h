@@ -125,6 +125,8 @@ int64_t prt_desk_add_session(prt_desk *desk, const prt_client_session *config);
 /* Lets a session hear what another is shown, one of another port. RB_USAGE: it does already, it
  * speaks another protocol than OUCH 5.0, or it is this port's; RB_FULL. */
 int32_t prt_desk_add_hearing(prt_desk *desk, uint16_t listener, uint16_t topic, const char *whose);
+/* Puts a line of a session that is not ours onto the lists of those who hear it. RB_FULL. */
+int32_t prt_desk_tell(prt_desk *desk, const rb_message *line, prt_change *change);
 /* Session of the user (upper case), or NULL. */
 prt_session *prt_desk_find_user(const prt_desk *desk, const char *user);
 /* Asks for what prt_desk_apply will touch for a line that is PRT_ASK_AHEAD messages ahead: hints,
