@@ -55,7 +55,8 @@ class Archive:
             self.failures += 1
         except (Lapped, DataError):
             # Torn below its gate, it came back for what the writer was free to overwrite: its
-            # process ends, and the next one asks the other journal. Or a lossy one asked a torn one.
+            # process ends, and the next one asks the other journal. Or it is lossy and asked a torn
+            # one.
             pass
         self.kill()
         return 1
