@@ -63,6 +63,7 @@ OWNERS = {
     ("ringbus/subscriber.py", "time"): "its caller says how long it may wait for a record",
     ("ports/fix_port.py", "socket"): "an acceptor listens",
     ("ports/fix_connection.py", "socket"): "its clients' connections",
+    ("tuning/nic.py", "socket"): "asks a network card through one; nothing is sent",
     ("tools/core.py", "threading"): "the journal's fdatasync runs beside the core's loop",
     ("tools/child.py", "os.environ"): "hands its environment on to the processes that it starts",
 }

@@ -28,6 +28,7 @@ DELEGATED = {
     "promote": "let the passive engine take the dead engine's place",
     "shards": "what each shard of a topology has to carry, and why an instrument is where it is",
     "replay": "run recorded days through the engine and compare",
+    "tune": "what costs latency on this host, how to set it, and how to undo it",
     "schema": "make the generated files of the message schema",
 }
 
