@@ -183,6 +183,7 @@ class Configuration:
             document = cast(dict[str, Any], json.loads(path.read_text(encoding="utf-8")))
             for core in document["core"]:
                 core["agents"] = tuple(core["agents"])
+            document["host"]["require"] = tuple(document["host"]["require"])
             parts: dict[str, Any] = {name: kind(**document[name]) for name, kind in SINGLE.items()}
             for name, kind in REPEATED.items():
                 if name == "application":

@@ -25,7 +25,7 @@ from ringbus.metrics import Metrics
 from ringbus.multicast import GatingReader
 from ringbus.segment import listing, unlink
 from ringbus.status import RingbusError
-from tools import day, edge, memory
+from tools import day, edge, memory, untuned
 from tools.build import build_hash
 from tools.child import (
     RESTARTS_MAX,
@@ -183,6 +183,8 @@ class Launcher:
 
     def _prepare(self) -> None:
         topology = self.topology
+        for text in untuned.check_host(topology, untuned.host_of(topology)):
+            self._say(f"warning: {text}")
         memory.check_room(topology, memory.free_bytes())
         edge.check_files(topology)
         needs = edge.check_memory(self.configuration, edge.free_memory())

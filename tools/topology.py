@@ -20,6 +20,7 @@ from tools.applications import KINDS
 from tools.rules import ConfigurationError as ConfigurationError
 from tools.rules import Refused, kind_of, meant
 from tools.site import ApplicationSection
+from tuning.checks import SETTINGS
 
 SHARDS_MAX: Final = 16
 AGENTS_MAX: Final = 32
@@ -115,6 +116,24 @@ class MemorySection:
         """The same for the library."""
         node = self.numa_node if isinstance(self.numa_node, int) else None
         return Backing(cast(Pages, self.pages), node, self.prefault, self.lock, self.required)
+
+
+def _require(value: object) -> object:
+    names = rules.texts(r".+", "settings of the host")(value)
+    for name in cast(tuple[str, ...], names):
+        if name not in SETTINGS:
+            raise Refused(
+                f"there is no setting {name!r} of a host",
+                f"`ringbus tune check --all` lists them{meant(name, list(SETTINGS))}",
+            )
+    return names
+
+
+@dataclass(frozen=True, slots=True)
+class HostSection:
+    """`[host]`: the settings of the host without which this exchange does not start."""
+
+    require: tuple[str, ...] = field(default=(), metadata={"rule": _require})
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +246,7 @@ class Topology:
     stream: StreamSection
     lanes: LanesSection
     memory: MemorySection
+    host: HostSection
     limits: LimitsSection
     journal: JournalSection
     ports: tuple[PortSection, ...]
@@ -243,6 +263,12 @@ class Topology:
     def directory(self) -> Path:
         """Where journal, logs and state are written."""
         return (self.path.parent / self.exchange.directory).resolve()
+
+    @property
+    def hot_cpus(self) -> frozenset[int] | None:
+        """The CPUs of cores that never sleep; None if there are none."""
+        hot = (core.pinned for core in self.cores if core.wait != "park")
+        return frozenset(cpu for cpu in hot if cpu is not None) or None
 
     @property
     def journals(self) -> tuple[str, ...]:
@@ -350,6 +376,7 @@ SINGLE: Final[dict[str, type[object]]] = {
     "stream": StreamSection,
     "lanes": LanesSection,
     "memory": MemorySection,
+    "host": HostSection,
     "limits": LimitsSection,
     "journal": JournalSection,
 }
@@ -375,6 +402,7 @@ def load_topology(path: Path | str, cpus: frozenset[int] | None = None) -> Topol
         stream=cast(StreamSection, sections["stream"]),
         lanes=cast(LanesSection, sections["lanes"]),
         memory=cast(MemorySection, sections["memory"]),
+        host=cast(HostSection, sections["host"]),
         limits=cast(LimitsSection, sections["limits"]),
         journal=cast(JournalSection, sections["journal"]),
         ports=cast(tuple[PortSection, ...], _repeated(source, document, "port")),
