@@ -5,6 +5,8 @@
     ringbus tune explain nohz_full        one setting in full
     ringbus tune apply --dry-run          what can be set while the host runs
     ringbus tune undo                     takes back what `apply` has set
+    ringbus tune jitter --seconds 60      what every CPU takes away from a loop
+    ringbus tune lines                    how far apart the CPUs are
     ringbus tune generate grub            files for what needs a restart, or is to stay
 
 Exit status: 0: nothing costs latency; 1: something does, or was refused; 2: wrong usage.
@@ -23,6 +25,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from tools import jitter
 from tools.rules import meant
 from tuning import apply, generate
 from tuning.checks import SETTINGS, THEME_OF, check
@@ -217,6 +220,7 @@ def _parser() -> argparse.ArgumentParser:
     word = words.add_parser("generate", help="files for what needs a restart, or is to stay")
     word.add_argument("file", choices=list(generate.FILES))
     _common(word, _generate)
+    jitter.add_words(words, _common)
     return parser
 
 
