@@ -7,7 +7,6 @@ found there and the cure.
 from __future__ import annotations
 
 import dataclasses
-import os
 import re
 import tomllib
 from dataclasses import dataclass, field
@@ -17,10 +16,12 @@ from typing import Final, TypeVar, cast
 from ringbus.backing import Backing, Pages
 from tools import rules
 from tools.applications import KINDS
+from tools.host import HostSection
 from tools.rules import ConfigurationError as ConfigurationError
 from tools.rules import Refused, kind_of, meant
 from tools.site import ApplicationSection
-from tuning.checks import SETTINGS
+from tuning.host import Host, cpu_list
+from tuning.machine import Machine
 
 SHARDS_MAX: Final = 16
 AGENTS_MAX: Final = 32
@@ -118,24 +119,6 @@ class MemorySection:
         return Backing(cast(Pages, self.pages), node, self.prefault, self.lock, self.required)
 
 
-def _require(value: object) -> object:
-    names = rules.texts(r".+", "settings of the host")(value)
-    for name in cast(tuple[str, ...], names):
-        if name not in SETTINGS:
-            raise Refused(
-                f"there is no setting {name!r} of a host",
-                f"`ringbus tune check --all` lists them{meant(name, list(SETTINGS))}",
-            )
-    return names
-
-
-@dataclass(frozen=True, slots=True)
-class HostSection:
-    """`[host]`: the settings of the host without which this exchange does not start."""
-
-    require: tuple[str, ...] = field(default=(), metadata={"rule": _require})
-
-
 @dataclass(frozen=True, slots=True)
 class LimitsSection:
     """`[limits]`: everything that is allocated before the first message."""
@@ -181,7 +164,10 @@ class PortSection:
 
 @dataclass(frozen=True, slots=True)
 class CoreSection:
-    """`[[core]]`: one process and the agents that it runs; `cpu` None is not pinned."""
+    """`[[core]]`: one process and the agents that it runs.
+
+    `cpu` "auto" is chosen by tools/placement.py, "any" is not pinned.
+    """
 
     name: str = field(
         metadata={
@@ -198,6 +184,11 @@ class CoreSection:
     def pinned(self) -> int | None:
         """The CPU it is pinned to, if it is."""
         return self.cpu if isinstance(self.cpu, int) else None
+
+    @property
+    def is_hot(self) -> bool:
+        """Whether it never sleeps."""
+        return self.wait != "park"
 
 
 class Source:
@@ -267,7 +258,7 @@ class Topology:
     @property
     def hot_cpus(self) -> frozenset[int] | None:
         """The CPUs of cores that never sleep; None if there are none."""
-        hot = (core.pinned for core in self.cores if core.wait != "park")
+        hot = (core.pinned for core in self.cores if core.is_hot)
         return frozenset(cpu for cpu in hot if cpu is not None) or None
 
     @property
@@ -387,13 +378,17 @@ REPEATED: Final[dict[str, type[object]]] = {
 }
 
 
-def load_topology(path: Path | str, cpus: frozenset[int] | None = None) -> Topology:
+def load_topology(
+    path: Path | str, cpus: frozenset[int] | None = None, host: Host | None = None
+) -> Topology:
     """Read and check a topology file.
 
-    Args: path: the file; cpus: CPUs that may be used, those of this process unless given.
+    Args: path: the file; cpus: CPUs that may be used, those of this process unless given; host:
+    the machine that it is for, this one unless given.
     Raises: ConfigurationError.
     """
     path = Path(path)
+    machine = Machine.of(host or Host(), cpus)
     document, source = _read(path)
     sections = {name: _single(source, document, name) for name in SINGLE}
     topology = Topology(
@@ -417,7 +412,7 @@ def load_topology(path: Path | str, cpus: frozenset[int] | None = None) -> Topol
     _check_failover(topology)
     _check_names(topology)
     _check_addresses(topology)
-    _check_cores(topology, frozenset(os.sched_getaffinity(0)) if cpus is None else cpus)
+    _check_cores(topology, machine)
     _check_placement(topology)
     return topology
 
@@ -597,7 +592,7 @@ def _check_promise(topology: Topology) -> None:
         )
 
 
-def _check_cores(topology: Topology, cpus: frozenset[int]) -> None:
+def _check_cores(topology: Topology, machine: Machine) -> None:
     error = topology.source.error
     if len(topology.cores) > CORES_MAX:
         raise error(("core", CORES_MAX, ""), "too many cores", f"{CORES_MAX} at most")
@@ -614,15 +609,14 @@ def _check_cores(topology: Topology, cpus: frozenset[int]) -> None:
         names[core.name] = nth
         if core.pinned is None:
             continue
-        if core.pinned not in cpus:
-            listed = ", ".join(str(cpu) for cpu in sorted(cpus))
+        if why := machine.why_not(core.pinned):
             raise error(
                 ("core", nth, "cpu"),
-                f"CPU {core.pinned} is not one that this process may use",
-                f'choose among {listed}, or "any"',
+                f"CPU {core.pinned} {why}",
+                f'choose among {cpu_list(machine.allowed)}, "auto" or "any"',
             )
         if core.wait == "spin":
-            if core.pinned in spinning:
+            if core.pinned in spinning and "sharing" not in topology.host.allow:
                 raise error(
                     ("core", nth, "cpu"),
                     f'"{core.name}" and "{spinning[core.pinned]}" both spin on CPU {core.pinned}',

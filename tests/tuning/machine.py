@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from tuning.host import Host
+from tuning.host import Host, cpu_list, parse_cpus
 
 CPU = "/sys/devices/system/cpu"
 NET = "/sys/class/net/eth0"
@@ -184,3 +184,40 @@ def everything(root: Path) -> dict[str, bytes]:
 def host(root: Path, coalescing_us: int | None = 0) -> Host:
     """The machine below `root`; 2 and 3 are hot; its card holds packets back for so long."""
     return Host(root, [2, 3], coalescing=lambda interface: coalescing_us)
+
+
+def two_sockets(
+    root: Path, isolated: str = "", offline: str = "", mine: str = "0-31", free_mib: int = 65536
+) -> Path:
+    """A large server: two sockets of eight cores of two threads, two caches a socket.
+
+    CPUs 0-7 and 16-23 are socket 0, n and n + 16 siblings; this process may use `mine`.
+    """
+    gone = parse_cpus(offline)
+    files = {
+        f"{CPU}/online": cpu_list(frozenset(range(32)) - gone),
+        f"{CPU}/offline": offline,
+        f"{CPU}/isolated": isolated,
+        f"{CPU}/smt/active": "1",
+        "/proc/self/cgroup": "0::/exchange.slice",
+        "/sys/fs/cgroup/exchange.slice/cpuset.cpus.effective": mine,
+    }
+    for cpu in range(32):
+        core, base = cpu % 16, f"{CPU}/cpu{cpu}"
+        near = range(core - core % 4, core - core % 4 + 4)
+        files |= {
+            f"{base}/topology/physical_package_id": str(core // 8),
+            f"{base}/topology/thread_siblings_list": f"{core},{core + 16}",
+            f"{base}/cache/index2/shared_cpu_list": f"{core},{core + 16}",
+            f"{base}/cache/index3/shared_cpu_list": cpu_list({*near, *(n + 16 for n in near)}),
+            f"{base}/cache/index3/size": "16384K",
+        }
+    for node in range(2):
+        base = f"/sys/devices/system/node/node{node}"
+        files[f"{base}/cpulist"] = f"{8 * node}-{8 * node + 7},{8 * node + 16}-{8 * node + 23}"
+        files[f"{base}/meminfo"] = f"Node {node} MemFree:  {free_mib << 10} kB"
+    for name, content in files.items():
+        path = root / name.lstrip("/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content + "\n")
+    return root
