@@ -29,6 +29,7 @@ DELEGATED = {
     "shards": "what each shard of a topology has to carry, and why an instrument is where it is",
     "replay": "run recorded days through the engine and compare",
     "plan": "a picture of the machine and who would sit where, and why; starts nothing",
+    "systemd": "units that run an exchange as a service",
     "tune": "what costs latency on this host, how to set it, and how to undo it",
     "schema": "make the generated files of the message schema",
 }
