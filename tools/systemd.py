@@ -4,7 +4,7 @@
     ringbus systemd site.toml --output /etc/systemd/system
     systemctl daemon-reload; systemctl start ringbus-NAME
 
-Undo: systemctl disable --now ringbus-NAME; remove both files; systemctl daemon-reload.
+Undo: systemctl disable --now ringbus-NAME ringbus-tune; remove the three files; daemon-reload.
 """
 
 from __future__ import annotations
@@ -44,9 +44,36 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def units(plan: Plan) -> dict[str, str]:
-    """The files of the units: a slice with the CPUs of the exchange, and the service in it."""
+    """The files of the units: the settings, a slice with the CPUs, and the service in it."""
     name = f"ringbus-{plan.topology.name}"
-    return {f"{name}.slice": _slice(plan), f"{name}.service": _service(plan, name)}
+    return {
+        "ringbus-tune.service": _tune(plan),
+        f"{name}.slice": _slice(plan),
+        f"{name}.service": _service(plan, name),
+    }
+
+
+def _tune(plan: Plan) -> str:
+    """What can be set at run time is, at every start of the host; stopped, it takes it back."""
+    cpus = f" --cpus {cpu_list(plan.hot)}" if plan.hot else ""
+    return "\n".join(
+        [
+            "[Unit]",
+            "Description=Settings of the host that cost latency",
+            "After=sysinit.target systemd-sysctl.service",
+            "",
+            "[Service]",
+            "Type=oneshot",
+            "RemainAfterExit=yes",
+            # What the kernel refuses is said in the log, and is no reason not to start.
+            f"ExecStart=-{sys.executable} -m tools.cli tune apply{cpus}",
+            f"ExecStop={sys.executable} -m tools.cli tune undo",
+            "",
+            "[Install]",
+            "WantedBy=multi-user.target",
+            "",
+        ]
+    )
 
 
 def _slice(plan: Plan) -> str:
@@ -71,8 +98,8 @@ def _service(plan: Plan, name: str) -> str:
         [
             "[Unit]",
             f"Description=Exchange {plan.topology.name}",
-            "After=network-online.target",
-            "Wants=network-online.target",
+            "After=network-online.target ringbus-tune.service",
+            "Wants=network-online.target ringbus-tune.service",
             "",
             "[Service]",
             "Type=notify",

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tuning.apply import current
-from tuning.checks import look
+from tuning.checks import THEME_OF, look
 from tuning.host import Host, cpu_list
-from tuning.setting import Outcome, Setting, Write
+from tuning.setting import Outcome, Setting, Write, nothing
 
 HEADER = "# Made by `ringbus tune generate`; hot CPUs {hot}, housekeeping CPUs {housekeeping}."
 
@@ -83,7 +83,34 @@ def manager(host: Host, settings: Sequence[Setting]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def reference(host: Host, settings: Sequence[Setting]) -> str:
+    """Every setting in a page of text, whatever the host."""
+    lines = [
+        "# Settings of a host that cost latency",
+        "",
+        "Made by `ringbus tune generate reference`. `ringbus tune explain SETTING` says the same",
+        "of one, and what was found.",
+    ]
+    for theme in dict.fromkeys(THEME_OF[setting.name] for setting in settings):
+        lines += ["", f"## {theme[0].upper()}{theme[1:]}"]
+        for one in settings:
+            if THEME_OF[one.name] == theme:
+                lines += ["", f"**{one.name}** ({one.where}): {one.good}."]
+                lines += [one.why, *_ways(one), f"Undo: {one.undoing}. Danger: {one.danger}."]
+    return "\n".join(lines) + "\n"
+
+
+def _ways(setting: Setting) -> list[str]:
+    ways = ["`ringbus tune apply`"] if setting.change is not nothing else []
+    if setting.kernel:
+        option = setting.kernel.format(hot="HOT", housekeeping="HOUSEKEEPING")
+        ways.append(f"kernel command line `{option}`")
+    ways += [setting.how] if setting.how else []
+    return [f"Set it: {'; '.join(ways)}."]
+
+
 FILES = {
+    "reference": reference,
     "grub": grub,
     "sysctl": sysctls,
     "tuned": tuned,

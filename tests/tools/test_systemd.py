@@ -31,7 +31,9 @@ def test_the_units_of_a_large_server(tmp_path: Path) -> None:
     host = Host(two_sockets(tmp_path / "host", isolated="4-7,20-23"))
     plan = place(load_topology(text(tmp_path, usual()), ALL, host), Machine.of(host, ALL))
     found = units(plan)
-    assert list(found) == ["ringbus-planned.slice", "ringbus-planned.service"]
+    names = ["ringbus-tune.service", "ringbus-planned.slice", "ringbus-planned.service"]
+    assert list(found) == names
+    assert "tune apply --cpus 4-7\n" in found["ringbus-tune.service"]
     # Not the siblings of hot CPUs.
     assert "AllowedCPUs=0-19,24-31\n" in found["ringbus-planned.slice"]
     service = found["ringbus-planned.service"].splitlines()
@@ -63,7 +65,7 @@ def test_systemd_takes_the_units(
     # What it has against the host's own units is not ours.
     assert "ringbus-" not in done.stderr
     # That it would say so of a wrong one is part of the test.
-    service = Path(files[1])
+    service = Path(files[2])
     service.write_text(service.read_text().replace("Type=notify", "Type=notifies"))
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", *files],
