@@ -240,3 +240,24 @@ def test_a_generated_shell_file_is_one(tmp_path: Path) -> None:
     )
     assert done.stdout.startswith("quiet ")
     assert "rcu_nocbs=2-3" in done.stdout.split()
+
+
+REAL = Path("/proc/sys/kernel/perf_cpu_time_max_percent")
+
+
+@pytest.mark.skipif(not os.access(REAL, os.W_OK), reason="no rights to set the kernel's values")
+def test_a_real_setting_of_this_machine(tmp_path: Path) -> None:
+    """One that nobody feels; it is put back whatever happens."""
+    before = REAL.read_text()
+    record = str(tmp_path / "record")
+    try:
+        REAL.write_text("25\n")
+        assert tune.main(["apply", "perf_sampling", "--record", record]) == 0
+        assert REAL.read_text() == "1\n"
+        assert tune.main(["undo", "--record", record]) == 0
+        assert REAL.read_text() == "25\n"
+    except OSError:
+        pytest.skip("its /proc is read-only")
+    finally:
+        if REAL.read_text() != before:
+            REAL.write_text(before)

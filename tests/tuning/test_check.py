@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,6 +27,7 @@ from tuning.checks import SETTINGS, check
 from tuning.host import Host, cpu_list, cpu_mask, natural, parse_cpus, parse_mask
 from tuning.setting import Finding, Outcome
 
+ROOT = Path(__file__).resolve().parents[2]
 VM, KERNEL, NETWORK = "/proc/sys/vm", "/proc/sys/kernel", "/proc/sys/net/core"
 THP = "/sys/kernel/mm/transparent_hugepage"
 HUGE = "/sys/devices/system/node/node0/hugepages/hugepages-2048kB/nr_hugepages"
@@ -308,6 +312,32 @@ def test_this_machine_can_be_checked(capsys: pytest.CaptureFixture[str]) -> None
     assert sum(said["counts"].values()) == len(SETTINGS)
     assert status == (1 if said["counts"].get("wrong") else 0)
     assert all(one["found"] for one in said["findings"])
+
+
+# Everything is imported before the rights are given up: the files may be root's only.
+AS_NOBODY = """
+import locale, os, sys
+from tools import tune
+os.setgroups([])
+os.setresgid(65534, 65534, 65534)
+os.setresuid(65534, 65534, 65534)
+sys.exit(tune.main(["check", "--json"]))
+"""
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="is somebody without rights already")
+def test_this_machine_can_be_checked_without_root() -> None:
+    """What may not be read is said; nothing is missing."""
+    done = subprocess.run(
+        [sys.executable, "-c", AS_NOBODY], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    said = json.loads(done.stdout)
+    assert done.returncode == (1 if said["counts"].get("wrong") else 0)
+    assert len(said["findings"]) == len(SETTINGS)
+    device = next(one for one in said["findings"] if one["name"] == "cpu_dma_latency")
+    if Path("/dev/cpu_dma_latency").exists():
+        assert device["outcome"] == "unreadable"
+        assert device["found"] == "/dev/cpu_dma_latency: Permission denied"
 
 
 def test_the_exit_status_tells_a_script(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
