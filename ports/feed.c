@@ -150,6 +150,12 @@ static void say_replaced(prt_feed *feed, uint32_t instrument)
     }
 }
 
+/* Orders are held for a cross. */
+static int is_collecting(uint8_t state)
+{
+    return state == RB_INSTRUMENT_STATE_AUCTION || state == RB_INSTRUMENT_STATE_PRE_OPEN;
+}
+
 /* The order that came in has done what it could: what is left rests, or is held. */
 static void settle(prt_feed *feed)
 {
@@ -163,7 +169,7 @@ static void settle(prt_feed *feed)
     uint8_t state = feed->instruments[order->instrument].state;
     if (order->open == 0) {
         order->place = PRT_FEED_GONE;
-    } else if (order->for_cross || state == RB_INSTRUMENT_STATE_AUCTION) {
+    } else if (order->for_cross || is_collecting(state)) {
         put(feed, shard, locate, PRT_FEED_HELD);
     } else {
         rest(feed, shard, locate);
@@ -423,7 +429,7 @@ static void on_state(prt_feed *feed, const rb_message *line)
     if (is_new) {
         say_state(feed, in->instrument);
     }
-    if (in->state == RB_INSTRUMENT_STATE_AUCTION) {
+    if (is_collecting(in->state)) {
         hold_all(feed, in->instrument);
     } else if (in->state == RB_INSTRUMENT_STATE_CONTINUOUS) {
         feed->releasing = in->instrument + 1;
@@ -434,18 +440,14 @@ static void on_state(prt_feed *feed, const rb_message *line)
 static void on_cross(prt_feed *feed, const rb_message *line)
 {
     const rb_cross_result *in = &line->cross_result;
-    static const char kinds[] = {
-        [RB_CROSS_TYPE_OPENING] = 'O', [RB_CROSS_TYPE_CLOSING] = 'C', [RB_CROSS_TYPE_HALT] = 'H'};
     prt_feed_instrument *row = &feed->instruments[in->instrument];
     row->shard = line->header.shard;
-    if (row->state == RB_INSTRUMENT_STATE_CONTINUOUS) {
-        hold_all(feed, in->instrument);
-    }
+    hold_all(feed, in->instrument);
     prt_itch_cross said = {.quantity = in->quantity,
                            .match = line->header.sequence,
                            .price_1e4 = prt_feed_price(row, in->price_ticks),
                            .symbol = row->symbol,
-                           .kind = kinds[in->cross_type % sizeof kinds]};
+                           .kind = prt_feed_cross_letter(in->cross_type)};
     append(feed, prt_itch_cross_trade(next_message(feed), head_of(feed, in->instrument), &said));
 }
 
@@ -463,8 +465,8 @@ static void on_day(prt_feed *feed, const rb_message *line)
     }
 }
 
-/* A line that names an instrument of the day. An auction's imbalance (I) and a busted trade (B) are
- * to be said from here, when there are lines that tell of them. */
+/* A line that names an instrument of the day. A busted trade (B) is to be said from here, when
+ * there are lines that tell of it. */
 static int32_t on_instrument(prt_feed *feed, const rb_message *line)
 {
     switch (line->header.template_id) {
@@ -484,6 +486,9 @@ static int32_t on_instrument(prt_feed *feed, const rb_message *line)
         return RB_OK;
     case RB_TEMPLATE_CROSS_RESULT:
         on_cross(feed, line);
+        return RB_OK;
+    case RB_TEMPLATE_IMBALANCE:
+        append(feed, prt_feed_write_imbalance(feed, &line->imbalance, next_message(feed)));
         return RB_OK;
     default:
         return RB_OK;

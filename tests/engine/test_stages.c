@@ -158,7 +158,7 @@ static void add_change(proposal *to, const eng_book *book)
 
 static uint8_t random_state_of_instrument(void)
 {
-    return one_in(6)   ? (uint8_t)(RB_INSTRUMENT_STATE_HALTED + random_below(3))
+    return one_in(6)   ? (uint8_t)(RB_INSTRUMENT_STATE_HALTED + random_below(4))
            : one_in(2) ? RB_INSTRUMENT_STATE_CONTINUOUS
                        : RB_INSTRUMENT_STATE_AUCTION;
 }
