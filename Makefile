@@ -210,6 +210,10 @@ bench-python: build build/ctest/build.ninja ## The rings from Python, beside oth
 bench-application: build ## What an application in Python costs: whole batches, message by message.
 	@$(BIN)/python -m tests.bench.bench_application $(BENCH)
 
+.PHONY: bench-auction
+bench-auction: build ## Ten thousand instruments opened at the same second: imbalances, crosses.
+	@$(BIN)/python -m tests.bench.bench_auction $(BENCH)
+
 .PHONY: bench-memory
 bench-memory: build ## Pages of 4 KiB, transparent and explicit huge ones, where the host gives them.
 	@$(BIN)/python -m tests.bench.bench_memory $(BENCH)

@@ -12,9 +12,12 @@ between and beside them, in each of which everything is the same at any price:
 
 Each order is added up at the last stretch where it trades (a sell: at the first), and a running sum
 from there on gives both sides of all stretches at once. The best stretch wins, and in it the price
-nearest to the reference. Who takes part and what can be matched is as the engine executes it
-(engine/README.md, "CrossResult"): hidden orders like all others, imbalance-only orders not with
-each other. Priority and time decide who trades, not at which price: they are the engine's.
+nearest to the reference. Of many auctions the stretches lie behind each other, and every step is
+taken for all of them at once.
+
+Who takes part and what can be matched is as the engine executes it (engine/README.md,
+"CrossResult"): hidden orders like all others, imbalance-only orders not with each other. Priority
+and time decide who trades, not at which price: they are the engine's.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ from ringbus.messages import AuctionOption, OrderOption, Side, TimeInForce
 from ringbus.status import UsageError
 
 PRICE_TICKS_MAX: Final = (1 << 30) - 1
+_WORST: Final = np.iinfo(np.int64).max
 # What must be known of an order; an array may have more fields. `open` is all that may trade, with
 # what is in reserve.
 INTEREST: Final = np.dtype(
@@ -70,73 +74,112 @@ def uncross(
     `quantity` may be more than a CrossResult can say.
     Raises: UsageError: collars or reference are no prices. Thread: any; it changes nothing.
     """
-    if not 1 <= low_ticks <= high_ticks <= PRICE_TICKS_MAX:
-        raise UsageError(f"collars {low_ticks} to {high_ticks}: not in 1 to {PRICE_TICKS_MAX}")
-    if not 0 <= reference_ticks <= PRICE_TICKS_MAX:
-        raise UsageError(f"reference {reference_ticks}: not in 0 to {PRICE_TICKS_MAX}")
-    every = _Stretches(orders)
-    near, at = every.best(reference_ticks, 1, PRICE_TICKS_MAX)
-    price = near
-    if (low_ticks, high_ticks) != (1, PRICE_TICKS_MAX):
-        price, at = every.best(reference_ticks, low_ticks, high_ticks)
+    prices = (np.array([one]) for one in (reference_ticks, low_ticks, high_ticks))
+    found = uncross_each(orders, np.array([0, len(orders)]), *prices)
+    return Uncross(*(int(one) for one in found[:, 0]))
+
+
+def uncross_each(
+    orders: NDArray[np.void],
+    ends: NDArray[np.intp],
+    reference_ticks: NDArray[np.int64],
+    low_ticks: NDArray[np.int64],
+    high_ticks: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """The same of n auctions.
+
+    Args: orders: those of the first, then of the second, and so on; ends: where each begins, and at
+    last their number, shape (n + 1,); the prices of each, shape (n,).
+    Returns: shape (6, n), the fields of Uncross in their order. Raises: as uncross.
+    """
+    is_right = (low_ticks >= 1) & (low_ticks <= high_ticks) & (high_ticks <= PRICE_TICKS_MAX)
+    if not is_right.all():
+        raise UsageError(f"collars are not in 1 to {PRICE_TICKS_MAX}, or the wrong way round")
+    if not ((reference_ticks >= 0) & (reference_ticks <= PRICE_TICKS_MAX)).all():
+        raise UsageError(f"a reference is not in 0 to {PRICE_TICKS_MAX}")
+    out: NDArray[np.int64] = np.zeros((6, len(ends) - 1), np.int64)
+    if not out.shape[1]:
+        return out
+    of = np.repeat(np.arange(len(ends) - 1), np.diff(ends))
+    every = _Stretches(orders, of, len(ends) - 1)
+    out[0], at = every.best(reference_ticks, low_ticks, high_ticks)
+    out[1], out[2], out[3] = every.matched[at], every.imbalance[at], every.side[at]
+    lowest, highest = np.ones_like(low_ticks), np.full_like(high_ticks, PRICE_TICKS_MAX)
+    out[4] = out[5] = every.best(reference_ticks, lowest, highest)[0]
     force = orders["time_in_force"]
     of_auction = (force == TimeInForce.AT_OPENING) | (force == TimeInForce.AT_CLOSE)
-    far = near
     if not of_auction.all():
-        alone = _Stretches(orders[of_auction])
-        far, _ = alone.best(reference_ticks, 1, PRICE_TICKS_MAX)
-    return Uncross(
-        price_ticks=price,
-        quantity=int(every.matched[at]),
-        imbalance=int(every.imbalance[at]),
-        imbalance_side=every.imbalance_side(at),
-        near_ticks=near,
-        far_ticks=far,
-    )
+        alone = _Stretches(orders[of_auction], of[of_auction], len(ends) - 1)
+        out[5] = alone.best(reference_ticks, lowest, highest)[0]
+    return out
 
 
 class _Stretches:
-    """Prices between which nothing changes, ascending, with what is matched and left over there."""
+    """Prices between which nothing changes, with what is matched and left over there.
 
-    def __init__(self, orders: NDArray[np.void]) -> None:
+    Those of one auction after the other, each ascending; `starts`: where those of each begin.
+    """
+
+    def __init__(self, orders: NDArray[np.void], of: NDArray[np.intp], count: int) -> None:
         is_buy = orders["side"] == Side.BUY
         is_market = (orders["options"] & OrderOption.MARKET) != 0
         is_plain = (orders["auction"] & AuctionOption.IMBALANCE_ONLY) == 0
-        limits = np.unique(orders["price_ticks"][~is_market]).astype(np.int64)
-        count = 2 * len(limits) + 1
-        self.first = np.ones(count, np.int64)
-        self.last = np.full(count, PRICE_TICKS_MAX, np.int64)
-        self.first[1::2] = self.last[1::2] = limits
-        self.first[2::2] = limits + 1
-        self.last[:-1:2] = limits - 1
-        ends = 2 * np.searchsorted(limits, orders["price_ticks"]) + 1
-        ends = np.where(is_market, np.where(is_buy, count - 1, 0), ends)
-        sums = np.zeros((2, 2, count), np.int64)  # sell or buy; imbalance-only or not; stretch
-        np.add.at(sums, (is_buy.astype(np.intp), is_plain.astype(np.intp), ends), orders["open"])
-        sells = sums[0].cumsum(axis=1)
-        buys = sums[1, :, ::-1].cumsum(axis=1)[:, ::-1]
-        self._surplus = buys[1] - sells[1]
+        keys = (of.astype(np.int64) << 30) + orders["price_ticks"]
+        limits = np.unique(keys[~is_market])
+        place = 2 * np.arange(len(limits)) + (limits >> 30) + 1  # of the n-th limit
+        total = 2 * len(limits) + count
+        behind = 2 * np.searchsorted(limits, np.arange(1, count + 1) << 30) + np.arange(
+            1, count + 1
+        )
+        self.starts = np.r_[0, behind[:-1]]
+        self._ends = behind - 1
+        self._lengths = np.diff(self.starts, append=total)
+        self.first = np.ones(total, np.int64)
+        self.last = np.full(total, PRICE_TICKS_MAX, np.int64)
+        prices = limits & PRICE_TICKS_MAX
+        self.first[place] = self.last[place] = prices
+        self.first[place + 1], self.last[place - 1] = prices + 1, prices - 1
+        ends = place[np.searchsorted(limits, keys[~is_market])]
+        where = np.where(is_buy, self._ends[of], self.starts[of])
+        where[~is_market] = ends
+        sums = np.zeros((2, 2, total), np.int64)  # sell or buy; imbalance-only or not; stretch
+        np.add.at(sums, (is_buy.astype(np.intp), is_plain.astype(np.intp), where), orders["open"])
+        sells, buys = self._upward(sums[0]), self._downward(sums[1])
+        surplus = buys[1] - sells[1]
         # Of the larger side without imbalance-only orders, what all of the other side can take.
         larger = np.maximum(buys[1], sells[1])
-        other = np.where(self._surplus > 0, sells.sum(axis=0), buys.sum(axis=0))
+        other = np.where(surplus > 0, sells.sum(axis=0), buys.sum(axis=0))
         self.matched = np.minimum(larger, other)
         self.imbalance = larger - self.matched
+        self.side = np.where(surplus > 0, Side.BUY, Side.SELL) * (self.imbalance != 0)
 
-    def imbalance_side(self, at: int) -> int:
-        """The side of which something is left at a stretch, or 0."""
-        if self.imbalance[at] == 0:
-            return 0
-        return Side.BUY if self._surplus[at] > 0 else Side.SELL
-
-    def best(self, reference: int, low: int, high: int) -> tuple[int, int]:
-        """The price and its stretch; if nothing is matched 0, and the stretch of the reference."""
-        first, last = np.maximum(self.first, low), np.minimum(self.last, high)
+    def best(
+        self, reference: NDArray[np.int64], low: NDArray[np.int64], high: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
+        """Of each its price and the stretch; nothing is matched: 0, and that of the reference."""
+        lengths = self._lengths
+        first = np.maximum(self.first, np.repeat(low, lengths))
+        last = np.minimum(self.last, np.repeat(high, lengths))
+        reference = np.repeat(reference, lengths)
         price = np.clip(reference, first, last)
         distance = np.abs(price - reference)
-        best = np.flatnonzero(first <= last)
-        if not self.matched[best].any():
-            return 0, int(best[distance[best].argmin()])
-        for badness in (-self.matched, self.imbalance, distance):
-            left = badness[best]
-            best = best[left == left.min()]
-        return int(price[best[0]]), int(best[0])
+        left = first <= last
+        most = np.maximum.reduceat(np.where(left, self.matched, 0), self.starts)
+        for badness in (-self.matched, self.imbalance * np.repeat(most != 0, lengths), distance):
+            least = np.minimum.reduceat(np.where(left, badness, _WORST), self.starts)
+            left &= badness == np.repeat(least, lengths)
+        at = np.minimum.reduceat(np.where(left, np.arange(len(left)), _WORST), self.starts)
+        return np.where(most != 0, price[at], 0), at
+
+    def _upward(self, sums: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Running sums of each, from its first stretch on; shape (2, stretches)."""
+        all_of_them = np.cumsum(sums, axis=1)
+        before = all_of_them[:, self.starts] - sums[:, self.starts]
+        upward: NDArray[np.int64] = all_of_them - np.repeat(before, self._lengths, axis=1)
+        return upward
+
+    def _downward(self, sums: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The same from its last one."""
+        upward = self._upward(sums)
+        down: NDArray[np.int64] = np.repeat(upward[:, self._ends], self._lengths, axis=1)
+        return down - upward + sums
