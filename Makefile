@@ -76,7 +76,7 @@ asan-python: build ## Single messages from Python under ASan and UBSan (a minute
 	  $(BIN)/pytest --quiet tests/ringbus/test_single.py tests/ringbus/test_lane.py tests/ringbus/test_ring.py
 
 # What is found lies in build/fuzz; `make fuzz-keep` takes what reaches new code into the corpus.
-FUZZ := soup ouch port
+FUZZ := soup ouch port mold
 FUZZ_SOURCES := $(filter-out ringbus/single.c,$(wildcard ports/*.c engine/*.c ringbus/*.c))
 build/fuzz/%: tests/fuzz/fuzz_%.c $(FUZZ_SOURCES) $(wildcard ports/*.h engine/*.h ringbus/*.h tests/*.h tests/fuzz/*.h)
 	@command -v clang >/dev/null || { echo "missing: clang with libFuzzer: apt-get install clang"; exit 1; }

@@ -225,12 +225,28 @@ static uint8_t is_for_cross(uint8_t time_in_force)
            time_in_force == RB_TIME_IN_FORCE_AT_CLOSE;
 }
 
+/* All orders of an instrument lie in one shard. */
+static int32_t find_shard(prt_feed *feed, const rb_message *line)
+{
+    prt_feed_instrument *row = &feed->instruments[line->any.instrument];
+    if (row->resting.head == 0 && row->held.head == 0) {
+        RB_CHECK(line->header.shard < feed->shard_count);
+        row->shard = line->header.shard;
+    }
+    RB_CHECK(line->header.shard == row->shard);
+    return RB_OK;
+}
+
 static int32_t on_new_order(prt_feed *feed, const rb_message *line)
 {
     const rb_new_order *in = &line->new_order;
     if (in->locate == 0) {
         /* It never rests. */
         return RB_OK;
+    }
+    int32_t status = find_shard(feed, line);
+    if (status != RB_OK) {
+        return status;
     }
     prt_feed_order *order = order_at(feed, line->header.shard, in->locate);
     RB_CHECK(order != NULL);
@@ -244,7 +260,6 @@ static int32_t on_new_order(prt_feed *feed, const rb_message *line)
         .hidden = (in->options & RB_ORDER_OPTION_HIDDEN) != 0,
         .for_cross = is_for_cross(in->time_in_force),
     };
-    feed->instruments[in->instrument].shard = line->header.shard;
     feed->coming = in->locate;
     feed->coming_shard = line->header.shard;
     return RB_OK;
@@ -419,13 +434,16 @@ static void on_definition(prt_feed *feed, const rb_message *line)
     say_state(feed, in->instrument);
 }
 
-static void on_state(prt_feed *feed, const rb_message *line)
+static int32_t on_state(prt_feed *feed, const rb_message *line)
 {
+    int32_t status = find_shard(feed, line);
+    if (status != RB_OK) {
+        return status;
+    }
     const rb_state_changed *in = &line->state_changed;
     prt_feed_instrument *row = &feed->instruments[in->instrument];
     int is_new = row->state != in->state;
     row->state = in->state;
-    row->shard = line->header.shard;
     if (is_new) {
         say_state(feed, in->instrument);
     }
@@ -435,13 +453,17 @@ static void on_state(prt_feed *feed, const rb_message *line)
         feed->releasing = in->instrument + 1;
         feed->release = row->held.head;
     }
+    return RB_OK;
 }
 
-static void on_cross(prt_feed *feed, const rb_message *line)
+static int32_t on_cross(prt_feed *feed, const rb_message *line)
 {
+    int32_t status = find_shard(feed, line);
+    if (status != RB_OK) {
+        return status;
+    }
     const rb_cross_result *in = &line->cross_result;
     prt_feed_instrument *row = &feed->instruments[in->instrument];
-    row->shard = line->header.shard;
     hold_all(feed, in->instrument);
     prt_itch_cross said = {.quantity = in->quantity,
                            .match = line->header.sequence,
@@ -449,6 +471,7 @@ static void on_cross(prt_feed *feed, const rb_message *line)
                            .symbol = row->symbol,
                            .kind = prt_feed_cross_letter(in->cross_type)};
     append(feed, prt_itch_cross_trade(next_message(feed), head_of(feed, in->instrument), &said));
+    return RB_OK;
 }
 
 /* The first and the last line of the day. */
@@ -482,11 +505,9 @@ static int32_t on_instrument(prt_feed *feed, const rb_message *line)
     case RB_TEMPLATE_REPLENISHED:
         return on_replenished(feed, line);
     case RB_TEMPLATE_STATE_CHANGED:
-        on_state(feed, line);
-        return RB_OK;
+        return on_state(feed, line);
     case RB_TEMPLATE_CROSS_RESULT:
-        on_cross(feed, line);
-        return RB_OK;
+        return on_cross(feed, line);
     case RB_TEMPLATE_IMBALANCE:
         append(feed, prt_feed_write_imbalance(feed, &line->imbalance, next_message(feed)));
         return RB_OK;
