@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import random
 from collections import Counter
 from collections.abc import Callable
@@ -12,8 +13,10 @@ import numpy as np
 import pytest
 from itch.parser import MessageParser
 from numpy.typing import NDArray
+from rich.console import Console
 
 from ports import itch
+from ports.market_book import MarketBook
 from ports.ouch import OrderAccepted, OrderCanceled, OrderExecuted
 from ports.ouch_client import OuchClient
 from ringbus.application import line_of
@@ -34,6 +37,7 @@ from tests.tools.conftest import Maker
 from tests.tools.test_applications import stream_of
 from tests.tools.test_launcher import ringbus, until
 from tests.tools.test_market import day_of
+from tools.book import picture
 from tools.command import Order, give
 from tools.configuration import Configuration
 from tools.exchange import Exchange, launched
@@ -78,6 +82,33 @@ def test_what_an_auction_is_told(make: Maker) -> None:
     assert configuration.topics == 11
     with pytest.raises(ConfigurationError, match="opens: found '9:30'"):
         Configuration.load(make(extra=SCHEDULE.replace("09:30:00", "9:30")))
+
+
+@pytest.mark.parametrize(
+    ("direction", "text"),
+    [
+        ("B", "would match 1,200 at 10.05, 300 left to buy"),
+        ("S", "would match 1,200 at 10.05, 300 left to sell"),
+        ("N", "would match 1,200 at 10.05"),
+        ("O", "nothing can be matched yet"),
+    ],
+)
+def test_the_view_of_a_book_says_what_its_cross_would_come_to(direction: str, text: str) -> None:
+    """R03: above both sides, until the instrument trades."""
+    book = MarketBook()
+    row = ("S0", " ", " ", 1, "N", "C", "Z", "P", " ", "N", "1", "N", 0, "N")
+    book.apply(itch.ItchMessage("R", 1, 0, row))
+    book.apply(itch.ItchMessage("H", 1, 0, ("S0", "Q", "", "")))
+    said = (1200, 300, direction, "S0", 100_500, 100_500, 100_500, "O", "L")
+    book.apply(itch.ItchMessage("I", 1, 0, said))
+    screen = Console(file=io.StringIO(), width=100)
+    with screen.capture() as shown:
+        screen.print(picture(book, 1, 1))
+    assert text in shown.get().splitlines()
+    book.apply(itch.ItchMessage("H", 1, 0, ("S0", "T", "", "")))
+    with screen.capture() as shown:
+        screen.print(picture(book, 1, 1))
+    assert "match" not in shown.get()
 
 
 @dataclass(slots=True)
