@@ -510,7 +510,7 @@ class TradeReported(NamedTuple):
     reserved: int
     checksum: int
     instrument: int
-    count: int
+    reports: int
     reported: int
     refused: int
     reason: int

@@ -7,7 +7,7 @@
 
 #define RB_SCHEMA_ID 1u
 #define RB_SCHEMA_VERSION 1u
-#define RB_SCHEMA_HASH UINT64_C(0x1da3a9826b4371b6)
+#define RB_SCHEMA_HASH UINT64_C(0xbd7105f4e5cb3bb7)
 #define RB_MESSAGE_BYTES 64u
 #define RB_INSTRUMENT_NONE UINT32_C(4294967295)
 #define RB_TEMPLATE_CONTRIBUTED_MAX 63u
@@ -504,7 +504,7 @@ typedef struct rb_stop_cancel {
 typedef struct rb_trade_reported {
     rb_header header;
     uint32_t instrument; /* 4294967295. */
-    uint32_t count; /* Trades and changes of trades that it speaks of, besides those of the lines before. */
+    uint32_t reports; /* Of trades and of changes, answered since the line before. */
     uint64_t reported; /* Every trade and every change up to this sequence is answered for. */
     uint64_t refused; /* The last of them, if the facility refused it; 0: it took all of them. */
     uint16_t reason; /* Why it did: FIX TradeReportRejectReason. */
@@ -881,7 +881,7 @@ _Static_assert(offsetof(rb_stop_cancel, account) == 52, "layout");
 _Static_assert(offsetof(rb_stop_cancel, firm) == 54, "layout");
 _Static_assert(offsetof(rb_stop_cancel, spare3) == 56, "layout");
 _Static_assert(offsetof(rb_trade_reported, instrument) == 32, "layout");
-_Static_assert(offsetof(rb_trade_reported, count) == 36, "layout");
+_Static_assert(offsetof(rb_trade_reported, reports) == 36, "layout");
 _Static_assert(offsetof(rb_trade_reported, reported) == 40, "layout");
 _Static_assert(offsetof(rb_trade_reported, refused) == 48, "layout");
 _Static_assert(offsetof(rb_trade_reported, reason) == 56, "layout");

@@ -9,7 +9,7 @@ import numpy as np
 
 SCHEMA_ID: Final = 1
 SCHEMA_VERSION: Final = 1
-SCHEMA_HASH: Final = 0x1da3a9826b4371b6
+SCHEMA_HASH: Final = 0xbd7105f4e5cb3bb7
 MESSAGE_BYTES: Final = 64
 INSTRUMENT_NONE: Final = 4294967295
 TEMPLATE_CONTRIBUTED_MAX: Final = 63
@@ -1698,7 +1698,7 @@ TRADE_REPORTED: Final[np.dtype[np.void]] = np.dtype(
             "reserved",
             "checksum",
             "instrument",
-            "count",
+            "reports",
             "reported",
             "refused",
             "reason",

@@ -271,6 +271,7 @@ def _parser(verb: str) -> argparse.ArgumentParser:
         + (" 12.34" if verb == "correct" else "")
         + " --author ann --reason INC-7",
     )
+    parser.set_defaults(verb=verb)
     parser.add_argument("exchange", help="its name, or its topology file")
     parser.add_argument("match", type=int, help="the trade's number, as its clients were told")
     if verb == "correct":
