@@ -63,6 +63,9 @@ OWNERS = {
     ("ringbus/subscriber.py", "time"): "its caller says how long it may wait for a record",
     ("ports/fix_port.py", "socket"): "an acceptor listens",
     ("ports/fix_connection.py", "socket"): "its clients' connections",
+    ("ports/reporter_link.py", "socket"): "it calls a facility",
+    ("tools/facility.py", "socket"): "its reporters have real connections",
+    ("tools/facility.py", "time"): "a program of its own, with sessions that have timeouts",
     ("tools/core.py", "threading"): "the journal's fdatasync runs beside the core's loop",
     ("tools/child.py", "os.environ"): "hands its environment on to the processes that it starts",
 }
