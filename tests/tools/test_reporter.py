@@ -35,7 +35,8 @@ def reporter(tcp: int, window: int = 16) -> str:
     """The topology's part; a small window, so that it is full and goes on."""
     return (
         f'[[application]]\nname = "reporter.0"\nkind = "reporter"\ntcp = {tcp}\n'
-        f'heartbeat_s = 1\nwindow = {window}\n[[core]]\nname = "reporter"\nagents = ["reporter.0"]\n'
+        f"heartbeat_s = 1\nwindow = {window}\n"
+        f'[[core]]\nname = "reporter"\nagents = ["reporter.0"]\n'
     )
 
 
