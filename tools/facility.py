@@ -225,6 +225,14 @@ class Facility:
         for peer in list(self._peers.values()):
             self._write(peer)
 
+    def close(self) -> None:
+        """Close all connections, and the file."""
+        for peer in self._peers.values():
+            peer.socket.close()
+        self._listener.close()
+        self._epoll.close()
+        self._book.close()
+
     def _accept(self, now_ns: int) -> None:
         try:
             one, _ = self._listener.accept()
@@ -295,7 +303,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     while not is_told:
         facility.turn()
-    book.close()
+    facility.close()
     return 0
 
 
