@@ -80,7 +80,7 @@ def far() -> Iterator[Far]:
 
 
 def test_it_calls_again_after_a_wait_that_doubles_until_there_is_an_answer(far: Far) -> None:
-    waits = []
+    waits: list[int] = []
     far.link.work(far.now_ns)
     for _ in range(8):
         one, _ = far.listener.accept()

@@ -183,7 +183,12 @@ def test_a_report_is_synced_before_it_is_answered(
 ) -> None:
     synced: list[int] = []
     real = os.fsync
-    monkeypatch.setattr(os, "fsync", lambda fd: (real(fd), synced.append(fd))[0])
+
+    def fsync(fd: int) -> None:
+        real(fd)
+        synced.append(fd)
+
+    monkeypatch.setattr(os, "fsync", fsync)
     one = Reporter(wire)
     one.logon()
     assert one.one("A")[141] == "Y"
