@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from ports.client import Instrument
 from ports.fix import Pair
 from ports.reporter_link import Link
-from ports.trade_reports import REPORT, Answer, Names, date_of, report
+from ports.trade_reports import REPORT, Answer, Names, report
 from ports.trades import TEMPLATES, Trades
 from ringbus.application import Application
 from ringbus.core import Core
@@ -86,7 +86,7 @@ class TradeReporter(Application):
         self._stream = stream
         self._core = core
         self._topic = topic
-        self._names = Names(session, "")
+        self._names = Names(session, 0)
         self._instruments = instruments
         self._window = window
         self._marks = Marks(stream.marks) if stream.marks is not None and stream.copies else None
@@ -106,7 +106,7 @@ class TradeReporter(Application):
 
     def on_build_record(self, line: BuildRecord) -> None:
         """The day begins."""
-        self._names = Names(self._names.session, date_of(line.time_ns))
+        self._names = Names(self._names.session, line.time_ns)
 
     def on_trade_reported(self, line: TradeReported) -> None:
         """It, or one that was it before, has said how far it is."""

@@ -42,14 +42,18 @@ def date_of(time_ns_: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """How reports are called: the exchange's session, the date of its day, the place."""
+    """How reports are called: the exchange's session, when its stream began, the place on it.
+
+    A date would not do: a day may be begun anew, and its stream with it.
+    """
 
     session: str
-    date: str
+    began_ns: int
 
     def of(self, sequence: int) -> str:
         """TradeReportID of what begins at that place of the stream."""
-        return f"{self.session}-{self.date}-{sequence}"
+        began = "".join(one for one in time_text(self.began_ns) if one.isdecimal())
+        return f"{self.session}-{began}-{sequence}"
 
 
 def report(names: Names, instruments: Sequence[Instrument], trade: np.void) -> list[Pair]:

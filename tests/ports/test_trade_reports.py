@@ -36,7 +36,7 @@ from tests.engine.trader import new_order
 from tools.bust import Seen, change
 
 Lines = NDArray[np.void]
-NAMES = Names("DAY1", "20230711")
+NAMES = Names("DAY1", 1_689_069_600_123_000_000)
 INSTRUMENTS = [Instrument(f"S{n}", 100, 1, 10_000) for n in range(2)]
 HEADER: list[Pair] = [
     (34, "2"), (49, "DAY1"), (52, time_text(10**18)), (56, "FACILITY"),
@@ -108,10 +108,10 @@ def said(number: int) -> Message:
 @pytest.mark.parametrize(
     ("number", "name", "transaction", "refers_to", "price"),
     [
-        (0, "DAY1-20230711-3", "0", "", 10_000),
-        (1, "DAY1-20230711-7", "0", "", 10_000),
-        (2, "DAY1-20230711-14", "2", "DAY1-20230711-7", 9900),
-        (3, "DAY1-20230711-23", "1", "DAY1-20230711-7", 9900),
+        (0, "DAY1-20230711100000123-3", "0", "", 10_000),
+        (1, "DAY1-20230711100000123-7", "0", "", 10_000),
+        (2, "DAY1-20230711100000123-14", "2", "DAY1-20230711100000123-7", 9900),
+        (3, "DAY1-20230711100000123-23", "1", "DAY1-20230711100000123-7", 9900),
     ],
 )
 def test_a_report_says_all_of_a_trade(
@@ -164,7 +164,7 @@ def test_a_report_that_is_not_whole_is_refused_with_the_reason(
 
 @pytest.mark.parametrize(
     "answer",
-    [Answer("DAY1-20230711-3", "S1"), Answer("x", "S1", UNKNOWN_INSTRUMENT, "S1 unknown")],
+    [Answer("DAY1-20230711100000123-3", "S1"), Answer("x", "S1", UNKNOWN_INSTRUMENT, "S1 unknown")],
 )
 def test_an_answer_is_read_as_it_was_said(answer: Answer) -> None:
     message = parse(encode(FIX44, ANSWER, [*HEADER, *answer.fields()]))

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ports.ouch import OrderExecuted
 from ports.ouch_client import OuchClient
+from ports.trade_reports import Names
 from ports.trades import Trades
 from ringbus.messages import TRADE_REPORTED, Template, TradeChangeKind
 from tests.tools.conftest import Maker
@@ -108,23 +109,19 @@ def await_reported(exchange: Exchange) -> NDArray[np.void]:
     raise AssertionError(f"reported up to {reported(stream)[-1:]}, traded {trades['last'][-1]}")
 
 
-def assert_same(reports: list[dict[str, object]], trades: NDArray[np.void], date: str) -> None:
+def assert_same(reports: list[dict[str, object]], trades: NDArray[np.void], by: Names) -> None:
     """Each row of the stream's trades is in the file once, and nothing else is."""
-
-    def name(sequence: int) -> str:
-        return f"{SESSION}-{date}-{sequence}"
-
     names = [one["id"] for one in reports]
     assert len(set(names)) == len(names)
-    assert sorted(map(str, names)) == sorted(name(int(row["sequence"])) for row in trades)
+    assert sorted(map(str, names)) == sorted(by.of(int(row["sequence"])) for row in trades)
     by_name = {one["id"]: one for one in reports}
     for row in trades:
-        one = by_name[name(int(row["sequence"]))]
+        one = by_name[by.of(int(row["sequence"]))]
         # A tick is a hundredth.
         assert one["symbol"] == f"S{row['instrument']}"
         assert (one["quantity"], one["price"]) == (row["quantity"], row["price_ticks"] * 100)
         assert one["transaction"] == {0: "0", 1: "1", 2: "2"}[int(row["kind"])]
-        refers_to = name(int(row["match"])) if row["kind"] else ""
+        refers_to = by.of(int(row["match"])) if row["kind"] else ""
         assert one["refers_to"] == refers_to
         assert one["sides"] == [
             {
@@ -200,8 +197,7 @@ def test_each_trade_is_reported_once_whoever_is_killed(make: Maker, tmp_path: Pa
     trades = trades_of(stream)
     assert (trades["kind"] == TradeChangeKind.BUST).sum() == 2
     assert (trades["kind"] == TradeChangeKind.CORRECT).sum() == 2
-    date = time.strftime("%Y%m%d", time.gmtime(int(stream["time_ns"][0]) // 10**9))
-    assert_same(reports, trades, date)
+    assert_same(reports, trades, Names(SESSION, int(stream["time_ns"][0])))
     told = reported(stream)
     assert set(told["refused"].tolist()) == {0}
     # One line speaks of many.
