@@ -316,7 +316,7 @@ class Launcher:
             )
         # Nobody waits for it any more: neither the engine nor, by the promise, an answer.
         child.forget()
-        for journal in child.section.agents:
+        for journal in set(child.section.agents) & set(self.topology.gating_journals):
             stream = self._shared.attach("stream")
             readers = self._shared.attach("stream.readers", writable=True)
             GatingReader(stream, readers, journal).close()

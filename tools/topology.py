@@ -136,7 +136,8 @@ class JournalSection:
     """`[journal]`: the stream's files.
 
     `copies` agents write them, each into its own directory: journal, journal.b, … They sync at once
-    when clients wait for it, at least every `sync_ms` when not.
+    when clients wait for it, at least every `sync_ms` when not. The engine waits for all but the
+    last `lossy` of them, which fetch from the others what they missed.
     """
 
     segment_messages: int = field(
@@ -144,6 +145,7 @@ class JournalSection:
     )
     sync_ms: int = field(default=5, metadata={"rule": rules.whole(1, 1000)})
     copies: int = field(default=1, metadata={"rule": rules.whole(1, len(JOURNALS))})
+    lossy: int = field(default=0, metadata={"rule": rules.whole(0, len(JOURNALS) - 1)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +250,11 @@ class Topology:
     def journals(self) -> tuple[str, ...]:
         """The agents that write the stream's files."""
         return JOURNALS[: self.journal.copies]
+
+    @property
+    def gating_journals(self) -> tuple[str, ...]:
+        """Those that the engine waits for."""
+        return self.journals[: self.journal.copies - self.journal.lossy]
 
     @property
     def copies_awaited(self) -> int:
@@ -386,6 +393,7 @@ def load_topology(path: Path | str, cpus: frozenset[int] | None = None) -> Topol
     )
     _check_files(topology)
     _check_promise(topology)
+    _check_lossy(topology)
     _check_failover(topology)
     _check_names(topology)
     _check_addresses(topology)
@@ -566,6 +574,16 @@ def _check_promise(topology: Topology) -> None:
             f'"{topology.exchange.acknowledge}" needs {topology.copies_awaited} journals, '
             f"there is {topology.journal.copies}",
             'set [journal] copies = 2 and place "journal.b", on another disk if you can',
+        )
+
+
+def _check_lossy(topology: Topology) -> None:
+    if topology.journal.lossy >= topology.journal.copies:
+        raise topology.source.error(
+            ("journal", 0, "lossy"),
+            f"all {topology.journal.copies} journals would be lossy: nobody would have what the "
+            "ring has lost",
+            "let one at least gate",
         )
 
 
