@@ -85,6 +85,7 @@ ALLOCATORS = {
     "ports/market.c": "prt_market_create and its destruction",
     "ports/tape.c": "the tape, made once",
     "ports/instruments.c": "the table of instruments, made once",
+    "ports/hearing.c": "the tables of who hears whom, made once",
     "ports/login.c": "buffers of the login desk, given back at the end",
     "ports/orders.c": "the pool of orders, made once",
     "ports/outbox.c": "the pool of chunks, made once",
