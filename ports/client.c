@@ -377,7 +377,8 @@ static int32_t hear(prt_client *port, const rb_message *line)
     uint8_t template_id = line->header.template_id;
     int is_tag = template_id == RB_TEMPLATE_ORDER_TAG;
     int is_terms = template_id == RB_TEMPLATE_ORDER_TERMS;
-    RB_CHECK(is_tag || is_terms || template_id == RB_TEMPLATE_LEG);
+    RB_CHECK(is_tag || is_terms || template_id == RB_TEMPLATE_LEG ||
+             template_id == RB_TEMPLATE_TRADE_PARTY);
     if (is_terms) {
         port->head_terms = *line;
     }

@@ -39,6 +39,7 @@ from ringbus.messages import (
     SessionEventKind,
     Side,
     Template,
+    TradeChangeKind,
 )
 
 # In place of a template: a type of FIX message that is not taken.
@@ -97,6 +98,8 @@ class Account:
         self.orders: dict[int, Order] = {}
         self.texts: dict[str, Order | None] = {}
         self.note = ""
+        # By match number: what the last correction of that trade was called.
+        self.changed: dict[int, int] = {}
         self.last_client_order_id = 0
 
     def find(self, text: str) -> Order | None:
@@ -119,6 +122,9 @@ class Account:
                 return self._canceled(line, tag)
             case Template.EXECUTED:
                 return self._executed(line)
+            case Template.TRADE_CHANGED:
+                assert tag is not None, line
+                return self._trade_changed(line, tag)
             case Template.REJECT | Template.REJECTED:
                 return self._refused(line, tag)
             case Template.MASS_CANCEL:
@@ -236,6 +242,39 @@ class Account:
             match_id=line.sequence if removed else line.sequence - 1,
         )
 
+    def _trade_changed(self, line: Line, tag: Tag) -> Report:
+        """A trade is void or has another price; the order's sums say so, what is open stays."""
+        order = self.texts.get(tag.text) or self._by_number(line.client_order_id)
+        kind, match = line.small & 255, line.locate << 32 | line.quantity
+        quantity = line.last
+        # Where an Executed line has the liquidity stands the letter that its client heard.
+        removed = chr(line.detail) == "R" or (chr(line.detail) in "OCH" and line.side == Side.BUY)
+        refers_to = self.changed.get(match, match if removed else match + 1)
+        order.notional -= quantity * tag.total_quantity
+        if kind == TradeChangeKind.BUST:
+            order.executed -= quantity
+            if order.is_open:
+                order.total -= quantity
+                order.status = PARTIAL if order.executed else NEW
+        else:
+            order.notional += quantity * line.price_ticks
+            self.changed[match] = line.sequence
+        return self._report(
+            Event.BUST if kind == TradeChangeKind.BUST else Event.CORRECT,
+            order,
+            line,
+            last_quantity=quantity,
+            last_price_1e4=line.price_ticks * self.instruments[line.instrument].tick_1e4,
+            added=chr(line.detail) != "R",
+            match_id=match,
+            refers_to=refers_to,
+        )
+
+    def _by_number(self, client_order_id: int) -> Order:
+        """One that had no ClOrdID, or was taken over."""
+        orders = (order for order in self.texts.values() if order is not None)
+        return next(order for order in orders if order.id == client_order_id)
+
     def _refused(self, line: Line, tag: Tag | None) -> Report | None:
         is_order = line.detail in (Template.NEW_ORDER, Template.STOP_ORDER)
         if is_order or line.detail == Template.REPLACE:
@@ -352,6 +391,7 @@ class Account:
         last_price_1e4: int = 0,
         added: bool = False,
         match_id: int = 0,
+        refers_to: int = 0,
     ) -> ExecutionReport:
         instrument = self.instruments[order.instrument]
         average = 0
@@ -380,6 +420,7 @@ class Account:
             last_price_1e4=last_price_1e4,
             added=added,
             match_id=match_id,
+            refers_to=refers_to,
             text=text,
             secondary=order.secondary,
             stop_1e4=order.stop_ticks * instrument.tick_1e4,

@@ -32,6 +32,8 @@ class Event(Enum):
     REJECTED = "8"
     RESTATED = "D"
     TRADE = "F"
+    CORRECT = "G"
+    BUST = "H"
     STATUS = "I"
     # A stop order has come in: there is no type of its own before FIX 5.0.
     TRIGGERED = "triggered"
@@ -61,6 +63,7 @@ class ExecutionReport:
     last_price_1e4: int = 0
     added: bool = False  # the order rested
     match_id: int = 0  # the same for both sides
+    refers_to: int = 0  # of a bust or correction: the exec_id that it takes the place of
     reason: int = 0  # RejectReason
     text: str = ""
     secondary: str = ""  # the client's own name of an order that has none in FIX
@@ -96,14 +99,16 @@ class ExecutionReport:
         if self.stop_1e4 and version == FIX44 and status == NEW:
             out[636] = "N" if self.is_held else "Y"
         if version == FIX42:
-            out[20] = "3" if self.event is Event.STATUS else "0"
+            out[20] = _TRANSACTIONS.get(self.event, "0")
             if self.event is Event.REPLACED:
                 status = REPLACED
-            if self.event in (Event.TRADE, Event.STATUS):
+            if self.event in (Event.TRADE, Event.STATUS, Event.CORRECT, Event.BUST):
                 event = status
         elif self.match_id:
             out[527] = str(self.match_id)
             out[851] = "1" if self.added else "2"
+        if self.refers_to:
+            out[19] = str(self.refers_to)
         if self.secondary and version == FIX44:
             out[526] = self.secondary
         out[39], out[150] = status, event
@@ -227,6 +232,8 @@ _ORD_TYPES: Final = {
 
 Report = ExecutionReport | CancelReject | MassCancelReport | BusinessReject
 
+# ExecTransType of 4.2.
+_TRANSACTIONS: Final = {Event.BUST: "1", Event.CORRECT: "2", Event.STATUS: "3"}
 _MASS_CANCEL: Final = {
     int(RejectReason.NOT_SUPPORTED): "0",
     int(RejectReason.UNKNOWN_INSTRUMENT): "1",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tools.kinds import auction, drop, fairy, fix, market, stops, ticker
+from tools.kinds import auction, drop, fairy, fix, market, reporter, stops, ticker
 from tools.site import Kind
 
 KINDS: Final[dict[str, Kind]] = {
@@ -15,6 +15,7 @@ KINDS: Final[dict[str, Kind]] = {
     "stops": Kind(stops.Options, stops.make, proposes=True),
     "market": Kind(market.MarketOptions, market.make_market),
     "request": Kind(market.RequestOptions, market.make_request, listens=("",)),
+    "reporter": Kind(reporter.Options, reporter.make, proposes=True, topics=1, sockets=True),
     "snapshot": Kind(
         market.SnapshotOptions, market.make_snapshot, listens=(market.SNAPSHOT, market.DAY)
     ),
