@@ -424,3 +424,35 @@ def test_never_is_never() -> None:
     at.after(0)
     at.after(86_000)
     assert [at.states(n) for n in range(INSTRUMENTS)] == [[]] * INSTRUMENTS
+
+
+def cross_with_a_death(dies_at: int) -> tuple[int, list[tuple[int, ...]]]:
+    """One auction of an instrument, of which the process dies at a step; steps, what was said."""
+    at = Market(count=2)
+    at.auctions.pop()  # the other one's lane stays silent
+    at.set(AUCTION)
+    for number in range(1, 9):
+        side = Side.BUY if number % 2 else Side.SELL
+        at.enter(number, side, 100 + number, quantity=number)
+    at.rest()
+    at.tick(START_NS + 20 * SECOND_NS)
+    steps = quiet = 0
+    while quiet < 3:
+        steps += 1
+        if steps == dies_at:
+            at.auctions[0] = at.auction(0)
+        done = at.auctions[0].do_work(2) if steps % 2 else at.engine.step()
+        quiet = 0 if done else quiet + 1
+    said = at.day().view(EXECUTED)
+    names = ("template_id", "instrument", "price_ticks", "quantity", "client_order_id", "time_ns")
+    kinds = (Template.CROSS_RESULT, Template.EXECUTED, Template.STATE_CHANGED)
+    said = said[np.isin(said["template_id"], kinds)]
+    return steps, [tuple(int(one[name]) for name in names) for one in said]
+
+
+def test_whenever_it_dies_the_cross_is_the_same() -> None:
+    """Before its proposal, while that is on its lane, after the answer: at every step."""
+    steps, alive = cross_with_a_death(0)
+    assert [line for line in alive if line[0] == Template.EXECUTED]
+    for dies_at in range(1, steps + 1):
+        assert cross_with_a_death(dies_at)[1] == alive, f"died at step {dies_at}"
