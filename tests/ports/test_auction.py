@@ -356,6 +356,38 @@ def test_of_three_auctions_one_wins_and_the_others_lose_gracefully(seed: int) ->
     print("lost", [one.counts.lost for one in at.auctions])
 
 
+def test_an_operator_who_was_faster_changes_nothing() -> None:
+    """R71: what is refused since it was done already is not wished again, nor is what follows."""
+    at = Market(Schedule(closing_call_ns=CALL, closes_ns=CLOSES))
+    at.after(0)
+    at.tick(START_NS + 200 * SECOND_NS)
+    at.set(AUCTION)
+    # It hears of the time, not of the operator.
+    at.auctions[0].do_work(1)
+    at.rest()
+    refused = at.all(Template.REJECTED)
+    assert refused["reason"].tolist() == [RejectReason.INSTRUMENT_STATE]
+    at.after(260)
+    assert [at.states(n) for n in range(INSTRUMENTS)] == [[AUCTION, CLOSED]] * INSTRUMENTS
+
+
+def test_what_is_refused_for_good_is_not_said_on_and_on() -> None:
+    """R75: a cross that the engine does not take is tried again when the book has changed."""
+    at = Market()
+    at.set(AUCTION)
+    at.enter(1, Side.BUY, 105)
+    at.enter(2, Side.SELL, 103)
+    at.rest()
+    wrong = np.full((6, INSTRUMENTS), 1000)
+    at.auctions[0]._found[:] = wrong
+    at.auctions[0]._found_for[:] = CrossType.HALT
+    at.after(20)
+    assert at.all(Template.REJECTED)["reason"].tolist() == [RejectReason.INVALID_CROSS]
+    at.enter(3, Side.SELL, 103)
+    at.after(21)
+    assert at.crosses() == [(CrossType.HALT, 103, 10)]
+
+
 def test_a_book_that_moves_while_the_result_is_on_its_way_is_computed_again() -> None:
     """R69, R71: StaleCross is heard, and the cross is that of the book as it is."""
     at = Market()
