@@ -42,8 +42,8 @@ GTT, DAY, GTC = TimeInForce.GOOD_TILL_TIME, TimeInForce.DAY, TimeInForce.GOOD_TI
 class Market:
     """An exchange in one thread; lane 0 is the test's, the others are the applications'."""
 
-    def __init__(self, applications: int, topics: int = TOPICS) -> None:
-        size = Size(INSTRUMENTS, SHARDS, topics, 1 + applications, orders=ORDERS, lane_slots=64)
+    def __init__(self, applications: int, topics: int = TOPICS, orders: int = ORDERS) -> None:
+        size = Size(INSTRUMENTS, SHARDS, topics, 1 + applications, orders=orders, lane_slots=64)
         self.engine = FusedEngine(size, "manual")
         self.stream = Stream(self.engine.ring)
         self.topics = Topics(topics, SHARDS)

@@ -70,8 +70,9 @@ class Market(market.Market):
         schedule: Schedule = HALTS,
         count: int = 1,
         collars: Collars = Collars(),  # noqa: B008  frozen
+        orders: int = ORDERS,
     ) -> None:
-        super().__init__(count, TOPICS + INSTRUMENTS)
+        super().__init__(count, TOPICS + INSTRUMENTS, orders)
         self.schedule, self.collars = schedule, collars
         self.auctions = [self.auction(n) for n in range(count)]
 
@@ -81,7 +82,7 @@ class Market(market.Market):
         return Auction(
             self.stream,
             Volley(self.way(number), engine.core, Topics(engine.size.topics, SHARDS)),
-            AuctionOrders(SHARDS, ORDERS, INSTRUMENTS),
+            AuctionOrders(SHARDS, self.engine.size.orders, INSTRUMENTS),
             AuctionPlan(self.schedule, INSTRUMENTS, TOPICS),
             np.array(list(engine.shard_of), np.intp),
             np.full((INSTRUMENTS, 2), (1, 100_000), np.int64),
