@@ -114,8 +114,7 @@ class Auction(Application):
         self._orders.hear(batch)
         lines, template = batch.view(EXECUTED), batch["template_id"]
         at = lines["instrument"][_MOVES[template]]
-        # A plain 1 would be another type: thirty times as slow.
-        np.add.at(self._changes, at, np.uint32(1))
+        self._changes += np.bincount(at, minlength=len(self._changes)).astype(np.uint32)
         self._found_for[at] = 0
         self._plan.moved(at)
         # The last trade, or what an operator has set since.
