@@ -234,15 +234,15 @@ class AuctionPlan:
         self._had_close[lines["instrument"][lines["cross_type"] == CrossType.CLOSING]] = True
 
     def _refuse(self, batch: NDArray[np.void]) -> None:
-        lines = batch.view(REJECTED)
-        lines = lines[np.isin(lines["refused_template"], (Template.CROSS_RESULT, Template.COMMAND))]
-        lines = lines[lines["instrument"] < len(self.states)]
-        at = lines["instrument"]
-        lines, at = lines[lines["topic"] == self.topics[at]], at[lines["topic"] == self.topics[at]]
-        is_stale = lines["reason"] == RejectReason.STALE_CROSS
-        np.add.at(self._stale, at[is_stale], np.uint32(1))
-        # What is refused for another reason is not said again until something has changed.
-        self._is_refused[at[~is_stale & (lines["sequence"] > self._changed[at])]] = True
+        # By the topic: a refusal of the sequencer names no instrument.
+        lines, at = batch.view(REJECTED), batch["topic"].astype(np.intp) - self.topics[0]
+        is_ours = (at >= 0) & (at < len(self.states))
+        at, reason, sequence = at[is_ours], lines["reason"][is_ours], lines["sequence"][is_ours]
+        np.add.at(self._stale, at[reason == RejectReason.STALE_CROSS], np.uint32(1))
+        # Who was late has heard by now what state it is in. What is refused for another reason is
+        # not said again until something has changed.
+        is_late = (reason == RejectReason.STALE_CROSS) | (reason == RejectReason.INSTRUMENT_STATE)
+        self._is_refused[at[~is_late & (sequence > self._changed[at])]] = True
 
     def _say(self, batch: NDArray[np.void]) -> None:
         lines = batch.view(IMBALANCE)
