@@ -39,7 +39,7 @@ $(VENV)/ready: pyproject.toml tools/headers.sh | check-machine
 .PHONY: build
 build: $(VENV)/configured ## Build the C core in place and make .venv/bin/ringbus.
 	@. $(VENV)/headers.env; ninja -C $(BUILD) --quiet
-	@for name in ringbus engine ports; do \
+	@for name in ringbus engine ports tuning; do \
 	  cp --update --remove-destination $(BUILD)/_$$name.*.so $$name/; done
 	@cp --update --remove-destination $(BUILD)/_single.*.so ringbus/
 

@@ -50,7 +50,9 @@ from ringbus.volley import Volley
 TURN: Final = 512
 QUANTITY_MAX: Final = (1 << 32) - 1
 NUMBER_MAX: Final = QUANTITY_MAX
-BOOK: Final = tuple(int(one) for one in open_orders.TEMPLATES)
+# By template: whether it changes a book.
+_MOVES: Final = np.zeros(256, np.bool_)
+_MOVES[list(open_orders.TEMPLATES)] = True
 Places = NDArray[np.intp]
 
 
@@ -111,8 +113,9 @@ class Auction(Application):
         self._plan.begin(int(batch["time_ns"][0]))
         self._orders.hear(batch)
         lines, template = batch.view(EXECUTED), batch["template_id"]
-        at = lines["instrument"][np.isin(template, BOOK)]
-        np.add.at(self._changes, at, 1)
+        at = lines["instrument"][_MOVES[template]]
+        # A plain 1 would be another type: thirty times as slow.
+        np.add.at(self._changes, at, np.uint32(1))
         self._found_for[at] = 0
         self._plan.moved(at)
         # The last trade, or what an operator has set since.

@@ -91,7 +91,9 @@ class AuctionPlan:
         self._had_open: Which = np.zeros(instruments, np.bool_)
         self._had_close: Which = np.zeros(instruments, np.bool_)
         self._said_ns = np.zeros(instruments, np.uint64)
-        self._changed = np.zeros(instruments, np.uint64)  # sequence of the last change of state
+        # Sequences of the last change of state, and of the last cross, which ends in one.
+        self._changed = np.zeros(instruments, np.uint64)
+        self._crossed = np.zeros(instruments, np.uint64)
 
     def begin(self, time_ns: int) -> None:
         """The day's first message."""
@@ -123,6 +125,12 @@ class AuctionPlan:
 
     # What is due.
 
+    @property
+    def is_crossing(self) -> Which:
+        """Its cross is being told; the change of state is still to come."""
+        told: Which = self._crossed > self._changed
+        return told
+
     def crosses(self, now_ns: int) -> NDArray[np.uint8]:
         """The CrossType that each instrument is before, were it in Auction."""
         kinds = np.full(len(self.states), CrossType.HALT, np.uint8)
@@ -147,7 +155,7 @@ class AuctionPlan:
         if now_ns >= self.closes_ns:
             due |= (self.states == CONTINUOUS) & ~self._had_close
         due |= self.is_frozen
-        return due & ~self._is_refused
+        return due & ~self._is_refused & ~self.is_crossing
 
     def is_to_freeze(self, now_ns: int) -> Which:
         """The book moves faster than a cross can follow it."""
@@ -186,7 +194,7 @@ class AuctionPlan:
         """The imbalance."""
         next_ns = self._said_ns + np.uint64(self.schedule.every_ns)
         due: Which = (self.states == AUCTION) & (next_ns <= now_ns)
-        return due
+        return due & ~self.is_crossing
 
     def next_ns(self, now_ns: int) -> int:
         """When the next of all that is due, if nothing is heard meanwhile."""
@@ -225,6 +233,7 @@ class AuctionPlan:
 
     def _cross(self, batch: NDArray[np.void]) -> None:
         lines = batch.view(CROSS_RESULT)
+        self._crossed[lines["instrument"]] = lines["sequence"]
         self._had_open[lines["instrument"][lines["cross_type"] == CrossType.OPENING]] = True
         self._had_close[lines["instrument"][lines["cross_type"] == CrossType.CLOSING]] = True
 
@@ -235,7 +244,7 @@ class AuctionPlan:
         at = lines["instrument"]
         lines, at = lines[lines["topic"] == self.topics[at]], at[lines["topic"] == self.topics[at]]
         is_stale = lines["reason"] == RejectReason.STALE_CROSS
-        np.add.at(self._stale, at[is_stale], 1)
+        np.add.at(self._stale, at[is_stale], np.uint32(1))
         # What is refused for another reason is not said again until something has changed.
         self._is_refused[at[~is_stale & (lines["sequence"] > self._changed[at])]] = True
 

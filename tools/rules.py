@@ -141,11 +141,14 @@ def node(value: object) -> object:
 
 
 def cpu(value: object) -> object:
-    """A CPU, or "any"."""
-    if value == "any":
+    """A CPU, "auto" or "any"."""
+    if value in ("any", "auto"):
         return value
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise Refused(f"found {value!r}", 'write the number of a CPU, or "any" for no pinning')
+        raise Refused(
+            f"found {value!r}",
+            'write the number of a CPU, "auto" for a good one, or "any" for no pinning',
+        )
     return value
 
 

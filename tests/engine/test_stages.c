@@ -202,7 +202,7 @@ static void test_verify_sees_damage(void)
     EXPECT_SEEN(book->terms[2].reserved = 1);
     EXPECT_SEEN(book->ladders[0].state = RB_INSTRUMENT_STATE_CONTINUOUS);
     EXPECT_SEEN(book->ladders[0].state = 0);
-    EXPECT_SEEN(book->ladders[0].state = 5);
+    EXPECT_SEEN(book->ladders[0].state = RB_INSTRUMENT_STATE_PRE_OPEN + 1);
 }
 
 int main(void)
