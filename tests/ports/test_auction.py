@@ -252,6 +252,25 @@ def test_an_operator_ends_a_halt_by_an_auction() -> None:
     assert at.crosses() == [(CrossType.HALT, 0, 0)]
 
 
+def test_an_operator_opens_by_hand_where_no_time_is_known() -> None:
+    """Out of PreOpen, as long after it as an auction after a halt; the next one is of a halt."""
+    at = Market(HALTS)
+    at.set(InstrumentState.PRE_OPEN)
+    at.enter(1, Side.BUY, 105)
+    at.enter(2, Side.SELL, 103, time_in_force=TimeInForce.AT_OPENING)
+    at.after(50)
+    assert at.states() == [InstrumentState.PRE_OPEN]
+    at.set(AUCTION)
+    at.after(69)
+    assert at.crosses() == []
+    at.after(70)
+    assert at.crosses() == [(CrossType.OPENING, 103, 10)]
+    at.set(AUCTION)
+    at.after(90)
+    assert [one[0] for one in at.crosses()] == [CrossType.OPENING, CrossType.HALT]
+    assert at.states()[-1] == CONTINUOUS
+
+
 def test_a_halt_ends_by_itself_where_that_is_configured() -> None:
     at = Market(Schedule(halt_ns=20 * SECOND_NS, resume_ns=5 * SECOND_NS))
     at.after(0)
