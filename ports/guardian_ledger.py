@@ -127,7 +127,9 @@ class Ledger:
         self._was_continuous = np.ones(instruments, np.bool_)  # all the interval
         self._worst_bid = np.full(instruments, NO_OFFER)  # that traded in the interval
         self._worst_offer = np.full(instruments, NO_BID)
-        self._half: NDArray[np.void] = np.zeros(0, EXECUTED)  # a trade's first side, without the second
+        self._half: NDArray[np.void] = np.zeros(
+            0, EXECUTED
+        )  # a trade's first side, without the second
         self.faults: list[Fault] = []
 
     def hear(self, batch: NDArray[np.void]) -> Moves:

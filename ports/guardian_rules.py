@@ -18,9 +18,7 @@ Ints = NDArray[np.int64]
 # Sums do not pass it, however long the day.
 SUM_MAX: Final = 1 << 61
 SECOND_NS: Final = 1_000_000_000
-OF_A_BOOK: Final = (
-    *(GuardianRule.CROSSED_BOOK, GuardianRule.TRADE_THROUGH, GuardianRule.BALANCE),
-)
+OF_A_BOOK: Final = (*(GuardianRule.CROSSED_BOOK, GuardianRule.TRADE_THROUGH, GuardianRule.BALANCE),)
 # Counted from slot to slot; the others are what stands when one ends.
 OF_A_WINDOW: Final = (
     *(GuardianRule.ORDERS, GuardianRule.ORDER_RATIO),
@@ -56,7 +54,11 @@ class Sum:
         self._now = 0
 
     def add(self, owners: NDArray[np.generic], amounts: Ints | int) -> None:
-        """Count `amounts` for `owners`, who may come more than once."""
+        """Count `amounts` for `owners`, who may come more than once; strangers do not count."""
+        known = owners < len(self.total)
+        if not known.all():
+            owners = owners[known]
+            amounts = amounts if isinstance(amounts, int) else amounts[known]
         np.add.at(self.total, owners, amounts)
         if len(self._slots):
             np.add.at(self._slots[self._now], owners, amounts)

@@ -230,6 +230,9 @@ class Application:
         proposer = self.proposer
         if proposer is None or proposer.flying is not None:
             return 0
+        if self.__held is not None or self.__group:
+            # Its answer may be here by half: counted by the proposer, not yet heard.
+            return 0
         wished = self.wish()
         if wished is None:
             self.__tries = 0

@@ -5,6 +5,10 @@ number, it was either this very proposal or this one was dropped without a word:
 is taken, nothing is in flight any more, and what is still wanted can be said again from what is
 known then. The same holds when another engine begins to reign. Nothing is ever done twice, and all
 that a rollback has to forget is the one proposal.
+
+A mass cancel without an instrument goes to all shards and takes no lock: whoever takes its number,
+it will come all the same. So it is in flight until a line of this contributor says it, or another
+engine reigns; said on a topic of its own it has its number too.
 """
 
 from __future__ import annotations
@@ -66,6 +70,7 @@ class Proposer:
         self._contributor = contributor
         self._core = core
         self._number = 0
+        self._is_for_all = False
         self._epoch = topics.epoch
         self._lane = Lane(contributor.lane)
         # A predecessor may have died half-way through a group.
@@ -87,7 +92,11 @@ class Proposer:
         if flying is None:
             self._epoch = self.topics.epoch
             return None
-        if self.topics.next(flying.topic, flying.shard) > self._number:
+        if self._is_for_all:
+            if self._has_come(batch, flying):
+                self.flying = None
+                return Outcome.ANSWERED
+        elif self.topics.next(flying.topic, flying.shard) > self._number:
             self.flying = None
             return Outcome.ANSWERED if self._is_own(batch, flying) else Outcome.LOST
         if self.topics.epoch != self._epoch:
@@ -99,8 +108,7 @@ class Proposer:
     def send(self, proposal: Proposal) -> bool:
         """Put it onto the lane, as the next of its topic; nothing may be in flight.
 
-        Returns: False: the lane has no room now. Raises: UsageError: it is no message, or one that
-        goes to all shards, which has no lock.
+        Returns: False: the lane has no room now. Raises: UsageError: it is no message.
         """
         if self.flying is not None:
             raise UsageError("a proposal is in flight")
@@ -111,7 +119,21 @@ class Proposer:
         check(lib.rb_doorbell_press(own.doorbell.address, own.number), "doorbell")
         self._core.ring(own.bells)
         self.flying, self._number = proposal, number
+        self._is_for_all = _is_for_all(proposal)
         return True
+
+    def _has_come(self, batch: NDArray[np.void], flying: Proposal) -> bool:
+        """Whether all shards have answered: the engine's refusal of it says so too."""
+        own = batch["publisher"] == self._contributor.publisher
+        own &= (batch["flags"] & int(Flag.BROADCAST)) != 0
+        own |= self._refuses(batch)
+        return bool((own & (batch["topic"] == flying.topic)).any())
+
+    def _refuses(self, batch: NDArray[np.void]) -> NDArray[np.bool_]:
+        refused: NDArray[np.bool_] = batch["template_id"] == Template.REJECTED
+        refused &= batch["publisher"] == self._contributor.publisher
+        refused &= batch.view(REJECTED)["refused_template"] == Template.MASS_CANCEL
+        return refused
 
     def _is_own(self, batch: NDArray[np.void], flying: Proposal) -> bool:
         """Whether the line that took the number is what the proposal became.
@@ -123,7 +145,7 @@ class Proposer:
         took &= (batch["topic"] == flying.topic) & (batch["shard"] == flying.shard)
         places = np.flatnonzero(took)
         if len(places) == 0:
-            # A broadcast takes a number in every shard, and names one of them.
+            # Another's broadcast takes a number in every shard, and names one of them.
             return False
         line = cast(np.void, batch[places[0]])
         said = int(line["template_id"])
@@ -137,12 +159,16 @@ def _addressed(proposal: Proposal, number: int, reign: int) -> NDArray[np.void]:
     lines: NDArray[np.void] = np.array(proposal.lines).view(MESSAGE)
     if not 1 <= len(lines) <= LINES_MAX:
         raise UsageError(f"a proposal has 1 to {LINES_MAX} lines, not {len(lines)}")
-    none = INSTRUMENT_NONE.to_bytes(4, "little")
-    if proposal.template == Template.MASS_CANCEL and lines["body"][0].tobytes()[:4] == none:
-        raise UsageError("a mass cancel of all shards takes no lock: it has no place here")
     lines["topic"], lines["topic_sequence"] = proposal.topic, number
     lines["flags"] = Flag.CONTINUED
     lines["flags"][-1] = Flag.LAST_OF_GROUP
     lines["reserved"] = 0
     lines["reserved"][0] = reign
     return lines
+
+
+def _is_for_all(proposal: Proposal) -> bool:
+    """Whether it goes to all shards."""
+    is_mass_cancel = proposal.template == Template.MASS_CANCEL
+    none = INSTRUMENT_NONE.to_bytes(4, "little")
+    return is_mass_cancel and proposal.lines.view(MESSAGE)["body"][0].tobytes()[:4] == none

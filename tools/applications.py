@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from tools.kinds import fairy, fix, market, stops, ticker
+from tools.kinds import fairy, fix, guardian, market, stops, ticker
 from tools.site import Kind
 
 KINDS: Final[dict[str, Kind]] = {
     "fairy": Kind(fairy.Options, fairy.make, proposes=True),
     "fix": Kind(fix.Options, fix.make, proposes=True, listens=("",)),
+    "guardian": Kind(guardian.Options, guardian.make, proposes=True, topics=1),
     "stops": Kind(stops.Options, stops.make, proposes=True),
     "market": Kind(market.MarketOptions, market.make_market),
     "request": Kind(market.RequestOptions, market.make_request, listens=("",)),
