@@ -53,7 +53,7 @@ class Sum:
         self._slots: Ints = np.zeros((slots, owners), np.int64)
         self._now = 0
 
-    def add(self, owners: NDArray[np.generic], amounts: Ints | int) -> None:
+    def add(self, owners: NDArray[np.unsignedinteger], amounts: Ints | int) -> None:
         """Count `amounts` for `owners`, who may come more than once; strangers do not count."""
         known = owners < len(self.total)
         if not known.all():

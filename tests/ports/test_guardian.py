@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -96,7 +96,7 @@ class Market(market.Market):
 
     def enter(self, number: int, topic: int = 1, **fields: object) -> None:
         told = {"account": topic, "firm": 1 + topic // 3, "price_ticks": 50 - topic, **fields}
-        self.say(order(number, **told), topic)
+        self.say(order(number, 0, **told), topic)  # type: ignore[arg-type]
 
     def alarms(self) -> list[tuple[int, int, int]]:
         """Rule, value and bound of each, in the stream's order."""
@@ -107,7 +107,8 @@ class Market(market.Market):
     def kills(self) -> Lines:
         day = self.day()
         said = day[day["template_id"] == Template.MASS_CANCEL].view(MASS_CANCEL)
-        return said[(said["scope"] & int(MassCancelScope.KILL)) != 0]
+        kills: Lines = said[(said["scope"] & int(MassCancelScope.KILL)) != 0]
+        return kills
 
 
 # --- what it recomputes --------------------------------------------------------------------------
@@ -323,7 +324,8 @@ PASSED_OVER = (
 def test_a_crossed_book_is_found_in_continuous_trading_only() -> None:
     for state, count in ((InstrumentState.AUCTION, 0), (InstrumentState.CONTINUOUS, 1)):
         ledger = Ledger(1, 16, 2)
-        changed = (Template.STATE_CHANGED, {"state": state})
+        fields: dict[str, object] = {"state": state}
+        changed = (Template.STATE_CHANGED, fields)
         ledger.hear(_stream(changed, *CROSSED))
         ledger.look()
         found = [Fault(GuardianRule.CROSSED_BOOK, 0, 101, 100)] * count
@@ -502,10 +504,10 @@ def test_killed_at_any_time_it_says_everything_once(seed: int) -> None:
         if draw.random() < 0.3:
             at.now_ns += SLOT_NS
             at.tick(at.now_ns)
+        agents: list[Callable[[], int]] = [at.engine.step]
+        agents += [lambda n=n: at.guardians[n].do_work(5) for n in range(count)]  # type: ignore[misc]
         for _ in range(draw.randrange(4)):
-            draw.choice(
-                [at.engine.step, *(lambda n=n: at.guardians[n].do_work(5) for n in range(count))]
-            )()  # type: ignore[misc]
+            draw.choice(agents)()
         if draw.random() < 0.15:
             n = draw.randrange(count)
             at.guardians[n] = at.guardian(n)

@@ -10,8 +10,7 @@ from ports.guardian_ledger import Ledger
 from ports.guardian_rules import OF_A_BOOK, OF_A_WINDOW, Rule
 from ringbus.messages import GuardianAction, GuardianRule, MassCancelScope
 from ringbus.metrics import Metrics
-from tools import rules
-from tools.rules import Refused, kind_of, meant
+from tools.rules import Refused, choice, kind_of, meant, whole
 from tools.site import Site
 
 KINDS: Final = {kind.name.lower().replace("_", "-"): kind for kind in GuardianRule}
@@ -26,7 +25,7 @@ RULES_MAX: Final = 64
 SLOTS_MAX: Final = 600
 WINDOW_MS: Final = 1000
 Table = dict[str, int | str]
-CORE_OF_A_BOOK: Final[tuple[Table, ...]] = tuple(
+OF_EVERY_BOOK: Final[tuple[Table, ...]] = tuple(
     {
         "rule": KIND,
         "scope": "instrument",
@@ -38,12 +37,12 @@ CORE_OF_A_BOOK: Final[tuple[Table, ...]] = tuple(
     for KIND in ("crossed-book", "trade-through", "balance")
 )
 _VALUES: Final = {
-    "rule": rules.choice(*KINDS),
-    "scope": rules.choice(*SCOPES, "instrument"),
-    "bound": rules.whole(0, 1 << 61),
-    "window_ms": rules.whole(0, 60_000),
-    "at_least": rules.whole(0, 1 << 40),
-    "action": rules.choice(*ACTIONS),
+    "rule": choice(*KINDS),
+    "scope": choice(*SCOPES, "instrument"),
+    "bound": whole(0, 1 << 61),
+    "window_ms": whole(0, 60_000),
+    "at_least": whole(0, 1 << 40),
+    "action": choice(*ACTIONS),
 }
 
 
@@ -95,8 +94,8 @@ def _rules(value: object) -> object:
 class Options:
     """`rules`: its table, those of a book unless given; `every_ms`: how often it is looked at."""
 
-    rules: tuple[Table, ...] = field(default=CORE_OF_A_BOOK, metadata={"rule": _rules})
-    every_ms: int = field(default=100, metadata={"rule": rules.whole(10, 1000)})
+    rules: tuple[Table, ...] = field(default=OF_EVERY_BOOK, metadata={"rule": _rules})
+    every_ms: int = field(default=100, metadata={"rule": whole(10, 1000)})
 
 
 def rules_of(options: Options) -> list[Rule]:
