@@ -5,24 +5,19 @@ number, it was either this very proposal or this one was dropped without a word:
 is taken, nothing is in flight any more, and what is still wanted can be said again from what is
 known then. The same holds when another engine begins to reign. Nothing is ever done twice, and all
 that a rollback has to forget is the one proposal.
-
-A mass cancel without an instrument goes to all shards and takes no lock: whoever takes its number,
-it will come all the same. So it is in flight until a line of this contributor says it, or another
-engine reigns; said on a topic of its own it has its number too.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Final, cast
+from typing import Final, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ringbus._ringbus import lib
 from ringbus.contributor import Contributor
-from ringbus.core import Core
 from ringbus.lane import Lane
 from ringbus.messages import INSTRUMENT_NONE, MESSAGE, REJECTED, Flag, Template
 from ringbus.status import UsageError, check
@@ -49,6 +44,19 @@ class Proposal:
         """Of its first line."""
         return int(self.lines["template_id"][0])
 
+    @property
+    def is_for_all(self) -> bool:
+        """Whether every shard answers it; then its shard is 0."""
+        none = INSTRUMENT_NONE.to_bytes(4, "little")
+        return self.template == Template.MASS_CANCEL and self.lines[0].tobytes()[32:36] == none
+
+
+class Rings(Protocol):
+    """Who wakes others: a core at the end of its turn, or an Idle at once."""
+
+    def ring(self, mask: int) -> None:
+        """Wake those cores."""
+
 
 class Outcome(Enum):
     """What became of a proposal."""
@@ -60,17 +68,16 @@ class Outcome(Enum):
 class Proposer:
     """A contributor's lane, and what is on its way there.
 
-    Args: contributor: the lane; core: whose wake set it uses; topics: the numbers, which it counts.
+    Args: contributor: the lane; core: wakes the sequencer; topics: the numbers, which it counts.
     Thread: the core's.
     """
 
-    def __init__(self, contributor: Contributor, core: Core, topics: Topics) -> None:
+    def __init__(self, contributor: Contributor, core: Rings, topics: Topics) -> None:
         self.topics = topics
         self.flying: Proposal | None = None
         self._contributor = contributor
         self._core = core
         self._number = 0
-        self._is_for_all = False
         self._epoch = topics.epoch
         self._lane = Lane(contributor.lane)
         # A predecessor may have died half-way through a group.
@@ -92,8 +99,9 @@ class Proposer:
         if flying is None:
             self._epoch = self.topics.epoch
             return None
-        if self._is_for_all:
-            if self._has_come(batch, flying):
+        if flying.is_for_all:
+            # It takes no lock, so that nobody can take its number.
+            if self._is_said_to_all(batch, flying):
                 self.flying = None
                 return Outcome.ANSWERED
         elif self.topics.next(flying.topic, flying.shard) > self._number:
@@ -119,21 +127,7 @@ class Proposer:
         check(lib.rb_doorbell_press(own.doorbell.address, own.number), "doorbell")
         self._core.ring(own.bells)
         self.flying, self._number = proposal, number
-        self._is_for_all = _is_for_all(proposal)
         return True
-
-    def _has_come(self, batch: NDArray[np.void], flying: Proposal) -> bool:
-        """Whether all shards have answered: the engine's refusal of it says so too."""
-        own = batch["publisher"] == self._contributor.publisher
-        own &= (batch["flags"] & int(Flag.BROADCAST)) != 0
-        own |= self._refuses(batch)
-        return bool((own & (batch["topic"] == flying.topic)).any())
-
-    def _refuses(self, batch: NDArray[np.void]) -> NDArray[np.bool_]:
-        refused: NDArray[np.bool_] = batch["template_id"] == Template.REJECTED
-        refused &= batch["publisher"] == self._contributor.publisher
-        refused &= batch.view(REJECTED)["refused_template"] == Template.MASS_CANCEL
-        return refused
 
     def _is_own(self, batch: NDArray[np.void], flying: Proposal) -> bool:
         """Whether the line that took the number is what the proposal became.
@@ -145,13 +139,18 @@ class Proposer:
         took &= (batch["topic"] == flying.topic) & (batch["shard"] == flying.shard)
         places = np.flatnonzero(took)
         if len(places) == 0:
-            # Another's broadcast takes a number in every shard, and names one of them.
+            # A broadcast takes a number in every shard, and names one of them.
             return False
         line = cast(np.void, batch[places[0]])
         said = int(line["template_id"])
         if said == Template.REJECTED:
             said = int(np.array([line]).view(REJECTED)["refused_template"][0])
         return int(line["publisher"]) == self._contributor.publisher and said == flying.template
+
+    def _is_said_to_all(self, batch: NDArray[np.void], flying: Proposal) -> bool:
+        """Whether a broadcast of its own is among the lines."""
+        own = (batch["flags"] & Flag.BROADCAST != 0) & (batch["topic"] == flying.topic)
+        return bool((own & (batch["publisher"] == self._contributor.publisher)).any())
 
 
 def _addressed(proposal: Proposal, number: int, reign: int) -> NDArray[np.void]:
@@ -165,10 +164,3 @@ def _addressed(proposal: Proposal, number: int, reign: int) -> NDArray[np.void]:
     lines["reserved"] = 0
     lines["reserved"][0] = reign
     return lines
-
-
-def _is_for_all(proposal: Proposal) -> bool:
-    """Whether it goes to all shards."""
-    is_mass_cancel = proposal.template == Template.MASS_CANCEL
-    none = INSTRUMENT_NONE.to_bytes(4, "little")
-    return is_mass_cancel and proposal.lines.view(MESSAGE)["body"][0].tobytes()[:4] == none

@@ -23,18 +23,16 @@ from ringbus.messages import (
     CANCELED,
     EPOCH_START,
     EXECUTED,
-    INSTRUMENT_NONE,
     MASS_CANCEL,
     MESSAGE,
     NEW_ORDER,
     ORDER_TAG,
     REJECTED,
     Flag,
-    MassCancelScope,
     Template,
 )
 from ringbus.multicast import Writer
-from ringbus.proposer import Proposal, Proposer
+from ringbus.proposer import Outcome, Proposal, Proposer
 from ringbus.replay import Stream
 from ringbus.status import CorruptionError, UsageError
 from ringbus.topics import Topics
@@ -326,6 +324,31 @@ def test_a_refusal_of_the_engine_is_an_answer() -> None:
     assert "answered" in app.events
 
 
+def test_an_answer_is_one_when_all_its_lines_have_come() -> None:
+    """Whoever were asked between its lines would wish for the same again."""
+
+    class Tagging(Wishing):
+        def wish(self) -> Proposal | None:
+            wished = super().wish()
+            return wished and Proposal(1, 0, np.concatenate((wished.lines, tag(b"why"))))
+
+        def on_cancel(self, line: Line, *behind: Line) -> None:
+            super().on_cancel(line)
+
+    stage = Stage()
+    app = Tagging(stage)
+    stage.publish(new_order(7))
+    work(app)
+    stage.say(stage.lane.take(8))
+    app.do_work(1)
+    assert app.open
+    assert app.counts.proposals == 1
+    app.do_work(1)
+    assert not app.open
+    assert (app.counts.proposals, app.counts.answered) == (1, 1)
+    assert app.events.index("answered") == len(app.events) - 2
+
+
 def test_retries_have_a_bound() -> None:
     """Who loses so often in a row is told, and may wish for something else."""
     stage = Stage()
@@ -355,73 +378,22 @@ def test_a_broadcast_takes_the_number_in_every_shard() -> None:
     assert app.proposer.topics.last[:, 1].tolist() == [2, 1, 2]
 
 
-class Killing(Application):
-    """Wants everything gone, in every shard, until it hears that it is."""
-
-    def __init__(self, stage: Stage) -> None:
-        self.done = 0
-        super().__init__(stage.stream, None, stage.proposer())
-
-    def on_mass_cancel(self, line: Line, *behind: Line) -> None:
-        self.done += 1
-
-    def wish(self) -> Proposal | None:
-        none = {"instrument": INSTRUMENT_NONE, "scope": MassCancelScope.EVERYTHING}
-        line = lines(MASS_CANCEL, Template.MASS_CANCEL, **none)
-        return None if self.done else Proposal(6, 0, np.concatenate((line, tag(b"why"))))
-
-
-def test_what_goes_to_all_shards_is_in_flight_until_it_is_heard() -> None:
-    """Whoever takes its number: it has no lock. Another engine has to be told again."""
+def test_what_is_for_all_shards_is_lost_to_nobody() -> None:
+    """A broadcast takes no lock: others' messages do not unsay it, only another engine does."""
     stage = Stage()
-    app = Killing(stage)
-    work(app)
-    said = stage.lane.take(8)
-    assert said["template_id"].tolist() == [Template.MASS_CANCEL, Template.ORDER_TAG]
-    stage.publish(new_order(1), topic=6, publisher=OTHER)
-    stage.publish(lines(MASS_CANCEL, Template.MASS_CANCEL, flags=Flag.BROADCAST), publisher=OWN)
-    work(app)
-    assert app.done == 1
-    app.done = 0
-    assert len(stage.lane.take(8)) == 0
+    proposer = stage.proposer()
+    everywhere = lines(MASS_CANCEL, Template.MASS_CANCEL, instrument=4294967295)
+    broadcast = lines(MASS_CANCEL, Template.MASS_CANCEL, flags=Flag.BROADCAST)
+    replay = stage.stream.replay()
+    assert proposer.send(Proposal(1, 0, everywhere))
+    stage.publish(new_order(7), topic=1)
+    stage.publish(broadcast.copy(), topic=1, publisher=OWN + 1)
+    assert proposer.hear(replay.poll()) is None
     stage.publish(lines(EPOCH_START, Template.EPOCH_START, epoch=2), topic=0)
-    work(app)
-    said = stage.lane.take(8)
-    assert said["reserved"].tolist() == [1, 0]
-    said["flags"][0] |= np.uint8(Flag.BROADCAST)
-    stage.say(said)
-    work(app)
-    assert (app.done, app.counts.answered, app.counts.lost) == (1, 1, 1)
-    assert len(stage.lane.take(8)) == 0
-
-
-def test_nothing_is_wished_for_while_half_a_message_is_heard() -> None:
-    """Its number is taken by the first line; what it means is known when all of it is here."""
-    stage = Stage()
-    app = Killing(stage)
-    work(app)
-    said = stage.lane.take(8)
-    said["flags"][0] |= np.uint8(Flag.BROADCAST)
-    stage.say(said)
-    assert app.do_work(1) == 1
-    assert len(stage.lane.take(8)) == 0
-    work(app)
-    assert (app.done, app.counts.proposals) == (1, 1)
-    stage.publish(lines(MASS_CANCEL, Template.MASS_CANCEL), topic=6, publisher=OTHER)
-    app.done = -1
-    work(app)
-    assert (app.done, len(stage.lane.take(8))) == (0, 2)
-
-
-def test_a_refusal_ends_it_too() -> None:
-    stage = Stage()
-    app = Killing(stage)
-    work(app)
-    stage.lane.take(8)
-    refusal = lines(REJECTED, Template.REJECTED, refused_template=Template.MASS_CANCEL)
-    stage.publish(refusal, topic=6, publisher=OWN)
-    work(app)
-    assert app.counts.answered == 1
+    assert proposer.hear(replay.poll()) is Outcome.LOST
+    assert proposer.send(Proposal(1, 0, everywhere))
+    stage.publish(broadcast.copy(), topic=1, publisher=OWN)
+    assert proposer.hear(replay.poll()) is Outcome.ANSWERED
 
 
 def test_another_engine_is_told_again() -> None:
