@@ -6,7 +6,7 @@ import re
 import tomllib
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ringbus.messages import CANCEL, Side, Template, TimeInForce
 from tests.ports.market import Market, order
@@ -58,7 +58,6 @@ def test_its_kinds_are_real() -> None:
     for example in examples:
         (application,) = tomllib.loads(example)["application"]
         options = {key: value for key, value in application.items() if key not in ("name", "kind")}
-        rules = {
-            one.name: one.metadata["rule"] for one in fields(KINDS[application["kind"]].options)
-        }
+        kind = cast(Any, KINDS[application["kind"]].options)
+        rules = {one.name: one.metadata["rule"] for one in fields(kind)}
         assert {key: rules[key](value) for key, value in options.items()}
