@@ -34,6 +34,7 @@ class Kind:
     `topics`: how many topics of its own it gets; `instruments`: each instrument has a topic, which
     all applications of such kinds share. `listens`: its TCP ports, "" if it has one that
     needs no name of its own. `sockets`: its core waits for descriptors too (see Site.watch).
+    `confined`: once it runs it opens no file for writing, nor does what tools/confine.py refuses.
     """
 
     options: type[object]
@@ -43,6 +44,7 @@ class Kind:
     instruments: bool = False
     listens: tuple[str, ...] = ()
     sockets: bool = False
+    confined: bool = False
 
     @property
     def watches(self) -> bool:

@@ -40,9 +40,9 @@ def exchange(make: Maker) -> Iterator[Exchange]:
         yield one
 
 
-async def log_in(exchange: Exchange) -> None:
+async def log_in(exchange: Exchange, ref: int = 1) -> None:
     host, tcp = exchange.port("port.0")
-    async with OuchClient(host, tcp, "ALICE", "SECRET") as client:
+    async with OuchClient(host, tcp, "ALICE", "SECRET", next_user_ref=ref) as client:
         await client.enter(symbol="S1", side="B", quantity=1, price=10_000)
         await client.next_event()
 
@@ -100,6 +100,55 @@ def test_a_port_that_tries_to_write_the_stream_is_ended(exchange: Exchange) -> N
     assert tried.stdout == "attached\n"
     assert tried.returncode == -signal.SIGSEGV
     assert b"x" * 64 not in (TMPFS / segment_name(exchange.name, "stream")).read_bytes()
+
+
+def confined(exchange: Exchange, core: str) -> bool:
+    """Whether the kernel filters the calls of a core's process."""
+    text = Path(f"/proc/{exchange.process(core).pid}/status").read_text()
+    return "Seccomp:\t2" in text
+
+
+APART = (
+    '[[port]]\nname = "port.0"\n[[core]]\nname = "door"\nagents = ["port.0"]\n' + GUARDIAN + TICKER
+)
+
+
+def test_a_port_that_runs_the_code_of_strangers_cannot_open_the_stream(make: Maker) -> None:
+    """R29: of the same account, it is refused by the kernel: to write any file, kill or run one."""
+    with launched(make(extra=APART)) as exchange:
+        asyncio.run(asyncio.wait_for(log_in(exchange), PATIENCE_S))
+        former = exchange.kill("door")
+        exchange.await_restart("door", former)
+        asyncio.run(asyncio.wait_for(log_in(exchange, 2), PATIENCE_S))
+        cores = [core.name for core in exchange.configuration.topology.cores]
+        assert [core for core in cores if confined(exchange, core)] == ["door", "watch", "clock"]
+        stream = TMPFS / segment_name(exchange.name, "stream")
+        lane = TMPFS / segment_name(exchange.name, "lane.console")
+        engine = exchange.process("engine").pid
+        attempts = (
+            f"os.open('{stream}', os.O_RDWR)",
+            f"os.open('{lane}', os.O_WRONLY)",
+            f"os.open('{stream}', os.O_RDONLY | os.O_TRUNC)",
+            f"os.unlink('{lane}')",
+            f"os.rename('{lane}', '{lane}.x')",
+            f"os.open('/proc/{engine}/mem', os.O_RDWR)",
+            f"os.kill({engine}, 0)",
+            "os.execv('/bin/true', ['true'])",
+            "os.mkdir('/dev/shm/x')",
+        )
+        program = (
+            "import os, sys\nfrom tools.confine import confine\n"
+            f"os.close(os.open('{stream}', os.O_RDWR))\nassert confine()\n"
+            f"os.close(os.open('{stream}', os.O_RDONLY))\n"
+            "for text in sys.argv[1:]:\n"
+            "    try:\n        eval(text)\n        print(text)\n"
+            "    except PermissionError:\n        print('refused')\n"
+        )
+        tried = subprocess.run(
+            [sys.executable, "-c", program, *attempts],
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert tried.stdout.splitlines() == ["refused"] * len(attempts), tried.stderr
 
 
 def test_nothing_of_it_is_for_others(exchange: Exchange) -> None:
