@@ -12,7 +12,7 @@ import pytest
 from engine.risk import Risk, RiskInstrument, RiskSize
 from ports.guardian import Guardian, Owners
 from ports.guardian_ledger import Fault, Ledger
-from ports.guardian_rules import Rule
+from ports.guardian_rules import Rule, Sum
 from ringbus.application import line_of
 from ringbus.lines import (
     Cancel,
@@ -560,3 +560,24 @@ def test_a_stranger_in_a_refusal_counts_for_nobody() -> None:
     at.pass_time()
     assert at.alarms() == [(2, 1, 0)]
     assert at.day().view(REJECTED)["reason"][0] == RejectReason.UNKNOWN_OWNER
+
+
+@pytest.mark.parametrize("slots", [1, 3, 64, 65, 200])
+def test_a_window_forgets_what_left_it(slots: int) -> None:
+    """Nothing within it is forgotten, and nothing is kept for a part longer than that."""
+    draw = random.Random(slots)
+    total, added, slot = Sum(3, slots), list[tuple[int, int]](), 0
+    longer = -(-slots // 64) - 1
+    for _ in range(400):
+        owner, amount = draw.randrange(3), draw.randrange(1, 9)
+        total.add(np.array([owner, 9], np.uint16), np.array([amount, 1]))
+        if owner == 0:
+            added.append((slot, amount))
+        passed = draw.choice((0, 0, 1, 1, 2, 90))
+        within = sum(amount for at, amount in added if slot - at < slots)
+        almost = sum(amount for at, amount in added if slot - at < slots + longer + 1)
+        assert within <= int(total.total[0]) <= almost
+        if slots <= 64:
+            assert int(total.total[0]) == within
+        total.turn(passed)
+        slot += passed

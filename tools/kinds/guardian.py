@@ -22,7 +22,6 @@ SCOPES: Final = {
 }
 ACTIONS: Final = {action.name.lower(): action for action in GuardianAction}
 RULES_MAX: Final = 64
-SLOTS_MAX: Final = 600
 WINDOW_MS: Final = 1000
 Table = dict[str, int | str]
 OF_EVERY_BOOK: Final[tuple[Table, ...]] = tuple(
