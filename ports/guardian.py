@@ -33,15 +33,11 @@ from ports.guardian_rules import (
     Sum,
     Watch,
 )
+from ports.guardian_words import EVERYBODY, Found, alarm, kill, owner_of
 from ringbus.application import Application, line_of
 from ringbus.lines import Alarm, MassCancel
 from ringbus.messages import (
-    ALARM,
     EXECUTED,
-    INSTRUMENT_NONE,
-    MASS_CANCEL,
-    MESSAGE,
-    ORDER_TAG,
     REJECTED,
     GuardianAction,
     GuardianRule,
@@ -79,17 +75,6 @@ class Owners:
             MassCancelScope.FIRM: self.firms,
             MassCancelScope.INSTRUMENT: instruments,
         }.get(scope, 1)
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A rule, by its place, that does not hold: for whom, and when that was seen."""
-
-    rule: int
-    owner: int
-    value: int
-    bound: int
-    time_ns: int
 
 
 class Guardian(Application):
@@ -152,12 +137,12 @@ class Guardian(Application):
     def wish(self) -> Proposal | None:
         """What is to be said first, then what is to be done about it."""
         for found in self._pending.values():
-            return self._alarm(found)
+            return Proposal(self._topic, *alarm(found, self._rules[found.rule], self._shard_of))
         while self._kills:
             name, found = next(iter(self._kills.items()))
             is_over = not self._watches[found.rule].above[found.owner]
             if not is_over or self.now_ns - found.time_ns <= SECOND_NS:
-                return self._kill(found)
+                return Proposal(self._topic, 0, kill(found, self._rules[found.rule]))
             # It was so while no guardian lived, and is no more: that is for people to judge.
             del self._kills[name]
         return None
@@ -246,13 +231,13 @@ class Guardian(Application):
             self.last_alarm = line.sequence
             nth = line.rule - 1
             if nth < len(self._rules) and self._rules[nth].kind == line.kind:
-                owner = _owner_of(line)
+                owner = owner_of(line)
                 if line.kind in OF_A_BOOK:
                     self._watches[nth].raise_once(owner)
                 self._pending.pop((nth, owner), None)
         elif isinstance(line, MassCancel) and line.scope & MassCancelScope.KILL:
             scope = line.scope & ~int(MassCancelScope.KILL)
-            self._kills.pop((scope, _owner_of(line)), None)
+            self._kills.pop((scope, owner_of(line)), None)
 
     # What is found.
 
@@ -313,32 +298,6 @@ class Guardian(Application):
             name = (int(rule.scope), found.owner) if is_of_somebody else (int(EVERYBODY), 0)
             self._kills.setdefault(name, found)
 
-    # What is said.
-
-    def _alarm(self, found: Found) -> Proposal:
-        rule = self._rules[found.rule]
-        line: NDArray[np.void] = np.zeros(1, ALARM)
-        line["template_id"], line["instrument"] = Template.ALARM, INSTRUMENT_NONE
-        line["rule"], line["kind"], line["scope"] = found.rule + 1, rule.kind, rule.scope
-        line["action"], line["value"], line["bound"] = rule.action, found.value, found.bound
-        shard = 0
-        if rule.scope == MassCancelScope.INSTRUMENT:
-            line["instrument"], shard = found.owner, self._shard_of[found.owner]
-        _name_owner(line, rule.scope, found.owner)
-        return Proposal(self._topic, shard, line.view(MESSAGE))
-
-    def _kill(self, found: Found) -> Proposal:
-        rule = self._rules[found.rule]
-        scope = rule.scope if rule.scope in OWNERS else EVERYBODY
-        line: NDArray[np.void] = np.zeros(1, MASS_CANCEL)
-        line["template_id"], line["instrument"] = Template.MASS_CANCEL, INSTRUMENT_NONE
-        line["scope"] = scope | MassCancelScope.KILL
-        _name_owner(line, scope, found.owner)
-        tag: NDArray[np.void] = np.zeros(1, ORDER_TAG)
-        why = rule.kind.name.lower().replace("_", "-")
-        tag["template_id"], tag["text"] = Template.ORDER_TAG, f"{AUTHOR}:{why}".encode()
-        return Proposal(self._topic, 0, np.concatenate((line.view(MESSAGE), tag.view(MESSAGE))))
-
 
 def _is_one_of(column: NDArray[np.unsignedinteger], values: Iterable[int]) -> NDArray[np.bool_]:
     """As np.isin, which sorts: of few values this is quicker."""
@@ -356,23 +315,3 @@ def _whose(
         return np.zeros(len(where), np.uint16)
     out: NDArray[np.uint16] = lines[OWNERS[scope]][where]
     return out
-
-
-def _name_owner(line: NDArray[np.void], scope: MassCancelScope, owner: int) -> None:
-    """In an Alarm or a MassCancel; their fields are called alike."""
-    if scope == MassCancelScope.SESSION:
-        line["session"] = owner
-    elif scope in OWNERS:
-        line[OWNERS[scope]] = owner
-
-
-def _owner_of(line: Alarm | MassCancel) -> int:
-    """The number of whom it is about."""
-    by_scope = {
-        MassCancelScope.SESSION: line.session,
-        MassCancelScope.ACCOUNT: line.account,
-        MassCancelScope.FIRM: line.firm,
-        MassCancelScope.INSTRUMENT: line.instrument,
-    }
-    scope = line.scope & ~int(MassCancelScope.KILL)
-    return next((owner for one, owner in by_scope.items() if one == scope), 0)
