@@ -52,8 +52,6 @@ ASKED: Final = (Template.NEW_ORDER, Template.REPLACE, Template.MULTI_LEG_ORDER)
 REFUSED: Final = (Template.REJECTED, Template.REJECT)
 # While it catches up the whole book is looked at every so many messages, not every second.
 LOOK_MESSAGES: Final = 1 << 16
-EVERYBODY: Final = MassCancelScope.EVERYTHING
-AUTHOR: Final = "guardian"
 
 
 @dataclass(frozen=True, slots=True)

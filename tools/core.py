@@ -44,9 +44,10 @@ from tools.applications import KINDS
 from tools.build import build_hash
 from tools.clients import client_sessions, port_instruments
 from tools.configuration import Configuration
-from tools.confine import confine
+from tools.confine import CONFINED, confine
 from tools.day import drain
 from tools.edge import allow_files, limits_of
+from tools.journals import open_journal
 from tools.memory import Attachment, tcp_counter
 from tools.process import end_with_parent
 from tools.seat import Seat
@@ -174,7 +175,7 @@ class CoreProcess:
         """Give up what only others need, where strangers' bytes are read and no file is written."""
         topology = self.topology
         edge = {port.name for port in topology.ports}
-        edge |= {one.name for one in topology.applications if KINDS[one.kind].confined}
+        edge |= {one.name for one in topology.applications if one.kind in CONFINED}
         if edge.issuperset(self.section.agents) and not confine():
             print("warning: the kernel confines no process here", file=sys.stderr, flush=True)
 
@@ -267,14 +268,14 @@ class CoreProcess:
     def _add_journal(self, name: str) -> None:
         topology = self.topology
         try:
-            journal = self._open_journal(name)
+            journal = open_journal(topology, self._shared, name)
         except (DataError, Lapped) as error:
             peers = [topology.journal_path(one) for one in topology.journals if one != name]
             stream, segment = self._shared.attach("stream"), topology.journal.segment_messages
             print(f"{error}: asking the others", file=sys.stderr, flush=True)
             repaired = repair(topology.journal_path(name), peers, stream, segment, name)
             print(f"{name}: {repaired}", file=sys.stderr, flush=True)
-            journal = self._open_journal(name)
+            journal = open_journal(topology, self._shared, name)
         self._stack.callback(journal.close)
         self.core.add(name, journal)
         idle = self._stack.enter_context(Idle(self._bells, f"{name} sync", stream_reader=False))
@@ -286,15 +287,6 @@ class CoreProcess:
         arguments = (journal, name, idle, stop)
         self._threads.append(
             threading.Thread(target=self._sync, args=arguments, name=f"{name} sync")
-        )
-
-    def _open_journal(self, name: str) -> Journal:
-        return Journal(
-            self.topology.journal_path(name),
-            self._shared.attach("stream"),
-            self._shared.attach("stream.readers", writable=True),
-            self.topology.journal.segment_messages,
-            name,
         )
 
     def _sync(self, journal: Journal, name: str, idle: Idle, stop: object) -> None:

@@ -19,6 +19,7 @@ from ringbus.proposer import Proposer
 from ringbus.replay import Stream
 from ringbus.segment import Segment
 from ringbus.topics import Topics
+from ringbus.volley import Volley
 
 if TYPE_CHECKING:
     from tools.configuration import Configuration
@@ -34,7 +35,6 @@ class Kind:
     `topics`: how many topics of its own it gets; `instruments`: each instrument has a topic, which
     all applications of such kinds share. `listens`: its TCP ports, "" if it has one that
     needs no name of its own. `sockets`: its core waits for descriptors too (see Site.watch).
-    `confined`: once it runs it opens no file for writing, nor does what tools/confine.py refuses.
     """
 
     options: type[object]
@@ -44,7 +44,6 @@ class Kind:
     instruments: bool = False
     listens: tuple[str, ...] = ()
     sockets: bool = False
-    confined: bool = False
 
     @property
     def watches(self) -> bool:
@@ -99,5 +98,11 @@ class Site:
 
     def proposer(self) -> Proposer:
         """The same for the base class of applications."""
-        shards = self.configuration.topology.exchange.shards
-        return Proposer(self.proposing, self.core, Topics(self.configuration.topics, shards))
+        return Proposer(self.proposing, self.core, self._topics())
+
+    def volley(self) -> Volley:
+        """The same for one that speaks of many topics at once."""
+        return Volley(self.proposing, self.core, self._topics())
+
+    def _topics(self) -> Topics:
+        return Topics(self.configuration.topics, self.configuration.topology.exchange.shards)

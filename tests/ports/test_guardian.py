@@ -71,7 +71,7 @@ class Market(market.Market):
     def __init__(self, rules: Sequence[Rule], count: int = 1) -> None:
         table = [RiskInstrument(tick_1e4=1, price_ticks_max=1 << 20)] * INSTRUMENTS
         risk = Risk(table, SHARDS, ORDERS, RiskSize(8, 4, 256), TOPICS)
-        super().__init__(count, risk)
+        super().__init__(count, risk=risk)
         self.rules = rules
         self.now_ns = START_NS
         self.guardians = [self.guardian(n) for n in range(count)]
