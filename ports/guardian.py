@@ -39,11 +39,13 @@ from ringbus.lines import Alarm, MassCancel
 from ringbus.messages import (
     EXECUTED,
     REJECTED,
+    TRADE_CHANGED,
     GuardianAction,
     GuardianRule,
     MassCancelScope,
     Side,
     Template,
+    TradeChangeKind,
 )
 from ringbus.proposer import Proposal, Proposer
 from ringbus.replay import Stream
@@ -177,6 +179,7 @@ class Guardian(Application):
             total.add(_whose(lines, executed, self._rules[nth].scope), 1)
         if len(executed):
             self._trade(lines, executed)
+        self._bust(batch)
         self._raise_faults(int(batch["time_ns"][-1]))
         for n in np.flatnonzero(_is_one_of(template, (Template.ALARM, Template.MASS_CANCEL))):
             self._hear_word(batch, int(n))
@@ -211,6 +214,19 @@ class Guardian(Application):
         unit = lines["price_ticks"][executed] * self._ledger.tick_1e4[instrument]
         for scope, positions in self._positions.items():
             positions.trade(_whose(lines, executed, scope), instrument, signed, unit)
+
+    def _bust(self, batch: NDArray[np.void]) -> None:
+        """What void trades had made is taken back."""
+        lines = batch.view(TRADE_CHANGED)
+        is_bust = lines["template_id"] == Template.TRADE_CHANGED
+        busted = np.flatnonzero(is_bust & (lines["kind"] == TradeChangeKind.BUST))
+        if not len(busted):
+            return
+        quantity = lines["quantity"][busted].astype(np.int64)
+        signed = np.where(lines["side"][busted] == Side.BUY, -quantity, quantity)
+        for scope, positions in self._positions.items():
+            owners = _whose(lines, busted, scope)
+            positions.trade(owners, lines["instrument"][busted], signed, None)
 
     def _hear_makers(self, total: Sum, lines: NDArray[np.void], scope: MassCancelScope) -> None:
         """Orders of applications, against what sessions have asked them for."""

@@ -130,12 +130,16 @@ class Positions:
         owners: NDArray[np.unsignedinteger],
         instruments: NDArray[np.unsignedinteger],
         signed: Ints,
-        unit_1e4: Ints,
+        unit_1e4: Ints | None,
     ) -> None:
-        """Apply executions, oldest first: shares bought, or sold if below 0, and what one costs."""
+        """Apply executions, oldest first: shares bought, or sold if below 0.
+
+        Args: unit_1e4: what one costs; None: as before.
+        """
         rows = owners.astype(np.int64) * self._instruments + instruments
         np.add.at(self._shares, rows, signed)
-        self._unit_1e4[rows] = unit_1e4  # the last one counts
+        if unit_1e4 is not None:
+            self._unit_1e4[rows] = unit_1e4  # the last one counts
         rows = np.unique(rows)
         before, after = self._worth[rows], _worth(self._shares[rows], self._unit_1e4[rows])
         self._worth[rows] = after

@@ -36,6 +36,7 @@ from ringbus.messages import (
     REJECTED,
     STATE_CHANGED,
     STOP_ORDER,
+    TRADE_CHANGED,
     CommandKind,
     Flag,
     GuardianAction,
@@ -47,6 +48,7 @@ from ringbus.messages import (
     Side,
     Template,
     TimeInForce,
+    TradeChangeKind,
 )
 from tests.engine import flow
 from tests.engine.trader import lines
@@ -581,3 +583,24 @@ def test_a_window_forgets_what_left_it(slots: int) -> None:
             assert int(total.total[0]) == within
         total.turn(passed)
         slot += passed
+
+
+def test_a_void_trade_is_no_position() -> None:
+    """Two trades, of which the first is busted; the price of the last one stays."""
+    rules = [
+        Rule(GuardianRule.NET_POSITION, ACCOUNT, 0),
+        Rule(GuardianRule.GROSS_POSITION, FIRM, 0),
+    ]
+    guardian = alone(rules, 2)
+    parts = []
+    for price, quantity in ((100, 7), (110, 3)):
+        for side in (Side.BUY, Side.SELL):
+            told = {"price_ticks": price, "quantity": quantity, "side": side, "account": int(side)}
+            parts.append(lines(EXECUTED, Template.EXECUTED, firm=int(side), **told))
+    for side in (Side.BUY, Side.SELL):
+        told = {"kind": TradeChangeKind.BUST, "price_ticks": 100, "quantity": 7, "side": side}
+        owners = {"account": int(side), "firm": int(side)}
+        parts.append(lines(TRADE_CHANGED, Template.TRADE_CHANGED, **told, **owners))
+    guardian.on_batch(np.concatenate(parts))
+    values = [guardian._values(nth, rule)[1:3].tolist() for nth, rule in enumerate(rules)]
+    assert values == [[330, 330], [330, 330]]
