@@ -263,8 +263,8 @@ def planted(day: Lines, what: str) -> Lines:
     elif what == "a price that nobody named":
         view["price_ticks"][one - 1 : one + 1] += 1
     elif what == "one side trades more":
-        view["quantity"][one] += 1
-        view["remaining"][one] -= 1
+        view["quantity"][one] -= 1
+        view["remaining"][one] += 1
     elif what == "two buys meet":
         view["side"][one] = view["side"][one - 1]
     elif what == "a place is given away twice":
