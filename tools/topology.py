@@ -77,6 +77,9 @@ class ExchangeSection:
     failover: str = field(
         default="operator", metadata={"rule": rules.choice("operator", "automatic")}
     )
+    # A record of tools/release.py that the build must have, and the key of its seal.
+    require_release: str = field(default="", metadata={"rule": _PATH})
+    release_key: str = field(default="", metadata={"rule": _PATH})
     acknowledge: str = field(default="journaled", metadata={"rule": rules.choice(*ACKNOWLEDGE)})
 
 
@@ -380,6 +383,7 @@ def load_topology(
     )
     _check_files(topology)
     _check_promise(topology)
+    _check_release(topology)
     _check_lossy(topology)
     _check_failover(topology)
     _check_names(topology)
@@ -562,6 +566,18 @@ def _check_promise(topology: Topology) -> None:
             f"there is {topology.journal.copies}",
             'set [journal] copies = 2 and place "journal.b", on another disk if you can',
         )
+
+
+def _check_release(topology: Topology) -> None:
+    exchange = topology.exchange
+    for key in ("require_release", "release_key"):
+        if exchange.environment == "live" and not getattr(exchange, key):
+            raise topology.source.error(
+                ("exchange", 0, "environment"),
+                f'"live" without {key}',
+                "`ringbus verify-release DIR... --record FILE --key FILE` signs a build; "
+                "name both files",
+            )
 
 
 def _check_lossy(topology: Topology) -> None:
