@@ -66,7 +66,10 @@ OWNERS = {
     ("ports/reporter_link.py", "socket"): "it calls a facility",
     ("tools/facility.py", "socket"): "its reporters have real connections",
     ("tools/facility.py", "time"): "a program of its own, with sessions that have timeouts",
+    ("tuning/nic.py", "socket"): "asks a network card through one; nothing is sent",
     ("tools/core.py", "threading"): "the journal's fdatasync runs beside the core's loop",
+    ("tools/notify.py", "socket"): "systemd listens on one",
+    ("tools/notify.py", "os.environ"): "where systemd says how it wants to be told",
     ("tools/child.py", "os.environ"): "hands its environment on to the processes that it starts",
 }
 TESTS_MAY = "a test drives real processes and sockets, and seeds its own generators"
