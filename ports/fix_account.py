@@ -7,7 +7,7 @@ copy of the session is made by the same class: it needs nothing but the stream.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from ports.client import Instrument
@@ -48,6 +48,8 @@ REFUSED_TYPE: Final = 255
 SIDES: Final = {"B": "1", "S": "2", "T": "5", "E": "6"}
 LETTERS: Final = {side: letter for letter, side in SIDES.items()}
 MASS_CANCEL_SECURITY, MASS_CANCEL_ALL = "1", "7"
+# The locate of an order that is not in the book.
+NOWHERE: Final = (1 << 32) - 1
 
 
 @dataclass(slots=True)
@@ -69,6 +71,9 @@ class Order:
     notional: int = 0
     total: int = 0
     status: str = NEW
+    secondary: str = ""  # what its client calls it, where `text` is only a number
+    stop_ticks: int = 0
+    is_held: bool = False  # a stop order that no trade has reached
 
     @property
     def is_open(self) -> bool:
@@ -80,11 +85,15 @@ class Account:
     """The orders of the session on `topic`.
 
     `texts` has every ClOrdID that was used: its order, or None where it was refused; `note` is the
-    last text that a refusal may repeat.
+    last text that a refusal may repeat. With `by_number` an order that came in by another protocol
+    is called by its client's number, and not by a text that may stand twice.
     """
 
-    def __init__(self, topic: int, instruments: Sequence[Instrument]) -> None:
+    def __init__(
+        self, topic: int, instruments: Sequence[Instrument], by_number: bool = False
+    ) -> None:
         self.topic = topic
+        self._by_number = by_number
         self.instruments = instruments
         self.orders: dict[int, Order] = {}
         self.texts: dict[str, Order | None] = {}
@@ -101,8 +110,12 @@ class Account:
     def apply(self, line: Line, tag: Tag | None) -> Report | None:
         """Take the next line of the topic, with its tag; returns what its client is told."""
         match line.template:
-            case Template.NEW_ORDER:
+            case Template.NEW_ORDER if line.client_order_id in self.orders:
+                return self._triggered(line)
+            case Template.NEW_ORDER | Template.STOP_ORDER:
                 return self._entered(line, tag)
+            case Template.STOP_CANCEL:
+                return self._taken_back(line, tag)
             case Template.REPLACE:
                 return self._replaced(line, tag)
             case Template.CANCEL | Template.CANCELED:
@@ -130,8 +143,13 @@ class Account:
             for order in self.orders.values()
         )
 
+    def _name(self, line: Line, tag: Tag | None) -> str:
+        """The ClOrdID of the order that a line brings."""
+        is_text = tag is not None and tag.text and (tag.number is not None or not self._by_number)
+        return tag.text if tag is not None and is_text else str(line.client_order_id)
+
     def _entered(self, line: Line, tag: Tag | None) -> Report:
-        text = str(line.client_order_id) if tag is None or not tag.text else tag.text
+        text = self._name(line, tag)
         order = Order(
             id=line.client_order_id,
             text=text,
@@ -145,17 +163,35 @@ class Account:
             locate=line.locate,
             remaining=line.quantity,
             total=line.quantity,
+            secondary=_secondary(tag, text),
         )
+        if line.template == Template.STOP_ORDER:
+            order.stop_ticks, order.locate, order.is_held = line.locate, NOWHERE, True
         self.orders[order.id] = order
         self.texts[text] = order
         self._use_up(line.client_order_id)
         return self._report(Event.NEW, order, line)
 
+    def _triggered(self, line: Line) -> Report:
+        """A stop order has come in, under the number that it was given with."""
+        order = self.orders[line.client_order_id]
+        order.is_held, order.shard, order.locate = False, line.shard, line.locate
+        return self._report(Event.TRIGGERED, order, line, text="triggered")
+
+    def _taken_back(self, line: Line, tag: Tag | None) -> Report | None:
+        """A stop order that has not come in, by its client or by a mass cancel."""
+        order = self.orders.get(line.client_order_id)
+        if order is None or not order.is_held:
+            return None
+        text = "" if tag is not None else _words(CancelReason.MASS_CANCEL)
+        return self._canceled(line._replace(last=0, detail=CancelReason.USER), tag, text)
+
     def _replaced(self, line: Line, tag: Tag | None) -> Report:
         order = self.orders.pop(line.last)
         before = order.text
         order.id = line.client_order_id
-        order.text = str(order.id) if tag is None or not tag.text else tag.text
+        order.text = self._name(line, tag)
+        order.secondary = _secondary(tag, order.text, order.secondary)
         order.price_ticks = line.price_ticks
         order.remaining = line.quantity
         order.total = order.executed + line.quantity
@@ -166,20 +202,22 @@ class Account:
         self._use_up(order.id)
         return self._report(Event.REPLACED, order, line, original=before)
 
-    def _canceled(self, line: Line, tag: Tag | None) -> Report:
-        """By its client, or by somebody else: then without a new ClOrdID."""
+    def _canceled(self, line: Line, tag: Tag | None, text: str = "") -> Report:
+        """By its client, or by somebody else, or not over FIX: then without a new ClOrdID."""
         order = self.orders[line.client_order_id]
+        tag = None if tag is not None and tag.number is None and self._by_number else tag
         before = order.text if tag is not None else ""
         if tag is not None:
             order.text = tag.text
             self.texts[tag.text] = order
         order.remaining = line.last
-        text = "" if line.detail == CancelReason.USER else _words(line.detail)
+        text = text if line.detail == CancelReason.USER else _words(line.detail)
         if order.is_open:
             order.total = order.executed + order.remaining
             return self._report(Event.RESTATED, order, line, original=before, text=text)
         del self.orders[order.id]
         order.status = CANCELED
+        order.is_held = False
         return self._report(Event.CANCELED, order, line, original=before, text=text)
 
     def _executed(self, line: Line) -> Report:
@@ -238,9 +276,12 @@ class Account:
         return next(order for order in orders if order.id == client_order_id)
 
     def _refused(self, line: Line, tag: Tag | None) -> Report | None:
-        if line.detail in (Template.NEW_ORDER, Template.REPLACE):
+        is_order = line.detail in (Template.NEW_ORDER, Template.STOP_ORDER)
+        if is_order or line.detail == Template.REPLACE:
             self._use_up(line.client_order_id)
-        if line.detail == Template.NEW_ORDER:
+        if is_order and line.client_order_id in self.orders:
+            return self._refused_stop(line)
+        if is_order:
             return self._refused_order(line, tag)
         if tag is None:
             return None
@@ -251,8 +292,15 @@ class Account:
             return self._mass_canceled(line, tag)
         return BusinessReject(tag.number or 0, tag.text) if line.detail == REFUSED_TYPE else None
 
+    def _refused_stop(self, line: Line) -> Report:
+        """A stop order that there was no room for, or that may not come in when it should."""
+        order = self.orders.pop(line.client_order_id)
+        order.remaining, order.status, order.is_held = 0, REJECTED, False
+        report = self._report(Event.REJECTED, order, line, text=reason_text(line.small))
+        return replace(report, reason=line.small)
+
     def _refused_order(self, line: Line, tag: Tag | None) -> Report:
-        text = str(line.client_order_id) if tag is None or not tag.text else tag.text
+        text = self._name(line, tag)
         self.texts.setdefault(text, None)
         instrument = line.instrument
         if line.flags & Flag.REFUSED and tag is not None and tag.total_quantity:
@@ -280,6 +328,7 @@ class Account:
             time_ns=line.time_ns,
             reason=line.small,
             text=reason_text(line.small),
+            secondary=_secondary(tag, text),
         )
 
     def _refused_change(self, line: Line, tag: Tag) -> Report:
@@ -373,10 +422,20 @@ class Account:
             match_id=match_id,
             refers_to=refers_to,
             text=text,
+            secondary=order.secondary,
+            stop_1e4=order.stop_ticks * instrument.tick_1e4,
+            is_held=order.is_held,
         )
 
     def _use_up(self, client_order_id: int) -> None:
         self.last_client_order_id = max(self.last_client_order_id, client_order_id)
+
+
+def _secondary(tag: Tag | None, text: str, before: str = "") -> str:
+    """What the client calls an order that is called `text` here."""
+    if tag is None or not tag.text:
+        return before
+    return "" if tag.text == text else tag.text
 
 
 def _is_at(order: Order, line: Line) -> bool:

@@ -35,6 +35,8 @@ class Event(Enum):
     CORRECT = "G"
     BUST = "H"
     STATUS = "I"
+    # A stop order has come in: there is no type of its own before FIX 5.0.
+    TRIGGERED = "triggered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,9 @@ class ExecutionReport:
     refers_to: int = 0  # of a bust or correction: the exec_id that it takes the place of
     reason: int = 0  # RejectReason
     text: str = ""
+    secondary: str = ""  # the client's own name of an order that has none in FIX
+    stop_1e4: int = 0  # 0: it is no stop order
+    is_held: bool = False  # a stop order that has not come in
 
     def type(self, version: str) -> str:
         """MsgType; "": the version has no such message."""
@@ -83,9 +88,16 @@ class ExecutionReport:
             60: time_text(self.time_ns),
             151: str(self.remaining),
         }
-        if self.event is not Event.REJECTED:
-            out[40] = "1" if self.is_market else "2"
+        if self.event is Event.TRIGGERED:
+            event = Event.RESTATED.value
+            out[378] = "4" if version == FIX42 else "99"
+        if self.event is not Event.REJECTED or self.stop_1e4:
+            out[40] = _ORD_TYPES[self.is_market, self.stop_1e4 > 0]
             out[59] = self.time_in_force
+        if self.stop_1e4:
+            out[99] = decimal_text(self.stop_1e4, PRICE_DIGITS)
+        if self.stop_1e4 and version == FIX44 and status == NEW:
+            out[636] = "N" if self.is_held else "Y"
         if version == FIX42:
             out[20] = _TRANSACTIONS.get(self.event, "0")
             if self.event is Event.REPLACED:
@@ -97,6 +109,8 @@ class ExecutionReport:
             out[851] = "1" if self.added else "2"
         if self.refers_to:
             out[19] = str(self.refers_to)
+        if self.secondary and version == FIX44:
+            out[526] = self.secondary
         out[39], out[150] = status, event
         if self.last_quantity:
             out[31] = decimal_text(self.last_price_1e4, PRICE_DIGITS)
@@ -207,6 +221,14 @@ class BusinessReject:
             (380, "3"),
         ]
 
+
+# OrdType, by whether it is a market order, and a stop order.
+_ORD_TYPES: Final = {
+    (True, False): "1",
+    (False, False): "2",
+    (True, True): "3",
+    (False, True): "4",
+}
 
 Report = ExecutionReport | CancelReject | MassCancelReport | BusinessReject
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from tools.kinds import auction, fairy, fix, market, reporter, stops, ticker
+from tools.kinds import auction, drop, fairy, fix, market, reporter, stops, ticker
 from tools.site import Kind
 
 KINDS: Final[dict[str, Kind]] = {
     "auction": Kind(auction.Options, auction.make, proposes=True, instruments=True),
+    "drop": Kind(drop.Options, drop.make, proposes=True, listens=("",)),
     "fairy": Kind(fairy.Options, fairy.make, proposes=True),
     "fix": Kind(fix.Options, fix.make, proposes=True, listens=("",)),
     "stops": Kind(stops.Options, stops.make, proposes=True),
