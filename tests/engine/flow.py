@@ -208,7 +208,7 @@ class _Market:
         draw = self._draw
         topic = draw.choice((7, 8, 9))
         kind = draw.random()
-        if self._states[instrument] == InstrumentState.AUCTION and kind < 0.6:
+        if self._states[instrument] == InstrumentState.AUCTION and kind < 0.75:
             group = self._cross(instrument)
         elif self._states[instrument] != InstrumentState.CONTINUOUS and kind < 0.9:
             group = _command(instrument, InstrumentState.CONTINUOUS)
@@ -218,7 +218,7 @@ class _Market:
             )
         elif kind < 0.55:
             group = self._mass_cancel(instrument)
-        elif kind < 0.65 and self._trades:
+        elif kind < 0.59 and self._trades:
             group = self._trade_change()
         else:
             instrument = draw.choice((0, 0, 0, instrument))
