@@ -47,6 +47,7 @@ OWNERS = {
     ("tools/launcher.py", "time"): "watches heartbeats and patience of real processes",
     ("tools/exchange.py", "time"): "waits for a real exchange to come up",
     ("tools/demo/__main__.py", "time"): "paces a demonstration for a human",
+    ("tools/demo/calls.py", "time"): "waits for what an operator asked for",
     ("tools/replay.py", "time"): "tells a human how long it took",
     ("tools/tap.py", "time"): "looks for news for a human, and ends when it was told to",
     ("tools/hist.py", "time"): "refreshes a picture for a human",
