@@ -7,12 +7,12 @@
 
 #define RB_SCHEMA_ID 1u
 #define RB_SCHEMA_VERSION 1u
-#define RB_SCHEMA_HASH UINT64_C(0x7e490838a9580c9a)
+#define RB_SCHEMA_HASH UINT64_C(0x438330cd8c7d4ad9)
 #define RB_MESSAGE_BYTES 64u
 #define RB_INSTRUMENT_NONE UINT32_C(4294967295)
 #define RB_TEMPLATE_CONTRIBUTED_MAX 63u
 /* Templates that have an account, by bit, and where. */
-#define RB_ACCOUNT_TEMPLATES {UINT64_C(0x00000000001e03ee), UINT64_C(0x0000000000000017), UINT64_C(0x0000000000000000), UINT64_C(0x0000000000000000)}
+#define RB_ACCOUNT_TEMPLATES {UINT64_C(0x00000000101e03ee), UINT64_C(0x0000000000000017), UINT64_C(0x0000000000000000), UINT64_C(0x0000000000000000)}
 #define RB_ACCOUNT_OFFSET 52u
 
 enum rb_template {
@@ -36,6 +36,8 @@ enum rb_template {
     RB_TEMPLATE_LEG = 18,
     RB_TEMPLATE_STOP_ORDER = 19,
     RB_TEMPLATE_STOP_CANCEL = 20,
+    RB_TEMPLATE_TEXT = 27,
+    RB_TEMPLATE_COMMAND_ASKED = 28,
     RB_TEMPLATE_EXECUTED = 64,
     RB_TEMPLATE_CANCELED = 65,
     RB_TEMPLATE_REJECTED = 66,
@@ -491,6 +493,29 @@ typedef struct rb_stop_cancel {
     uint64_t spare3;
 } rb_stop_cancel;
 
+typedef struct rb_text {
+    rb_header header;
+    uint32_t instrument; /* 4294967295. */
+    char text[28];
+} rb_text;
+
+typedef struct rb_command_asked {
+    rb_header header;
+    uint32_t instrument; /* All up to limit as in the line that it would be. */
+    int32_t price_ticks;
+    uint64_t value;
+    uint32_t client_order_id; /* The operator's own number, of both lines. */
+    uint16_t account;
+    uint16_t firm;
+    uint8_t kind;
+    uint8_t state;
+    uint16_t session;
+    uint8_t scope;
+    uint8_t limit;
+    uint8_t asked_template; /* Template of what waits; 0: that of this number waits no more. */
+    uint8_t side;
+} rb_command_asked;
+
 typedef struct rb_executed {
     rb_header header;
     uint32_t instrument;
@@ -604,6 +629,8 @@ typedef union rb_message {
     rb_leg leg;
     rb_stop_order stop_order;
     rb_stop_cancel stop_cancel;
+    rb_text text;
+    rb_command_asked command_asked;
     rb_executed executed;
     rb_canceled canceled;
     rb_rejected rejected;
@@ -812,6 +839,21 @@ _Static_assert(offsetof(rb_stop_cancel, client_order_id) == 48, "layout");
 _Static_assert(offsetof(rb_stop_cancel, account) == 52, "layout");
 _Static_assert(offsetof(rb_stop_cancel, firm) == 54, "layout");
 _Static_assert(offsetof(rb_stop_cancel, spare3) == 56, "layout");
+_Static_assert(offsetof(rb_text, instrument) == 32, "layout");
+_Static_assert(offsetof(rb_text, text) == 36, "layout");
+_Static_assert(offsetof(rb_command_asked, instrument) == 32, "layout");
+_Static_assert(offsetof(rb_command_asked, price_ticks) == 36, "layout");
+_Static_assert(offsetof(rb_command_asked, value) == 40, "layout");
+_Static_assert(offsetof(rb_command_asked, client_order_id) == 48, "layout");
+_Static_assert(offsetof(rb_command_asked, account) == 52, "layout");
+_Static_assert(offsetof(rb_command_asked, firm) == 54, "layout");
+_Static_assert(offsetof(rb_command_asked, kind) == 56, "layout");
+_Static_assert(offsetof(rb_command_asked, state) == 57, "layout");
+_Static_assert(offsetof(rb_command_asked, session) == 58, "layout");
+_Static_assert(offsetof(rb_command_asked, scope) == 60, "layout");
+_Static_assert(offsetof(rb_command_asked, limit) == 61, "layout");
+_Static_assert(offsetof(rb_command_asked, asked_template) == 62, "layout");
+_Static_assert(offsetof(rb_command_asked, side) == 63, "layout");
 _Static_assert(offsetof(rb_executed, instrument) == 32, "layout");
 _Static_assert(offsetof(rb_executed, price_ticks) == 36, "layout");
 _Static_assert(offsetof(rb_executed, quantity) == 40, "layout");

@@ -9,7 +9,7 @@ import numpy as np
 
 SCHEMA_ID: Final = 1
 SCHEMA_VERSION: Final = 1
-SCHEMA_HASH: Final = 0x7e490838a9580c9a
+SCHEMA_HASH: Final = 0x438330cd8c7d4ad9
 MESSAGE_BYTES: Final = 64
 INSTRUMENT_NONE: Final = 4294967295
 TEMPLATE_CONTRIBUTED_MAX: Final = 63
@@ -38,6 +38,8 @@ class Template(IntEnum):
     LEG = 18
     STOP_ORDER = 19
     STOP_CANCEL = 20
+    TEXT = 27
+    COMMAND_ASKED = 28
     EXECUTED = 64
     CANCELED = 65
     REJECTED = 66
@@ -1672,6 +1674,133 @@ STOP_CANCEL: Final[np.dtype[np.void]] = np.dtype(
         "itemsize": 64,
     }
 )
+TEXT: Final[np.dtype[np.void]] = np.dtype(
+    {
+        "names": [
+            "sequence",
+            "time_ns",
+            "topic_sequence",
+            "topic",
+            "publisher",
+            "template_id",
+            "flags",
+            "shard",
+            "reserved",
+            "checksum",
+            "instrument",
+            "text",
+        ],
+        "formats": [
+            "<u8",
+            "<u8",
+            "<u4",
+            "<u2",
+            "<u2",
+            "u1",
+            "u1",
+            "u1",
+            "u1",
+            "<u4",
+            "<u4",
+            "S28",
+        ],
+        "offsets": [
+            0,
+            8,
+            16,
+            20,
+            22,
+            24,
+            25,
+            26,
+            27,
+            28,
+            32,
+            36,
+        ],
+        "itemsize": 64,
+    }
+)
+COMMAND_ASKED: Final[np.dtype[np.void]] = np.dtype(
+    {
+        "names": [
+            "sequence",
+            "time_ns",
+            "topic_sequence",
+            "topic",
+            "publisher",
+            "template_id",
+            "flags",
+            "shard",
+            "reserved",
+            "checksum",
+            "instrument",
+            "price_ticks",
+            "value",
+            "client_order_id",
+            "account",
+            "firm",
+            "kind",
+            "state",
+            "session",
+            "scope",
+            "limit",
+            "asked_template",
+            "side",
+        ],
+        "formats": [
+            "<u8",
+            "<u8",
+            "<u4",
+            "<u2",
+            "<u2",
+            "u1",
+            "u1",
+            "u1",
+            "u1",
+            "<u4",
+            "<u4",
+            "<i4",
+            "<u8",
+            "<u4",
+            "<u2",
+            "<u2",
+            "u1",
+            "u1",
+            "<u2",
+            "u1",
+            "u1",
+            "u1",
+            "u1",
+        ],
+        "offsets": [
+            0,
+            8,
+            16,
+            20,
+            22,
+            24,
+            25,
+            26,
+            27,
+            28,
+            32,
+            36,
+            40,
+            48,
+            52,
+            54,
+            56,
+            57,
+            58,
+            60,
+            61,
+            62,
+            63,
+        ],
+        "itemsize": 64,
+    }
+)
 EXECUTED: Final[np.dtype[np.void]] = np.dtype(
     {
         "names": [
@@ -2110,6 +2239,8 @@ DTYPES: Final[dict[Template, np.dtype[np.void]]] = {
     Template.LEG: LEG,
     Template.STOP_ORDER: STOP_ORDER,
     Template.STOP_CANCEL: STOP_CANCEL,
+    Template.TEXT: TEXT,
+    Template.COMMAND_ASKED: COMMAND_ASKED,
     Template.EXECUTED: EXECUTED,
     Template.CANCELED: CANCELED,
     Template.REJECTED: REJECTED,
@@ -2204,6 +2335,17 @@ ENUMS: Final[dict[Template, dict[str, type[IntEnum] | type[IntFlag]]]] = {
     },
     Template.STOP_CANCEL: {
         "flags": Flag,
+    },
+    Template.TEXT: {
+        "flags": Flag,
+    },
+    Template.COMMAND_ASKED: {
+        "flags": Flag,
+        "kind": CommandKind,
+        "state": InstrumentState,
+        "scope": MassCancelScope,
+        "limit": RiskLimit,
+        "side": Side,
     },
     Template.EXECUTED: {
         "flags": Flag,

@@ -9,11 +9,11 @@ import pytest
 
 from engine.canonical import canonical
 from engine.fused import FusedEngine, Size
-from ringbus.messages import INSTRUMENT_NONE, REJECTED, Flag, RejectReason, Template
+from ringbus.messages import INSTRUMENT_NONE, REJECTED, CommandKind, Flag, RejectReason, Template
 from ringbus.multicast import Reader
 from tests.engine.mix import Message, Mix
 from tests.engine.oracle import LINE_BYTES, Oracle
-from tests.engine.oracle.wire import decode, encode
+from tests.engine.oracle.wire import LAYOUTS, decode, encode
 from tests.engine.parts import EMPTY, Lines, is_sealed
 from tests.engine.profiles import NARROW, PROFILES, Profile
 from tests.engine.trial import as_lines, described
@@ -31,8 +31,11 @@ PROFILE = Profile(
     nodes=20_000,
     prices=NARROW,
     topics=TOPICS - 1,
+    texts=0.3,
 )
 LOCATE_UNKNOWN = 2**32 - 1
+# It judges these itself, and refuses them for other reasons than a book that is asked.
+OF_THE_SEQUENCER = (CommandKind.LIMIT, CommandKind.REFERENCE_PRICE, CommandKind.RESUME)
 NAMES_AN_ORDER = (Template.CANCEL, Template.REPLACE)
 
 
@@ -130,7 +133,9 @@ def is_sendable(message: Message) -> bool:
     instrument of its first line, which must be the first leg's; an unknown instrument is refused
     before the scope of a MassCancel is looked at.
     """
-    first, *behind = (decode(one) for one in message if one[24] != Template.ORDER_TAG)
+    if message[0][24] == Template.COMMAND and decode(message[0])["kind"] in OF_THE_SEQUENCER:
+        return False
+    first, *behind = (decode(one) for one in message if one[24] in LAYOUTS)
     instrument = first["instrument"]
     if first["template_id"] == Template.MASS_CANCEL and instrument != INSTRUMENT_NONE:
         return instrument < INSTRUMENTS
