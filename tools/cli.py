@@ -25,11 +25,21 @@ DELEGATED = {
     "dump": "print a recorded day, or turn it into JSON lines, CSV or Parquet",
     "explain": "one message of a recorded day: what caused it and what it changed",
     "command": "limits, kills, reference prices and states: an operator's word, on the stream",
+    "kill": "cancel all open orders of a user, account, firm or everybody, and take nothing new",
+    "halt": "halt an instrument",
+    "resume": "lift a kill",
+    "cancel": "cancel open orders by owner, instrument, side",
+    "approve": "let a command go that waits for a second author",
+    "withdraw": "take back a command that waits",
+    "log": "what operators did on a day: who, what, why, when, and what came of it",
     "promote": "let the passive engine take the dead engine's place",
     "shards": "what each shard of a topology has to carry, and why an instrument is where it is",
     "replay": "run recorded days through the engine and compare",
     "schema": "make the generated files of the message schema",
 }
+
+# Words whose module is another's, which is told the word.
+SHORT = dict.fromkeys(("kill", "halt", "resume", "cancel", "approve", "withdraw"), "command")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -47,8 +57,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _main(arguments: list[str]) -> int:
     if arguments and arguments[0] in DELEGATED:
-        module = importlib.import_module(f"tools.{arguments[0]}")
-        return int(module.main(arguments[1:]) or 0)
+        word = arguments[0]
+        module = importlib.import_module(f"tools.{SHORT.get(word, word)}")
+        more = (word,) if word in SHORT else ()
+        return int(module.main(arguments[1:], *more) or 0)
     options = _parser().parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = options.run
     return run(options)

@@ -33,6 +33,8 @@ ENGINE_AGENTS: Final = ("sequencer", "publisher")
 JOURNALS: Final = ("journal", "journal.b", "journal.c", "journal.d")
 # Follows the stream in a process of its own, to take a dead engine's place.
 PASSIVE: Final = "passive"
+# Kinds of command, as operators call them.
+COMMAND_KINDS: Final = ("cancel", "halt", "kill", "limit", "reference", "resume", "state")
 # What a client's answer waits for; the place is the number of journals that must have it durably.
 ACKNOWLEDGE: Final = ("published", "journaled", "replicated")
 
@@ -147,6 +149,23 @@ class JournalSection:
 
 
 @dataclass(frozen=True, slots=True)
+class ControlSection:
+    """`[control]`: who may command; tools/README.md.
+
+    With `approvals` 2 every command but those of the kinds `alone` waits for a second author, up to
+    `wait_seconds`, and up to `waiting` of them at a time.
+    """
+
+    approvals: int = field(default=1, metadata={"rule": rules.whole(1, 2)})
+    alone: tuple[str, ...] = field(
+        default=("kill", "cancel", "halt"), metadata={"rule": rules.choices(*COMMAND_KINDS)}
+    )
+    wait_seconds: int = field(default=300, metadata={"rule": rules.whole(1, 86_400)})
+    waiting: int = field(default=16, metadata={"rule": rules.whole(1, 256)})
+    same_user: str = field(default="refused", metadata={"rule": rules.choice("refused", "allowed")})
+
+
+@dataclass(frozen=True, slots=True)
 class PortSection:
     """`[[port]]`: one client port; `tcp` 0 is any free one.
 
@@ -229,6 +248,7 @@ class Topology:
     memory: MemorySection
     limits: LimitsSection
     journal: JournalSection
+    control: ControlSection
     ports: tuple[PortSection, ...]
     applications: tuple[ApplicationSection, ...]
     cores: tuple[CoreSection, ...]
@@ -352,6 +372,7 @@ SINGLE: Final[dict[str, type[object]]] = {
     "memory": MemorySection,
     "limits": LimitsSection,
     "journal": JournalSection,
+    "control": ControlSection,
 }
 REPEATED: Final[dict[str, type[object]]] = {
     "port": PortSection,
@@ -377,6 +398,7 @@ def load_topology(path: Path | str, cpus: frozenset[int] | None = None) -> Topol
         memory=cast(MemorySection, sections["memory"]),
         limits=cast(LimitsSection, sections["limits"]),
         journal=cast(JournalSection, sections["journal"]),
+        control=cast(ControlSection, sections["control"]),
         ports=cast(tuple[PortSection, ...], _repeated(source, document, "port")),
         applications=cast(
             tuple[ApplicationSection, ...], _repeated(source, document, "application")
