@@ -32,6 +32,7 @@ DELEGATED = {
     "approve": "let a command go that waits for a second author",
     "withdraw": "take back a command that waits",
     "log": "what operators did on a day: who, what, why, when, and what came of it",
+    "diff": "what a new configuration would change, in words",
     "promote": "let the passive engine take the dead engine's place",
     "shards": "what each shard of a topology has to carry, and why an instrument is where it is",
     "replay": "run recorded days through the engine and compare",

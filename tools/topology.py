@@ -498,7 +498,7 @@ def _section(
             raise source.error(
                 (name, nth, key),
                 "no such key",
-                f"keys are {', '.join((*others, *fields))}{meant(key, list(fields))}",
+                f"keys are {', '.join((*others, *fields))}{meant(key, (*others, *fields))}",
             )
     values: dict[str, object] = {}
     for key, entry in fields.items():
