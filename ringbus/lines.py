@@ -361,6 +361,8 @@ class BuildRecord(NamedTuple):
     checksum: int
     instrument: int
     shards: int
+    environment: int
+    spare: int
     schema_hash: int
     configuration_hash: int
     build_hash: int

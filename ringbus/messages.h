@@ -7,7 +7,7 @@
 
 #define RB_SCHEMA_ID 1u
 #define RB_SCHEMA_VERSION 1u
-#define RB_SCHEMA_HASH UINT64_C(0x438330cd8c7d4ad9)
+#define RB_SCHEMA_HASH UINT64_C(0x4efa767d2060b4cf)
 #define RB_MESSAGE_BYTES 64u
 #define RB_INSTRUMENT_NONE UINT32_C(4294967295)
 #define RB_TEMPLATE_CONTRIBUTED_MAX 63u
@@ -86,6 +86,11 @@ enum rb_instrument_state {
     RB_INSTRUMENT_STATE_AUCTION = 2, /* Orders are held for a cross. */
     RB_INSTRUMENT_STATE_HALTED = 3, /* Cancels only. */
     RB_INSTRUMENT_STATE_CLOSED = 4, /* Cancels only. */
+};
+
+enum rb_environment {
+    RB_ENVIRONMENT_TEST = 1,
+    RB_ENVIRONMENT_LIVE = 2,
 };
 
 enum rb_cross_type {
@@ -412,7 +417,9 @@ typedef struct rb_participant_definition {
 typedef struct rb_build_record {
     rb_header header;
     uint32_t instrument; /* 4294967295. */
-    uint32_t shards;
+    uint16_t shards;
+    uint8_t environment;
+    uint8_t spare;
     uint64_t schema_hash;
     uint64_t configuration_hash;
     uint64_t build_hash;
@@ -781,6 +788,8 @@ _Static_assert(offsetof(rb_participant_definition, user) == 48, "layout");
 _Static_assert(offsetof(rb_participant_definition, firm_name) == 56, "layout");
 _Static_assert(offsetof(rb_build_record, instrument) == 32, "layout");
 _Static_assert(offsetof(rb_build_record, shards) == 36, "layout");
+_Static_assert(offsetof(rb_build_record, environment) == 38, "layout");
+_Static_assert(offsetof(rb_build_record, spare) == 39, "layout");
 _Static_assert(offsetof(rb_build_record, schema_hash) == 40, "layout");
 _Static_assert(offsetof(rb_build_record, configuration_hash) == 48, "layout");
 _Static_assert(offsetof(rb_build_record, build_hash) == 56, "layout");

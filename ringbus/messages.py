@@ -9,7 +9,7 @@ import numpy as np
 
 SCHEMA_ID: Final = 1
 SCHEMA_VERSION: Final = 1
-SCHEMA_HASH: Final = 0x438330cd8c7d4ad9
+SCHEMA_HASH: Final = 0x4efa767d2060b4cf
 MESSAGE_BYTES: Final = 64
 INSTRUMENT_NONE: Final = 4294967295
 TEMPLATE_CONTRIBUTED_MAX: Final = 63
@@ -98,6 +98,13 @@ class InstrumentState(IntEnum):
     AUCTION = 2
     HALTED = 3
     CLOSED = 4
+
+
+class Environment(IntEnum):
+    """Data and clients of one are refused by the other."""
+
+    TEST = 1
+    LIVE = 2
 
 
 class CrossType(IntEnum):
@@ -1263,6 +1270,8 @@ BUILD_RECORD: Final[np.dtype[np.void]] = np.dtype(
             "checksum",
             "instrument",
             "shards",
+            "environment",
+            "spare",
             "schema_hash",
             "configuration_hash",
             "build_hash",
@@ -1279,7 +1288,9 @@ BUILD_RECORD: Final[np.dtype[np.void]] = np.dtype(
             "u1",
             "<u4",
             "<u4",
-            "<u4",
+            "<u2",
+            "u1",
+            "u1",
             "<u8",
             "<u8",
             "<u8",
@@ -1297,6 +1308,8 @@ BUILD_RECORD: Final[np.dtype[np.void]] = np.dtype(
             28,
             32,
             36,
+            38,
+            39,
             40,
             48,
             56,
@@ -2313,6 +2326,7 @@ ENUMS: Final[dict[Template, dict[str, type[IntEnum] | type[IntFlag]]]] = {
     },
     Template.BUILD_RECORD: {
         "flags": Flag,
+        "environment": Environment,
     },
     Template.ORDER_TERMS: {
         "flags": Flag,

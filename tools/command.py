@@ -36,6 +36,8 @@ def give(target: Target, command: Answer, confirm: Callable[[str], bool]) -> Ans
     """
     checked = _ask(target, {"do": "check", "command": command})
     words = str(checked["words"])
+    if checked["banner"]:
+        print(checked["banner"], file=sys.stderr)
     if not confirm(words + (" (it will wait for a second author)" if checked["waits"] else "")):
         raise CommandError("nothing was done")
     for _ in range(TRIES_MAX):

@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.passive import GROUP_LINES_MAX, unfinished
+from ringbus.describe import named
 from ringbus.journal import Journal, map_file, noted
-from ringbus.messages import BUILD_RECORD, MESSAGE, SCHEMA_HASH, Template
+from ringbus.messages import BUILD_RECORD, MESSAGE, SCHEMA_HASH, Environment, Template
 from ringbus.multicast import Writer, begin_multicast
 from ringbus.repair import cut, differing, prefix, repair
 from ringbus.replay import Replay
@@ -236,6 +237,14 @@ def _check_opening(configuration: Configuration, lines: NDArray[np.void]) -> Non
     first = lines[:1].view(BUILD_RECORD)[0]
     if int(first["template_id"]) != Template.BUILD_RECORD:
         raise DayError(f"the day in {topology.directory} does not begin with its BuildRecord")
+    environment = topology.exchange.environment
+    was_in = named(Environment, int(first["environment"])).lower()
+    if was_in != environment:
+        raise DayError(
+            f"the day in {topology.directory} is of the environment {was_in}, this exchange is "
+            f"{environment}: data of one are refused by the other; name another [exchange] "
+            "directory, or begin another day with `ringbus up --new-day`"
+        )
     said = {
         "schema": (int(first["schema_hash"]), SCHEMA_HASH),
         "configuration (instruments, participants, limits, session)": (

@@ -20,6 +20,7 @@ from tools.applications import KINDS
 from tools.rules import ConfigurationError as ConfigurationError
 from tools.rules import Refused, kind_of, meant
 from tools.site import ApplicationSection
+from tools.source import Source as Source
 
 SHARDS_MAX: Final = 16
 AGENTS_MAX: Final = 32
@@ -35,6 +36,9 @@ JOURNALS: Final = ("journal", "journal.b", "journal.c", "journal.d")
 PASSIVE: Final = "passive"
 # Kinds of command, as operators call them.
 COMMAND_KINDS: Final = ("cancel", "halt", "kill", "limit", "reference", "resume", "state")
+LIVE: Final = "live"
+# The first letter of a live exchange's session, as ports/reception.c has it.
+LIVE_SESSION: Final = "L"
 # What a client's answer waits for; the place is the number of journals that must have it durably.
 ACKNOWLEDGE: Final = ("published", "journaled", "replicated")
 
@@ -70,13 +74,18 @@ class ExchangeSection:
     directory: str = field(metadata={"rule": _PATH})
     instruments: str = field(metadata={"rule": _PATH})
     participants: str = field(metadata={"rule": _PATH})
-    environment: str = field(default="test", metadata={"rule": rules.choice("test", "live")})
+    environment: str = field(default="test", metadata={"rule": rules.choice("test", LIVE)})
     shards: int = field(default=1, metadata={"rule": rules.whole(1, SHARDS_MAX)})
     clock: str = field(default="real", metadata={"rule": rules.choice("real", "stopped")})
     failover: str = field(
         default="operator", metadata={"rule": rules.choice("operator", "automatic")}
     )
     acknowledge: str = field(default="journaled", metadata={"rule": rules.choice(*ACKNOWLEDGE)})
+
+    @property
+    def banner(self) -> str:
+        """What a tool says before it does anything to it; "" of a test."""
+        return f"*** LIVE: orders at {self.name} are meant ***" if self.environment == LIVE else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,43 +207,6 @@ class CoreSection:
     def pinned(self) -> int | None:
         """The CPU it is pinned to, if it is."""
         return self.cpu if isinstance(self.cpu, int) else None
-
-
-class Source:
-    """The text of the file: says on which line a key stands."""
-
-    __slots__ = ("lines", "path")
-
-    HEADER: Final = re.compile(r"\s*(\[\[?)\s*([A-Za-z0-9_-]+)\s*\]\]?\s*(#.*)?$")
-    KEY: Final = re.compile(r"\s*([A-Za-z0-9_-]+)\s*=")
-
-    def __init__(self, path: Path, text: str) -> None:
-        self.path = path
-        self.lines: dict[tuple[str, int, str], int] = {}
-        counts: dict[str, int] = {}
-        table, nth = "", 0
-        for number, line in enumerate(text.splitlines(), 1):
-            if match := self.HEADER.match(line):
-                table = match[2]
-                nth = counts.get(table, 0)
-                counts[table] = nth + 1
-                self.lines.setdefault((table, nth, ""), number)
-            elif match := self.KEY.match(line):
-                self.lines.setdefault((table, nth, match[1]), number)
-
-    def line(self, table: str, nth: int = 0, key: str = "") -> int:
-        """Line of a key, of its table if the key is not there, or 1."""
-        for place in ((table, nth, key), (table, nth, ""), ("", 0, table)):
-            if place in self.lines:
-                return self.lines[place]
-        return 1
-
-    def error(self, place: tuple[str, int, str], problem: str, cure: str) -> ConfigurationError:
-        """The error that names the place (table, which of its kind, key)."""
-        table, nth, key = place
-        where = f"[{table}] {key}".strip() if table else key
-        line = self.line(table, nth, key)
-        return ConfigurationError(f"{self.path}:{line}: {where}: {problem}; {cure}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -407,6 +379,7 @@ def load_topology(path: Path | str, cpus: frozenset[int] | None = None) -> Topol
         source=source,
     )
     _check_files(topology)
+    _check_environment(topology)
     _check_promise(topology)
     _check_failover(topology)
     _check_names(topology)
@@ -578,6 +551,20 @@ def _check_failover(topology: Topology) -> None:
             ("exchange", 0, "failover"),
             "there is no passive engine to fail over to",
             f'add a [[core]] with agents = ["{PASSIVE}"]',
+        )
+
+
+def _check_environment(topology: Topology) -> None:
+    """A client tells by the session's name where it is (ports/README.md)."""
+    exchange = topology.exchange
+    is_live = exchange.environment == LIVE
+    if exchange.session.startswith(LIVE_SESSION) != is_live:
+        raise topology.source.error(
+            ("exchange", 0, "session"),
+            f'found "{exchange.session}" of an exchange whose environment is '
+            f'"{exchange.environment}"',
+            f'the name of a session begins with "{LIVE_SESSION}" where it is "{LIVE}", and only '
+            f'there, as in "{LIVE_SESSION}20260105"',
         )
 
 

@@ -96,7 +96,7 @@ def test_commands_over_the_socket_and_what_the_day_says_of_them(make: Maker) -> 
     assert said[0]["why"] == "INC-7: both desks are silent"
     assert said[0]["effect"] == "1 orders canceled"
     assert "ann (uid" in up.stdout
-    assert "the day begins: build" in up.stdout
+    assert "the day begins, test: build" in up.stdout
     assert ringbus("log", str(exchange.directory)).stdout == up.stdout
 
 

@@ -1,6 +1,7 @@
 """One operator's request and its answer, whichever way they come: a line of JSON each.
 
-    {"do": "check", "command": {…}}    ▶ {"number": 7, "words": "kill firm ACME: …", "waits": false}
+    {"do": "check", "command": {…}}    ▶ {"number": 7, "words": "kill firm ACME: …", "waits": false,
+                                          "banner": ""}
     {"do": "say", "command": {… "number": 7}}    ▶ {"number": 7, "sequence": 4711, "outcome": …}
     {"do": "waiting"}                  ▶ {"waiting": [{…}, …]}
     what cannot be                     ▶ {"error": "there is no firm …", "taken": false}
@@ -68,6 +69,11 @@ class Conversation:
         said = Request.read(command)
         if do == "check":
             checked = self._console.check(said, self._user)
-            return {"number": checked.number, "words": checked.words, "waits": checked.waits}
+            return {
+                "number": checked.number,
+                "words": checked.words,
+                "waits": checked.waits,
+                "banner": self._console.banner,
+            }
         self._said = said
         return self.go_on()

@@ -132,6 +132,11 @@ class Console(Application):
         oldest_ns = now_ns - self._control.wait_seconds * 1_000_000_000
         return [one for one in self._asked.values() if one.time_ns >= oldest_ns]
 
+    @property
+    def banner(self) -> str:
+        """What an operator has to see first; "" of a test."""
+        return self._configuration.topology.exchange.banner
+
     def told(self, change: Change) -> dict[str, object]:
         """What came of a command, for its operator."""
         return {

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.risk import NO_LIMIT
-from ringbus.describe import describe
+from ringbus.describe import describe, named
 from ringbus.messages import (
     BUILD_RECORD,
     COMMAND,
@@ -21,6 +21,7 @@ from ringbus.messages import (
     PARTICIPANT_DEFINITION,
     REJECTED,
     CommandKind,
+    Environment,
     InstrumentState,
     MassCancelScope,
     RejectReason,
@@ -33,6 +34,8 @@ from tools.console.record import Change
 if TYPE_CHECKING:
     from tools.configuration import Configuration
 
+# Fingerprints of a BuildRecord.
+PRINTS = ("build", "schema", "configuration")
 SIDES = {Side.BUY: "buys", Side.SELL: "sells"}
 
 
@@ -88,10 +91,10 @@ class Names:
             return f"{refused}: refused, {RejectReason(int(line['reason'])).name}"
         if template == Template.BUILD_RECORD:
             one = np.frombuffer(raw, BUILD_RECORD)[0]
+            prints = [f"{what} {int(one[f'{what}_hash']):016x}" for what in PRINTS]
+            environment = named(Environment, int(one["environment"])).lower()
             return (
-                f"the day begins: build {int(one['build_hash']):016x}, schema "
-                f"{int(one['schema_hash']):016x}, configuration "
-                f"{int(one['configuration_hash']):016x}, {int(one['shards'])} shards"
+                f"the day begins, {environment}: {', '.join(prints)}, {int(one['shards'])} shards"
             )
         if template == Template.EPOCH_START:
             one = np.frombuffer(raw, EPOCH_START)[0]
