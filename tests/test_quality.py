@@ -87,6 +87,7 @@ ALLOCATORS = {
     "ports/queue.h": "a queue of fixed size, made once",
     "ports/session.c": "the table of sessions, made once",
     "ports/tokens.c": "the table of tokens, made once",
+    "ringbus/table.c": "memory of such tables, made once",
 }
 FORMATTERS = {
     "ringbus/check.c": "text of a broken invariant: the process ends",
