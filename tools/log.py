@@ -10,6 +10,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +32,8 @@ from tools.topology import ConfigurationError, load_topology
 
 # Where no terminal says how wide it is.
 WIDTH = 240
-COLUMNS = ("message", "time", "who", "what", "why", "effect")
+# With how wide they may be.
+COLUMNS = {"message": 12, "time": 12, "who": 32, "what": 48, "why": 40, "effect": 36}
 
 
 def changes_of(day: Iterator[NDArray[np.void]]) -> tuple[list[Change], Names]:
@@ -46,6 +48,7 @@ def changes_of(day: Iterator[NDArray[np.void]]) -> tuple[list[Change], Names]:
 
 def rows(changes: Sequence[Change], names: Names) -> list[dict[str, object]]:
     """The changes as `--json` prints them: one a row, oldest first."""
+    asked = {one.number: one for one in changes if one.is_asked}
     ends = {one.number: one for one in changes if one.number and not one.is_asked}
     out: list[dict[str, object]] = []
     for one in changes:
@@ -60,7 +63,9 @@ def rows(changes: Sequence[Change], names: Names) -> list[dict[str, object]]:
                 "template": Template(one.template).name,
                 "what": names.words(one.raw),
                 "why": one.reason,
-                "effect": _fate(ends.get(one.number)) if one.is_asked else outcome(one, names),
+                "effect": _fate(ends.get(one.number))
+                if one.is_asked
+                else _effect(one, asked.get(one.number), names),
                 "refused": one.refused,
                 "canceled": one.canceled,
                 "states": [
@@ -70,6 +75,14 @@ def rows(changes: Sequence[Change], names: Names) -> list[dict[str, object]]:
             }
         )
     return out
+
+
+def _effect(one: Change, asked: Change | None, names: Names) -> str:
+    """What came of it, and of which message it is the second author's word."""
+    said = [outcome(one, names)]
+    if asked is not None:
+        said.insert(0, f"asked at message {asked.sequence}")
+    return ", ".join(part for part in said if part)
 
 
 def _fate(end: Change | None) -> str:
@@ -83,8 +96,9 @@ def _fate(end: Change | None) -> str:
 def table(lines: Sequence[dict[str, object]]) -> Table:
     """The same for a human."""
     out = Table(box=None, pad_edge=False)
-    for name in COLUMNS:
-        out.add_column(name, justify="right" if name == "message" else "left", overflow="fold")
+    for name, most in COLUMNS.items():
+        justify: Literal["right", "left"] = "right" if name == "message" else "left"
+        out.add_column(name, justify=justify, overflow="fold", max_width=most)
     for one in lines:
         who = f"{one['author']} (uid {one['user']})" if one["author"] else _whose(one)
         time = time_text(int(str(one["time_ns"])))[:12]
