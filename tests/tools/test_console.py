@@ -81,6 +81,7 @@ def test_commands_over_the_socket_and_what_the_day_says_of_them(make: Maker) -> 
             for one in ringbus("log", exchange.name, "--json").stdout.split("\n")
             if one
         ]
+    assert not place.exists()
     said = log_of(exchange.directory)
     assert live[1:] == said
     assert [one["what"] for one in said] == [

@@ -80,6 +80,7 @@ class ConsoleService:
         self._copies = stream.copies
         self._epoll = select.epoll()
         self._listener: socket.socket | None = None
+        self._path = Path()
         self._connections: dict[int, _Connection] = {}
 
     @property
@@ -106,7 +107,7 @@ class ConsoleService:
             Path(place).chmod(MODE)
         listener.listen(CONNECTIONS_MAX)
         listener.setblocking(False)
-        self._listener = listener
+        self._listener, self._path = listener, path
         self._epoll.register(listener, select.EPOLLIN)
 
     def do_work(self, limit: int) -> int:
@@ -128,6 +129,8 @@ class ConsoleService:
             self._drop(one)
         if self._listener is not None:
             self._listener.close()
+            # Who asks from here on is told so at once.
+            self._path.unlink(missing_ok=True)
         self._epoll.close()
         self.console.close()
 
