@@ -65,7 +65,10 @@ OWNERS = {
     ("ringbus/subscriber.py", "time"): "its caller says how long it may wait for a record",
     ("ports/fix_port.py", "socket"): "an acceptor listens",
     ("ports/fix_connection.py", "socket"): "its clients' connections",
+    ("tuning/nic.py", "socket"): "asks a network card through one; nothing is sent",
     ("tools/core.py", "threading"): "the journal's fdatasync runs beside the core's loop",
+    ("tools/notify.py", "socket"): "systemd listens on one",
+    ("tools/notify.py", "os.environ"): "where systemd says how it wants to be told",
     ("tools/child.py", "os.environ"): "hands its environment on to the processes that it starts",
 }
 TESTS_MAY = "a test drives real processes and sockets, and seeds its own generators"

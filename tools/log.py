@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from ringbus.describe import named
 from ringbus.journal import batches
 from ringbus.messages import Template
 from ringbus.replay import Replay
@@ -60,7 +61,7 @@ def rows(changes: Sequence[Change], names: Names) -> list[dict[str, object]]:
                 "user": int(one.user) if one.user.isdecimal() else None,
                 "publisher": one.publisher,
                 "number": one.number,
-                "template": Template(one.template).name,
+                "template": named(Template, one.template),
                 "what": names.words(one.raw),
                 "why": one.reason,
                 "effect": _fate(ends.get(one.number))

@@ -9,7 +9,14 @@ import pytest
 
 from engine.canonical import canonical
 from engine.fused import FusedEngine, Size
-from ringbus.messages import INSTRUMENT_NONE, REJECTED, CommandKind, Flag, RejectReason, Template
+from ringbus.messages import (
+    INSTRUMENT_NONE,
+    REJECTED,
+    CommandKind,
+    Flag,
+    RejectReason,
+    Template,
+)
 from ringbus.multicast import Reader
 from tests.engine.mix import Message, Mix
 from tests.engine.oracle import LINE_BYTES, Oracle
@@ -34,8 +41,8 @@ PROFILE = Profile(
     texts=0.3,
 )
 LOCATE_UNKNOWN = 2**32 - 1
-# It judges these itself, and refuses them for other reasons than a book that is asked.
-OF_THE_SEQUENCER = (CommandKind.LIMIT, CommandKind.REFERENCE_PRICE, CommandKind.RESUME)
+# Commands that the oracle of the book knows nothing of.
+OF_THE_SEQUENCER = {*CommandKind} - {CommandKind.INSTRUMENT_STATE}
 NAMES_AN_ORDER = (Template.CANCEL, Template.REPLACE)
 
 
@@ -57,6 +64,9 @@ class Venue:
 
     def propose(self, message: Message) -> None:
         """One message through both; the answers are the same but for who said what when."""
+        first = decode(message[0])
+        if first["template_id"] == Template.COMMAND and first["kind"] in OF_THE_SEQUENCER:
+            return
         proposal = self._proposal(message)
         expected = as_lines(self.oracle.submit(message))
         self.engine.propose(proposal)
@@ -133,8 +143,6 @@ def is_sendable(message: Message) -> bool:
     instrument of its first line, which must be the first leg's; an unknown instrument is refused
     before the scope of a MassCancel is looked at.
     """
-    if message[0][24] == Template.COMMAND and decode(message[0])["kind"] in OF_THE_SEQUENCER:
-        return False
     first, *behind = (decode(one) for one in message if one[24] in LAYOUTS)
     instrument = first["instrument"]
     if first["template_id"] == Template.MASS_CANCEL and instrument != INSTRUMENT_NONE:

@@ -213,6 +213,7 @@ def test_a_bad_operators_program_hurts_nobody(make: Maker) -> None:
         place = exchange.directory / "console.0.sock"
         process = exchange.process("console")
         good = {**ANN, "verb": "kill", "firm": "ACME"}
+        price = {**ANN, "verb": "reference", "symbol": "S1"}
         bad = (
             b"\xff\xfe",
             b"[" * 4000,
@@ -228,6 +229,10 @@ def test_a_bad_operators_program_hurts_nobody(make: Maker) -> None:
             json.dumps({"do": "say", "command": {**good, "number": 2**32}}).encode(),
             json.dumps({"do": "say", "command": {**good, "number": True}}).encode(),
             json.dumps({"do": "say", "command": good}).encode(),
+            *(
+                json.dumps({"do": "check", "command": {**price, "price": text}}).encode()
+                for text in ("1e999999", "-1e999999", "NaN", "sNaN", "1e-99999", "9" * 99, "")
+            ),
         )
         for text in bad:
             with connected(place) as one:

@@ -25,8 +25,9 @@ from ringbus.messages import (
     RejectReason,
     Template,
 )
-from tools.console.names import asked_of, command_of
+from tools.console.names import Names, asked_of, command_of
 from tools.console.record import Change, Record, texts
+from tools.log import rows
 
 Lines = NDArray[np.void]
 WHY = "so that the text needs several lines, and one of them ends inside of a sign: äöü ✓"
@@ -106,6 +107,15 @@ def test_where_batches_are_cut_changes_nothing(sizes: list[int]) -> None:
     cuts = np.cumsum([0, *sizes])
     parts = [whole[a:b] for a, b in pairwise(cuts)]
     assert heard([*parts, whole[cuts[-1] :]]) == heard([whole])
+
+
+@given(st.binary(min_size=32, max_size=32), st.sampled_from([*Template]))
+def test_a_log_says_something_of_any_line(body: bytes, template: Template) -> None:
+    """A contributor can say what no console does; the log is not stopped by it."""
+    one = line(MESSAGE, template, flags=Flag.LAST_OF_GROUP)
+    raw = one.tobytes()[:32] + body
+    for change in heard([np.frombuffer(raw, MESSAGE)]):
+        assert rows([change], Names())
 
 
 NUMBERS = {

@@ -181,6 +181,9 @@ class Console(Application):
             self._changes.popitem(last=False)
         if change.is_asked:
             self._asked[number] = change
+            if len(self._asked) > REMEMBERED_MAX:
+                # It has waited too long for sure: no more than [control] waiting do not.
+                del self._asked[min(self._asked)]
         else:
             self._asked.pop(number, None)
         if job is not None and job[0] == number:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 # Fingerprints of a BuildRecord.
 PRINTS = ("build", "schema", "configuration")
-SIDES = {Side.BUY: "buys", Side.SELL: "sells"}
+SIDES = {int(Side.BUY): "buys", int(Side.SELL): "sells"}
 
 
 def _text(value: object) -> str:
@@ -87,8 +87,8 @@ class Names:
             return self.words(asked) if asked else "waits no more"
         if template == Template.REJECTED:
             line = np.frombuffer(raw, REJECTED)[0]
-            refused = Template(int(line["refused_template"])).name
-            return f"{refused}: refused, {RejectReason(int(line['reason'])).name}"
+            refused = named(Template, int(line["refused_template"]))
+            return f"{refused}: refused, {named(RejectReason, int(line['reason']))}"
         if template == Template.BUILD_RECORD:
             one = np.frombuffer(raw, BUILD_RECORD)[0]
             prints = [f"{what} {int(one[f'{what}_hash']):016x}" for what in PRINTS]
@@ -105,12 +105,13 @@ class Names:
         kind = int(line["kind"])
         symbol = self.symbol(int(line["instrument"]))
         if kind == CommandKind.INSTRUMENT_STATE:
-            return f"set {symbol} to {InstrumentState(int(line['state'])).name.lower()}"
+            return f"set {symbol} to {_state(int(line['state']))}"
         if kind == CommandKind.REFERENCE_PRICE:
-            ticks, tick_1e4 = int(line["price_ticks"]), self._symbols[int(line["instrument"])][1]
+            tick_1e4 = self._symbols.get(int(line["instrument"]), ("", 0))[1]
+            ticks = int(line["price_ticks"])
             return f"count sells of {symbol} at {Decimal(ticks * tick_1e4) / 10_000} at least"
         if kind == CommandKind.LIMIT:
-            limit = RiskLimit(int(line["limit"])).name.lower().replace("_", "-")
+            limit = named(RiskLimit, int(line["limit"])).lower().replace("_", "-")
             value = "none" if int(line["value"]) == NO_LIMIT else str(int(line["value"]))
             return f"limit {limit} of {self._whose(line)} to {value}"
         if kind == CommandKind.RESUME:
@@ -127,7 +128,7 @@ class Names:
         if int(line["instrument"]) != INSTRUMENT_NONE:
             parts.append(f"in {self.symbol(int(line['instrument']))}")
         if scope & MassCancelScope.SIDE:
-            parts.append(f"that are {SIDES.get(Side(int(line['side'])), '?')}")
+            parts.append(f"that are {SIDES.get(int(line['side']), 'of no side')}")
         return " ".join(parts)
 
     def _whose(self, line: np.void) -> str:
@@ -147,14 +148,17 @@ class Names:
 def outcome(change: Change, names: Names) -> str:
     """What a change did, in words; "" if that says itself."""
     if change.refused:
-        return f"refused ({RejectReason(change.refused).name})"
+        return f"refused ({named(RejectReason, change.refused)})"
     said = []
     for instrument, before, after in change.states[:1]:
-        one, other = (InstrumentState(state).name.lower() for state in (before, after))
-        said.append(f"{names.symbol(instrument)} {one} to {other}")
+        said.append(f"{names.symbol(instrument)} {_state(before)} to {_state(after)}")
     if change.canceled or change.template == Template.MASS_CANCEL:
         said.append(f"{change.canceled:,} orders canceled")
     return ", ".join(said)
+
+
+def _state(state: int) -> str:
+    return named(InstrumentState, state).lower()
 
 
 # Fields that a command that waits shares with the line that it would be.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -270,7 +270,7 @@ def _instrument(configuration: Configuration, request: Request) -> tuple[int, in
 def _ticks(text: str, tick_1e4: int) -> int:
     try:
         price = Decimal(text[:32]) * 10_000
-    except InvalidOperation:
+    except ArithmeticError:
         raise CommandError(f"found {text!r}; write a price such as 12.34") from None
     if not price.is_finite() or not 0 <= price < 1 << 40:
         raise CommandError(f"found {text!r}; write a price such as 12.34")
