@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "engine/trade_change.h"
 #include "ringbus/check.h"
 
 /* Lines read a call: a long answer is not waited for in one go. */
@@ -208,6 +209,18 @@ static int is_rule(const rb_message *first)
            first->command.kind != RB_COMMAND_KIND_INSTRUMENT_STATE;
 }
 
+/* A bust: decided when nothing is on its way, and everybody waits until it is settled. */
+static uint16_t ask_bust(eng_admission *admission, const eng_group *group, uint64_t input)
+{
+    if (!is_quiet(admission, input)) {
+        return ENG_ASK_LATER;
+    }
+    admission->holds = 1;
+    int may = eng_risk_may_take_back(admission->risk, eng_trade_party(group, 0),
+                                     eng_trade_party(group, 1));
+    return may ? 0 : RB_REJECT_REASON_INVALID_TRADE;
+}
+
 uint16_t eng_admission_ask(eng_admission *admission, const eng_group *group, uint64_t input,
                            uint64_t time_ns, uint32_t shard)
 {
@@ -220,6 +233,10 @@ uint16_t eng_admission_ask(eng_admission *admission, const eng_group *group, uin
         if (admission->input_settled < admission->input_awaited) {
             return ENG_ASK_LATER;
         }
+    }
+    if (template_id == RB_TEMPLATE_TRADE_CHANGE &&
+        first->trade_change.kind == RB_TRADE_CHANGE_KIND_BUST) {
+        return ask_bust(admission, group, input);
     }
     if (template_id != RB_TEMPLATE_NEW_ORDER && template_id != RB_TEMPLATE_REPLACE &&
         template_id != RB_TEMPLATE_MULTI_LEG_ORDER) {

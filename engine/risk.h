@@ -24,7 +24,9 @@
  * limits (engine/admission.h) never sees one exceeded, whatever trades or is canceled when.
  *
  * Commands on the stream change limits and reference prices, kills and resumptions from the line
- * on; what is open stays as it was counted.
+ * on; what is open stays as it was counted. A bust takes back what its trade had made: position,
+ * traded notional and quantity. That may leave an owner above a limit, as a lowered limit does. A
+ * correction changes nothing here, since no trade counts at its own price.
  *
  * Who: one thread. Nothing is allocated after create. Progress: wait-free; each line touches its
  * order, two owners and two positions.
@@ -83,6 +85,12 @@ uint64_t eng_risk_hash(const eng_risk *risk);
 int32_t eng_risk_verify(const eng_risk *risk);
 /* cffi: end */
 
+/* --- for engine/risk.c: a bust ------------------------------------------------------------------
+ */
+
+/* Takes a trade back of both its owners. RB_CORRUPT: they have not traded so much. */
+int32_t eng_risk_take_back(eng_risk *risk, const rb_trade_party *party);
+
 /* --- for engine/admission.c ------------------------------------------------------------------ */
 
 #define ENG_LIMITS 8u
@@ -116,6 +124,9 @@ void eng_risk_land(eng_risk *risk, const eng_risk_demand *demand);
  * account and firm. */
 int eng_risk_find(const eng_risk *risk, const rb_replace *line, uint32_t shard, uint8_t *side,
                   int *stays);
+/* Whether the owners of both parties have traded what a bust would take back. */
+int eng_risk_may_take_back(const eng_risk *risk, const rb_trade_party *one,
+                           const rb_trade_party *other);
 /* Whether there are such an account and such a firm. */
 int eng_risk_knows(const eng_risk *risk, uint16_t account, uint16_t firm);
 /* Fetches ahead what a line will need; a hint. */

@@ -547,6 +547,78 @@ class AuctionExtension(NamedTuple):
     spare2: int
 
 
+class TradeReported(NamedTuple):
+    """The trade reporter's word that the facility has answered for all trades up to a place."""
+
+    sequence: int
+    time_ns: int
+    topic_sequence: int
+    topic: int
+    publisher: int
+    template_id: int
+    flags: int
+    shard: int
+    reserved: int
+    checksum: int
+    instrument: int
+    reports: int
+    reported: int
+    refused: int
+    reason: int
+    spare: int
+    spare2: int
+
+
+class TradeChange(NamedTuple):
+    """An operator's bust or correction of a trade. Behind it: each party's TradeParty with its OrderTag, then an OrderTag with author and reason."""
+
+    sequence: int
+    time_ns: int
+    topic_sequence: int
+    topic: int
+    publisher: int
+    template_id: int
+    flags: int
+    shard: int
+    reserved: int
+    checksum: int
+    instrument: int
+    price_ticks: int
+    match: int
+    client_order_id: int
+    account: int
+    firm: int
+    kind: int
+    reason: bytes
+    spare: int
+    quantity: int
+
+
+class TradeParty(NamedTuple):
+    """One side of the trade that a TradeChange is about. The OrderTag behind it: the order's text as its client gave it, and in total_quantity the price before, in ticks."""
+
+    sequence: int
+    time_ns: int
+    topic_sequence: int
+    topic: int
+    publisher: int
+    template_id: int
+    flags: int
+    shard: int
+    reserved: int
+    checksum: int
+    instrument: int
+    session: int
+    side: int
+    liquidity: bytes
+    notional_1e4: int
+    client_order_id: int
+    account: int
+    firm: int
+    quantity: int
+    spare: int
+
+
 class Text(NamedTuple):
     """A piece of what an operator says of a Command, MassCancel or CommandAsked, which it stands behind: who (as said), the number of the local user who said it, and why, a line each, in UTF-8 over all pieces."""
 
@@ -590,6 +662,32 @@ class CommandAsked(NamedTuple):
     limit: int
     asked_template: int
     side: int
+
+
+class Alarm(NamedTuple):
+    """A guardian found that a rule of its table does not hold."""
+
+    sequence: int
+    time_ns: int
+    topic_sequence: int
+    topic: int
+    publisher: int
+    template_id: int
+    flags: int
+    shard: int
+    reserved: int
+    checksum: int
+    instrument: int
+    session: int
+    rule: int
+    value: int
+    kind: int
+    scope: int
+    action: int
+    spare: int
+    account: int
+    firm: int
+    bound: int
 
 
 class Executed(NamedTuple):
@@ -719,6 +817,32 @@ class Replenished(NamedTuple):
     remaining: int
 
 
+class TradeChanged(NamedTuple):
+    """One side of a trade is void or has another price, on that side's topic. The OrderTag behind it: as behind its TradeParty."""
+
+    sequence: int
+    time_ns: int
+    topic_sequence: int
+    topic: int
+    publisher: int
+    template_id: int
+    flags: int
+    shard: int
+    reserved: int
+    checksum: int
+    instrument: int
+    price_ticks: int
+    match: int
+    client_order_id: int
+    account: int
+    firm: int
+    side: int
+    liquidity: bytes
+    kind: int
+    reason: bytes
+    quantity: int
+
+
 class Skip(NamedTuple):
     """A shard's answer to a dropped proposal: tells the publisher to go on. Never on the stream."""
 
@@ -739,7 +863,7 @@ class Skip(NamedTuple):
     spare4: int
 
 
-Line = NewOrder | Cancel | Replace | OrderTag | Reject | MassCancel | SessionEvent | CrossResult | Command | Tick | EpochStart | EndOfDay | InstrumentDefinition | ParticipantDefinition | BuildRecord | OrderTerms | MultiLegOrder | Leg | StopOrder | StopCancel | Imbalance | AuctionExtension | Text | CommandAsked | Executed | Canceled | Rejected | StateChanged | Replenished | Skip
+Line = NewOrder | Cancel | Replace | OrderTag | Reject | MassCancel | SessionEvent | CrossResult | Command | Tick | EpochStart | EndOfDay | InstrumentDefinition | ParticipantDefinition | BuildRecord | OrderTerms | MultiLegOrder | Leg | StopOrder | StopCancel | Imbalance | AuctionExtension | TradeReported | TradeChange | TradeParty | Text | CommandAsked | Alarm | Executed | Canceled | Rejected | StateChanged | Replenished | TradeChanged | Skip
 LINES: Final[dict[Template, type[Line]]] = {
     Template.NEW_ORDER: NewOrder,
     Template.CANCEL: Cancel,
@@ -763,12 +887,17 @@ LINES: Final[dict[Template, type[Line]]] = {
     Template.STOP_CANCEL: StopCancel,
     Template.IMBALANCE: Imbalance,
     Template.AUCTION_EXTENSION: AuctionExtension,
+    Template.TRADE_REPORTED: TradeReported,
+    Template.TRADE_CHANGE: TradeChange,
+    Template.TRADE_PARTY: TradeParty,
     Template.TEXT: Text,
     Template.COMMAND_ASKED: CommandAsked,
+    Template.ALARM: Alarm,
     Template.EXECUTED: Executed,
     Template.CANCELED: Canceled,
     Template.REJECTED: Rejected,
     Template.STATE_CHANGED: StateChanged,
     Template.REPLENISHED: Replenished,
+    Template.TRADE_CHANGED: TradeChanged,
     Template.SKIP: Skip,
 }

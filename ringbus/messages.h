@@ -7,12 +7,12 @@
 
 #define RB_SCHEMA_ID 1u
 #define RB_SCHEMA_VERSION 1u
-#define RB_SCHEMA_HASH UINT64_C(0xb57efe91204df3d4)
+#define RB_SCHEMA_HASH UINT64_C(0x19e7b0aaf582424f)
 #define RB_MESSAGE_BYTES 64u
 #define RB_INSTRUMENT_NONE UINT32_C(4294967295)
 #define RB_TEMPLATE_CONTRIBUTED_MAX 63u
 /* Templates that have an account, by bit, and where. */
-#define RB_ACCOUNT_TEMPLATES {UINT64_C(0x00000000101e03ee), UINT64_C(0x0000000000000017), UINT64_C(0x0000000000000000), UINT64_C(0x0000000000000000)}
+#define RB_ACCOUNT_TEMPLATES {UINT64_C(0x00000000561e03ee), UINT64_C(0x0000000000000037), UINT64_C(0x0000000000000000), UINT64_C(0x0000000000000000)}
 #define RB_ACCOUNT_OFFSET 52u
 
 enum rb_template {
@@ -38,13 +38,18 @@ enum rb_template {
     RB_TEMPLATE_STOP_CANCEL = 20,
     RB_TEMPLATE_IMBALANCE = 21,
     RB_TEMPLATE_AUCTION_EXTENSION = 22,
+    RB_TEMPLATE_TRADE_REPORTED = 23,
+    RB_TEMPLATE_TRADE_CHANGE = 25,
+    RB_TEMPLATE_TRADE_PARTY = 26,
     RB_TEMPLATE_TEXT = 27,
     RB_TEMPLATE_COMMAND_ASKED = 28,
+    RB_TEMPLATE_ALARM = 30,
     RB_TEMPLATE_EXECUTED = 64,
     RB_TEMPLATE_CANCELED = 65,
     RB_TEMPLATE_REJECTED = 66,
     RB_TEMPLATE_STATE_CHANGED = 67,
     RB_TEMPLATE_REPLENISHED = 68,
+    RB_TEMPLATE_TRADE_CHANGED = 69,
     RB_TEMPLATE_SKIP = 127,
 };
 
@@ -148,6 +153,11 @@ enum rb_trade_detail {
     RB_TRADE_DETAIL_HIDDEN = 4, /* The resting side was not shown. */
 };
 
+enum rb_trade_change_kind {
+    RB_TRADE_CHANGE_KIND_BUST = 1, /* The trade is void. */
+    RB_TRADE_CHANGE_KIND_CORRECT = 2, /* The trade has another price. */
+};
+
 enum rb_cancel_reason {
     RB_CANCEL_REASON_USER = 1,
     RB_CANCEL_REASON_IMMEDIATE_OR_CANCEL = 2,
@@ -217,6 +227,27 @@ enum rb_reject_reason {
     RB_REJECT_REASON_ROUTING_NOT_SUPPORTED = 40,
     RB_REJECT_REASON_RETAIL_NOT_SUPPORTED = 41,
     RB_REJECT_REASON_UNKNOWN_FIRM = 42, /* Not the session's own. */
+    RB_REJECT_REASON_INVALID_TRADE = 43, /* A TradeChange whose parties contradict it, or that takes back what was never there. */
+};
+
+enum rb_guardian_rule {
+    RB_GUARDIAN_RULE_ORDERS = 1, /* Orders and replaces asked for, refused ones too, in the window. */
+    RB_GUARDIAN_RULE_ORDER_RATIO = 2, /* The same for each execution, in the window. */
+    RB_GUARDIAN_RULE_ORDERS_OUT = 3, /* Orders that applications have entered beyond the stop orders given to them. */
+    RB_GUARDIAN_RULE_OPEN_ORDERS = 4,
+    RB_GUARDIAN_RULE_OPEN_NOTIONAL = 5, /* Of open orders, both sides. */
+    RB_GUARDIAN_RULE_NET_POSITION = 6, /* Notional, either way, of what has traded. */
+    RB_GUARDIAN_RULE_GROSS_POSITION = 7, /* The same by instrument, summed up. */
+    RB_GUARDIAN_RULE_TRADED_NOTIONAL = 8, /* In the window. */
+    RB_GUARDIAN_RULE_REFUSALS = 9, /* In the window. */
+    RB_GUARDIAN_RULE_CROSSED_BOOK = 10, /* A bid, the value, at or above an offer, the bound, in continuous trading. */
+    RB_GUARDIAN_RULE_TRADE_THROUGH = 11, /* A trade, the value, beyond a limit or past a better resting order, the bound. */
+    RB_GUARDIAN_RULE_BALANCE = 12, /* Open quantity after a line, the value, is not what the lines before it leave, the bound. */
+};
+
+enum rb_guardian_action {
+    RB_GUARDIAN_ACTION_ALARM = 1, /* Says it. */
+    RB_GUARDIAN_ACTION_KILL = 2, /* Says it, then kills who it is about. */
 };
 
 typedef struct rb_header {
@@ -285,7 +316,7 @@ typedef struct rb_replace {
 typedef struct rb_order_tag {
     rb_header header;
     char text[24];
-    uint32_t total_quantity; /* Behind a Replace: the whole quantity as the client sees it, executed shares included. Behind a NewOrder of a FIX client: its instrument + 1, which a refusal of the sequencer does not show. */
+    uint32_t total_quantity; /* Behind a Replace: the whole quantity as the client sees it, executed shares included. Behind a NewOrder of a FIX client: its instrument + 1, which a refusal of the sequencer does not show. Behind a TradeParty or TradeChanged: the price before, in ticks. */
     char capacity; /* Behind a Replace, echoed of the first order. */
     char cross_type; /* Likewise. */
     char original_side; /* Likewise: the client's own letter. */
@@ -530,6 +561,45 @@ typedef struct rb_auction_extension {
     uint32_t spare2;
 } rb_auction_extension;
 
+typedef struct rb_trade_reported {
+    rb_header header;
+    uint32_t instrument; /* 4294967295. */
+    uint32_t reports; /* Of trades and of changes, answered since the line before. */
+    uint64_t reported; /* Every trade and every change up to this sequence is answered for. */
+    uint64_t refused; /* The last of them, if the facility refused it; 0: it took all of them. */
+    uint16_t reason; /* Why it did: FIX TradeReportRejectReason. */
+    uint16_t spare;
+    uint32_t spare2;
+} rb_trade_reported;
+
+typedef struct rb_trade_change {
+    rb_header header;
+    uint32_t instrument;
+    int32_t price_ticks; /* Of a correction the price from now on, of a bust that of the trade. */
+    uint64_t match; /* The trade: sequence of the first of its two Executed lines. */
+    uint32_t client_order_id; /* The operator's own number. */
+    uint16_t account; /* Zero. */
+    uint16_t firm; /* Zero. */
+    uint8_t kind;
+    char reason; /* As clients hear it. Of a bust: E erroneous, C consent, S supervisory, X external; of a correction N. */
+    uint16_t spare;
+    uint32_t quantity; /* Of the trade. */
+} rb_trade_change;
+
+typedef struct rb_trade_party {
+    rb_header header;
+    uint32_t instrument;
+    uint16_t session; /* Topic of the side's order. */
+    uint8_t side;
+    char liquidity; /* As its client heard it: A added, J added hidden, R removed, O C H of a cross. */
+    uint64_t notional_1e4; /* What the trade counted at risk, which a bust takes back; 0: nothing is taken back. */
+    uint32_t client_order_id;
+    uint16_t account;
+    uint16_t firm;
+    uint32_t quantity; /* Of the trade. */
+    uint32_t spare;
+} rb_trade_party;
+
 typedef struct rb_text {
     rb_header header;
     uint32_t instrument; /* 4294967295. */
@@ -552,6 +622,21 @@ typedef struct rb_command_asked {
     uint8_t asked_template; /* Template of what waits; 0: that of this number waits no more. */
     uint8_t side;
 } rb_command_asked;
+
+typedef struct rb_alarm {
+    rb_header header;
+    uint32_t instrument; /* 4294967295 unless the rule is about one. */
+    uint16_t session; /* Of a rule by session: its topic. */
+    uint16_t rule; /* Place of the rule in the guardian's table, first is 1. */
+    int64_t value; /* What was found, in the unit of the bound. */
+    uint8_t kind;
+    uint8_t scope; /* Whose value it is: Everything, Session, Account, Firm or Instrument. */
+    uint8_t action;
+    uint8_t spare;
+    uint16_t account;
+    uint16_t firm;
+    int64_t bound; /* What the rule allows; of a book what it should have been. */
+} rb_alarm;
 
 typedef struct rb_executed {
     rb_header header;
@@ -625,6 +710,21 @@ typedef struct rb_replenished {
     uint32_t remaining; /* Open, reserve included. */
 } rb_replenished;
 
+typedef struct rb_trade_changed {
+    rb_header header;
+    uint32_t instrument;
+    int32_t price_ticks; /* Of a correction the price from now on, of a bust that of the trade. */
+    uint64_t match; /* The trade: sequence of the first of its two Executed lines. */
+    uint32_t client_order_id;
+    uint16_t account;
+    uint16_t firm;
+    uint8_t side;
+    char liquidity;
+    uint8_t kind;
+    char reason;
+    uint32_t quantity; /* Of the trade. */
+} rb_trade_changed;
+
 typedef struct rb_skip {
     rb_header header;
     uint32_t instrument;
@@ -668,13 +768,18 @@ typedef union rb_message {
     rb_stop_cancel stop_cancel;
     rb_imbalance imbalance;
     rb_auction_extension auction_extension;
+    rb_trade_reported trade_reported;
+    rb_trade_change trade_change;
+    rb_trade_party trade_party;
     rb_text text;
     rb_command_asked command_asked;
+    rb_alarm alarm;
     rb_executed executed;
     rb_canceled canceled;
     rb_rejected rejected;
     rb_state_changed state_changed;
     rb_replenished replenished;
+    rb_trade_changed trade_changed;
     rb_skip skip;
 } rb_message;
 
@@ -899,6 +1004,33 @@ _Static_assert(offsetof(rb_auction_extension, cross_type) == 56, "layout");
 _Static_assert(offsetof(rb_auction_extension, extension) == 57, "layout");
 _Static_assert(offsetof(rb_auction_extension, spare) == 58, "layout");
 _Static_assert(offsetof(rb_auction_extension, spare2) == 60, "layout");
+_Static_assert(offsetof(rb_trade_reported, instrument) == 32, "layout");
+_Static_assert(offsetof(rb_trade_reported, reports) == 36, "layout");
+_Static_assert(offsetof(rb_trade_reported, reported) == 40, "layout");
+_Static_assert(offsetof(rb_trade_reported, refused) == 48, "layout");
+_Static_assert(offsetof(rb_trade_reported, reason) == 56, "layout");
+_Static_assert(offsetof(rb_trade_reported, spare) == 58, "layout");
+_Static_assert(offsetof(rb_trade_reported, spare2) == 60, "layout");
+_Static_assert(offsetof(rb_trade_change, instrument) == 32, "layout");
+_Static_assert(offsetof(rb_trade_change, price_ticks) == 36, "layout");
+_Static_assert(offsetof(rb_trade_change, match) == 40, "layout");
+_Static_assert(offsetof(rb_trade_change, client_order_id) == 48, "layout");
+_Static_assert(offsetof(rb_trade_change, account) == 52, "layout");
+_Static_assert(offsetof(rb_trade_change, firm) == 54, "layout");
+_Static_assert(offsetof(rb_trade_change, kind) == 56, "layout");
+_Static_assert(offsetof(rb_trade_change, reason) == 57, "layout");
+_Static_assert(offsetof(rb_trade_change, spare) == 58, "layout");
+_Static_assert(offsetof(rb_trade_change, quantity) == 60, "layout");
+_Static_assert(offsetof(rb_trade_party, instrument) == 32, "layout");
+_Static_assert(offsetof(rb_trade_party, session) == 36, "layout");
+_Static_assert(offsetof(rb_trade_party, side) == 38, "layout");
+_Static_assert(offsetof(rb_trade_party, liquidity) == 39, "layout");
+_Static_assert(offsetof(rb_trade_party, notional_1e4) == 40, "layout");
+_Static_assert(offsetof(rb_trade_party, client_order_id) == 48, "layout");
+_Static_assert(offsetof(rb_trade_party, account) == 52, "layout");
+_Static_assert(offsetof(rb_trade_party, firm) == 54, "layout");
+_Static_assert(offsetof(rb_trade_party, quantity) == 56, "layout");
+_Static_assert(offsetof(rb_trade_party, spare) == 60, "layout");
 _Static_assert(offsetof(rb_text, instrument) == 32, "layout");
 _Static_assert(offsetof(rb_text, text) == 36, "layout");
 _Static_assert(offsetof(rb_command_asked, instrument) == 32, "layout");
@@ -914,6 +1046,17 @@ _Static_assert(offsetof(rb_command_asked, scope) == 60, "layout");
 _Static_assert(offsetof(rb_command_asked, limit) == 61, "layout");
 _Static_assert(offsetof(rb_command_asked, asked_template) == 62, "layout");
 _Static_assert(offsetof(rb_command_asked, side) == 63, "layout");
+_Static_assert(offsetof(rb_alarm, instrument) == 32, "layout");
+_Static_assert(offsetof(rb_alarm, session) == 36, "layout");
+_Static_assert(offsetof(rb_alarm, rule) == 38, "layout");
+_Static_assert(offsetof(rb_alarm, value) == 40, "layout");
+_Static_assert(offsetof(rb_alarm, kind) == 48, "layout");
+_Static_assert(offsetof(rb_alarm, scope) == 49, "layout");
+_Static_assert(offsetof(rb_alarm, action) == 50, "layout");
+_Static_assert(offsetof(rb_alarm, spare) == 51, "layout");
+_Static_assert(offsetof(rb_alarm, account) == 52, "layout");
+_Static_assert(offsetof(rb_alarm, firm) == 54, "layout");
+_Static_assert(offsetof(rb_alarm, bound) == 56, "layout");
 _Static_assert(offsetof(rb_executed, instrument) == 32, "layout");
 _Static_assert(offsetof(rb_executed, price_ticks) == 36, "layout");
 _Static_assert(offsetof(rb_executed, quantity) == 40, "layout");
@@ -966,6 +1109,17 @@ _Static_assert(offsetof(rb_replenished, side) == 56, "layout");
 _Static_assert(offsetof(rb_replenished, spare) == 57, "layout");
 _Static_assert(offsetof(rb_replenished, spare2) == 58, "layout");
 _Static_assert(offsetof(rb_replenished, remaining) == 60, "layout");
+_Static_assert(offsetof(rb_trade_changed, instrument) == 32, "layout");
+_Static_assert(offsetof(rb_trade_changed, price_ticks) == 36, "layout");
+_Static_assert(offsetof(rb_trade_changed, match) == 40, "layout");
+_Static_assert(offsetof(rb_trade_changed, client_order_id) == 48, "layout");
+_Static_assert(offsetof(rb_trade_changed, account) == 52, "layout");
+_Static_assert(offsetof(rb_trade_changed, firm) == 54, "layout");
+_Static_assert(offsetof(rb_trade_changed, side) == 56, "layout");
+_Static_assert(offsetof(rb_trade_changed, liquidity) == 57, "layout");
+_Static_assert(offsetof(rb_trade_changed, kind) == 58, "layout");
+_Static_assert(offsetof(rb_trade_changed, reason) == 59, "layout");
+_Static_assert(offsetof(rb_trade_changed, quantity) == 60, "layout");
 _Static_assert(offsetof(rb_skip, instrument) == 32, "layout");
 _Static_assert(offsetof(rb_skip, spare) == 36, "layout");
 _Static_assert(offsetof(rb_skip, spare2) == 40, "layout");

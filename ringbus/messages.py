@@ -9,7 +9,7 @@ import numpy as np
 
 SCHEMA_ID: Final = 1
 SCHEMA_VERSION: Final = 1
-SCHEMA_HASH: Final = 0xb57efe91204df3d4
+SCHEMA_HASH: Final = 0x19e7b0aaf582424f
 MESSAGE_BYTES: Final = 64
 INSTRUMENT_NONE: Final = 4294967295
 TEMPLATE_CONTRIBUTED_MAX: Final = 63
@@ -40,13 +40,18 @@ class Template(IntEnum):
     STOP_CANCEL = 20
     IMBALANCE = 21
     AUCTION_EXTENSION = 22
+    TRADE_REPORTED = 23
+    TRADE_CHANGE = 25
+    TRADE_PARTY = 26
     TEXT = 27
     COMMAND_ASKED = 28
+    ALARM = 30
     EXECUTED = 64
     CANCELED = 65
     REJECTED = 66
     STATE_CHANGED = 67
     REPLENISHED = 68
+    TRADE_CHANGED = 69
     SKIP = 127
 
 
@@ -176,6 +181,13 @@ class TradeDetail(IntEnum):
     HIDDEN = 4
 
 
+class TradeChangeKind(IntEnum):
+    """Values of TradeChangeKind."""
+
+    BUST = 1
+    CORRECT = 2
+
+
 class CancelReason(IntEnum):
     """Values of CancelReason."""
 
@@ -251,6 +263,31 @@ class RejectReason(IntEnum):
     ROUTING_NOT_SUPPORTED = 40
     RETAIL_NOT_SUPPORTED = 41
     UNKNOWN_FIRM = 42
+    INVALID_TRADE = 43
+
+
+class GuardianRule(IntEnum):
+    """What a guardian watches; notional in 1/10,000 of the currency."""
+
+    ORDERS = 1
+    ORDER_RATIO = 2
+    ORDERS_OUT = 3
+    OPEN_ORDERS = 4
+    OPEN_NOTIONAL = 5
+    NET_POSITION = 6
+    GROSS_POSITION = 7
+    TRADED_NOTIONAL = 8
+    REFUSALS = 9
+    CROSSED_BOOK = 10
+    TRADE_THROUGH = 11
+    BALANCE = 12
+
+
+class GuardianAction(IntEnum):
+    """Values of GuardianAction."""
+
+    ALARM = 1
+    KILL = 2
 
 
 MESSAGE: Final[np.dtype[np.void]] = np.dtype(
@@ -1829,6 +1866,210 @@ AUCTION_EXTENSION: Final[np.dtype[np.void]] = np.dtype(
         "itemsize": 64,
     }
 )
+TRADE_REPORTED: Final[np.dtype[np.void]] = np.dtype(
+    {
+        "names": [
+            "sequence",
+            "time_ns",
+            "topic_sequence",
+            "topic",
+            "publisher",
+            "template_id",
+            "flags",
+            "shard",
+            "reserved",
+            "checksum",
+            "instrument",
+            "reports",
+            "reported",
+            "refused",
+            "reason",
+            "spare",
+            "spare2",
+        ],
+        "formats": [
+            "<u8",
+            "<u8",
+            "<u4",
+            "<u2",
+            "<u2",
+            "u1",
+            "u1",
+            "u1",
+            "u1",
+            "<u4",
+            "<u4",
+            "<u4",
+            "<u8",
+            "<u8",
+            "<u2",
+            "<u2",
+            "<u4",
+        ],
+        "offsets": [
+            0,
+            8,
+            16,
+            20,
+            22,
+            24,
+            25,
+            26,
+            27,
+            28,
+            32,
+            36,
+            40,
+            48,
+            56,
+            58,
+            60,
+        ],
+        "itemsize": 64,
+    }
+)
+TRADE_CHANGE: Final[np.dtype[np.void]] = np.dtype(
+    {
+        "names": [
+            "sequence",
+            "time_ns",
+            "topic_sequence",
+            "topic",
+            "publisher",
+            "template_id",
+            "flags",
+            "shard",
+            "reserved",
+            "checksum",
+            "instrument",
+            "price_ticks",
+            "match",
+            "client_order_id",
+            "account",
+            "firm",
+            "kind",
+            "reason",
+            "spare",
+            "quantity",
+        ],
+        "formats": [
+            "<u8",
+            "<u8",
+            "<u4",
+            "<u2",
+            "<u2",
+            "u1",
+            "u1",
+            "u1",
+            "u1",
+            "<u4",
+            "<u4",
+            "<i4",
+            "<u8",
+            "<u4",
+            "<u2",
+            "<u2",
+            "u1",
+            "S1",
+            "<u2",
+            "<u4",
+        ],
+        "offsets": [
+            0,
+            8,
+            16,
+            20,
+            22,
+            24,
+            25,
+            26,
+            27,
+            28,
+            32,
+            36,
+            40,
+            48,
+            52,
+            54,
+            56,
+            57,
+            58,
+            60,
+        ],
+        "itemsize": 64,
+    }
+)
+TRADE_PARTY: Final[np.dtype[np.void]] = np.dtype(
+    {
+        "names": [
+            "sequence",
+            "time_ns",
+            "topic_sequence",
+            "topic",
+            "publisher",
+            "template_id",
+            "flags",
+            "shard",
+            "reserved",
+            "checksum",
+            "instrument",
+            "session",
+            "side",
+            "liquidity",
+            "notional_1e4",
+            "client_order_id",
+            "account",
+            "firm",
+            "quantity",
+            "spare",
+        ],
+        "formats": [
+            "<u8",
+            "<u8",
+            "<u4",
+            "<u2",
+            "<u2",
+            "u1",
+            "u1",
+            "u1",
+            "u1",
+            "<u4",
+            "<u4",
+            "<u2",
+            "u1",
+            "S1",
+            "<u8",
+            "<u4",
+            "<u2",
+            "<u2",
+            "<u4",
+            "<u4",
+        ],
+        "offsets": [
+            0,
+            8,
+            16,
+            20,
+            22,
+            24,
+            25,
+            26,
+            27,
+            28,
+            32,
+            36,
+            38,
+            39,
+            40,
+            48,
+            52,
+            54,
+            56,
+            60,
+        ],
+        "itemsize": 64,
+    }
+)
 TEXT: Final[np.dtype[np.void]] = np.dtype(
     {
         "names": [
@@ -1952,6 +2193,80 @@ COMMAND_ASKED: Final[np.dtype[np.void]] = np.dtype(
             61,
             62,
             63,
+        ],
+        "itemsize": 64,
+    }
+)
+ALARM: Final[np.dtype[np.void]] = np.dtype(
+    {
+        "names": [
+            "sequence",
+            "time_ns",
+            "topic_sequence",
+            "topic",
+            "publisher",
+            "template_id",
+            "flags",
+            "shard",
+            "reserved",
+            "checksum",
+            "instrument",
+            "session",
+            "rule",
+            "value",
+            "kind",
+            "scope",
+            "action",
+            "spare",
+            "account",
+            "firm",
+            "bound",
+        ],
+        "formats": [
+            "<u8",
+            "<u8",
+            "<u4",
+            "<u2",
+            "<u2",
+            "u1",
+            "u1",
+            "u1",
+            "u1",
+            "<u4",
+            "<u4",
+            "<u2",
+            "<u2",
+            "<i8",
+            "u1",
+            "u1",
+            "u1",
+            "u1",
+            "<u2",
+            "<u2",
+            "<i8",
+        ],
+        "offsets": [
+            0,
+            8,
+            16,
+            20,
+            22,
+            24,
+            25,
+            26,
+            27,
+            28,
+            32,
+            36,
+            38,
+            40,
+            48,
+            49,
+            50,
+            51,
+            52,
+            54,
+            56,
         ],
         "itemsize": 64,
     }
@@ -2317,6 +2632,80 @@ REPLENISHED: Final[np.dtype[np.void]] = np.dtype(
         "itemsize": 64,
     }
 )
+TRADE_CHANGED: Final[np.dtype[np.void]] = np.dtype(
+    {
+        "names": [
+            "sequence",
+            "time_ns",
+            "topic_sequence",
+            "topic",
+            "publisher",
+            "template_id",
+            "flags",
+            "shard",
+            "reserved",
+            "checksum",
+            "instrument",
+            "price_ticks",
+            "match",
+            "client_order_id",
+            "account",
+            "firm",
+            "side",
+            "liquidity",
+            "kind",
+            "reason",
+            "quantity",
+        ],
+        "formats": [
+            "<u8",
+            "<u8",
+            "<u4",
+            "<u2",
+            "<u2",
+            "u1",
+            "u1",
+            "u1",
+            "u1",
+            "<u4",
+            "<u4",
+            "<i4",
+            "<u8",
+            "<u4",
+            "<u2",
+            "<u2",
+            "u1",
+            "S1",
+            "u1",
+            "S1",
+            "<u4",
+        ],
+        "offsets": [
+            0,
+            8,
+            16,
+            20,
+            22,
+            24,
+            25,
+            26,
+            27,
+            28,
+            32,
+            36,
+            40,
+            48,
+            52,
+            54,
+            56,
+            57,
+            58,
+            59,
+            60,
+        ],
+        "itemsize": 64,
+    }
+)
 SKIP: Final[np.dtype[np.void]] = np.dtype(
     {
         "names": [
@@ -2396,13 +2785,18 @@ DTYPES: Final[dict[Template, np.dtype[np.void]]] = {
     Template.STOP_CANCEL: STOP_CANCEL,
     Template.IMBALANCE: IMBALANCE,
     Template.AUCTION_EXTENSION: AUCTION_EXTENSION,
+    Template.TRADE_REPORTED: TRADE_REPORTED,
+    Template.TRADE_CHANGE: TRADE_CHANGE,
+    Template.TRADE_PARTY: TRADE_PARTY,
     Template.TEXT: TEXT,
     Template.COMMAND_ASKED: COMMAND_ASKED,
+    Template.ALARM: ALARM,
     Template.EXECUTED: EXECUTED,
     Template.CANCELED: CANCELED,
     Template.REJECTED: REJECTED,
     Template.STATE_CHANGED: STATE_CHANGED,
     Template.REPLENISHED: REPLENISHED,
+    Template.TRADE_CHANGED: TRADE_CHANGED,
     Template.SKIP: SKIP,
 }
 # By template: what the numbers of a field stand for.
@@ -2503,6 +2897,17 @@ ENUMS: Final[dict[Template, dict[str, type[IntEnum] | type[IntFlag]]]] = {
         "flags": Flag,
         "cross_type": CrossType,
     },
+    Template.TRADE_REPORTED: {
+        "flags": Flag,
+    },
+    Template.TRADE_CHANGE: {
+        "flags": Flag,
+        "kind": TradeChangeKind,
+    },
+    Template.TRADE_PARTY: {
+        "flags": Flag,
+        "side": Side,
+    },
     Template.TEXT: {
         "flags": Flag,
     },
@@ -2513,6 +2918,12 @@ ENUMS: Final[dict[Template, dict[str, type[IntEnum] | type[IntFlag]]]] = {
         "scope": MassCancelScope,
         "limit": RiskLimit,
         "side": Side,
+    },
+    Template.ALARM: {
+        "flags": Flag,
+        "kind": GuardianRule,
+        "scope": MassCancelScope,
+        "action": GuardianAction,
     },
     Template.EXECUTED: {
         "flags": Flag,
@@ -2539,6 +2950,11 @@ ENUMS: Final[dict[Template, dict[str, type[IntEnum] | type[IntFlag]]]] = {
     Template.REPLENISHED: {
         "flags": Flag,
         "side": Side,
+    },
+    Template.TRADE_CHANGED: {
+        "flags": Flag,
+        "side": Side,
+        "kind": TradeChangeKind,
     },
     Template.SKIP: {
         "flags": Flag,

@@ -42,6 +42,7 @@ OWNERS = {
         "time",
     ): "waits for room on the ring; its agents are given the time",
     ("tools/promote.py", "time"): "waits for a real process to take over",
+    ("tools/direct.py", "time"): "waits for what a command came to",
     ("tools/console/client.py", "time"): "waits for what a command came to",
     ("tools/console/client.py", "socket"): "an operator connects to a console",
     ("tools/console/service.py", "socket"): "operators connect there; time is its core's",
@@ -49,6 +50,7 @@ OWNERS = {
     ("tools/launcher.py", "time"): "watches heartbeats and patience of real processes",
     ("tools/exchange.py", "time"): "waits for a real exchange to come up",
     ("tools/demo/__main__.py", "time"): "paces a demonstration for a human",
+    ("tools/demo/calls.py", "time"): "waits for what an operator asked for",
     ("tools/replay.py", "time"): "tells a human how long it took",
     ("tools/tap.py", "time"): "looks for news for a human, and ends when it was told to",
     ("tools/hist.py", "time"): "refreshes a picture for a human",
@@ -66,6 +68,9 @@ OWNERS = {
     ("ports/fix_port.py", "socket"): "an acceptor listens",
     ("ports/fix_connection.py", "socket"): "its clients' connections",
     ("tuning/nic.py", "socket"): "asks a network card through one; nothing is sent",
+    ("ports/reporter_link.py", "socket"): "it calls a facility",
+    ("tools/facility.py", "socket"): "its reporters have real connections",
+    ("tools/facility.py", "time"): "a program of its own, with sessions that have timeouts",
     ("tools/core.py", "threading"): "the journal's fdatasync runs beside the core's loop",
     ("tools/notify.py", "socket"): "systemd listens on one",
     ("tools/notify.py", "os.environ"): "where systemd says how it wants to be told",
@@ -84,6 +89,7 @@ ALLOCATORS = {
     "ports/market.c": "prt_market_create and its destruction",
     "ports/tape.c": "the tape, made once",
     "ports/instruments.c": "the table of instruments, made once",
+    "ports/hearing.c": "the tables of who hears whom, made once",
     "ports/login.c": "buffers of the login desk, given back at the end",
     "ports/orders.c": "the pool of orders, made once",
     "ports/outbox.c": "the pool of chunks, made once",
@@ -215,6 +221,50 @@ def test_time_chance_and_sockets_come_in_by_constructor() -> None:
     assert used - set(OWNERS) == set()
     assert set(OWNERS) - used == set(), "no longer needed"
     assert all(OWNERS.values())
+
+
+# What runs text or bytes as a program, and what makes objects of bytes that somebody else wrote.
+RUNS = {
+    "pickle",
+    "cPickle",
+    "marshal",
+    "shelve",
+    "dill",
+    "cloudpickle",
+    "multiprocessing",
+    "joblib",
+}
+
+
+def runs_in(tree: ast.AST) -> Iterator[str]:
+    """What a module does of that."""
+    yield from (name for name in imported(tree) if name in RUNS)
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+        name = node.func.id if isinstance(node.func, ast.Name) else name
+        if name in ("eval", "exec", "compile", "system", "popen", "__import__"):
+            of_re = isinstance(node.func, ast.Attribute) and name == "compile"
+            yield from () if of_re else (name,)
+        for keyword in node.keywords:
+            is_on = not (isinstance(keyword.value, ast.Constant) and keyword.value.value is False)
+            if keyword.arg in ("shell", "allow_pickle") and is_on:
+                yield keyword.arg
+
+
+def test_nothing_is_unpickled_and_no_shell_is_run() -> None:
+    """R107: what comes from outside is data, in every file that ships."""
+    assert list(runs_in(ast.parse("import pickle\nos.system(x)\nrun(x, shell=True)\neval(x)"))) == [
+        *("pickle", "system", "shell", "eval"),
+    ]
+    wrong = [
+        f"{relative(path)}: {what}"
+        for path, tree in TREES.items()
+        if path.relative_to(ROOT).parts[0] != "tests"
+        for what in runs_in(tree)
+    ]
+    assert wrong == []
 
 
 def unordered(node: ast.expr) -> bool:

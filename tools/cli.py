@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-# Word → what it does; the module is tools.WORD, and its main(argv) returns the exit status.
+# Word → what it does; the module is tools.WORD (`_` for `-`), its main(argv) returns the status.
 DELEGATED = {
     "book": "one instrument's book as market data shows it, both sides with depth",
     "hist": "latency of every hop, as table, picture and files",
@@ -24,6 +24,10 @@ DELEGATED = {
     "tap": "print what is published on a ring or an exchange, as it comes",
     "dump": "print a recorded day, or turn it into JSON lines, CSV or Parquet",
     "explain": "one message of a recorded day: what caused it and what it changed",
+    "bust": "make a trade void: an operator's word, on both parties' topics",
+    "correct": "give a trade another price, likewise",
+    "trades": "all trades of a recorded day, with busts and corrections, as CSV or Parquet",
+    "facility": "a facility that takes trade reports and keeps them in a file",
     "command": "limits, kills, reference prices and states: an operator's word, on the stream",
     "kill": "cancel all open orders of a user, account, firm or everybody, and take nothing new",
     "halt": "halt an instrument",
@@ -35,6 +39,7 @@ DELEGATED = {
     "diff": "what a new configuration would change, in words",
     "promote": "let the passive engine take the dead engine's place",
     "shards": "what each shard of a topology has to carry, and why an instrument is where it is",
+    "verify-release": "replay recorded days through this build, and sign that nothing differs",
     "replay": "run recorded days through the engine and compare",
     "plan": "a picture of the machine and who would sit where, and why; starts nothing",
     "systemd": "units that run an exchange as a service",
@@ -62,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _main(arguments: list[str]) -> int:
     if arguments and arguments[0] in DELEGATED:
         word = arguments[0]
-        module = importlib.import_module(f"tools.{SHORT.get(word, word)}")
+        module = importlib.import_module(f"tools.{SHORT.get(word, word).replace('-', '_')}")
         more = (word,) if word in SHORT else ()
         return int(module.main(arguments[1:], *more) or 0)
     options = _parser().parse_args(arguments)

@@ -1,4 +1,4 @@
-"""The text of a configuration file: where its keys stand, for errors that name the line."""
+"""The text of a topology file: on which line a key stands, and the error that names it."""
 
 from __future__ import annotations
 

@@ -16,11 +16,12 @@ from typing import Final, TypeVar, cast
 from ringbus.backing import Backing, Pages
 from tools import rules
 from tools.applications import KINDS
+from tools.control import LIVE, ControlSection, session_fault
 from tools.host import HostSection
 from tools.rules import ConfigurationError as ConfigurationError
 from tools.rules import Refused, kind_of, meant
 from tools.site import ApplicationSection
-from tools.source import Source as Source
+from tools.source import Source
 from tuning.host import Host, cpu_list
 from tuning.machine import Machine
 
@@ -36,11 +37,6 @@ ENGINE_AGENTS: Final = ("sequencer", "publisher")
 JOURNALS: Final = ("journal", "journal.b", "journal.c", "journal.d")
 # Follows the stream in a process of its own, to take a dead engine's place.
 PASSIVE: Final = "passive"
-# Kinds of command, as operators call them.
-COMMAND_KINDS: Final = ("cancel", "halt", "kill", "limit", "reference", "resume", "state")
-LIVE: Final = "live"
-# The first letter of a live exchange's session, as ports/reception.c has it.
-LIVE_SESSION: Final = "L"
 # What a client's answer waits for; the place is the number of journals that must have it durably.
 ACKNOWLEDGE: Final = ("published", "journaled", "replicated")
 
@@ -82,6 +78,9 @@ class ExchangeSection:
     failover: str = field(
         default="operator", metadata={"rule": rules.choice("operator", "automatic")}
     )
+    # A record of tools/release.py that the build must have, and the key of its seal.
+    require_release: str = field(default="", metadata={"rule": _PATH})
+    release_key: str = field(default="", metadata={"rule": _PATH})
     acknowledge: str = field(default="journaled", metadata={"rule": rules.choice(*ACKNOWLEDGE)})
 
     @property
@@ -159,23 +158,6 @@ class JournalSection:
     sync_ms: int = field(default=5, metadata={"rule": rules.whole(1, 1000)})
     copies: int = field(default=1, metadata={"rule": rules.whole(1, len(JOURNALS))})
     lossy: int = field(default=0, metadata={"rule": rules.whole(0, len(JOURNALS) - 1)})
-
-
-@dataclass(frozen=True, slots=True)
-class ControlSection:
-    """`[control]`: who may command; tools/README.md.
-
-    With `approvals` 2 every command but those of the kinds `alone` waits for a second author, up to
-    `wait_seconds`, and up to `waiting` of them at a time.
-    """
-
-    approvals: int = field(default=1, metadata={"rule": rules.whole(1, 2)})
-    alone: tuple[str, ...] = field(
-        default=("kill", "cancel", "halt"), metadata={"rule": rules.choices(*COMMAND_KINDS)}
-    )
-    wait_seconds: int = field(default=300, metadata={"rule": rules.whole(1, 86_400)})
-    waiting: int = field(default=16, metadata={"rule": rules.whole(1, 256)})
-    same_user: str = field(default="refused", metadata={"rule": rules.choice("refused", "allowed")})
 
 
 @dataclass(frozen=True, slots=True)
@@ -411,6 +393,7 @@ def load_topology(
     _check_files(topology)
     _check_environment(topology)
     _check_promise(topology)
+    _check_release(topology)
     _check_lossy(topology)
     _check_failover(topology)
     _check_names(topology)
@@ -586,17 +569,9 @@ def _check_failover(topology: Topology) -> None:
 
 
 def _check_environment(topology: Topology) -> None:
-    """A client tells by the session's name where it is (ports/README.md)."""
-    exchange = topology.exchange
-    is_live = exchange.environment == LIVE
-    if exchange.session.startswith(LIVE_SESSION) != is_live:
-        raise topology.source.error(
-            ("exchange", 0, "session"),
-            f'found "{exchange.session}" of an exchange whose environment is '
-            f'"{exchange.environment}"',
-            f'the name of a session begins with "{LIVE_SESSION}" where it is "{LIVE}", and only '
-            f'there, as in "{LIVE_SESSION}20260105"',
-        )
+    fault = session_fault(topology.exchange.environment, topology.exchange.session)
+    if fault is not None:
+        raise topology.source.error(("exchange", 0, "session"), *fault)
 
 
 def _check_promise(topology: Topology) -> None:
@@ -607,6 +582,18 @@ def _check_promise(topology: Topology) -> None:
             f"there is {topology.journal.copies}",
             'set [journal] copies = 2 and place "journal.b", on another disk if you can',
         )
+
+
+def _check_release(topology: Topology) -> None:
+    exchange = topology.exchange
+    for key in ("require_release", "release_key"):
+        if exchange.environment == "live" and not getattr(exchange, key):
+            raise topology.source.error(
+                ("exchange", 0, "environment"),
+                f'"live" without {key}',
+                "`ringbus verify-release DIR... --record FILE --key FILE` signs a build; "
+                "name both files",
+            )
 
 
 def _check_lossy(topology: Topology) -> None:

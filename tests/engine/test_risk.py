@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from engine.risk import Risk, RiskSize
+from ringbus.messages import Template
 from tests.engine.risk_market import ACCOUNTS, FIRMS, TABLE, Market
 
 
@@ -19,6 +20,15 @@ def test_every_decision_is_that_of_an_engine_that_does_one_thing_at_a_time(
     market.run(6000)
     assert market.reasons[0] > 50
     assert len(market.reasons) > 2
+    market.close()
+
+
+def test_a_bust_takes_back_what_its_trade_had_made() -> None:
+    """Whatever is on its way; a correction takes nothing, one of too much is refused."""
+    market = Market(1, 2)
+    market.run(20_000)
+    assert market.changes[Template.TRADE_CHANGE] > 5
+    assert market.changes[Template.REJECTED] > 0
     market.close()
 
 

@@ -10,6 +10,7 @@ import socket
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -145,7 +146,8 @@ class FixExchange:
     """Engine, FIX port and authenticator; use it with `with`.
 
     Args: directory: of a journal, None for none; copies: journals whose marks are waited for;
-    clock: manual, or real for clients that have their own; rights: of every session.
+    clock: manual, or real for clients that have their own; contributors: lanes, the port's the
+    first; rights: of every session.
     """
 
     def __init__(
@@ -156,6 +158,7 @@ class FixExchange:
         stream_slots: int = 1 << 16,
         lane_slots: int = 4096,
         clock: str = "manual",
+        contributors: int = 2,
         **rights: object,
     ) -> None:
         self._rights = rights
@@ -164,7 +167,7 @@ class FixExchange:
         marks = Block(marks_bytes())
         create_marks(marks, "marks")
         self.marks = Marks(marks)
-        size = Size(2, 2, len(USERS) + 1, 2, stream_slots, lane_slots)
+        size = Size(2, 2, len(USERS) + 1, contributors, stream_slots, lane_slots)
         self.engine = FusedEngine(size, clock=clock)
         self.engine.core.set_time(START_NS)
         self.now_ns = START_NS
@@ -294,7 +297,7 @@ class FixExchange:
             self._journal.close()
         self.engine.close()
 
-    def __enter__(self) -> FixExchange:
+    def __enter__(self) -> Self:
         self.settle()
         return self
 

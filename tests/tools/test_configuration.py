@@ -50,7 +50,11 @@ SAME = {
     "password": ("participants.csv", SECRET + "\nBOB", hash_secret("OTHER", cost=1024) + "\nBOB"),
 }
 OTHER = {
-    "environment": ("t.toml", '"20230711"', '"L20230711"\nenvironment = "live"'),
+    "environment": (
+        "t.toml",
+        '"20230711"',
+        '"L20230711"\nenvironment = "live"\nrequire_release = "r"\nrelease_key = "k"',
+    ),
     "control": ("t.toml", "[journal]", "[control]\napprovals = 2\n[journal]"),
     "session": ("t.toml", "20230711", "20230712"),
     "orders": ("t.toml", "\norders = 1024", "\norders = 2048"),

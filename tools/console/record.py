@@ -13,11 +13,14 @@ from numpy.typing import NDArray
 from ringbus.messages import (
     COMMAND,
     INSTRUMENT_NONE,
+    MASS_CANCEL,
     MESSAGE,
+    ORDER_TAG,
     REJECTED,
     STATE_CHANGED,
     TEXT,
     Flag,
+    MassCancelScope,
     Template,
 )
 
@@ -40,6 +43,7 @@ _DULL = (
     Template.ORDER_TAG,
     Template.ORDER_TERMS,
     Template.LEG,
+    Template.TRADE_PARTY,
 )
 
 
@@ -101,6 +105,7 @@ class Record:
     def __init__(self) -> None:
         self._open: Change | None = None
         self._said: list[bytes] = []
+        self._tag = b""
 
     @property
     def is_open(self) -> bool:
@@ -129,6 +134,10 @@ class Record:
         lines = batch[first:end]
         of = lines["template_id"]
         self._said += [bytes(one) for one in lines[of == Template.TEXT].view(TEXT)["text"]]
+        if change.template == Template.TRADE_CHANGE:
+            # Its last tag; those before it are its parties'.
+            for one in lines[of == Template.ORDER_TAG].view(ORDER_TAG):
+                self._tag = bytes(one["text"])
         change.canceled += int((of == Template.CANCELED).sum())
         for one in lines[of == Template.STATE_CHANGED].view(STATE_CHANGED):
             instrument = int(one["instrument"])
@@ -137,7 +146,11 @@ class Record:
             change.last = int(batch["sequence"][end - 1])
             said = b"".join(self._said).decode("utf-8", "replace").split("\n", 2)
             change.author, change.user, change.reason = [*said, "", ""][:3]
-            self._open, self._said = None, []
+            if change.template == Template.TRADE_CHANGE and self._tag:
+                change.author, _, change.reason = self._tag.decode("utf-8", "replace").partition(
+                    ":"
+                )
+            self._open, self._said, self._tag = None, [], b""
             out.append(change)
         return end
 
@@ -147,5 +160,7 @@ def _are_changes(batch: NDArray[np.void]) -> NDArray[np.bool_]:
     of = batch["template_id"]
     own = (batch["topic"] == OPERATOR) & ~np.isin(of, _DULL)
     own &= (batch["flags"] & Flag.GENERATED == 0) | (of == Template.REJECTED)
-    found: NDArray[np.bool_] = own | (of == Template.COMMAND)
+    kills = of == Template.MASS_CANCEL
+    kills &= batch.view(MASS_CANCEL)["scope"] & MassCancelScope.KILL != 0
+    found: NDArray[np.bool_] = own | kills | (of == Template.COMMAND)
     return found
