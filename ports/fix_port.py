@@ -66,6 +66,7 @@ class FixLimits:
     socket_receive_bytes: int = 4096
     socket_send_bytes: int = 0  # the kernel's choice
     passwords: bool = True
+    is_live: bool = False  # the exchange's environment
     stops: bool = False
 
 
@@ -143,8 +144,9 @@ class FixPort:
         if self.limits.socket_send_bytes:
             one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self.limits.socket_send_bytes)
         now_ns = self._core.now_ns
-        session = Session(self._comp_id, self.desk.by_user.__contains__, now_ns)
         limits = self.limits
+        is_user = self.desk.by_user.__contains__
+        session = Session(self._comp_id, is_user, now_ns, limits.is_live)
         made = Connection(
             one, session, self._comp_id, limits.receive_bytes, limits.send_bytes, now_ns
         )

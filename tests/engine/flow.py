@@ -49,7 +49,10 @@ INSTRUMENTS = 6
 GROUP_OF = (1, 0, 0, 0, 1, 0)
 TOPICS = 10
 # Lines that only stand behind others.
-BEHIND = (Template.ORDER_TAG, Template.ORDER_TERMS, Template.LEG, Template.TRADE_PARTY)
+BEHIND = (
+    *(Template.ORDER_TAG, Template.ORDER_TERMS, Template.LEG),
+    *(Template.TRADE_PARTY, Template.TEXT),
+)
 PRICES = range(95, 106)
 CHANGES = (
     *(Template.NEW_ORDER, Template.CANCEL, Template.REPLACE),
