@@ -40,7 +40,7 @@ uint64_t eng_risk_hash(const eng_risk *risk)
         hash = mix(hash, risk->killed_topics[n]);
     }
     for (uint32_t n = 0; n < risk->instrument_count; n++) {
-        hash = mix(hash, (uint32_t)risk->instruments[n].reference_ticks);
+        hash = mix(hash, (uint32_t)risk->instruments[n].least[1]);
     }
     for (uint64_t n = 0; n < orders; n++) {
         const eng_record *order = &risk->orders[n];

@@ -418,7 +418,8 @@ static int take(eng_sequencer *sequencer, uint32_t contributor)
         /* Lines that do not belong together are not repeated. */
         said.lines = said.reason == RB_REJECT_REASON_INVALID_PROPOSAL ? 1 : lines;
     }
-    int is_guarded = sequencer->admission != NULL && said.reason == 0;
+    int is_guarded = sequencer->admission != NULL && said.reason == 0 &&
+                     eng_admission_concerns(sequencer->admission, template_id);
     if (is_guarded && !is_decided(sequencer, &said)) {
         return 0;
     }

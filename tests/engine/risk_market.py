@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -76,9 +77,12 @@ class Session:
 
 
 class Market:
-    """An engine with `shards`, sessions on topics 1.. and an operator."""
+    """An engine with `shards`, sessions on topics 1.. and an operator who sets these limits."""
 
-    def __init__(self, seed: int, shards: int) -> None:
+    def __init__(
+        self, seed: int, shards: int, limits: Sequence[RiskLimit] = tuple(RiskLimit)
+    ) -> None:
+        self.limits = limits
         self.dice = random.Random(seed)
         size = Size(
             INSTRUMENTS,
@@ -316,7 +320,7 @@ class Market:
         more: dict[str, int] = {"instrument": INSTRUMENT_NONE, "scope": scope}
         if what < 0.6:
             kind = CommandKind.LIMIT
-            limit = dice.choice(list(RiskLimit))
+            limit = dice.choice(self.limits)
             value = dice.choice((USUAL[limit], dice.randint(0, 4 * USUAL[limit]), NO_LIMIT))
             more["scope"] = dice.choice((MassCancelScope.ACCOUNT, MassCancelScope.FIRM))
             more |= {"limit": limit, "value": value}

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from engine.risk import Risk, RiskSize
+from ringbus.messages import RejectReason, RiskLimit
 from tests.engine.risk_market import ACCOUNTS, FIRMS, TABLE, Market
 
 
@@ -19,6 +20,15 @@ def test_every_decision_is_that_of_an_engine_that_does_one_thing_at_a_time(
     market.run(6000)
     assert market.reasons[0] > 50
     assert len(market.reasons) > 2
+    market.close()
+
+
+@pytest.mark.parametrize("limit", RiskLimit)
+def test_a_limit_that_is_alone_is_kept(limit: RiskLimit) -> None:
+    """R94: what an owner may add before the next look at its limits is never too much of any."""
+    market = Market(30 + limit, 2, [limit])
+    market.run(6000)
+    assert market.reasons[RejectReason.OPEN_LONG_LIMIT + limit - 1] > 0
     market.close()
 
 
