@@ -33,12 +33,14 @@ class Book:
         for name, value in (("instruments", instruments), ("orders", orders), ("nodes", nodes)):
             if not 0 < value < 2**32:
                 raise UsageError(f"book: {name} is {value}; see engine/book.h for the ranges")
-        self.handle = lib.eng_book_create(instruments, orders, nodes)
-        if self.handle == ffi.NULL:
+        handle = lib.eng_book_create(instruments, orders, nodes)
+        if handle == ffi.NULL:
             raise CapacityError(
                 f"no book of {instruments} instruments, {orders} orders and {nodes} nodes: "
                 "out of range (engine/book.h) or out of memory"
             )
+        # Freed with this object at the latest: an engine that is dropped drops its books.
+        self.handle = ffi.gc(handle, lib.eng_book_destroy)
         self._used = ffi.new("int64_t *")
         self._count = ffi.new("int64_t *")
         self._quantity = ffi.new("uint64_t *")
@@ -167,8 +169,9 @@ class Book:
 
     def close(self) -> None:
         """Give the memory back; no shard may work on the book any more."""
-        lib.eng_book_destroy(self.handle)
-        self.handle = ffi.NULL
+        if self.handle != ffi.NULL:
+            ffi.release(self.handle)
+            self.handle = ffi.NULL
 
     def __enter__(self) -> Book:
         return self

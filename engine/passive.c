@@ -7,7 +7,8 @@
 /* No such time in force: what an order has that was refused for it. */
 enum { TIME_IN_FORCE_NONE = 255 };
 
-int32_t eng_passive_init(eng_passive *passive, const uint8_t *shard_of, uint32_t instruments)
+int32_t eng_passive_init(eng_passive *passive, const uint8_t *shard_of, uint32_t instruments,
+                         void *publisher, const void *ring, size_t ring_bytes)
 {
     if (instruments == 0 || instruments > ENG_INSTRUMENTS_MAX) {
         return RB_USAGE;
@@ -15,15 +16,17 @@ int32_t eng_passive_init(eng_passive *passive, const uint8_t *shard_of, uint32_t
     memset(passive, 0, sizeof *passive);
     passive->shard_of = shard_of;
     passive->instrument_count = instruments;
-    return RB_OK;
+    passive->publisher = publisher;
+    return rb_multicast_reader_attach(&passive->ring, ring, ring_bytes, 1);
 }
 
-int32_t eng_passive_add_shard(eng_passive *passive, void *memory, size_t bytes)
+int32_t eng_passive_add_shard(eng_passive *passive, void *shard, void *memory, size_t bytes)
 {
     if (passive->shard_count == ENG_SHARDS_MAX) {
         return RB_FULL;
     }
-    int32_t status = rb_lane_attach(&passive->shards[passive->shard_count], memory, bytes);
+    passive->shards[passive->shard_count] = shard;
+    int32_t status = rb_lane_attach(&passive->lanes[passive->shard_count], memory, bytes);
     passive->shard_count += status == RB_OK;
     return status;
 }
@@ -49,8 +52,8 @@ static int is_first(const rb_message *line)
 static int64_t lines_of(const rb_message *first, int64_t count)
 {
     int64_t n = 1;
-    while (n < count && n < (int64_t)ENG_GROUP_LINES_MAX && is_behind(&first[n]) &&
-           (first[n - 1].header.flags & RB_FLAG_CONTINUED) != 0) {
+    while ((first[n - 1].header.flags & RB_FLAG_CONTINUED) != 0 && n < count &&
+           n < (int64_t)ENG_GROUP_LINES_MAX && is_behind(&first[n])) {
         n++;
     }
     return n;
@@ -147,6 +150,34 @@ static uint32_t lanes_of(const eng_passive *passive, const rb_message *line, uin
     return first;
 }
 
+#define TEMPLATE_BIT(template_id) (UINT64_C(1) << (template_id))
+#define PLAIN                                                                                      \
+    (TEMPLATE_BIT(RB_TEMPLATE_NEW_ORDER) | TEMPLATE_BIT(RB_TEMPLATE_CANCEL) |                      \
+     TEMPLATE_BIT(RB_TEMPLATE_REPLACE))
+
+/* A line that is a whole proposal for one shard, as almost all are: written where it goes. 0: it is
+ * another one, and nothing was done. */
+static int say_plain(eng_passive *passive, const rb_message *recorded)
+{
+    uint8_t template_id = recorded->header.template_id;
+    if (template_id >= 64 || (PLAIN >> template_id & 1) == 0 ||
+        (recorded->header.flags & (RB_FLAG_CONTINUED | RB_FLAG_BROADCAST)) != 0 ||
+        recorded->any.instrument >= passive->instrument_count) {
+        return 0;
+    }
+    rb_lane *lane = &passive->lanes[passive->shard_of[recorded->any.instrument]];
+    if (rb_lane_room(lane, 1) == 0) {
+        return 0;
+    }
+    rb_message *line = rb_lane_slot(lane, 0);
+    memcpy(line->words + 1, recorded->words + 1, sizeof *line - sizeof line->words[0]);
+    line->words[3] = template_id | (uint64_t)(RB_FLAG_REPLAYED | RB_FLAG_LAST_OF_GROUP) << 8 |
+                     ++passive->input << 32;
+    restore(line);
+    rb_lane_commit(lane, 1);
+    return 1;
+}
+
 /* Says one proposal of `count` lines. */
 static int32_t say(eng_passive *passive, const rb_message *recorded, int64_t count)
 {
@@ -165,38 +196,104 @@ static int32_t say(eng_passive *passive, const rb_message *recorded, int64_t cou
     }
     uint32_t end = 0;
     for (uint32_t n = lanes_of(passive, &lines[0], recorded[0].header.shard, &end); n < end; n++) {
-        if (rb_lane_offer(&passive->shards[n], lines, count) != count) {
+        if (rb_lane_offer(&passive->lanes[n], lines, count) != count) {
             return RB_FULL;
         }
     }
     return RB_OK;
 }
 
-int32_t eng_passive_say(eng_passive *passive, const void *lines, int64_t count)
+/* Says proposals until `want` of the `count` recorded lines are dealt with; returns how many are.
+ */
+static int64_t say_some(eng_passive *passive, const rb_message *line, int64_t count, int64_t want)
 {
-    const rb_message *line = lines;
-    int32_t status = passive->shard_count > 0 ? RB_OK : RB_USAGE;
-    for (int64_t n = 0; n < count && status == RB_OK;) {
+    int64_t n = 0;
+    while (n < count && n < want) {
         int64_t group = 1;
         if (is_first(&line[n])) {
             group = lines_of(&line[n], count - n);
-            status = say(passive, &line[n], group);
+            int32_t status = say_plain(passive, &line[n]) ? RB_OK : say(passive, &line[n], group);
+            if (status != RB_OK) {
+                return status;
+            }
         }
         n += group;
     }
-    return status;
+    return n;
 }
 
-int64_t eng_passive_same(const void *recorded, const void *regenerated, int64_t count)
+/* Recorded lines that are said ahead of what was heard, by the size of a lane. */
+static int64_t lead(const eng_passive *passive)
 {
-    const rb_message *one = recorded;
-    const rb_message *other = regenerated;
-    if (memcmp(one, other, (size_t)count * sizeof *one) == 0) {
-        return count;
+    return (int64_t)rb_lane_capacity(&passive->lanes[0]) / 2;
+}
+
+int64_t eng_passive_work(eng_passive *passive)
+{
+    /* Not all that lies on a lane: a shard looks ahead. */
+    int64_t round = lead(passive) / (passive->shard_count + 1);
+    int64_t work = 0;
+    for (uint32_t n = 0; n < passive->shard_count; n++) {
+        int64_t done = eng_shard_work(passive->shards[n], round);
+        if (done < 0) {
+            return done;
+        }
+        work += done;
     }
+    /* No more than fits on the ring: all of it is heard before the next round. */
+    int64_t done = eng_publisher_work(passive->publisher, (int64_t)passive->ring.mask + 1);
+    return done < 0 ? done : work + done;
+}
+
+static int is_same(const rb_message *one, const rb_message *other)
+{
+    uint64_t differs = 0;
+    for (size_t n = 0; n < sizeof one->words / sizeof one->words[0]; n++) {
+        differs |= one->words[n] ^ other->words[n];
+    }
+    return differs == 0;
+}
+
+/* How many of `count` lines are what the engine has said, from the first not heard yet on. */
+static int64_t hear(eng_passive *passive, const rb_message *recorded, int64_t count)
+{
+    uint64_t next = rb_multicast_wanted(&passive->ring);
     int64_t n = 0;
-    while (n < count && memcmp(&one[n], &other[n], sizeof *one) == 0) {
-        n++;
+    for (; n < count; n++) {
+        const rb_message *made = rb_multicast_peek(&passive->ring, next + (uint64_t)n);
+        if (made == NULL || !is_same(made, &recorded[n])) {
+            break;
+        }
     }
+    rb_multicast_took(&passive->ring, (uint64_t)n);
     return n;
+}
+
+int64_t eng_passive_take(eng_passive *passive, void *out, int64_t limit)
+{
+    return rb_multicast_poll(&passive->ring, out, limit);
+}
+
+int64_t eng_passive_follow(eng_passive *passive, const void *lines, int64_t count)
+{
+    const rb_message *recorded = lines;
+    int64_t said = 0;
+    int64_t same = 0;
+    while (same < count) {
+        int64_t more =
+            say_some(passive, &recorded[said], count - said, lead(passive) - (said - same));
+        int64_t work = more < 0 ? more : eng_passive_work(passive);
+        if (work < 0) {
+            return work;
+        }
+        said += more;
+        same += hear(passive, &recorded[same], count - same);
+        /* What is left is not the same. */
+        int differs =
+            same < count && rb_multicast_peek(&passive->ring, rb_multicast_wanted(&passive->ring));
+        if (differs || (work == 0 && said == count)) {
+            break;
+        }
+    }
+    return same;
 }

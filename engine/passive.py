@@ -20,13 +20,13 @@ from ringbus.describe import describe
 from ringbus.idle import bells_bytes, create_bells
 from ringbus.memory import Block
 from ringbus.messages import DTYPES, MESSAGE, REJECTED, RejectReason, Template
-from ringbus.multicast import Reader, create_multicast, multicast_bytes, readers_bytes
+from ringbus.multicast import create_multicast, multicast_bytes, readers_bytes
 from ringbus.status import RingbusError, UsageError, check
 
-# Lines taken at a time: they lie on the lanes at once, and in the caches.
-STEP = 4096
-# Lines published between two looks of the reader; the ring holds them all.
-RING = 4096
+# Slots of a lane for one shard, and lines published between two looks: small enough to stay in the
+# caches beside a book.
+LANE = 1024
+RING = 1024
 # Lines of a proposal, as engine/book.h has it.
 GROUP_LINES_MAX = 10
 # A topic is a u16: none that was recorded can be out of range.
@@ -92,14 +92,9 @@ class PassiveEngine:
         self._core = Core(page, bells, "passive", "spin", "manual")
         ring, readers = Block(multicast_bytes(RING)), Block(readers_bytes())
         create_multicast(ring, readers, RING, "passive")
-        inward = make_lanes("in", size.shards, 2 * STEP)
-        outward = make_lanes("out", size.shards, 2 * STEP)
-        self._shard_of = ffi.new("uint8_t[]", shard_of)
-        self._recorded = ffi.new("eng_passive *")
-        check(lib.eng_passive_init(self._recorded, self._shard_of, len(shard_of)), "passive", lib)
-        for memory in inward:
-            status = lib.eng_passive_add_shard(self._recorded, memory.address, memory.size)
-            check(status, "lane to a shard", lib)
+        slots = LANE << (size.shards - 1).bit_length()
+        inward = make_lanes("in", size.shards, slots)
+        outward = make_lanes("out", size.shards, slots)
         self.books = [
             Book(size.instruments, size.orders, size.price_nodes) for _ in range(size.shards)
         ]
@@ -108,7 +103,18 @@ class PassiveEngine:
             for n in range(size.shards)
         ]
         self._publisher = Publisher(self._core, ring, readers, outward)
-        self._reader = Reader(ring)
+        self._shard_of = ffi.new("uint8_t[]", shard_of)
+        self._passive = ffi.new("eng_passive *")
+        status = lib.eng_passive_init(
+            *(self._passive, self._shard_of, len(shard_of)),
+            *(self._publisher.state, ring.address, ring.size),
+        )
+        check(status, "passive", lib)
+        for shard, memory in zip(self._shards, inward, strict=True):
+            status = lib.eng_passive_add_shard(
+                self._passive, shard.state, memory.address, memory.size
+            )
+            check(status, "lane to a shard", lib)
         self._lines = 0
         self._divergence: Divergence | None = None
         self._held: NDArray[np.void] = np.zeros(0, MESSAGE)
@@ -153,8 +159,11 @@ class PassiveEngine:
         if batch.dtype.itemsize != MESSAGE.itemsize or not batch.flags.c_contiguous:
             raise UsageError(f"messages must be contiguous items of 64 bytes, not {batch.dtype}")
         lines = batch.view(MESSAGE)
-        for start in range(0, len(lines), STEP):
-            self._step(lines[start : start + STEP])
+        if len(self._held):
+            lines = np.concatenate((self._held, lines))
+        whole = len(lines) - unfinished(lines)
+        self._held = lines[whole:].copy()
+        self._compare(lines[:whole])
 
     def close(self) -> None:
         """Give bell and books back."""
@@ -168,55 +177,35 @@ class PassiveEngine:
     def __exit__(self, *unused: object) -> None:
         self.close()
 
-    def _step(self, lines: NDArray[np.void]) -> None:
-        if len(self._held):
-            lines = np.concatenate((self._held, lines))
-        whole = len(lines) - unfinished(lines)
-        self._held = lines[whole:].copy()
-        address = ffi.from_buffer(lines) if whole else ffi.NULL
-        check(lib.eng_passive_say(self._recorded, address, whole), "passive", lib)
-        self._compare(lines[:whole])
-
     def _compare(self, lines: NDArray[np.void]) -> None:
-        """Run the agents until they rest, and compare what they say with `lines`."""
-        fresh = self._ahead
-        at = 0
-        while True:
-            count = min(len(fresh), len(lines) - at)
-            self._same(lines[at : at + count], fresh[:count])
-            at += count
-            if count < len(fresh):
-                # Only the last lines of the last groups can be ahead of the record.
-                self._ahead = np.concatenate([fresh[count:].copy(), *self._rest()])
-                break
-            if self._work() == 0:
-                self._ahead = np.zeros(0, MESSAGE)
-                break
-            fresh = self._reader.poll()
-        if at < len(lines):
-            self._diverge(lines[at], None)
-
-    def _rest(self) -> list[NDArray[np.void]]:
-        out = []
-        while self._work() != 0:
-            out.append(self._reader.poll().copy())
-        return out
-
-    def _work(self) -> int:
-        """One round over the agents; all that is published fits on the ring and into one poll."""
-        work = 0
-        for shard in self._shards:
-            work += check(lib.eng_shard_work(shard.state, STEP), "shard", lib)
-        return work + check(lib.eng_publisher_work(self._publisher.state, RING), "publisher", lib)
-
-    def _same(self, recorded: NDArray[np.void], regenerated: NDArray[np.void]) -> None:
-        if len(recorded) == 0:
+        """Make lines once more. What the engine says beyond them is kept for the next ones."""
+        ahead = self._ahead
+        known = min(len(ahead), len(lines))
+        for n in range(known):
+            if lines[n].tobytes() != ahead[n].tobytes():
+                self._diverge(lines[n], ahead[n])
+            self._lines += 1
+        self._ahead = ahead[known:]
+        if known == len(lines):
             return
-        pair = ffi.from_buffer(recorded), ffi.from_buffer(regenerated)
-        at = int(lib.eng_passive_same(*pair, len(recorded)))
-        self._lines += at
-        if at < len(recorded):
-            self._diverge(recorded[at], regenerated[at])
+        rest = np.ascontiguousarray(lines[known:])
+        address = ffi.from_buffer(rest)
+        same = check(lib.eng_passive_follow(self._passive, address, len(rest)), "passive", lib)
+        self._lines += same
+        self._ahead = self._take()
+        if same < len(rest):
+            self._diverge(rest[same], self._ahead[0] if len(self._ahead) else None)
+
+    def _take(self) -> NDArray[np.void]:
+        """What the engine says beyond what is recorded, until it rests."""
+        out = []
+        while True:
+            lines: NDArray[np.void] = np.empty(RING, MESSAGE)
+            address = ffi.from_buffer(lines)
+            count = check(lib.eng_passive_take(self._passive, address, RING), "passive", lib)
+            out.append(lines[:count])
+            if check(lib.eng_passive_work(self._passive), "passive", lib) == 0:
+                return np.concatenate(out)
 
     def _diverge(self, recorded: np.void, regenerated: np.void | None) -> NoReturn:
         # Copies: what they lie in is reused, and a scalar of an array is a view of it.
