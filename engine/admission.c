@@ -6,6 +6,10 @@
 
 /* Lines read a call: a long answer is not waited for in one go. */
 enum { LINES_MAX = 4096, BEHIND = 256 };
+/* An order with one of these says what it does when it meets itself. */
+#define SELF_TRADE_NAMED                                                                           \
+    (RB_ORDER_OPTION_SELF_TRADE_NEWEST | RB_ORDER_OPTION_SELF_TRADE_OLDEST |                       \
+     RB_ORDER_OPTION_SELF_TRADE_DECREMENT | RB_ORDER_OPTION_SELF_TRADE_FIRM)
 
 int32_t eng_admission_init(eng_admission *admission, eng_risk *risk, const void *settled,
                            size_t settled_bytes, const void *ring, size_t ring_bytes, void *readers,
@@ -18,6 +22,7 @@ int32_t eng_admission_init(eng_admission *admission, eng_risk *risk, const void 
     memset(admission, 0, offsetof(eng_admission, flights.ring));
     admission->risk = risk;
     admission->settled = settled;
+    admission->has_self_trade = (uint8_t)eng_risk_has_self_trade(risk);
     status = rb_multicast_gate_attach(&admission->stream, ring, ring_bytes, readers, readers_bytes,
                                       "sequencer");
     if (status == RB_OK) {
@@ -81,6 +86,7 @@ int64_t eng_admission_settle(eng_admission *admission)
             return status;
         }
         next += lines;
+        admission->has_self_trade = (uint8_t)eng_risk_has_self_trade(admission->risk);
     }
     if (next != first) {
         RB_CHECK(rb_multicast_held(stream, first));
@@ -192,6 +198,12 @@ static uint16_t reason_of(eng_admission *admission, const rb_message *first, uin
     return reason;
 }
 
+static int is_restriction(const rb_message *first)
+{
+    return first->header.template_id == RB_TEMPLATE_COMMAND &&
+           first->command.kind == RB_COMMAND_KIND_RESTRICTION;
+}
+
 /* Whether a message changes what is asked here. */
 static int is_rule(const rb_message *first)
 {
@@ -200,6 +212,51 @@ static int is_rule(const rb_message *first)
     }
     return first->header.template_id == RB_TEMPLATE_COMMAND &&
            first->command.kind != RB_COMMAND_KIND_INSTRUMENT_STATE;
+}
+
+/* Options of self-trade that an order gets, since it names none and its owner has a rule. A Replace
+ * without terms keeps what its order has. */
+static uint8_t self_trade_of(const eng_admission *admission, const eng_group *group)
+{
+    const rb_message *first = eng_group_line(group, 0);
+    const rb_message *second = group->count > 1 ? eng_group_line(group, 1) : first;
+    uint8_t options = SELF_TRADE_NAMED;
+    switch (first->header.template_id) {
+    case RB_TEMPLATE_NEW_ORDER:
+        options = first->new_order.options;
+        break;
+    case RB_TEMPLATE_MULTI_LEG_ORDER:
+        options = first->multi_leg_order.options;
+        break;
+    case RB_TEMPLATE_REPLACE:
+        if (second->header.template_id == RB_TEMPLATE_ORDER_TERMS) {
+            options = second->order_terms.options;
+        }
+        break;
+    default:
+        break;
+    }
+    const rb_new_order *line = &first->new_order;
+    return (options & SELF_TRADE_NAMED) != 0
+               ? 0
+               : eng_risk_self_trade(admission->risk, line->account, line->firm);
+}
+
+void eng_admission_fill_in(const eng_admission *admission, rb_message *line)
+{
+    switch (line->header.template_id) {
+    case RB_TEMPLATE_NEW_ORDER:
+        line->new_order.options |= admission->self_trade;
+        break;
+    case RB_TEMPLATE_MULTI_LEG_ORDER:
+        line->multi_leg_order.options |= admission->self_trade;
+        break;
+    case RB_TEMPLATE_ORDER_TERMS:
+        line->order_terms.options |= admission->self_trade;
+        break;
+    default:
+        break;
+    }
 }
 
 /* Everything but a plain order of somebody who is far from every limit. */
@@ -219,7 +276,10 @@ static __attribute__((noinline)) uint16_t look(eng_admission *admission, const e
     if (template_id != RB_TEMPLATE_NEW_ORDER && template_id != RB_TEMPLATE_REPLACE &&
         template_id != RB_TEMPLATE_MULTI_LEG_ORDER) {
         admission->holds = (uint32_t)is_rule(first);
-        return 0;
+        return is_restriction(first) &&
+                       !eng_risk_has_places(admission->risk, 2 * flying(admission) + 1)
+                   ? RB_REJECT_REASON_RISK_CAPACITY
+                   : 0;
     }
     if (flying(admission) > ENG_FLIGHTS - ENG_DEMANDS_MAX) {
         return ENG_ASK_LATER;
@@ -247,7 +307,8 @@ static __attribute__((noinline)) uint16_t look(eng_admission *admission, const e
     if (__builtin_expect(reason == 0, 1)) {
         return 0;
     }
-    if (reason == RB_REJECT_REASON_KILLED || reason == RB_REJECT_REASON_UNKNOWN_OWNER) {
+    if (reason == RB_REJECT_REASON_KILLED || reason == RB_REJECT_REASON_UNKNOWN_OWNER ||
+        reason == RB_REJECT_REASON_RESTRICTED) {
         return reason; /* which no answer can change */
     }
     admission->asked_count = 0;
@@ -261,7 +322,7 @@ static __attribute__((noinline)) uint16_t look(eng_admission *admission, const e
     return reason_of(admission, first, time_ns, shard, locate);
 }
 
-uint16_t eng_admission_ask(eng_admission *admission, const eng_group *group, uint64_t input,
+static inline uint16_t ask(eng_admission *admission, const eng_group *group, uint64_t input,
                            uint64_t time_ns, uint32_t shard)
 {
     const rb_message *first = eng_group_line(group, 0);
@@ -277,6 +338,17 @@ uint16_t eng_admission_ask(eng_admission *admission, const eng_group *group, uin
         }
     }
     return look(admission, group, input, time_ns, shard);
+}
+
+uint16_t eng_admission_ask(eng_admission *admission, const eng_group *group, uint64_t input,
+                           uint64_t time_ns, uint32_t shard)
+{
+    uint16_t reason = ask(admission, group, input, time_ns, shard);
+    admission->self_trade = 0;
+    if (__builtin_expect(admission->has_self_trade, 0) && reason == 0) {
+        admission->self_trade = self_trade_of(admission, group);
+    }
+    return reason;
 }
 
 void eng_admission_took(eng_admission *admission, uint64_t input)

@@ -42,6 +42,8 @@ typedef struct eng_admission {
     uint64_t input_awaited; /* nothing is taken before it is settled */
     uint32_t asked_count;   /* of `flights`: for the proposal that was asked for last */
     uint32_t holds;         /* what was asked for last holds everybody up */
+    uint8_t self_trade;     /* options that its order gets, since it names none */
+    uint8_t has_self_trade; /* some owner has a rule */
     eng_risk_flights flights;
 } eng_admission;
 
@@ -74,6 +76,8 @@ static inline int eng_admission_concerns(const eng_admission *admission, uint8_t
  * why not (enum rb_reject_reason). Changes nothing that is kept. */
 uint16_t eng_admission_ask(eng_admission *admission, const eng_group *group, uint64_t input,
                            uint64_t time_ns, uint32_t shard);
+/* Gives a line of it what it gets; only where `self_trade` says something. */
+void eng_admission_fill_in(const eng_admission *admission, rb_message *line);
 /* What was asked for last has become `input`. */
 void eng_admission_took(eng_admission *admission, uint64_t input);
 

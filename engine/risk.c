@@ -320,38 +320,79 @@ static void mass_cancel(eng_risk *risk, const rb_mass_cancel *line)
     }
 }
 
+/* Of an owner that a Command names; NULL: there is none such. */
+static eng_owner *owner_of(eng_risk *risk, const rb_command *line, uint32_t *kind, uint16_t *number)
+{
+    *kind = line->scope == RB_MASS_CANCEL_SCOPE_ACCOUNT ? ENG_ACCOUNT : ENG_FIRM;
+    *number = *kind == ENG_ACCOUNT ? line->account : line->firm;
+    return *number < risk->owner_counts[*kind] ? &risk->owners[*kind][*number] : NULL;
+}
+
 static void set_limit(eng_risk *risk, const rb_command *line)
 {
-    uint32_t kind = line->scope == RB_MASS_CANCEL_SCOPE_ACCOUNT ? ENG_ACCOUNT : ENG_FIRM;
-    uint16_t number = kind == ENG_ACCOUNT ? line->account : line->firm;
-    if (number < risk->owner_counts[kind] && line->limit - 1u < ENG_LIMITS) {
-        uint64_t *limit = &risk->owners[kind][number].limits[line->limit - 1u];
+    uint32_t kind;
+    uint16_t number;
+    eng_owner *who = owner_of(risk, line, &kind, &number);
+    if (who != NULL && line->limit - 1u < ENG_LIMITS) {
+        uint64_t *limit = &who->limits[line->limit - 1u];
         *limit = line->value < ENG_RISK_UNLIMITED ? line->value : ENG_RISK_UNLIMITED;
-        risk->owners[kind][number].credit.orders = 0;
+        who->credit.orders = 0;
     }
 }
 
-static void command(eng_risk *risk, const rb_command *line)
+static int32_t restrict_owner(eng_risk *risk, const rb_command *line)
+{
+    uint32_t kind;
+    uint16_t number;
+    eng_owner *who = owner_of(risk, line, &kind, &number);
+    if (who == NULL || line->instrument >= risk->instrument_count) {
+        return RB_OK;
+    }
+    RB_CHECK(risk->position_count + 2 <= risk->position_mask);
+    uint64_t key = eng_position_key(kind, number, line->instrument) | ENG_KEY_RESTRICTION;
+    risk->positions[enter_position(risk, key)].net = (int64_t)line->value;
+    who->is_restricted = 1;
+    who->credit.orders = 0;
+    return RB_OK;
+}
+
+static void set_self_trade(eng_risk *risk, const rb_command *line)
+{
+    uint32_t kind;
+    uint16_t number;
+    eng_owner *who = owner_of(risk, line, &kind, &number);
+    if (who != NULL) {
+        who->self_trade = (uint8_t)line->value;
+        risk->has_self_trade = 1;
+    }
+}
+
+static int32_t command(eng_risk *risk, const rb_command *line)
 {
     uint8_t *killed = NULL;
     switch (line->kind) {
     case RB_COMMAND_KIND_LIMIT:
         set_limit(risk, line);
-        return;
+        return RB_OK;
     case RB_COMMAND_KIND_REFERENCE_PRICE:
         if (line->instrument < risk->instrument_count) {
             eng_pricing *in = &risk->instruments[line->instrument];
             in->least[1] = line->price_ticks != 0 ? line->price_ticks : in->price_ticks_max;
         }
-        return;
+        return RB_OK;
+    case RB_COMMAND_KIND_RESTRICTION:
+        return restrict_owner(risk, line);
+    case RB_COMMAND_KIND_SELF_TRADE:
+        set_self_trade(risk, line);
+        return RB_OK;
     case RB_COMMAND_KIND_RESUME:
         killed = killed_of(risk, line->scope, line->session, line->account, line->firm);
         if (killed != NULL) {
             *killed = 0;
         }
-        return;
+        return RB_OK;
     default:
-        return;
+        return RB_OK;
     }
 }
 
@@ -386,8 +427,7 @@ static int32_t apply_line(eng_risk *risk, const rb_message *line)
         mass_cancel(risk, &line->mass_cancel);
         return RB_OK;
     case RB_TEMPLATE_COMMAND:
-        command(risk, &line->command);
-        return RB_OK;
+        return command(risk, &line->command);
     default:
         return RB_OK;
     }

@@ -129,14 +129,21 @@ int eng_risk_is_within(const eng_risk *risk, const eng_risk_demand *demand, uint
  * account and firm. */
 int eng_risk_find(const eng_risk *risk, const rb_replace *line, uint32_t shard, uint8_t *side,
                   int *stays);
+/* What orders of an account and firm do that meet themselves and do not say (enum rb_order_option):
+ * the account's rule, if it has none the firm's. */
+uint8_t eng_risk_self_trade(const eng_risk *risk, uint16_t account, uint16_t firm);
+int eng_risk_has_self_trade(const eng_risk *risk);
+/* Whether there is room for so many more positions or restrictions. */
+int eng_risk_has_places(const eng_risk *risk, uint64_t places);
 /* Whether there are such an account and such a firm. */
 int eng_risk_knows(const eng_risk *risk, uint16_t account, uint16_t firm);
 /* Fetches ahead what a line will need; a hint. */
 void eng_risk_prefetch(const eng_risk *risk, const rb_message *line);
 /* 0, or why order `n` of the flights may not come in behind all that are before it (enum
- * rb_reject_reason): a limit, a kill, an unknown owner. `locate` names the order of `shard` that it
- * takes the place of, if that is sure (eng_risk_find says that it stays, and nothing is on its
- * way); else ENG_LOCATE_NONE. What it finds left of its owners' limits is theirs to add. */
+ * rb_reject_reason): a limit, a kill, a restriction, an unknown owner. `locate` names the order of
+ * `shard` that it takes the place of, if that is sure (eng_risk_find says that it stays, and
+ * nothing is on its way); else ENG_LOCATE_NONE. What it finds left of its owners' limits is theirs
+ * to add. */
 uint16_t eng_risk_reason(eng_risk *risk, eng_risk_flights *flights, uint64_t n, uint16_t topic,
                          uint64_t time_ns, uint32_t shard, uint32_t locate);
 

@@ -145,7 +145,9 @@ static void fill(eng_owner *who, const coming *ahead, uint64_t time_ns)
     int64_t sells = (int64_t)(now->open[1] + ahead->notional[1]);
     int64_t flying = (int64_t)(ahead->notional[0] + ahead->notional[1]);
     eng_credit *credit = &who->credit;
-    *credit = (eng_credit){ENG_RISK_UNLIMITED, ENG_RISK_UNLIMITED, ENG_RISK_UNLIMITED};
+    uint64_t orders = who->is_restricted ? 0 : UINT32_MAX;
+    credit->notional = ENG_RISK_UNLIMITED;
+    credit->quantity = ENG_RISK_UNLIMITED;
     leave(&credit->notional, limits[RB_RISK_LIMIT_OPEN_LONG - 1], buys);
     leave(&credit->notional, limits[RB_RISK_LIMIT_OPEN_SHORT - 1], sells);
     leave(&credit->notional, limits[RB_RISK_LIMIT_NET_POSITION - 1], buys + now->net);
@@ -156,10 +158,11 @@ static void fill(eng_owner *who, const coming *ahead, uint64_t time_ns)
           (int64_t)now->traded + buys + sells);
     leave(&credit->quantity, limits[RB_RISK_LIMIT_TRADED_QUANTITY - 1],
           (int64_t)(now->traded_quantity + now->open_quantity + ahead->quantity));
-    leave(&credit->orders, limits[RB_RISK_LIMIT_OPEN_ORDERS - 1],
+    leave(&orders, limits[RB_RISK_LIMIT_OPEN_ORDERS - 1],
           (int64_t)(now->open_orders + ahead->orders));
-    leave(&credit->orders, limits[RB_RISK_LIMIT_MESSAGES_PER_SECOND - 1],
+    leave(&orders, limits[RB_RISK_LIMIT_MESSAGES_PER_SECOND - 1],
           (int64_t)(said_in(who, time_ns) + ahead->orders));
+    credit->orders = (uint32_t)orders;
 }
 
 static inline int is_within(const eng_credit *credit, const eng_risk_demand *demand)
@@ -171,6 +174,11 @@ static inline int is_within(const eng_credit *credit, const eng_risk_demand *dem
 static inline int has_places(const eng_risk *risk, uint64_t orders)
 {
     return risk->position_count + 2 * orders <= eng_positions_max(risk);
+}
+
+int eng_risk_has_places(const eng_risk *risk, uint64_t places)
+{
+    return risk->position_count + places <= eng_positions_max(risk);
 }
 
 int eng_risk_is_within(const eng_risk *risk, const eng_risk_demand *demand, uint64_t flying,
@@ -193,7 +201,7 @@ static inline void take(eng_credit *credit, const eng_risk_demand *demand)
 {
     lessen(&credit->notional, demand->notional);
     lessen(&credit->quantity, demand->quantity);
-    lessen(&credit->orders, 1);
+    credit->orders -= credit->orders != 0;
 }
 
 void eng_risk_take(eng_risk *risk, const eng_risk_demand *demand)
@@ -229,6 +237,33 @@ int eng_risk_knows(const eng_risk *risk, uint16_t account, uint16_t firm)
     return account < risk->owner_counts[ENG_ACCOUNT] && firm < risk->owner_counts[ENG_FIRM];
 }
 
+/* Whether an owner may not do this in the instrument. */
+static int is_restricted(const eng_risk *risk, uint32_t kind, const eng_risk_demand *demand)
+{
+    uint16_t number = number_of(demand, kind);
+    if (!risk->owners[kind][number].is_restricted) {
+        return 0;
+    }
+    uint64_t key = eng_position_key(kind, number, demand->instrument) | ENG_KEY_RESTRICTION;
+    int64_t rule = risk->positions[eng_position_place(risk, key)].net;
+    return rule == RB_RESTRICTION_NO_ORDERS ||
+           (rule == RB_RESTRICTION_SELL_ONLY && demand->side != RB_SIDE_SELL);
+}
+
+int eng_risk_has_self_trade(const eng_risk *risk)
+{
+    return risk->has_self_trade;
+}
+
+uint8_t eng_risk_self_trade(const eng_risk *risk, uint16_t account, uint16_t firm)
+{
+    if (!risk->has_self_trade || !eng_risk_knows(risk, account, firm)) {
+        return 0;
+    }
+    uint8_t own = risk->owners[ENG_ACCOUNT][account].self_trade;
+    return own != 0 ? own : risk->owners[ENG_FIRM][firm].self_trade;
+}
+
 uint16_t eng_risk_reason(eng_risk *risk, eng_risk_flights *flights, uint64_t n, uint16_t topic,
                          uint64_t time_ns, uint32_t shard, uint32_t locate)
 {
@@ -238,6 +273,9 @@ uint16_t eng_risk_reason(eng_risk *risk, eng_risk_flights *flights, uint64_t n, 
     }
     if (eng_risk_is_killed(risk, topic, demand->account, demand->firm)) {
         return RB_REJECT_REASON_KILLED;
+    }
+    if (is_restricted(risk, ENG_ACCOUNT, demand) || is_restricted(risk, ENG_FIRM, demand)) {
+        return RB_REJECT_REASON_RESTRICTED;
     }
     if (!has_places(risk, n + 1 - flights->head)) {
         return RB_REJECT_REASON_RISK_CAPACITY;

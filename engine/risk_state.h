@@ -19,7 +19,8 @@
 typedef struct eng_credit {
     uint64_t notional;
     uint64_t quantity;
-    uint64_t orders; /* 0 also where something has changed: a limit, a kill */
+    uint32_t orders; /* 0 also where something has changed: a limit, a kill */
+    uint8_t spare[4];
 } eng_credit;
 
 /* An account or a firm. */
@@ -27,7 +28,9 @@ typedef struct eng_owner {
     eng_credit credit;
     eng_exposure now;
     uint64_t limits[ENG_LIMITS];
-    uint64_t spare[4];
+    uint8_t self_trade;    /* enum rb_order_option: of its orders that do not say */
+    uint8_t is_restricted; /* somewhere: it has no credit, each order is looked at */
+    uint8_t reserved[30];
 } eng_owner;
 
 _Static_assert(offsetof(eng_owner, now.second) == 64, "what every order touches is one line");
@@ -77,14 +80,19 @@ struct eng_risk {
     uint32_t position_mask;
     uint32_t position_count; /* in use */
     uint8_t all_killed;
-    uint8_t is_inside;   /* of a group */
-    uint8_t template_id; /* of the group's first line */
+    uint8_t has_self_trade; /* some owner has a rule, now or before */
+    uint8_t is_inside;      /* of a group */
+    uint8_t template_id;    /* of the group's first line */
     uint8_t loose_count;
     eng_record loose[ENG_LOOSE_MAX]; /* orders of this group that cannot rest */
     uint64_t bytes;
 };
 
 enum eng_owner_kind { ENG_ACCOUNT, ENG_FIRM };
+
+/* A restriction lies among the positions, where it is found in the same way; its rule is in `net`.
+ */
+#define ENG_KEY_RESTRICTION (UINT64_C(1) << 61)
 
 static inline uint64_t eng_position_key(uint32_t kind, uint16_t number, uint32_t instrument)
 {

@@ -9,7 +9,7 @@ import numpy as np
 
 SCHEMA_ID: Final = 1
 SCHEMA_VERSION: Final = 1
-SCHEMA_HASH: Final = 0x7e490838a9580c9a
+SCHEMA_HASH: Final = 0x92eca36dfa3bead2
 MESSAGE_BYTES: Final = 64
 INSTRUMENT_NONE: Final = 4294967295
 TEMPLATE_CONTRIBUTED_MAX: Final = 63
@@ -113,6 +113,10 @@ class CommandKind(IntEnum):
     LIMIT = 2
     REFERENCE_PRICE = 3
     RESUME = 4
+    COLLAR = 5
+    FAT_FINGER = 6
+    RESTRICTION = 7
+    SELF_TRADE = 8
 
 
 class RiskLimit(IntEnum):
@@ -164,6 +168,14 @@ class TradeDetail(IntEnum):
     HIDDEN = 4
 
 
+class Restriction(IntEnum):
+    """Of an account or a firm in an instrument."""
+
+    NONE = 0
+    NO_ORDERS = 1
+    SELL_ONLY = 2
+
+
 class CancelReason(IntEnum):
     """Values of CancelReason."""
 
@@ -178,6 +190,7 @@ class CancelReason(IntEnum):
     LEGS = 9
     CAPACITY = 10
     EXPIRED = 11
+    SUPERVISORY = 12
 
 
 class SessionEventKind(IntEnum):
@@ -239,6 +252,9 @@ class RejectReason(IntEnum):
     ROUTING_NOT_SUPPORTED = 40
     RETAIL_NOT_SUPPORTED = 41
     UNKNOWN_FIRM = 42
+    PRICE_COLLAR = 43
+    FAT_FINGER = 44
+    RESTRICTED = 45
 
 
 MESSAGE: Final[np.dtype[np.void]] = np.dtype(

@@ -30,6 +30,7 @@ from ringbus.messages import (
     MassCancelScope,
     OrderOption,
     RejectReason,
+    Restriction,
     RiskLimit,
     Side,
     Template,
@@ -37,12 +38,16 @@ from ringbus.messages import (
 )
 from ringbus.multicast import Reader
 from ringbus.status import check
+from tests.engine.mix import SELF_TRADES
 from tests.engine.plain_risk import ORDERS, PlainRisk, fields
 from tests.engine.trader import Lines, cancel, lines, new_order
 
 SESSIONS, ACCOUNTS, FIRMS, INSTRUMENTS = 8, 4, 3, 4
 OPERATOR = SESSIONS + 1
-LIMIT_REASONS = range(RejectReason.OPEN_LONG_LIMIT, RejectReason.RISK_CAPACITY + 1)
+LIMIT_REASONS = (
+    *range(RejectReason.OPEN_LONG_LIMIT, RejectReason.RISK_CAPACITY + 1),
+    RejectReason.RESTRICTED,
+)
 TABLE = [RiskInstrument(tick_1e4=1 + n, price_ticks_max=130) for n in range(INSTRUMENTS)]
 SCOPES = {
     MassCancelScope.EVERYTHING: 1,
@@ -107,6 +112,7 @@ class Market:
         self.seen: dict[tuple[int, int], int] = {}
         self.group: list[Lines] = []
         self.reasons: Counter[int] = Counter()
+        self.filled_in = 0
         self.lines: list[Lines] = []
         self.numbers = 0
 
@@ -205,6 +211,9 @@ class Market:
             wanted = self.plain.reason(session.proposal, first["time_ns"])
             assert reason == wanted, (RejectReason(reason or 1), RejectReason(wanted or 1), first)
             self.reasons[reason] += 1
+            if template == Template.NEW_ORDER and int(group["template_id"][0]) == template:
+                self.filled_in += first["options"] != fields(session.proposal[0])["options"]
+                assert first["options"] == self.plain.options(fields(session.proposal[0]))
         if own:
             session.proposal = None
         self.plain.take(group)
@@ -253,8 +262,9 @@ class Market:
             )
         if self.engine.size.shards == 1 and what > 0.95:
             return self._legs(session)
-        options = dice.choice((0, 0, 0, OrderOption.HIDDEN, OrderOption.SLIDE))
-        rests = options != 0 or dice.random() < 0.7
+        own = dice.choice((0, 0, OrderOption.SELF_TRADE_OLDEST))
+        options = own | dice.choice((0, 0, 0, OrderOption.HIDDEN, OrderOption.SLIDE))
+        rests = options & ~own != 0 or dice.random() < 0.7
         return new_order(
             topic,
             0,
@@ -327,6 +337,15 @@ class Market:
         elif what < 0.65:
             kind = CommandKind.REFERENCE_PRICE
             more = {"instrument": dice.randrange(INSTRUMENTS), "price_ticks": dice.choice((0, 101))}
+        elif what < 0.72:
+            kind = CommandKind.RESTRICTION
+            value = dice.choice((Restriction.NONE, *Restriction))
+            more = {"instrument": dice.randrange(INSTRUMENTS), "value": value}
+            more["scope"] = dice.choice((MassCancelScope.ACCOUNT, MassCancelScope.FIRM))
+        elif what < 0.78:
+            kind = CommandKind.SELF_TRADE
+            more["scope"] = dice.choice((MassCancelScope.ACCOUNT, MassCancelScope.FIRM))
+            more["value"] = dice.choice((0, *SELF_TRADES))
         return lines(COMMAND, Template.COMMAND, kind=kind, **more, **who)
 
 

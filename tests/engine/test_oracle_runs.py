@@ -34,6 +34,7 @@ MESSAGES = {
     "ends": 10_000,
     "tiny": 10_000,
     "auctions": 10_000,
+    "collars": 10_000,
     "legs": 10_000,
     "reserve": 10_000,
 }
@@ -43,7 +44,7 @@ NOT_THE_BOOKS = {
     RejectReason.NOT_SUPPORTED,
     # Limits, kills, and what ports check.
     *(reason for reason in RejectReason if reason > RejectReason.STALE_CROSS),
-}
+} - {RejectReason.PRICE_COLLAR, RejectReason.FAT_FINGER}
 
 
 def said(profile: str, seed: int, messages: int) -> tuple[list[Message], NDArray[np.void]]:

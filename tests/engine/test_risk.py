@@ -26,9 +26,18 @@ def test_every_decision_is_that_of_an_engine_that_does_one_thing_at_a_time(
 @pytest.mark.parametrize("limit", RiskLimit)
 def test_a_limit_that_is_alone_is_kept(limit: RiskLimit) -> None:
     """R94: what an owner may add before the next look at its limits is never too much of any."""
-    market = Market(30 + limit, 2, [limit])
+    market = Market(limit, 2, [limit])
     market.run(6000)
     assert market.reasons[RejectReason.OPEN_LONG_LIMIT + limit - 1] > 0
+    market.close()
+
+
+def test_restrictions_and_rules_of_self_trade_are_kept_at_their_input_number() -> None:
+    """R94: nobody gets past a restriction; who does not say does as its owner's rule says."""
+    market = Market(2, 2)
+    market.run(6000)
+    assert market.reasons[RejectReason.RESTRICTED] > 0
+    assert market.filled_in > 0
     market.close()
 
 
