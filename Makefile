@@ -39,7 +39,7 @@ $(VENV)/ready: pyproject.toml tools/headers.sh | check-machine
 .PHONY: build
 build: $(VENV)/configured ## Build the C core in place and make .venv/bin/ringbus.
 	@. $(VENV)/headers.env; ninja -C $(BUILD) --quiet
-	@for name in ringbus engine ports; do \
+	@for name in ringbus engine ports tuning; do \
 	  cp --update --remove-destination $(BUILD)/_$$name.*.so $$name/; done
 	@cp --update --remove-destination $(BUILD)/_single.*.so ringbus/
 
@@ -76,7 +76,7 @@ asan-python: build ## Single messages from Python under ASan and UBSan (a minute
 	  $(BIN)/pytest --quiet tests/ringbus/test_single.py tests/ringbus/test_lane.py tests/ringbus/test_ring.py
 
 # What is found lies in build/fuzz; `make fuzz-keep` takes what reaches new code into the corpus.
-FUZZ := soup ouch port
+FUZZ := soup ouch port mold
 FUZZ_SOURCES := $(filter-out ringbus/single.c,$(wildcard ports/*.c engine/*.c ringbus/*.c))
 build/fuzz/%: tests/fuzz/fuzz_%.c $(FUZZ_SOURCES) $(wildcard ports/*.h engine/*.h ringbus/*.h tests/*.h tests/fuzz/*.h)
 	@command -v clang >/dev/null || { echo "missing: clang with libFuzzer: apt-get install clang"; exit 1; }
@@ -209,6 +209,10 @@ bench-python: build build/ctest/build.ninja ## The rings from Python, beside oth
 .PHONY: bench-application
 bench-application: build ## What an application in Python costs: whole batches, message by message.
 	@$(BIN)/python -m tests.bench.bench_application $(BENCH)
+
+.PHONY: bench-auction
+bench-auction: build ## Ten thousand instruments opened at the same second: imbalances, crosses.
+	@$(BIN)/python -m tests.bench.bench_auction $(BENCH)
 
 .PHONY: bench-memory
 bench-memory: build ## Pages of 4 KiB, transparent and explicit huge ones, where the host gives them.

@@ -313,8 +313,8 @@ static int32_t trade_cross(eng_book *book, eng_sink *sink)
 static uint16_t reason_of(const eng_book *book, const rb_cross_result *cross)
 {
     const eng_ladder *ladder = &book->ladders[cross->instrument];
-    if (ladder->state != RB_INSTRUMENT_STATE_AUCTION &&
-        ladder->state != RB_INSTRUMENT_STATE_CONTINUOUS) {
+    if (ladder->state == RB_INSTRUMENT_STATE_CLOSED ||
+        ladder->state == RB_INSTRUMENT_STATE_PRE_OPEN) {
         return RB_REJECT_REASON_INSTRUMENT_STATE;
     }
     if (cross->cross_type < RB_CROSS_TYPE_OPENING || cross->cross_type > RB_CROSS_TYPE_HALT ||

@@ -173,7 +173,7 @@ int32_t eng_change_state(eng_book *book, eng_sink *sink)
     eng_answer_state(book, sink, task->lines[0].header.topic, task->instrument, ladder->state,
                      task->state);
     ladder->state = task->state;
-    if (task->state == RB_INSTRUMENT_STATE_AUCTION) {
+    if (eng_state_collects(task->state)) {
         return eng_hold_resting(book, task->instrument);
     }
     if (task->state != RB_INSTRUMENT_STATE_CONTINUOUS) {
@@ -212,7 +212,7 @@ int32_t eng_held_verify(const eng_book *book, uint32_t instrument, uint64_t *ord
     uint32_t last = ENG_LOCATE_NONE;
     uint32_t locate = aside->held_head;
     RB_CHECK(eng_is_state(ladder->state));
-    if (ladder->state == RB_INSTRUMENT_STATE_AUCTION) {
+    if (eng_state_collects(ladder->state)) {
         RB_CHECK(ladder->orders[0] + ladder->orders[1] + ladder->hidden_orders == 0);
     }
     for (uint32_t n = 0; n < aside->held_count; n++) {

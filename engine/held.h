@@ -25,7 +25,13 @@ enum eng_place {
 
 static inline int eng_is_state(uint8_t state)
 {
-    return state >= RB_INSTRUMENT_STATE_CONTINUOUS && state <= RB_INSTRUMENT_STATE_CLOSED;
+    return state >= RB_INSTRUMENT_STATE_CONTINUOUS && state <= RB_INSTRUMENT_STATE_PRE_OPEN;
+}
+
+/* Whether all orders are held for a cross. */
+static inline int eng_state_collects(uint8_t state)
+{
+    return state == RB_INSTRUMENT_STATE_AUCTION || state == RB_INSTRUMENT_STATE_PRE_OPEN;
 }
 
 /* First order of a place, and the one behind an order there; ENG_LOCATE_NONE: there is none. To

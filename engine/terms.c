@@ -3,6 +3,7 @@
 #include <stddef.h>
 
 #include "engine/collar.h"
+#include "engine/held.h"
 #include "engine/match.h"
 #include "engine/queue.h"
 
@@ -92,7 +93,7 @@ static int may_rest(const eng_ladder *ladder, const eng_request *request)
 static int is_state_open(uint8_t state, const eng_request *request)
 {
     uint8_t passive = request->options & (RB_ORDER_OPTION_POST_ONLY | RB_ORDER_OPTION_SLIDE);
-    if (state == RB_INSTRUMENT_STATE_AUCTION) {
+    if (eng_state_collects(state)) {
         return passive == 0 && !eng_is_immediate(request->time_in_force);
     }
     return state == RB_INSTRUMENT_STATE_CONTINUOUS;
@@ -188,7 +189,7 @@ static int is_force_allowed(const eng_book *book, uint32_t locate, uint8_t time_
 uint16_t eng_replace_reason(const eng_book *book, const rb_replace *line, eng_request *request)
 {
     uint8_t state = book->ladders[line->instrument].state;
-    if (state != RB_INSTRUMENT_STATE_CONTINUOUS && state != RB_INSTRUMENT_STATE_AUCTION) {
+    if (state != RB_INSTRUMENT_STATE_CONTINUOUS && !eng_state_collects(state)) {
         return RB_REJECT_REASON_INSTRUMENT_STATE;
     }
     uint16_t reason = eng_quantity_reason(line->quantity, line->price_ticks);

@@ -64,7 +64,7 @@ static int32_t enter(eng_book *book, const eng_request *request, eng_sink *sink)
         in->options |= ENG_ORDER_RESERVE;
     }
     if (eng_is_for_cross(request->time_in_force) ||
-        book->ladders[in->instrument].state == RB_INSTRUMENT_STATE_AUCTION) {
+        eng_state_collects(book->ladders[in->instrument].state)) {
         return hold(book, request);
     }
     uint8_t reason = 0;

@@ -150,6 +150,12 @@ static void say_replaced(prt_feed *feed, uint32_t instrument)
     }
 }
 
+/* Orders are held for a cross. */
+static int is_collecting(uint8_t state)
+{
+    return state == RB_INSTRUMENT_STATE_AUCTION || state == RB_INSTRUMENT_STATE_PRE_OPEN;
+}
+
 /* The order that came in has done what it could: what is left rests, or is held. */
 static void settle(prt_feed *feed)
 {
@@ -163,7 +169,7 @@ static void settle(prt_feed *feed)
     uint8_t state = feed->instruments[order->instrument].state;
     if (order->open == 0) {
         order->place = PRT_FEED_GONE;
-    } else if (order->for_cross || state == RB_INSTRUMENT_STATE_AUCTION) {
+    } else if (order->for_cross || is_collecting(state)) {
         put(feed, shard, locate, PRT_FEED_HELD);
     } else {
         rest(feed, shard, locate);
@@ -219,12 +225,28 @@ static uint8_t is_for_cross(uint8_t time_in_force)
            time_in_force == RB_TIME_IN_FORCE_AT_CLOSE;
 }
 
+/* All orders of an instrument lie in one shard. */
+static int32_t find_shard(prt_feed *feed, const rb_message *line)
+{
+    prt_feed_instrument *row = &feed->instruments[line->any.instrument];
+    if (row->resting.head == 0 && row->held.head == 0) {
+        RB_CHECK(line->header.shard < feed->shard_count);
+        row->shard = line->header.shard;
+    }
+    RB_CHECK(line->header.shard == row->shard);
+    return RB_OK;
+}
+
 static int32_t on_new_order(prt_feed *feed, const rb_message *line)
 {
     const rb_new_order *in = &line->new_order;
     if (in->locate == 0) {
         /* It never rests. */
         return RB_OK;
+    }
+    int32_t status = find_shard(feed, line);
+    if (status != RB_OK) {
+        return status;
     }
     prt_feed_order *order = order_at(feed, line->header.shard, in->locate);
     RB_CHECK(order != NULL);
@@ -238,7 +260,6 @@ static int32_t on_new_order(prt_feed *feed, const rb_message *line)
         .hidden = (in->options & RB_ORDER_OPTION_HIDDEN) != 0,
         .for_cross = is_for_cross(in->time_in_force),
     };
-    feed->instruments[in->instrument].shard = line->header.shard;
     feed->coming = in->locate;
     feed->coming_shard = line->header.shard;
     return RB_OK;
@@ -413,40 +434,44 @@ static void on_definition(prt_feed *feed, const rb_message *line)
     say_state(feed, in->instrument);
 }
 
-static void on_state(prt_feed *feed, const rb_message *line)
+static int32_t on_state(prt_feed *feed, const rb_message *line)
 {
+    int32_t status = find_shard(feed, line);
+    if (status != RB_OK) {
+        return status;
+    }
     const rb_state_changed *in = &line->state_changed;
     prt_feed_instrument *row = &feed->instruments[in->instrument];
     int is_new = row->state != in->state;
     row->state = in->state;
-    row->shard = line->header.shard;
     if (is_new) {
         say_state(feed, in->instrument);
     }
-    if (in->state == RB_INSTRUMENT_STATE_AUCTION) {
+    if (is_collecting(in->state)) {
         hold_all(feed, in->instrument);
     } else if (in->state == RB_INSTRUMENT_STATE_CONTINUOUS) {
         feed->releasing = in->instrument + 1;
         feed->release = row->held.head;
     }
+    return RB_OK;
 }
 
-static void on_cross(prt_feed *feed, const rb_message *line)
+static int32_t on_cross(prt_feed *feed, const rb_message *line)
 {
-    const rb_cross_result *in = &line->cross_result;
-    static const char kinds[] = {
-        [RB_CROSS_TYPE_OPENING] = 'O', [RB_CROSS_TYPE_CLOSING] = 'C', [RB_CROSS_TYPE_HALT] = 'H'};
-    prt_feed_instrument *row = &feed->instruments[in->instrument];
-    row->shard = line->header.shard;
-    if (row->state == RB_INSTRUMENT_STATE_CONTINUOUS) {
-        hold_all(feed, in->instrument);
+    int32_t status = find_shard(feed, line);
+    if (status != RB_OK) {
+        return status;
     }
+    const rb_cross_result *in = &line->cross_result;
+    prt_feed_instrument *row = &feed->instruments[in->instrument];
+    hold_all(feed, in->instrument);
     prt_itch_cross said = {.quantity = in->quantity,
                            .match = line->header.sequence,
                            .price_1e4 = prt_feed_price(row, in->price_ticks),
                            .symbol = row->symbol,
-                           .kind = kinds[in->cross_type % sizeof kinds]};
+                           .kind = prt_feed_cross_letter(in->cross_type)};
     append(feed, prt_itch_cross_trade(next_message(feed), head_of(feed, in->instrument), &said));
+    return RB_OK;
 }
 
 /* The first and the last line of the day. */
@@ -463,8 +488,8 @@ static void on_day(prt_feed *feed, const rb_message *line)
     }
 }
 
-/* A line that names an instrument of the day. An auction's imbalance (I) and a busted trade (B) are
- * to be said from here, when there are lines that tell of them. */
+/* A line that names an instrument of the day. A busted trade (B) is to be said from here, when
+ * there are lines that tell of it. */
 static int32_t on_instrument(prt_feed *feed, const rb_message *line)
 {
     switch (line->header.template_id) {
@@ -480,10 +505,11 @@ static int32_t on_instrument(prt_feed *feed, const rb_message *line)
     case RB_TEMPLATE_REPLENISHED:
         return on_replenished(feed, line);
     case RB_TEMPLATE_STATE_CHANGED:
-        on_state(feed, line);
-        return RB_OK;
+        return on_state(feed, line);
     case RB_TEMPLATE_CROSS_RESULT:
-        on_cross(feed, line);
+        return on_cross(feed, line);
+    case RB_TEMPLATE_IMBALANCE:
+        append(feed, prt_feed_write_imbalance(feed, &line->imbalance, next_message(feed)));
         return RB_OK;
     default:
         return RB_OK;

@@ -11,9 +11,11 @@
  *     Executed, the resting side  E; of a hidden order P, which names neither order nor side
  *     Cancel, Canceled            X or D by what was shown of it; reserve goes first, in silence
  *     Replenished                 A with another number, at the back of its price
- *     StateChanged                H; into Auction D for all that was shown, since nothing is shown
- *                                 while orders are held; into Continuous A for what is released
+ *     StateChanged                H; into PreOpen or Auction D for all that was shown, since
+ *                                 nothing is shown while orders are held; into Continuous A for
+ *                                 what is released
  *     CrossResult                 Q for the whole; its single trades are not said
+ *     Imbalance                   I
  *     definitions, first and last lines of the day: R with H, S
  *
  * Who is behind an order is nowhere on the tape. Numbers of orders count what was shown, from 1 on:

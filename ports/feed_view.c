@@ -18,12 +18,51 @@ size_t prt_feed_write_state(const prt_feed *feed, uint32_t instrument, uint8_t *
     case RB_INSTRUMENT_STATE_CONTINUOUS:
         return prt_itch_trading_action(out, head, row->symbol, 'T', "    ");
     case RB_INSTRUMENT_STATE_AUCTION:
+    case RB_INSTRUMENT_STATE_PRE_OPEN:
         return prt_itch_trading_action(out, head, row->symbol, 'Q', "    ");
     case RB_INSTRUMENT_STATE_CLOSED:
         return prt_itch_trading_action(out, head, row->symbol, 'H', "CLSD");
     default:
         return prt_itch_trading_action(out, head, row->symbol, 'H', "    ");
     }
+}
+
+/* By how much the near price is away from the reference, as ITCH has it. */
+static char variation_of(const rb_imbalance *in)
+{
+    if (in->near_ticks <= 0 || in->reference_ticks <= 0) {
+        return ' ';
+    }
+    int64_t apart = (int64_t)in->near_ticks - in->reference_ticks;
+    int64_t percent = (apart < 0 ? -apart : apart) * 100 / in->reference_ticks;
+    if (percent >= 10) {
+        return percent >= 30 ? 'C' : percent >= 20 ? 'B' : 'A';
+    }
+    return percent == 0 ? 'L' : (char)('0' + percent);
+}
+
+/* Insufficient: there is something to buy or sell, and nothing that it could trade with. */
+static char direction_of(const rb_imbalance *in)
+{
+    if (in->near_ticks == 0) {
+        return 'O';
+    }
+    return in->side == 0 ? 'N' : in->side == RB_SIDE_BUY ? 'B' : 'S';
+}
+
+size_t prt_feed_write_imbalance(const prt_feed *feed, const rb_imbalance *in, uint8_t *out)
+{
+    const prt_feed_instrument *row = &feed->instruments[in->instrument];
+    prt_itch_imbalance said = {.paired = in->paired,
+                               .imbalance = in->imbalance,
+                               .far_1e4 = prt_feed_price(row, in->far_ticks),
+                               .near_1e4 = prt_feed_price(row, in->near_ticks),
+                               .reference_1e4 = prt_feed_price(row, in->reference_ticks),
+                               .symbol = row->symbol,
+                               .direction = direction_of(in),
+                               .kind = prt_feed_cross_letter(in->cross_type),
+                               .variation = variation_of(in)};
+    return prt_itch_noii(out, prt_feed_head(feed, in->instrument), &said);
 }
 
 /* --- snapshot ----------------------------------------------------------------------------------

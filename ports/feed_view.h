@@ -31,6 +31,15 @@ static inline prt_itch_order prt_feed_order_shown(const prt_feed *feed, const pr
                             .side = order->side == RB_SIDE_BUY ? 'B' : 'S'};
 }
 
+static inline char prt_feed_cross_letter(uint8_t cross_type)
+{
+    static const char letters[] = {
+        [RB_CROSS_TYPE_OPENING] = 'O', [RB_CROSS_TYPE_CLOSING] = 'C', [RB_CROSS_TYPE_HALT] = 'H'};
+    return letters[cross_type % sizeof letters];
+}
+
+/* I. */
+size_t prt_feed_write_imbalance(const prt_feed *feed, const rb_imbalance *in, uint8_t *out);
 /* R and H of an instrument, as they are now. */
 size_t prt_feed_write_directory(const prt_feed *feed, uint32_t instrument, uint8_t *out);
 size_t prt_feed_write_state(const prt_feed *feed, uint32_t instrument, uint8_t *out);

@@ -88,6 +88,16 @@ size_t prt_itch_cross_trade(uint8_t *out, prt_itch_head head, const prt_itch_cro
     return (size_t)(put_u8(put_u64(at, cross->match), (uint8_t)cross->kind) - out);
 }
 
+size_t prt_itch_noii(uint8_t *out, prt_itch_head head, const prt_itch_imbalance *imbalance)
+{
+    uint8_t *at = put_u64(put_head(out, 'I', head), imbalance->paired);
+    at = put_u8(put_u64(at, imbalance->imbalance), (uint8_t)imbalance->direction);
+    at = put_u32(put_symbol(at, imbalance->symbol), imbalance->far_1e4);
+    at = put_u32(put_u32(at, imbalance->near_1e4), imbalance->reference_1e4);
+    return (size_t)(put_u8(put_u8(at, (uint8_t)imbalance->kind), (uint8_t)imbalance->variation) -
+                    out);
+}
+
 size_t prt_itch_broken_trade(uint8_t *out, prt_itch_head head, uint64_t match)
 {
     return (size_t)(put_u64(put_head(out, 'B', head), match) - out);

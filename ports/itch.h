@@ -41,6 +41,18 @@ typedef struct prt_itch_cross {
     char kind; /* 'O', 'C', 'H' */
 } prt_itch_cross;
 
+typedef struct prt_itch_imbalance {
+    uint64_t paired;
+    uint64_t imbalance;
+    uint32_t far_1e4;
+    uint32_t near_1e4;
+    uint32_t reference_1e4;
+    const char *symbol;
+    char direction; /* 'B', 'S', 'N' none, 'O' nothing to trade with */
+    char kind;      /* of the cross */
+    char variation; /* 'L', '1'..'9', 'A'..'C', ' ' */
+} prt_itch_imbalance;
+
 size_t prt_itch_system_event(uint8_t *out, prt_itch_head head, char event);
 size_t prt_itch_directory(uint8_t *out, prt_itch_head head, const char *symbol, uint32_t lot);
 /* `reason`: 4 characters, space padded. */
@@ -58,6 +70,7 @@ size_t prt_itch_replace(uint8_t *out, prt_itch_head head, uint64_t original,
 size_t prt_itch_trade(uint8_t *out, prt_itch_head head, const prt_itch_order *order,
                       uint64_t match);
 size_t prt_itch_cross_trade(uint8_t *out, prt_itch_head head, const prt_itch_cross *cross);
+size_t prt_itch_noii(uint8_t *out, prt_itch_head head, const prt_itch_imbalance *imbalance);
 size_t prt_itch_broken_trade(uint8_t *out, prt_itch_head head, uint64_t match);
 /* The end of a GLIMPSE snapshot: the first message that is not in it. */
 size_t prt_itch_snapshot_end(uint8_t *out, uint64_t next);

@@ -23,6 +23,16 @@ class ShownOrder:
     shares: int
 
 
+@dataclass(frozen=True, slots=True)
+class Imbalance:
+    """What the cross of an auction would come to; `side`: B, S, N or O as in ITCH."""
+
+    paired: int
+    shares: int
+    side: str
+    price: int
+
+
 @dataclass(slots=True)
 class Instrument:
     """What the directory and the trading actions say."""
@@ -33,6 +43,7 @@ class Instrument:
     last_price: int = 0
     last_shares: int = 0
     volume: int = 0
+    imbalance: Imbalance | None = None  # of the auction that it is in
     orders: dict[int, ShownOrder] = field(default_factory=dict)
 
 
@@ -81,7 +92,13 @@ class MarketBook:
                 symbol, lot = message.text("symbol"), message.number("lot")
                 self.instruments[message.locate] = Instrument(symbol, lot)
         elif kind == "H":
-            self._instrument(message.locate).state = message.text("state")
+            instrument = self._instrument(message.locate)
+            instrument.state, instrument.imbalance = message.text("state"), None
+        elif kind == "I":
+            paired, shares = message.number("paired"), message.number("imbalance")
+            self._instrument(message.locate).imbalance = Imbalance(
+                paired, shares, message.text("direction"), message.number("reference_price")
+            )
         elif kind == "S":
             self.event = message.text("event")
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "ringbus/check.h"
+#include "ringbus/table.h"
 
 /* Slots per order of the limit, rounded up to a power of two: at twice the limit it is half full.
  */
@@ -36,7 +37,7 @@ int32_t prt_orders_init(prt_orders *orders, uint32_t limit)
         return RB_USAGE;
     }
     uint64_t slots = slots_for(limit);
-    orders->slots = calloc(slots, sizeof *orders->slots);
+    orders->slots = rb_table_make(slots, sizeof *orders->slots);
     orders->mask = slots - 1;
     orders->limit = limit;
     return orders->slots == NULL ? RB_SYSTEM : RB_OK;

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ringbus/table.h"
+
 /* Part of the chunks that is kept, besides one for each session, for what cannot be refused. */
 enum { RESERVE_DIVISOR = 8 };
 
@@ -30,7 +32,7 @@ int32_t prt_pool_init(prt_pool *pool, uint64_t messages, uint32_t outboxes)
         return RB_USAGE;
     }
     pool->reserve = (uint32_t)reserve;
-    pool->chunks = calloc(chunks, sizeof *pool->chunks);
+    pool->chunks = rb_table_make(chunks, sizeof *pool->chunks);
     pool->capacity = (uint32_t)chunks;
     return pool->chunks == NULL ? RB_SYSTEM : RB_OK;
 }

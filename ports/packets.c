@@ -248,7 +248,8 @@ int64_t prt_market_answer(prt_market *market, int64_t limit)
             memcmp(header.session, market->session, sizeof header.session) != 0) {
             prt_market_add(market, PRT_MARKET_IGNORED, 1);
         } else if ((size_t)got > PRT_MOLD_HEADER_BYTES) {
-            if (is_peer(market, &from)) {
+            /* A place that is free has asked for number 0. */
+            if (header.number != 0 && is_peer(market, &from)) {
                 relay(market, &header, bytes, (size_t)got);
             }
         } else {

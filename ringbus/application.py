@@ -10,6 +10,7 @@ It proposes by `wish`: what it wants said now, given all that it has heard. That
 nothing is in flight: at first, when what was wished for is on the stream, when another took its
 number, and when another engine begins to reign. So proposing again is wishing the same once more,
 and giving up is wishing it no longer; no proposal is remembered that could outlive its reason.
+One that speaks of many topics at once has a volley instead of a proposer, and `fire` is asked.
 
 ports/applications.md shows a whole one.
 """
@@ -33,6 +34,7 @@ from ringbus.proposer import Outcome, Proposal, Proposer
 from ringbus.replay import Stream
 from ringbus.segment import Segment
 from ringbus.status import Lapped, UsageError
+from ringbus.volley import Volley
 
 # Lost so often in a row, a wish is refused once: those who win make progress, this one does not.
 TRIES_MAX: Final = 64
@@ -80,7 +82,8 @@ class Application:
     """A worker for `Core.host`.
 
     Args: stream: where it reads; wants: the filter, by default the templates that it has methods
-    for; proposer: of one that proposes; opening: messages of the day's opening: it speaks behind.
+    for; proposer or volley: of one that proposes; opening: messages of the day's opening: it speaks
+    behind that.
     Raises: UsageError: it has neither methods nor `on_batch`, or both, or one of no template.
     Thread: the core's. Source: ringbus/replay.h, ringbus/filter.h, ringbus/topics.h.
     """
@@ -91,12 +94,14 @@ class Application:
         wants: Filter | None = None,
         proposer: Proposer | None = None,
         opening: int = 0,
+        volley: Volley | None = None,
     ) -> None:
         # Two underscores are for a base whose subclasses have names of their own.
         self.counts = Counts()
         self.now_ns = 0
         self.is_live = False
         self.proposer = proposer
+        self.volley = volley
         self.__handlers, self.__batch_handler = _handlers(self)
         if wants is None and self.__handlers:
             wants = Filter(templates=list(self.__handlers))
@@ -112,6 +117,10 @@ class Application:
     def wish(self) -> Proposal | None:
         """What it wants to be said now; asked when it is live and nothing is in flight."""
         return None
+
+    def fire(self) -> int:
+        """Send what it wants to be said on many topics by its volley; returns how much that was."""
+        return 0
 
     def caught_up(self) -> None:
         """Live from here on: all that is on the stream was heard."""
@@ -166,6 +175,10 @@ class Application:
         counts.heard += len(batch)
         flying = self.proposer.flying if self.proposer else None
         outcome = self.proposer.hear(batch) if self.proposer else None
+        if self.volley is not None:
+            landed = self.volley.hear(batch)
+            counts.answered += landed.answered
+            counts.lost += landed.lost
         last_ns = int(batch["time_ns"][-1])
         kept = batch if self.__filter is None else self.__filter.keep(batch)
         counts.wanted += len(kept)
@@ -227,6 +240,10 @@ class Application:
             self.gave_up(flying)
 
     def __propose(self) -> int:
+        if self.volley is not None:
+            count = self.fire()
+            self.counts.proposals += count
+            return count
         proposer = self.proposer
         if proposer is None or proposer.flying is not None:
             return 0

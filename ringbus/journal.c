@@ -12,6 +12,7 @@
 #include "ringbus/atomics.h"
 #include "ringbus/check.h"
 #include "ringbus/crc32c.h"
+#include "ringbus/replay.h"
 
 int32_t rb_journal_path(const char *directory, uint64_t segment_messages, uint64_t sequence,
                         char *out, size_t room)
@@ -298,6 +299,36 @@ static int32_t prepare(rb_journal *journal, const char *directory, uint64_t segm
     return RB_OK;
 }
 
+int32_t rb_journal_open(rb_journal *journal, const char *directory, uint64_t segment_messages,
+                        const char *name)
+{
+    int32_t status = prepare(journal, directory, segment_messages);
+    if (status != RB_OK || strlen(name) >= sizeof journal->name) {
+        return status != RB_OK ? status : RB_USAGE;
+    }
+    memcpy(journal->name, name, strlen(name) + 1);
+    status = recover(journal);
+    if (status != RB_OK) {
+        int saved = errno;
+        rb_journal_close(journal);
+        errno = saved;
+    }
+    return status;
+}
+
+int32_t rb_journal_follow(rb_journal *journal, void *replay)
+{
+    rb_replay *source = replay;
+    if (rb_replay_next(source) != journal->written + 1) {
+        return RB_USAGE;
+    }
+    if (source->has_ring && rb_multicast_tail(&source->reader) < journal->written) {
+        return RB_SEQUENCE;
+    }
+    journal->source = source;
+    return RB_OK;
+}
+
 int32_t rb_journal_attach(rb_journal *journal, const char *directory, uint64_t segment_messages,
                           const void *ring, size_t ring_bytes, void *readers, size_t readers_bytes,
                           const char *name)
@@ -362,38 +393,70 @@ static int32_t write_all(int file, const void *bytes, size_t count, off_t offset
     return RB_OK;
 }
 
+/* The next messages that fit into one write, in the ring itself: the gate keeps the slots from
+ * being reused. 0: there are none; RB_LAPPED: they are gone. */
+static int64_t next_in_place(const rb_journal *journal, uint64_t next, const rb_message **from)
+{
+    uint64_t count = contiguous(journal, next, RB_JOURNAL_BATCH);
+    *from = &journal->reader.slots[(next - 1) & journal->reader.mask];
+    return count == 0 && rb_multicast_is_gone(&journal->reader, next) ? RB_LAPPED : (int64_t)count;
+}
+
+/* The same copied from wherever they are: nobody waits for a lossy journal. */
+static int64_t next_copied(const rb_journal *journal, uint64_t next, const rb_message **from)
+{
+    static _Thread_local rb_message batch[RB_JOURNAL_BATCH];
+    uint64_t left = journal->segment_messages - ((next - 1) & (journal->segment_messages - 1));
+    *from = batch;
+    return rb_replay_poll(journal->source, batch,
+                          (int64_t)(left < RB_JOURNAL_BATCH ? left : RB_JOURNAL_BATCH));
+}
+
+/* Writes one batch. Returns its messages, 0: there are none. */
+static int64_t step(rb_journal *journal)
+{
+    uint64_t next = journal->written + 1;
+    const rb_message *from = NULL;
+    int is_lossy = journal->source != NULL;
+    int64_t count =
+        is_lossy ? next_copied(journal, next, &from) : next_in_place(journal, next, &from);
+    if (count <= 0) {
+        return count;
+    }
+    int32_t status = open_file(journal, next, 1);
+    RB_CHECK(status != 1);
+    if (status == RB_OK) {
+        size_t bytes = (size_t)count * sizeof *from;
+        status = write_all(journal->file, from, bytes, offset_of(journal, next));
+    }
+    if (status != RB_OK) {
+        return status;
+    }
+    /* In place, once the writer has seen the gate, that is; until then it may have been torn. */
+    if (!is_lossy && !rb_multicast_held(&journal->reader, next)) {
+        return RB_LAPPED;
+    }
+    /* J1 release; pairs with J2 in rb_journal_sync. */
+    rb_store_release(&journal->written, journal->written + (uint64_t)count);
+    if (!is_lossy) {
+        rb_multicast_release(&journal->reader, journal->written);
+    }
+    return count;
+}
+
 int64_t rb_journal_work(void *state, int64_t limit)
 {
     rb_journal *journal = state;
     int64_t total = 0;
     for (int64_t batch = 0; batch < limit; batch++) {
-        uint64_t next = journal->written + 1;
-        uint64_t count = contiguous(journal, next, RB_JOURNAL_BATCH);
+        int64_t count = step(journal);
+        if (count < 0) {
+            return count;
+        }
         if (count == 0) {
-            if (rb_multicast_is_gone(&journal->reader, next)) {
-                return RB_LAPPED;
-            }
             break;
         }
-        int32_t status = open_file(journal, next, 1);
-        RB_CHECK(status != 1);
-        if (status != RB_OK) {
-            return status;
-        }
-        /* The gate keeps the slots from being reused: they are written in place, without a copy.
-         * Once the writer has seen it, that is; until then what was written may be torn. */
-        const rb_message *from = &journal->reader.slots[(next - 1) & journal->reader.mask];
-        status = write_all(journal->file, from, count * sizeof *from, offset_of(journal, next));
-        if (status != RB_OK) {
-            return status;
-        }
-        if (!rb_multicast_held(&journal->reader, next)) {
-            return RB_LAPPED;
-        }
-        /* J1 release; pairs with J2 in rb_journal_sync. */
-        rb_store_release(&journal->written, journal->written + count);
-        rb_multicast_release(&journal->reader, journal->written);
-        total += (int64_t)count;
+        total += count;
     }
     if (total > 0 && journal->wake != NULL) {
         journal->wake->mask |= journal->sync_bell;

@@ -1,12 +1,13 @@
 /*
- * Journal: the stream in segment files, written by a gating reader.
+ * Journal: the stream in segment files, written by a gating reader or a lossy one.
  *
  * A segment file holds a 4,096-byte header and 2^k messages; message `sequence` is message
  * (sequence - 1) % 2^k of file (sequence - 1) / 2^k: its place is arithmetic. Files are allocated
  * whole before the first message, so that a full disk is found before a message depends on it, and
- * filled with one write per batch straight from the ring. What is written survives the process;
- * what is below `durable` survives the host (fdatasync, grouped, by whoever calls rb_journal_sync
- * or rb_journal_keep).
+ * filled with one write per batch, by a gating reader straight from the ring. A lossy one holds
+ * nobody up: what the ring has lost meanwhile it copies from another journal's files. What is
+ * written survives the process; what is below `durable` survives the host (fdatasync, grouped, by
+ * whoever calls rb_journal_sync or rb_journal_keep).
  *
  * Recovery reads the last two files forward to the first message that is not whole (sequence or
  * checksum wrong), and goes on there: a torn tail is overwritten. A whole message anywhere behind
@@ -40,7 +41,8 @@ typedef struct rb_journal_header {
 
 /* cffi: struct rb_journal */
 typedef struct rb_journal {
-    rb_reader reader;
+    rb_reader reader;         /* gating, unless there is a source */
+    struct rb_replay *source; /* of a lossy journal; NULL: it is the gate that reads */
     char directory[RB_JOURNAL_PATH_BYTES];
     char name[32];
     uint64_t segment_messages;
@@ -63,8 +65,16 @@ typedef struct rb_journal {
 int32_t rb_journal_attach(rb_journal *journal, const char *directory, uint64_t segment_messages,
                           const void *ring, size_t ring_bytes, void *readers, size_t readers_bytes,
                           const char *name);
+/* The same without a gate, for rb_journal_follow. */
+int32_t rb_journal_open(rb_journal *journal, const char *directory, uint64_t segment_messages,
+                        const char *name);
+/* A lossy journal's source: an rb_replay of the ring and of other journals' files that wants
+ * message `written` + 1 next. Kept by the caller. RB_USAGE: it wants another one; RB_SEQUENCE: the
+ * files are ahead of the ring. */
+int32_t rb_journal_follow(rb_journal *journal, void *replay);
 /* The agent: writes what is on the ring, up to `limit` batches. RB_SYSTEM; RB_LAPPED: the writer
- * had overtaken this journal before its gate held (claim it before the first message). */
+ * had overtaken this journal before its gate held (claim it before the first message), or nobody
+ * has what a lossy one lacks. */
 int64_t rb_journal_work(void *journal, int64_t limit);
 void *rb_journal_work_function(void);
 /* Makes everything written so far durable. Returns the durable sequence. RB_SYSTEM. */

@@ -39,10 +39,7 @@ class Journal:
         segment_messages: int = SEGMENT_MESSAGES,
         name: str = "journal",
     ) -> None:
-        self._memory = (ring, readers)
-        self.state = ffi.new("rb_journal *")
-        self.work = lib.rb_journal_work_function()
-        self.check_text = ffi.cast("void *", ffi.addressof(lib, "rb_check_text"))
+        self._begin(ring, readers)
 
         def attach() -> int:
             status = lib.rb_journal_attach(
@@ -56,6 +53,12 @@ class Journal:
             return int(lib.rb_journal_gate(self.state))
 
         self._locks = lock_gate(readers, name, attach)
+
+    def _begin(self, *memory: Memory | None) -> None:
+        self._memory = memory
+        self.state = ffi.new("rb_journal *")
+        self.work = lib.rb_journal_work_function()
+        self.check_text = ffi.cast("void *", ffi.addressof(lib, "rb_check_text"))
 
     @property
     def written(self) -> int:

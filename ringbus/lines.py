@@ -496,6 +496,55 @@ class StopCancel(NamedTuple):
     spare3: int
 
 
+class Imbalance(NamedTuple):
+    """What the cross of an instrument would come to now, of all orders that an auction has seen."""
+
+    sequence: int
+    time_ns: int
+    topic_sequence: int
+    topic: int
+    publisher: int
+    template_id: int
+    flags: int
+    shard: int
+    reserved: int
+    checksum: int
+    instrument: int
+    reference_ticks: int
+    paired: int
+    imbalance: int
+    near_ticks: int
+    far_ticks: int
+    changes: int
+    side: int
+    cross_type: int
+    spare: int
+
+
+class AuctionExtension(NamedTuple):
+    """The price of a cross would be outside its collars: orders are collected for longer."""
+
+    sequence: int
+    time_ns: int
+    topic_sequence: int
+    topic: int
+    publisher: int
+    template_id: int
+    flags: int
+    shard: int
+    reserved: int
+    checksum: int
+    instrument: int
+    price_ticks: int
+    low_ticks: int
+    high_ticks: int
+    until_ns: int
+    cross_type: int
+    extension: int
+    spare: int
+    spare2: int
+
+
 class Executed(NamedTuple):
     """One side of a trade, on that side's topic: the incoming side's line first, the resting side's behind it."""
 
@@ -643,7 +692,7 @@ class Skip(NamedTuple):
     spare4: int
 
 
-Line = NewOrder | Cancel | Replace | OrderTag | Reject | MassCancel | SessionEvent | CrossResult | Command | Tick | EpochStart | EndOfDay | InstrumentDefinition | ParticipantDefinition | BuildRecord | OrderTerms | MultiLegOrder | Leg | StopOrder | StopCancel | Executed | Canceled | Rejected | StateChanged | Replenished | Skip
+Line = NewOrder | Cancel | Replace | OrderTag | Reject | MassCancel | SessionEvent | CrossResult | Command | Tick | EpochStart | EndOfDay | InstrumentDefinition | ParticipantDefinition | BuildRecord | OrderTerms | MultiLegOrder | Leg | StopOrder | StopCancel | Imbalance | AuctionExtension | Executed | Canceled | Rejected | StateChanged | Replenished | Skip
 LINES: Final[dict[Template, type[Line]]] = {
     Template.NEW_ORDER: NewOrder,
     Template.CANCEL: Cancel,
@@ -665,6 +714,8 @@ LINES: Final[dict[Template, type[Line]]] = {
     Template.LEG: Leg,
     Template.STOP_ORDER: StopOrder,
     Template.STOP_CANCEL: StopCancel,
+    Template.IMBALANCE: Imbalance,
+    Template.AUCTION_EXTENSION: AuctionExtension,
     Template.EXECUTED: Executed,
     Template.CANCELED: Canceled,
     Template.REJECTED: Rejected,

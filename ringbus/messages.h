@@ -7,7 +7,7 @@
 
 #define RB_SCHEMA_ID 1u
 #define RB_SCHEMA_VERSION 1u
-#define RB_SCHEMA_HASH UINT64_C(0x92eca36dfa3bead2)
+#define RB_SCHEMA_HASH UINT64_C(0x604239b3b149459f)
 #define RB_MESSAGE_BYTES 64u
 #define RB_INSTRUMENT_NONE UINT32_C(4294967295)
 #define RB_TEMPLATE_CONTRIBUTED_MAX 63u
@@ -36,6 +36,8 @@ enum rb_template {
     RB_TEMPLATE_LEG = 18,
     RB_TEMPLATE_STOP_ORDER = 19,
     RB_TEMPLATE_STOP_CANCEL = 20,
+    RB_TEMPLATE_IMBALANCE = 21,
+    RB_TEMPLATE_AUCTION_EXTENSION = 22,
     RB_TEMPLATE_EXECUTED = 64,
     RB_TEMPLATE_CANCELED = 65,
     RB_TEMPLATE_REJECTED = 66,
@@ -84,6 +86,7 @@ enum rb_instrument_state {
     RB_INSTRUMENT_STATE_AUCTION = 2, /* Orders are held for a cross. */
     RB_INSTRUMENT_STATE_HALTED = 3, /* Cancels only. */
     RB_INSTRUMENT_STATE_CLOSED = 4, /* Cancels only. */
+    RB_INSTRUMENT_STATE_PRE_OPEN = 5, /* Orders are held for an auction that has not begun: it cannot be crossed. */
 };
 
 enum rb_cross_type {
@@ -505,6 +508,33 @@ typedef struct rb_stop_cancel {
     uint64_t spare3;
 } rb_stop_cancel;
 
+typedef struct rb_imbalance {
+    rb_header header;
+    uint32_t instrument;
+    int32_t reference_ticks; /* Price at which paired and imbalance are counted: that of the cross, collars kept; if nothing can be matched the instrument's own reference, 0 if it has none. */
+    uint32_t paired; /* Would be matched there; 2^32-1: that or more. */
+    uint32_t imbalance; /* Left over there of orders that are not imbalance-only; 2^32-1: that or more. */
+    int32_t near_ticks; /* Price of the cross if there were no collars; 0: nothing can be matched. */
+    int32_t far_ticks; /* The same of the orders for the cross alone. */
+    uint32_t changes; /* As in CrossResult: which book it speaks of. */
+    uint8_t side; /* Of the imbalance; 0: there is none. */
+    uint8_t cross_type; /* Which cross it is before. */
+    uint16_t spare;
+} rb_imbalance;
+
+typedef struct rb_auction_extension {
+    rb_header header;
+    uint32_t instrument;
+    int32_t price_ticks; /* Where it would be. */
+    int32_t low_ticks; /* Lower collar. */
+    int32_t high_ticks; /* Upper collar. */
+    uint64_t until_ns; /* Time of the cross from here on, since the epoch. */
+    uint8_t cross_type;
+    uint8_t extension; /* Of this auction, first is 1. */
+    uint16_t spare;
+    uint32_t spare2;
+} rb_auction_extension;
+
 typedef struct rb_executed {
     rb_header header;
     uint32_t instrument;
@@ -618,6 +648,8 @@ typedef union rb_message {
     rb_leg leg;
     rb_stop_order stop_order;
     rb_stop_cancel stop_cancel;
+    rb_imbalance imbalance;
+    rb_auction_extension auction_extension;
     rb_executed executed;
     rb_canceled canceled;
     rb_rejected rejected;
@@ -826,6 +858,25 @@ _Static_assert(offsetof(rb_stop_cancel, client_order_id) == 48, "layout");
 _Static_assert(offsetof(rb_stop_cancel, account) == 52, "layout");
 _Static_assert(offsetof(rb_stop_cancel, firm) == 54, "layout");
 _Static_assert(offsetof(rb_stop_cancel, spare3) == 56, "layout");
+_Static_assert(offsetof(rb_imbalance, instrument) == 32, "layout");
+_Static_assert(offsetof(rb_imbalance, reference_ticks) == 36, "layout");
+_Static_assert(offsetof(rb_imbalance, paired) == 40, "layout");
+_Static_assert(offsetof(rb_imbalance, imbalance) == 44, "layout");
+_Static_assert(offsetof(rb_imbalance, near_ticks) == 48, "layout");
+_Static_assert(offsetof(rb_imbalance, far_ticks) == 52, "layout");
+_Static_assert(offsetof(rb_imbalance, changes) == 56, "layout");
+_Static_assert(offsetof(rb_imbalance, side) == 60, "layout");
+_Static_assert(offsetof(rb_imbalance, cross_type) == 61, "layout");
+_Static_assert(offsetof(rb_imbalance, spare) == 62, "layout");
+_Static_assert(offsetof(rb_auction_extension, instrument) == 32, "layout");
+_Static_assert(offsetof(rb_auction_extension, price_ticks) == 36, "layout");
+_Static_assert(offsetof(rb_auction_extension, low_ticks) == 40, "layout");
+_Static_assert(offsetof(rb_auction_extension, high_ticks) == 44, "layout");
+_Static_assert(offsetof(rb_auction_extension, until_ns) == 48, "layout");
+_Static_assert(offsetof(rb_auction_extension, cross_type) == 56, "layout");
+_Static_assert(offsetof(rb_auction_extension, extension) == 57, "layout");
+_Static_assert(offsetof(rb_auction_extension, spare) == 58, "layout");
+_Static_assert(offsetof(rb_auction_extension, spare2) == 60, "layout");
 _Static_assert(offsetof(rb_executed, instrument) == 32, "layout");
 _Static_assert(offsetof(rb_executed, price_ticks) == 36, "layout");
 _Static_assert(offsetof(rb_executed, quantity) == 40, "layout");

@@ -9,7 +9,7 @@ import numpy as np
 
 SCHEMA_ID: Final = 1
 SCHEMA_VERSION: Final = 1
-SCHEMA_HASH: Final = 0x92eca36dfa3bead2
+SCHEMA_HASH: Final = 0x604239b3b149459f
 MESSAGE_BYTES: Final = 64
 INSTRUMENT_NONE: Final = 4294967295
 TEMPLATE_CONTRIBUTED_MAX: Final = 63
@@ -38,6 +38,8 @@ class Template(IntEnum):
     LEG = 18
     STOP_ORDER = 19
     STOP_CANCEL = 20
+    IMBALANCE = 21
+    AUCTION_EXTENSION = 22
     EXECUTED = 64
     CANCELED = 65
     REJECTED = 66
@@ -96,6 +98,7 @@ class InstrumentState(IntEnum):
     AUCTION = 2
     HALTED = 3
     CLOSED = 4
+    PRE_OPEN = 5
 
 
 class CrossType(IntEnum):
@@ -1688,6 +1691,145 @@ STOP_CANCEL: Final[np.dtype[np.void]] = np.dtype(
         "itemsize": 64,
     }
 )
+IMBALANCE: Final[np.dtype[np.void]] = np.dtype(
+    {
+        "names": [
+            "sequence",
+            "time_ns",
+            "topic_sequence",
+            "topic",
+            "publisher",
+            "template_id",
+            "flags",
+            "shard",
+            "reserved",
+            "checksum",
+            "instrument",
+            "reference_ticks",
+            "paired",
+            "imbalance",
+            "near_ticks",
+            "far_ticks",
+            "changes",
+            "side",
+            "cross_type",
+            "spare",
+        ],
+        "formats": [
+            "<u8",
+            "<u8",
+            "<u4",
+            "<u2",
+            "<u2",
+            "u1",
+            "u1",
+            "u1",
+            "u1",
+            "<u4",
+            "<u4",
+            "<i4",
+            "<u4",
+            "<u4",
+            "<i4",
+            "<i4",
+            "<u4",
+            "u1",
+            "u1",
+            "<u2",
+        ],
+        "offsets": [
+            0,
+            8,
+            16,
+            20,
+            22,
+            24,
+            25,
+            26,
+            27,
+            28,
+            32,
+            36,
+            40,
+            44,
+            48,
+            52,
+            56,
+            60,
+            61,
+            62,
+        ],
+        "itemsize": 64,
+    }
+)
+AUCTION_EXTENSION: Final[np.dtype[np.void]] = np.dtype(
+    {
+        "names": [
+            "sequence",
+            "time_ns",
+            "topic_sequence",
+            "topic",
+            "publisher",
+            "template_id",
+            "flags",
+            "shard",
+            "reserved",
+            "checksum",
+            "instrument",
+            "price_ticks",
+            "low_ticks",
+            "high_ticks",
+            "until_ns",
+            "cross_type",
+            "extension",
+            "spare",
+            "spare2",
+        ],
+        "formats": [
+            "<u8",
+            "<u8",
+            "<u4",
+            "<u2",
+            "<u2",
+            "u1",
+            "u1",
+            "u1",
+            "u1",
+            "<u4",
+            "<u4",
+            "<i4",
+            "<i4",
+            "<i4",
+            "<u8",
+            "u1",
+            "u1",
+            "<u2",
+            "<u4",
+        ],
+        "offsets": [
+            0,
+            8,
+            16,
+            20,
+            22,
+            24,
+            25,
+            26,
+            27,
+            28,
+            32,
+            36,
+            40,
+            44,
+            48,
+            56,
+            57,
+            58,
+            60,
+        ],
+        "itemsize": 64,
+    }
+)
 EXECUTED: Final[np.dtype[np.void]] = np.dtype(
     {
         "names": [
@@ -2126,6 +2268,8 @@ DTYPES: Final[dict[Template, np.dtype[np.void]]] = {
     Template.LEG: LEG,
     Template.STOP_ORDER: STOP_ORDER,
     Template.STOP_CANCEL: STOP_CANCEL,
+    Template.IMBALANCE: IMBALANCE,
+    Template.AUCTION_EXTENSION: AUCTION_EXTENSION,
     Template.EXECUTED: EXECUTED,
     Template.CANCELED: CANCELED,
     Template.REJECTED: REJECTED,
@@ -2220,6 +2364,15 @@ ENUMS: Final[dict[Template, dict[str, type[IntEnum] | type[IntFlag]]]] = {
     },
     Template.STOP_CANCEL: {
         "flags": Flag,
+    },
+    Template.IMBALANCE: {
+        "flags": Flag,
+        "side": Side,
+        "cross_type": CrossType,
+    },
+    Template.AUCTION_EXTENSION: {
+        "flags": Flag,
+        "cross_type": CrossType,
     },
     Template.EXECUTED: {
         "flags": Flag,

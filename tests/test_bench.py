@@ -245,6 +245,19 @@ def test_bench_application_runs_and_makes_the_known_result() -> None:
     assert done.stdout.count("one by one") == 3
 
 
+def test_bench_auction_runs_and_finds_the_known_prices() -> None:
+    """The orders are fixed, so the crosses of all instruments are."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bench.bench_auction", "1", "40", "20"],
+        cwd=PROGRAMS.parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    assert "result e671c31b0675ea07: 40 instruments, 20 orders each, 1 rounds" in done.stdout
+
+
 def test_bench_market_runs_and_makes_the_known_tape() -> None:
     """R39: the flow is fixed, so the day's messages are."""
     done = subprocess.run(

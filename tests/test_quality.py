@@ -63,7 +63,10 @@ OWNERS = {
     ("ringbus/subscriber.py", "time"): "its caller says how long it may wait for a record",
     ("ports/fix_port.py", "socket"): "an acceptor listens",
     ("ports/fix_connection.py", "socket"): "its clients' connections",
+    ("tuning/nic.py", "socket"): "asks a network card through one; nothing is sent",
     ("tools/core.py", "threading"): "the journal's fdatasync runs beside the core's loop",
+    ("tools/notify.py", "socket"): "systemd listens on one",
+    ("tools/notify.py", "os.environ"): "where systemd says how it wants to be told",
     ("tools/child.py", "os.environ"): "hands its environment on to the processes that it starts",
 }
 TESTS_MAY = "a test drives real processes and sockets, and seeds its own generators"
@@ -85,6 +88,7 @@ ALLOCATORS = {
     "ports/queue.h": "a queue of fixed size, made once",
     "ports/session.c": "the table of sessions, made once",
     "ports/tokens.c": "the table of tokens, made once",
+    "ringbus/table.c": "memory of such tables, made once",
 }
 FORMATTERS = {
     "ringbus/check.c": "text of a broken invariant: the process ends",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from tools.kinds import fairy, fix, market, stops, ticker
+from tools.kinds import auction, fairy, fix, market, stops, ticker
 from tools.site import Kind
 
 KINDS: Final[dict[str, Kind]] = {
+    "auction": Kind(auction.Options, auction.make, proposes=True, instruments=True),
     "fairy": Kind(fairy.Options, fairy.make, proposes=True),
     "fix": Kind(fix.Options, fix.make, proposes=True, listens=("",)),
     "stops": Kind(stops.Options, stops.make, proposes=True),

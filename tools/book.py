@@ -20,7 +20,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 
-from ports.market_book import Level, MarketBook
+from ports.market_book import Imbalance, Level, MarketBook
 from ports.market_client import MarketClient
 from ports.soup import SoupClientSession
 from ringbus.status import RingbusError
@@ -99,12 +99,23 @@ def picture(book: MarketBook, locate: int, depth: int) -> Group:
         title += (
             f"  last {row.last_shares:,} at {price_text(row.last_price)}  {row.volume:,} traded"
         )
+    if row.imbalance is not None:
+        title += f"\n{_auction(row.imbalance)}"
     sides = Table.grid(padding=(0, 2))
     sides.add_row(
         _side("bids", book.depth(locate, "B", depth), depth),
         _side("offers", book.depth(locate, "S", depth), depth),
     )
     return Group(title, sides)
+
+
+def _auction(of: Imbalance) -> str:
+    """What its cross would come to."""
+    if of.side == "O":
+        return "nothing can be matched yet"
+    text = f"would match {of.paired:,} at {price_text(of.price)}"
+    left = {"B": "to buy", "S": "to sell"}.get(of.side)
+    return text if left is None else f"{text}, {of.shares:,} left {left}"
 
 
 def _side(name: str, levels: list[Level], depth: int) -> Table:

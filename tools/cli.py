@@ -28,6 +28,9 @@ DELEGATED = {
     "promote": "let the passive engine take the dead engine's place",
     "shards": "what each shard of a topology has to carry, and why an instrument is where it is",
     "replay": "run recorded days through the engine and compare",
+    "plan": "a picture of the machine and who would sit where, and why; starts nothing",
+    "systemd": "units that run an exchange as a service",
+    "tune": "what costs latency on this host, how to set it, and how to undo it",
     "schema": "make the generated files of the message schema",
 }
 
@@ -97,6 +100,7 @@ def _up(options: argparse.Namespace) -> int:
     from tools.configuration import Configuration
     from tools.exchange import start_detached
     from tools.launcher import LaunchError, ready_line, up
+    from tools.placement import settle
     from tools.process import end_with_parent
     from tools.topology import ConfigurationError
 
@@ -110,6 +114,8 @@ def _up(options: argparse.Namespace) -> int:
             print(ready_line(exchange.configuration, exchange.state))
             return 0
         configuration = Configuration.load(options.topology)
+        for text in settle(options.topology):
+            print(text, flush=True)
         return up(configuration, options.notify, options.goes_on, options.new_day)
     except (ConfigurationError, LaunchError, OSError) as error:
         print(f"ringbus up: {error}", file=sys.stderr)

@@ -18,6 +18,7 @@ from typing import Any, cast
 from engine.risk import Risk, RiskInstrument, RiskSize
 from tools.applications import KINDS
 from tools.instruments import Instrument, Participant, load_instruments, load_participants
+from tools.placement import placed
 from tools.site import ApplicationSection
 from tools.topology import (
     REPEATED,
@@ -40,7 +41,7 @@ class Configuration:
     @classmethod
     def load(cls, path: Path | str, cpus: frozenset[int] | None = None) -> Configuration:
         """Read and check a topology file and what it names. Raises: ConfigurationError."""
-        topology = load_topology(path, cpus)
+        topology = placed(load_topology(path, cpus))
         return cls(
             topology,
             load_instruments(topology.instruments, topology.exchange.shards),
@@ -183,6 +184,8 @@ class Configuration:
             document = cast(dict[str, Any], json.loads(path.read_text(encoding="utf-8")))
             for core in document["core"]:
                 core["agents"] = tuple(core["agents"])
+            for name, said in document["host"].items():
+                document["host"][name] = tuple(said)
             parts: dict[str, Any] = {name: kind(**document[name]) for name, kind in SINGLE.items()}
             for name, kind in REPEATED.items():
                 if name == "application":

@@ -46,6 +46,7 @@ from tools.clients import client_sessions, port_instruments
 from tools.configuration import Configuration
 from tools.day import drain
 from tools.edge import allow_files, limits_of
+from tools.journals import open_journal
 from tools.memory import Attachment, tcp_counter
 from tools.process import end_with_parent
 from tools.seat import Seat
@@ -257,14 +258,14 @@ class CoreProcess:
     def _add_journal(self, name: str) -> None:
         topology = self.topology
         try:
-            journal = self._open_journal(name)
+            journal = open_journal(topology, self._shared, name)
         except (DataError, Lapped) as error:
             peers = [topology.journal_path(one) for one in topology.journals if one != name]
             stream, segment = self._shared.attach("stream"), topology.journal.segment_messages
             print(f"{error}: asking the others", file=sys.stderr, flush=True)
             repaired = repair(topology.journal_path(name), peers, stream, segment, name)
             print(f"{name}: {repaired}", file=sys.stderr, flush=True)
-            journal = self._open_journal(name)
+            journal = open_journal(topology, self._shared, name)
         self._stack.callback(journal.close)
         self.core.add(name, journal)
         idle = self._stack.enter_context(Idle(self._bells, f"{name} sync", stream_reader=False))
@@ -276,15 +277,6 @@ class CoreProcess:
         arguments = (journal, name, idle, stop)
         self._threads.append(
             threading.Thread(target=self._sync, args=arguments, name=f"{name} sync")
-        )
-
-    def _open_journal(self, name: str) -> Journal:
-        return Journal(
-            self.topology.journal_path(name),
-            self._shared.attach("stream"),
-            self._shared.attach("stream.readers", writable=True),
-            self.topology.journal.segment_messages,
-            name,
         )
 
     def _sync(self, journal: Journal, name: str, idle: Idle, stop: object) -> None:

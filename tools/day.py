@@ -25,6 +25,7 @@ from ringbus.repair import cut, differing, prefix, repair
 from ringbus.replay import Replay
 from ringbus.status import DataError, LayoutError, NotFoundError, RingbusError
 from tools.configuration import Configuration
+from tools.journals import open_journal
 from tools.memory import Attachment
 from tools.state import CONFIGURATION_FILE, State
 from tools.topology import ConfigurationError, Topology
@@ -154,8 +155,8 @@ def put_on_ring(topology: Topology, shared: Attachment, day: Day) -> None:
         while writer.next <= day.last:
             writer.publish(replay.poll(day.last + 1 - writer.next))
     replay.close()
-    for name in topology.journals:
-        Journal(topology.journal_path(name), stream, readers, segment, name).close()
+    for name in topology.gating_journals:
+        open_journal(topology, shared, name).close()
 
 
 def finish_journals(topology: Topology) -> None:
@@ -166,14 +167,13 @@ def finish_journals(topology: Topology) -> None:
     failed: list[str] = []
     with Attachment(topology.name) as shared:
         try:
-            stream = shared.attach("stream")
-            readers = shared.attach("stream.readers", writable=True)
+            shared.attach("stream")
+            shared.attach("stream.readers", writable=True)
         except NotFoundError:
             return
         for name in topology.journals:
-            path, segment = topology.journal_path(name), topology.journal.segment_messages
             try:
-                journal = Journal(path, stream, readers, segment, name)
+                journal = open_journal(topology, shared, name)
                 try:
                     drain(journal)
                     journal.sync()

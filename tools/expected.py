@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import csv
 import gzip
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,11 +29,21 @@ from ports.ouch import (
     OrderRejected,
     SystemEvent,
 )
-from ringbus.messages import DTYPES, EXECUTED, NEW_ORDER, Liquidity, Side, Template
+from ringbus.messages import DTYPES, EXECUTED, NEW_ORDER, Liquidity, Side, Template, TradeDetail
 from tools.instruments import Instrument
 
 DAY_NS = 86_400_000_000_000
 TIME_IN_FORCE = {0: "0", 3: "3"}
+CROSSES: Final[dict[int, str]] = {
+    TradeDetail.OPENING_CROSS: "opening",
+    TradeDetail.CLOSING_CROSS: "closing",
+    TradeDetail.HALT_CROSS: "halt",
+}
+CROSS_LETTERS: Final[dict[int, str]] = {
+    TradeDetail.OPENING_CROSS: "O",
+    TradeDetail.CLOSING_CROSS: "C",
+    TradeDetail.HALT_CROSS: "H",
+}
 
 
 def client_messages(
@@ -86,12 +97,13 @@ def _message(line: np.void, instruments: Sequence[Instrument]) -> Message | None
             state="L",
         )
     if template == Template.EXECUTED:
-        removed = int(fields["liquidity"]) == Liquidity.REMOVED
-        # The number of a trade is the sequence of its incoming side's line.
-        match = int(line["sequence"]) - (0 if removed else 1)
-        return OrderExecuted(
-            time, user_ref, int(fields["quantity"]), price, "R" if removed else "A", match
-        )
+        # The number of a trade is the sequence of its first line: the incoming side's or the buy.
+        is_removed = int(fields["liquidity"]) == Liquidity.REMOVED
+        detail = int(fields["detail"])
+        is_first = int(fields["side"]) == Side.BUY if detail in CROSS_LETTERS else is_removed
+        letter = CROSS_LETTERS.get(detail, "R" if is_removed else "A")
+        match = int(line["sequence"]) - (0 if is_first else 1)
+        return OrderExecuted(time, user_ref, int(fields["quantity"]), price, letter, match)
     if template in (Template.CANCEL, Template.CANCELED):
         reason = "U" if template == Template.CANCEL else "I"
         return OrderCanceled(time, user_ref, int(fields["quantity"]), reason)
@@ -110,6 +122,18 @@ class Trade:
     maker: int
     taker: int
     taker_side: str
+    price_1e4: int
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True)
+class CrossTrade:
+    """One trade of an auction: neither side came to the other."""
+
+    cross: str
+    symbol: str
+    buy: int
+    sell: int
     price_1e4: int
     quantity: int
 
@@ -143,28 +167,41 @@ class OrderIds:
         return out
 
 
+def _sides(stream: NDArray[np.void], is_cross: bool) -> tuple[NDArray[np.void], NDArray[np.void]]:
+    """Both lines of every trade in or outside of crosses; the incoming side or the buy is first.
+
+    Raises: ValueError: an execution does not come as such a pair.
+    """
+    lines = stream[stream["template_id"] == Template.EXECUTED].view(EXECUTED)
+    lines = lines[(lines["liquidity"] == Liquidity.CROSS) == is_cross]
+    one, other = lines[0::2], lines[1::2]
+    by = "side" if is_cross else "liquidity"
+    first, second = (Side.BUY, Side.SELL) if is_cross else (Liquidity.REMOVED, Liquidity.ADDED)
+    paired = (
+        len(one) == len(other)
+        and bool(np.all(other["sequence"] == one["sequence"] + 1))
+        and bool(np.all(one[by] == first))
+        and bool(np.all(other[by] == second))
+    )
+    if not paired:
+        raise ValueError("executions on the stream do not come in pairs, the incoming or buy first")
+    for name in ("instrument", "price_ticks", "quantity"):
+        differs = np.flatnonzero(one[name] != other[name])
+        if len(differs):
+            raise ValueError(f"sequence {one['sequence'][differs[0]]}: {name} differs in a trade")
+    return one, other
+
+
 def trades(
     stream: NDArray[np.void], ids: OrderIds, instruments: Sequence[Instrument]
 ) -> Iterator[Trade]:
-    """Every trade on the stream, in its order.
+    """Every trade of an incoming with a resting order on the stream, in its order.
 
     Raises: ValueError: an execution does not come as a pair, incoming side first.
     """
-    lines = stream[stream["template_id"] == Template.EXECUTED].view(EXECUTED)
-    taker, maker = lines[0::2], lines[1::2]
-    paired = (
-        len(taker) == len(maker)
-        and bool(np.all(maker["sequence"] == taker["sequence"] + 1))
-        and bool(np.all(taker["liquidity"] == Liquidity.REMOVED))
-        and bool(np.all(maker["liquidity"] == Liquidity.ADDED))
-    )
-    if not paired:
-        raise ValueError("executions on the stream do not come in pairs, incoming side first")
-    for t, m, taker_id, maker_id in zip(taker, maker, ids.of(taker), ids.of(maker), strict=True):
+    taker, maker = _sides(stream, is_cross=False)
+    for t, maker_id, taker_id in zip(taker, ids.of(maker), ids.of(taker), strict=True):
         instrument = instruments[int(t["instrument"])]
-        same = all(t[name] == m[name] for name in ("instrument", "price_ticks", "quantity"))
-        if not same:
-            raise ValueError(f"sequence {t['sequence']}: the two sides of a trade differ")
         yield Trade(
             instrument.symbol,
             int(maker_id),
@@ -173,6 +210,35 @@ def trades(
             int(t["price_ticks"]) * instrument.tick_1e4,
             int(t["quantity"]),
         )
+
+
+def crosses(
+    stream: NDArray[np.void], ids: OrderIds, instruments: Sequence[Instrument]
+) -> Iterator[CrossTrade]:
+    """Every trade of an auction on the stream, cross by cross, symbols ascending.
+
+    Raises: ValueError: an execution does not come as a pair, the buy first.
+    """
+    buys, sells = _sides(stream, is_cross=True)
+    found = []
+    for buy, buy_id, sell_id in zip(buys, ids.of(buys), ids.of(sells), strict=True):
+        instrument = instruments[int(buy["instrument"])]
+        found.append(
+            CrossTrade(
+                CROSSES[int(buy["detail"])],
+                instrument.symbol,
+                int(buy_id),
+                int(sell_id),
+                int(buy["price_ticks"]) * instrument.tick_1e4,
+                int(buy["quantity"]),
+            )
+        )
+    return by_cross(found)
+
+
+def by_cross(found: Iterable[CrossTrade]) -> Iterator[CrossTrade]:
+    """Which instrument is crossed first is nobody's rule; the order within a cross is."""
+    return iter(sorted(found, key=lambda one: (one.cross, one.symbol)))
 
 
 def resting(
@@ -204,6 +270,22 @@ def expected_trades(path: Path) -> Iterator[Trade]:
                 int(row["price_1e4"]),
                 int(row["qty"]),
             )
+
+
+def expected_crosses(path: Path) -> Iterator[CrossTrade]:
+    """The trades of auctions that a file says must be made, as `crosses` has them."""
+    with gzip.open(path, "rt", newline="", encoding="ascii") as file:
+        return by_cross(
+            CrossTrade(
+                row["cross"],
+                row["symbol"].partition(".")[0],
+                int(row["buy_order_id"]),
+                int(row["sell_order_id"]),
+                int(row["price_1e4"]),
+                int(row["qty"]),
+            )
+            for row in csv.DictReader(file)
+        )
 
 
 def expected_book(path: Path) -> Iterator[Resting]:

@@ -18,6 +18,8 @@ from ringbus.segment import PREFIX, Segment, listing
 from ringbus.status import NotFoundError, RingbusError
 from tools.curves import draw
 from tools.units import duration
+from tuning.fingerprint import fingerprint, store
+from tuning.host import Host
 
 # In the order a message passes them; others follow by name.
 HOPS = (
@@ -149,6 +151,8 @@ def _run(
     if options.output is not None:
         for path in write(histograms, options.output, title, start_s, now_s()):
             print(path)
+        # What the figures were measured on belongs beside them.
+        store(fingerprint(Host()), options.output / "host.json")
 
 
 def _parser() -> argparse.ArgumentParser:

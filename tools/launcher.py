@@ -25,7 +25,7 @@ from ringbus.metrics import Metrics
 from ringbus.multicast import GatingReader
 from ringbus.segment import listing, unlink
 from ringbus.status import RingbusError
-from tools import day, edge, memory
+from tools import day, edge, memory, untuned
 from tools.build import build_hash
 from tools.child import (
     RESTARTS_MAX,
@@ -37,6 +37,7 @@ from tools.child import (
 from tools.configuration import Configuration
 from tools.day import DayError
 from tools.memory import Attachment, tcp_counter
+from tools.notify import Notifier
 from tools.opening import OpeningError, open_day, opening_lines
 from tools.process import Process, end
 from tools.standby import DIVERGED
@@ -54,7 +55,8 @@ class Launcher:
     """One exchange in the making, up, or going down; use it with `with`.
 
     Args: say: where progress goes, a line a call; monotonic, wait: the launcher's time; goes_on:
-    with the day that the journals hold; replaces: a day that was not ended, by a new one.
+    with the day that the journals hold; replaces: a day that was not ended, by a new one; beat: is
+    called as long as it supervises.
     Thread: one, which must live as long as the exchange: the kernel ends the cores with it.
     """
 
@@ -66,6 +68,7 @@ class Launcher:
         wait: Callable[[float], None] = time.sleep,
         goes_on: bool = False,
         replaces: bool = False,
+        beat: Callable[[], None] = lambda: None,
     ) -> None:
         self.configuration = configuration
         self.topology = configuration.topology
@@ -74,6 +77,7 @@ class Launcher:
         self._say = say
         self._monotonic = monotonic
         self._wait = wait
+        self._beat = beat
         self._children: list[Child] = []
         self._shared = Attachment(self.name)
         self._claimed = False
@@ -131,6 +135,7 @@ class Launcher:
         """Supervise until `stop_requested`. Raises: LaunchError: the exchange cannot go on."""
         while not self.stop_requested:
             self.poll()
+            self._beat()
             self._wait(POLL_SECONDS)
 
     def stop(self) -> None:
@@ -183,6 +188,8 @@ class Launcher:
 
     def _prepare(self) -> None:
         topology = self.topology
+        for text in untuned.check_host(topology, untuned.host_of(topology)):
+            self._say(f"warning: {text}")
         memory.check_room(topology, memory.free_bytes())
         edge.check_files(topology)
         needs = edge.check_memory(self.configuration, edge.free_memory())
@@ -316,7 +323,7 @@ class Launcher:
             )
         # Nobody waits for it any more: neither the engine nor, by the promise, an answer.
         child.forget()
-        for journal in child.section.agents:
+        for journal in set(child.section.agents) & set(self.topology.gating_journals):
             stream = self._shared.attach("stream")
             readers = self._shared.attach("stream.readers", writable=True)
             GatingReader(stream, readers, journal).close()
@@ -433,11 +440,13 @@ def up(
     as Launcher.
     Returns: the exit status: 0 after a clean stop, 1 when it could not start or go on.
     """
+    notifier = Notifier(time.monotonic)
     launcher = Launcher(
         configuration,
         lambda text: print(text, flush=True),
         goes_on=goes_on,
         replaces=replaces,
+        beat=notifier.beat,
     )
 
     def on_signal(number: int, frame: FrameType | None) -> None:
@@ -452,7 +461,9 @@ def up(
             if notify_fd >= 0:
                 os.write(notify_fd, b"READY\n")
                 os.close(notify_fd)
+            notifier.ready()
             launcher.run()
+            notifier.stopping()
     except (
         LaunchError,
         DayError,

@@ -99,6 +99,19 @@ def text(pattern: str, what: str) -> Rule:
     return rule
 
 
+time_of_day = text(
+    r"never|([01]\d|2[0-3]):[0-5]\d:[0-5]\d", 'a time such as "15:00:00" (UTC), or "never"'
+)
+
+
+def nanoseconds(time_of_day: str, never: int = 0) -> int:
+    """Since midnight, of a text that `time_of_day` has taken."""
+    if time_of_day == "never":
+        return never
+    hours, minutes, seconds = (int(part) for part in time_of_day.split(":"))
+    return (hours * 3600 + minutes * 60 + seconds) * 1_000_000_000
+
+
 def texts(pattern: str, what: str) -> Rule:
     """A list of such texts; a tuple afterwards."""
     one = text(pattern, what)
@@ -128,11 +141,14 @@ def node(value: object) -> object:
 
 
 def cpu(value: object) -> object:
-    """A CPU, or "any"."""
-    if value == "any":
+    """A CPU, "auto" or "any"."""
+    if value in ("any", "auto"):
         return value
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise Refused(f"found {value!r}", 'write the number of a CPU, or "any" for no pinning')
+        raise Refused(
+            f"found {value!r}",
+            'write the number of a CPU, "auto" for a good one, or "any" for no pinning',
+        )
     return value
 
 

@@ -19,6 +19,7 @@ from ringbus.proposer import Proposer
 from ringbus.replay import Stream
 from ringbus.segment import Segment
 from ringbus.topics import Topics
+from ringbus.volley import Volley
 
 if TYPE_CHECKING:
     from tools.configuration import Configuration
@@ -97,5 +98,11 @@ class Site:
 
     def proposer(self) -> Proposer:
         """The same for the base class of applications."""
-        shards = self.configuration.topology.exchange.shards
-        return Proposer(self.proposing, self.core, Topics(self.configuration.topics, shards))
+        return Proposer(self.proposing, self.core, self._topics())
+
+    def volley(self) -> Volley:
+        """The same for one that speaks of many topics at once."""
+        return Volley(self.proposing, self.core, self._topics())
+
+    def _topics(self) -> Topics:
+        return Topics(self.configuration.topics, self.configuration.topology.exchange.shards)

@@ -7,7 +7,6 @@ found there and the cure.
 from __future__ import annotations
 
 import dataclasses
-import os
 import re
 import tomllib
 from dataclasses import dataclass, field
@@ -17,9 +16,12 @@ from typing import Final, TypeVar, cast
 from ringbus.backing import Backing, Pages
 from tools import rules
 from tools.applications import KINDS
+from tools.host import HostSection
 from tools.rules import ConfigurationError as ConfigurationError
 from tools.rules import Refused, kind_of, meant
 from tools.site import ApplicationSection
+from tuning.host import Host, cpu_list
+from tuning.machine import Machine
 
 SHARDS_MAX: Final = 16
 AGENTS_MAX: Final = 32
@@ -136,7 +138,8 @@ class JournalSection:
     """`[journal]`: the stream's files.
 
     `copies` agents write them, each into its own directory: journal, journal.b, … They sync at once
-    when clients wait for it, at least every `sync_ms` when not.
+    when clients wait for it, at least every `sync_ms` when not. The engine waits for all but the
+    last `lossy` of them, which fetch from the others what they missed.
     """
 
     segment_messages: int = field(
@@ -144,6 +147,7 @@ class JournalSection:
     )
     sync_ms: int = field(default=5, metadata={"rule": rules.whole(1, 1000)})
     copies: int = field(default=1, metadata={"rule": rules.whole(1, len(JOURNALS))})
+    lossy: int = field(default=0, metadata={"rule": rules.whole(0, len(JOURNALS) - 1)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +166,10 @@ class PortSection:
 
 @dataclass(frozen=True, slots=True)
 class CoreSection:
-    """`[[core]]`: one process and the agents that it runs; `cpu` None is not pinned."""
+    """`[[core]]`: one process and the agents that it runs.
+
+    `cpu` "auto" is chosen by tools/placement.py, "any" is not pinned.
+    """
 
     name: str = field(
         metadata={
@@ -179,6 +186,11 @@ class CoreSection:
     def pinned(self) -> int | None:
         """The CPU it is pinned to, if it is."""
         return self.cpu if isinstance(self.cpu, int) else None
+
+    @property
+    def is_hot(self) -> bool:
+        """Whether it never sleeps."""
+        return self.wait != "park"
 
 
 class Source:
@@ -227,6 +239,7 @@ class Topology:
     stream: StreamSection
     lanes: LanesSection
     memory: MemorySection
+    host: HostSection
     limits: LimitsSection
     journal: JournalSection
     ports: tuple[PortSection, ...]
@@ -245,9 +258,20 @@ class Topology:
         return (self.path.parent / self.exchange.directory).resolve()
 
     @property
+    def hot_cpus(self) -> frozenset[int] | None:
+        """The CPUs of cores that never sleep; None if there are none."""
+        hot = (core.pinned for core in self.cores if core.is_hot)
+        return frozenset(cpu for cpu in hot if cpu is not None) or None
+
+    @property
     def journals(self) -> tuple[str, ...]:
         """The agents that write the stream's files."""
         return JOURNALS[: self.journal.copies]
+
+    @property
+    def gating_journals(self) -> tuple[str, ...]:
+        """Those that the engine waits for."""
+        return self.journals[: self.journal.copies - self.journal.lossy]
 
     @property
     def copies_awaited(self) -> int:
@@ -350,6 +374,7 @@ SINGLE: Final[dict[str, type[object]]] = {
     "stream": StreamSection,
     "lanes": LanesSection,
     "memory": MemorySection,
+    "host": HostSection,
     "limits": LimitsSection,
     "journal": JournalSection,
 }
@@ -360,13 +385,17 @@ REPEATED: Final[dict[str, type[object]]] = {
 }
 
 
-def load_topology(path: Path | str, cpus: frozenset[int] | None = None) -> Topology:
+def load_topology(
+    path: Path | str, cpus: frozenset[int] | None = None, host: Host | None = None
+) -> Topology:
     """Read and check a topology file.
 
-    Args: path: the file; cpus: CPUs that may be used, those of this process unless given.
+    Args: path: the file; cpus: CPUs that may be used, those of this process unless given; host:
+    the machine that it is for, this one unless given.
     Raises: ConfigurationError.
     """
     path = Path(path)
+    machine = Machine.of(host or Host(), cpus)
     document, source = _read(path)
     sections = {name: _single(source, document, name) for name in SINGLE}
     topology = Topology(
@@ -375,6 +404,7 @@ def load_topology(path: Path | str, cpus: frozenset[int] | None = None) -> Topol
         stream=cast(StreamSection, sections["stream"]),
         lanes=cast(LanesSection, sections["lanes"]),
         memory=cast(MemorySection, sections["memory"]),
+        host=cast(HostSection, sections["host"]),
         limits=cast(LimitsSection, sections["limits"]),
         journal=cast(JournalSection, sections["journal"]),
         ports=cast(tuple[PortSection, ...], _repeated(source, document, "port")),
@@ -386,10 +416,11 @@ def load_topology(path: Path | str, cpus: frozenset[int] | None = None) -> Topol
     )
     _check_files(topology)
     _check_promise(topology)
+    _check_lossy(topology)
     _check_failover(topology)
     _check_names(topology)
     _check_addresses(topology)
-    _check_cores(topology, frozenset(os.sched_getaffinity(0)) if cpus is None else cpus)
+    _check_cores(topology, machine)
     _check_placement(topology)
     return topology
 
@@ -569,7 +600,17 @@ def _check_promise(topology: Topology) -> None:
         )
 
 
-def _check_cores(topology: Topology, cpus: frozenset[int]) -> None:
+def _check_lossy(topology: Topology) -> None:
+    if topology.journal.lossy >= topology.journal.copies:
+        raise topology.source.error(
+            ("journal", 0, "lossy"),
+            f"all {topology.journal.copies} journals would be lossy: nobody would have what the "
+            "ring has lost",
+            "let one at least gate",
+        )
+
+
+def _check_cores(topology: Topology, machine: Machine) -> None:
     error = topology.source.error
     if len(topology.cores) > CORES_MAX:
         raise error(("core", CORES_MAX, ""), "too many cores", f"{CORES_MAX} at most")
@@ -586,15 +627,14 @@ def _check_cores(topology: Topology, cpus: frozenset[int]) -> None:
         names[core.name] = nth
         if core.pinned is None:
             continue
-        if core.pinned not in cpus:
-            listed = ", ".join(str(cpu) for cpu in sorted(cpus))
+        if why := machine.why_not(core.pinned):
             raise error(
                 ("core", nth, "cpu"),
-                f"CPU {core.pinned} is not one that this process may use",
-                f'choose among {listed}, or "any"',
+                f"CPU {core.pinned} {why}",
+                f'choose among {cpu_list(machine.allowed)}, "auto" or "any"',
             )
         if core.wait == "spin":
-            if core.pinned in spinning:
+            if core.pinned in spinning and "sharing" not in topology.host.allow:
                 raise error(
                     ("core", nth, "cpu"),
                     f'"{core.name}" and "{spinning[core.pinned]}" both spin on CPU {core.pinned}',

@@ -36,7 +36,7 @@ SELF_TRADES = (
     OrderOption.SELF_TRADE_NEWEST | OrderOption.SELF_TRADE_OLDEST,
 )
 STATES = tuple(InstrumentState)
-STATE_WEIGHTS = (6, 3, 1, 1)
+STATE_WEIGHTS = (6, 3, 1, 1, 1)
 DEAD_MAX = 50
 GROUP_LINES_MAX = 10
 # Parts of a reserve order: each is a line, and 2^32 of them would never end.

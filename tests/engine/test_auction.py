@@ -77,7 +77,7 @@ def test_a_change_of_state_is_said(desk: Desk) -> None:
     [
         (command(CONTINUOUS), "INSTRUMENT_STATE"),
         (command(0), "INSTRUMENT_STATE"),
-        (command(5), "INSTRUMENT_STATE"),
+        (command(6), "INSTRUMENT_STATE"),
         (command(HALTED, instrument=2), "UNKNOWN_INSTRUMENT"),
         (command(HALTED, kind=2), "INVALID_PROPOSAL"),
         (group(command(HALTED), lines(ORDER_TERMS, Template.ORDER_TERMS)), "INVALID_PROPOSAL"),
@@ -96,9 +96,26 @@ def test_only_cancels_are_taken_in_a_halt(desk: Desk, state: int) -> None:
         ("rejected", "INSTRUMENT_STATE")
     ]
     assert desk.say(replace(1, 1, 5, 5, 100)) == [("rejected", "INSTRUMENT_STATE")]
-    assert desk.cross(100, 0) == [("rejected", "INSTRUMENT_STATE")]
     assert desk.say(cancel(1, 1, 10)) == [("CANCEL", 1)]
     assert desk.drain() == [2]
+
+
+def test_a_halt_may_end_in_a_cross(desk: Desk) -> None:
+    """What was halted while it rested, and what was held then, take part."""
+    desk.say(command(AUCTION), order(1, BUY, 10, 101), order(2, SELL, 4, 100), command(HALTED))
+    assert desk.cross(100, 4) == [
+        *(("CROSS_RESULT",), ("buys", 1, 4, 100, 6), ("sells", 2, 4, 100, 0)),
+        ("state", HALTED, CONTINUOUS),
+    ]
+    desk.say(order(3, SELL, 3, 102), command(HALTED))
+    assert desk.cross(0, 0) == [("CROSS_RESULT",), ("state", HALTED, CONTINUOUS)]
+    assert desk.book.best(0, BUY) == (101, 6)
+    assert desk.book.best(0, SELL) == (102, 3)
+
+
+def test_what_is_closed_is_not_crossed(desk: Desk) -> None:
+    desk.say(order(1, BUY, 10, 100), command(CLOSED))
+    assert desk.cross(100, 0) == [("rejected", "INSTRUMENT_STATE")]
 
 
 def test_a_halt_moves_nothing(desk: Desk) -> None:
@@ -415,7 +432,7 @@ def test_locates_come_back_in_the_order_in_which_orders_were_used_up(desk: Desk)
         ({"cross_type": 0}, "INVALID_CROSS"),
         ({"cross_type": 4}, "INVALID_CROSS"),
         ({"state": 0}, "INVALID_CROSS"),
-        ({"state": 5}, "INVALID_CROSS"),
+        ({"state": 6}, "INVALID_CROSS"),
         ({"changes": 1}, "STALE_CROSS"),
         ({"changes": 3, "quantity": 99}, "STALE_CROSS"),
         ({"price_ticks": 0}, "INVALID_PRICE"),

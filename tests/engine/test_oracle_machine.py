@@ -34,7 +34,7 @@ option_sets = st.sampled_from(
 )
 instruments = st.sampled_from([0, 0, 0, 0, 1, 2, INSTRUMENTS])
 owners = st.sampled_from([1, 1, 2])
-states = st.sampled_from([*InstrumentState, 0, 5])
+states = st.sampled_from([*InstrumentState, 0, 6])
 booleans = st.booleans()
 # None: no OrderTerms line.
 terms_lines = st.none() | st.fixed_dictionaries(

@@ -154,7 +154,7 @@ def check_book(trial: Trial, ledger: Ledger) -> None:
         # A continuous book is not crossed, hidden orders included; nor is a halted one.
         if bids and asks:
             assert bids[0][price] < asks[0][price]
-        if trial.book.state(instrument) == InstrumentState.AUCTION:
+        if trial.book.state(instrument) in (InstrumentState.AUCTION, InstrumentState.PRE_OPEN):
             assert not bids
             assert not asks
         for side, worse in ((bids, -1), (asks, 1)):

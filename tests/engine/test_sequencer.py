@@ -230,7 +230,7 @@ def refusal(bench: SequencerBench, group: Lines) -> Lines:
 
 @pytest.mark.parametrize(
     "template",
-    [0, 11, 21, 63, 64, 66, 127, 255, Template.ORDER_TAG, Template.ORDER_TERMS, Template.LEG],
+    [0, 11, 62, 63, 64, 66, 127, 255, Template.ORDER_TAG, Template.ORDER_TERMS, Template.LEG],
 )
 def test_a_template_that_nobody_may_propose_is_refused(template: int) -> None:
     group = new_order(3, 5, instrument=2, quantity=77)

@@ -42,11 +42,11 @@ GTT, DAY, GTC = TimeInForce.GOOD_TILL_TIME, TimeInForce.DAY, TimeInForce.GOOD_TI
 class Market:
     """An exchange in one thread; lane 0 is the test's, the others are the applications'."""
 
-    def __init__(self, applications: int) -> None:
-        size = Size(INSTRUMENTS, SHARDS, TOPICS, 1 + applications, orders=ORDERS, lane_slots=64)
+    def __init__(self, applications: int, topics: int = TOPICS, orders: int = ORDERS) -> None:
+        size = Size(INSTRUMENTS, SHARDS, topics, 1 + applications, orders=orders, lane_slots=64)
         self.engine = FusedEngine(size, "manual")
         self.stream = Stream(self.engine.ring)
-        self.topics = Topics(TOPICS, SHARDS)
+        self.topics = Topics(topics, SHARDS)
         self.reader = Reader(self.engine.ring)
         self.said: list[Lines] = []
         self.at(START_NS)
@@ -54,8 +54,12 @@ class Market:
     def proposer(self, number: int) -> Proposer:
         """The way of the application `number`, from 0; its publisher id is 2 more."""
         engine = self.engine
-        way = Contributor(engine.lane_memory[number + 1], number + 1, engine.doorbell)
-        return Proposer(way, engine.core, Topics(TOPICS, SHARDS))
+        return Proposer(self.way(number), engine.core, Topics(engine.size.topics, SHARDS))
+
+    def way(self, number: int) -> Contributor:
+        """Its lane."""
+        lane = self.engine.lane_memory[number + 1]
+        return Contributor(lane, number + 1, self.engine.doorbell)
 
     def at(self, now_ns: int) -> None:
         self.engine.core.set_time(now_ns)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from itch.parser import MessageParser
 
 from ports import itch
 from ports.market import MarketData, MarketSize
-from ringbus.messages import MESSAGE, NEW_ORDER
+from ringbus.messages import IMBALANCE, MESSAGE, NEW_ORDER, CrossType, Side, Template
 from ringbus.status import CapacityError, CorruptionError, UsageError
 from tests.engine.profiles import PROFILES
-from tests.engine.trader import Lines
+from tests.engine.trader import Lines, lines
 from tests.ports.market_day import Stream, Watched, closing, opening
 
 # Every kind of message that the engine gives a reason for.
@@ -54,6 +55,53 @@ def day(seed: int, messages: int) -> tuple[Lines, bytes]:
     tape = watched.market.copy(1)
     watched.close()
     return np.concatenate(stream), tape
+
+
+IMBALANCES = [
+    # side, reference, near, paired, imbalance: direction and variation.
+    (Side.BUY, 1000, 1000, 40, 7, "B", "L"),
+    (Side.SELL, 1000, 991, 40, 7, "S", "L"),
+    (0, 1000, 1010, 40, 0, "N", "1"),
+    (0, 1000, 905, 40, 0, "N", "9"),
+    (0, 1000, 1100, 40, 0, "N", "A"),
+    (0, 1000, 800, 40, 0, "N", "B"),
+    (0, 1000, 2**30 - 1, 2**32 - 1, 2**32 - 1, "N", "C"),
+    (Side.BUY, 1000, 0, 0, 7, "O", ""),
+    (0, 0, 0, 0, 0, "O", ""),
+]
+
+
+@pytest.mark.parametrize("case", IMBALANCES)
+def test_an_imbalance_is_said_as_it_stands_on_the_stream(case: tuple[int | str, ...]) -> None:
+    """R39: I, read by PyPI itchfeed as well."""
+    side, reference, near, paired, imbalance, direction, variation = case
+    fields = {"side": side, "reference_ticks": reference, "near_ticks": near, "paired": paired}
+    line = lines(
+        IMBALANCE, Template.IMBALANCE, instrument=1, far_ticks=990, imbalance=imbalance,
+        cross_type=CrossType.CLOSING, **fields,
+    )  # fmt: skip
+    stream = Stream()
+    with feed_of() as market:
+        market.hear(stream.publish(opening(2, tick_1e4=100)))
+        before = market.messages
+        market.hear(stream.publish(line))
+        (raw,) = itch.split(market.copy(before + 1))
+    said = itch.decode(raw)
+    assert said.encode() == raw
+    assert (said.kind, said.locate, said.text("symbol"), said.text("cross")) == (
+        "I",
+        2,
+        "SYM1",
+        "C",
+    )
+    assert (said.number("paired"), said.number("imbalance")) == (paired, imbalance)
+    assert (said.text("direction"), said.text("variation")) == (direction, variation)
+    assert said.number("reference_price") == int(reference) * 100
+    assert said.number("near") == min(int(near) * 100, 2**32 - 1)
+    assert said.number("far") == 99_000
+    other = MessageParser().get_message_type(raw)
+    assert (other.paired_shares, other.current_reference_price) == (paired, int(reference) * 100)
+    assert other.to_bytes() == raw
 
 
 def feed_of(size: MarketSize | None = None) -> MarketData:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import socket
 import struct
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -184,41 +181,6 @@ def test_another_implementation_reads_the_same_day() -> None:
         n: (one.locate, one.side, one.price, one.shares) for n, one in book.orders.items()
     }
     assert orders
-
-
-def capture_of(packets: list[bytes]) -> bytes:
-    """A capture file of datagrams."""
-    out = [struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1)]
-    for payload in packets:
-        udp = struct.pack(">HHHH", 26477, 26477, 8 + len(payload), 0) + payload
-        address = socket.inet_aton("127.0.0.1") + socket.inet_aton("239.255.77.1")
-        ip = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(udp), 0, 0, 1, 17, 0) + address
-        frame = bytes(12) + b"\x08\x00" + ip + udp
-        out.append(struct.pack("<IIII", 0, 0, len(frame), len(frame)) + frame)
-    return b"".join(out)
-
-
-@pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
-def test_tshark_reads_the_packets(tmp_path: Path) -> None:
-    tape, _ = day()
-    messages = tuple(itch.split(tape))[:30]
-    packets = [Packet("DAY1", 1, messages), Packet("DAY1", 31), Packet("DAY1", 31, (), True)]
-    file = tmp_path / "packets.pcap"
-    file.write_bytes(capture_of([one.encode() for one in packets]))
-    fields = ("session", "sequence", "count", "msglen")
-    told = ["-T", "fields", "-E", "separator=;", *(f"-emoldudp64.{one}" for one in fields)]
-    done = subprocess.run(
-        ["tshark", "-r", file, "-d", "udp.port==26477,moldudp64", *told],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-    rows = [line.split(";") for line in done.stdout.splitlines()]
-    assert [(row[0].strip(), int(row[1]), int(row[2])) for row in rows] == [
-        *(("DAY1", 1, 30), ("DAY1", 31, 0), ("DAY1", 31, 65535)),
-    ]
-    assert rows[0][3] == ",".join(str(len(one)) for one in messages)
 
 
 # --- a receiver --------------------------------------------------------------------------------

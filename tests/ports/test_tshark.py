@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -17,9 +18,13 @@ from typing import Any
 
 import pytest
 
-from ports import ouch, ouch42
+from ports import itch, ouch, ouch42
+from ports.market import MarketData
+from ports.mold import Packet, encode_request
 from ports.soup import LOGOUT, encode_packet
 from tests.ports.exchange import PRICE, TICK, Client, Exchange
+from tests.ports.market_day import closing
+from tests.ports.test_market import GROUP, SECOND_NS, Site, settle
 
 TSHARK = shutil.which("tshark")
 START_S = 30
@@ -29,11 +34,11 @@ needs_tshark = pytest.mark.skipif(
 
 
 @contextmanager
-def captured(tcp: int, path: Path) -> Iterator[list[bytes]]:
-    """Everything on this TCP port of loopback, into a pcap file; ends when the bytes that are put
-    into the list are in it, one behind the other."""
+def captured(ports: str, path: Path) -> Iterator[list[bytes]]:
+    """Everything on these ports of loopback (a capture filter), into a pcap file; ends when the
+    bytes that are put into the list are in it, one behind the other."""
     assert TSHARK is not None
-    command = [TSHARK, "-i", "lo", "-f", f"tcp port {tcp}", "-w", str(path), "-q", "-Q"]
+    command = [TSHARK, "-i", "lo", "-f", ports, "-w", str(path), "-q", "-Q"]
     # It says what it does on stderr, and is at work once the file has its header.
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
         try:
@@ -59,11 +64,12 @@ def captured(tcp: int, path: Path) -> Iterator[list[bytes]]:
             process.send_signal(signal.SIGINT)
 
 
-def decoded(tcp: int, path: Path) -> list[dict[str, Any]]:
-    """The packets as tshark reads them."""
+def decoded(path: Path, protocol: str, *ports: str, only: str = "udp") -> list[dict[str, Any]]:
+    """The packets of these ports as tshark reads them."""
     assert TSHARK is not None
-    command = [TSHARK, "-r", str(path), "-T", "json", "--no-duplicate-keys"]
-    command += ["-d", f"tcp.port=={tcp},soupbintcp", "-Y", "tcp.len > 0"]
+    command = [TSHARK, "-r", str(path), "-T", "json", "--no-duplicate-keys", "-Y", only]
+    for port in ports:
+        command += ["-d", f"{port},{protocol}"]
     done = subprocess.run(command, capture_output=True, check=True, timeout=60)
     out: list[dict[str, Any]] = json.loads(done.stdout)
     return [packet["_source"]["layers"] for packet in out]
@@ -98,7 +104,7 @@ def test_ouch_42_is_read_by_tshark(tmp_path: Path) -> None:
     path = tmp_path / "ouch42.pcap"
     path.touch()
     rules = {"ALICE": {"protocol": "ouch42", "self_trade": "O"}}
-    with Exchange(rules=rules) as exchange, captured(exchange.tcp, path) as last:
+    with Exchange(rules=rules) as exchange, captured(f"tcp port {exchange.tcp}", path) as last:
         alice = exchange.login()
         enter = ouch42.EnterOrder("order 1", "S", 100, "AAPL", PRICE, display="Y", capacity="P")
         say(exchange, alice, enter, 1)
@@ -121,7 +127,7 @@ def test_ouch_42_is_read_by_tshark(tmp_path: Path) -> None:
         exchange.until(lambda: alice.closed)
         last += [alice.messages[-1].payload, encode_packet(LOGOUT)]
         tcp = exchange.tcp
-    packets = decoded(tcp, path)
+    packets = decoded(path, "soupbintcp", f"tcp.port=={tcp}", only="tcp.len > 0")
     soup = letters(packets, "soupbintcp.packet_type")
     assert {"L", "A", "U", "S", "R", "H", "O"} <= set(soup)
     assert found(packets, "_ws.malformed") == []
@@ -140,13 +146,75 @@ def test_ouch_42_is_read_by_tshark(tmp_path: Path) -> None:
 def test_soupbintcp_around_ouch_50_is_read_by_tshark(tmp_path: Path) -> None:
     path = tmp_path / "ouch50.pcap"
     path.touch()
-    with Exchange() as exchange, captured(exchange.tcp, path) as last:
+    with Exchange() as exchange, captured(f"tcp port {exchange.tcp}", path) as last:
         bob = exchange.login("BOB")
         exchange.say(bob, ouch.EnterOrder(1, "S", 50, "AAPL", PRICE))
         exchange.say(bob, ouch.CancelOrder(1))
         last.append(bob.messages[-1].payload)
         tcp = exchange.tcp
-    packets = decoded(tcp, path)
+    packets = decoded(path, "soupbintcp", f"tcp.port=={tcp}", only="tcp.len > 0")
     assert {"L", "A", "U", "S"} <= set(letters(packets, "soupbintcp.packet_type"))
     errors = [one for one in found(packets, "_ws.expert.severity") if int(one) >= 0x00800000]
     assert errors == []
+
+
+@needs_tshark
+def test_market_data_is_read_by_tshark(tmp_path: Path) -> None:
+    """What the agent sends to its group and answers: packets, a heartbeat, the end, a request."""
+    path = tmp_path / "mold.pcap"
+    path.touch()
+    site = Site(tmp_path)
+    asking = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    asking.settimeout(START_S)
+    with site.agent() as sender:
+        requests = sender.answer_at()
+        with captured(f"udp port {site.port} or udp port {requests}", path) as last:
+            sender.send_to(GROUP, site.port)
+            settle(sender)
+            site.trade(300)
+            settle(sender)
+            site.advance(SECOND_NS)
+            settle(sender)
+            first = sender.messages + 1
+            asking.sendto(encode_request("DAY1", 5, 3), ("127.0.0.1", requests))
+            answer = b""
+            while not answer:
+                settle(sender)
+                answer = asking.recv(2048)
+            site.publish(site.watched.stream.publish(closing()))
+            settle(sender)
+            site.advance(SECOND_NS)
+            settle(sender)
+            last += [answer, Packet("DAY1", sender.messages + 1, (), is_end=True).encode()]
+        tape = list(itch.split(b"".join(iter_tape(sender))))
+    asking.close()
+    site.close()
+    ports = (f"udp.port=={site.port}", f"udp.port=={requests}")
+    packets = decoded(path, "moldudp64", *ports)
+    assert found(packets, "_ws.malformed") == []
+    assert [one for one in found(packets, "_ws.expert.severity") if int(one) >= 0x00800000] == []
+    assert {one.strip() for one in found(packets, "moldudp64.session")} == {"DAY1"}
+    heads = [
+        (int(found(one, "moldudp64.sequence")[0]), int(found(one, "moldudp64.count")[0]))
+        for one in packets
+    ]
+    group = [one for one in packets if found(one, "udp.dstport") == [str(site.port)]]
+    said: dict[int, bytes] = {}
+    for one in group:
+        for block in found(one, "moldudp64.msgblock"):
+            for part in block if isinstance(block, list) else [block]:
+                text = str(part["moldudp64.msgdata"]).replace(":", "")
+                said[int(part["moldudp64.msgseq"])] = bytes.fromhex(text)
+    joined = min(said)
+    assert said == {n: tape[n - 1] for n in range(joined, len(tape) + 1)}
+    assert (first, 0) in heads
+    assert (5, 3) in heads
+    assert heads[-1] == (len(tape) + 1, 65535)
+
+
+def iter_tape(market: MarketData) -> Iterator[bytes]:
+    """The whole tape, piece by piece."""
+    number = 1
+    while data := market.copy(number):
+        yield data
+        number += sum(1 for _ in itch.split(data))

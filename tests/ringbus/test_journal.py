@@ -10,6 +10,7 @@ import pytest
 
 from ringbus._ringbus import lib
 from ringbus.journal import Journal, batches, map_day, noted, read_day, segment_files
+from ringbus.lossy_journal import LossyJournal
 from ringbus.multicast import Writer, gates
 from ringbus.status import (
     DataError,
@@ -351,3 +352,78 @@ def test_two_journals_record_the_same(recorded: Recorded, tmp_path: Path) -> Non
     for name in ("stream-00000000.rbj", "stream-00000001.rbj"):
         ours = (tmp_path / name).read_bytes()[HEADER_BYTES:]
         assert ours == (other_directory / name).read_bytes()[HEADER_BYTES:]
+
+
+class Lossy:
+    """A second directory of the same stream, whose journal nobody waits for."""
+
+    def __init__(self, recorded: Recorded, directory: Path) -> None:
+        self.directory = directory
+        self.directory.mkdir()
+        self._recorded = recorded
+        self.journal = self.attach()
+
+    def attach(self) -> LossyJournal:
+        """A journal over its files as they are."""
+        ring, peers = self._recorded.ring, [self._recorded.directory]
+        return LossyJournal(self.directory, ring, None, peers, 1024)
+
+
+@pytest.fixture
+def lossy(recorded: Recorded, tmp_path: Path) -> Lossy:
+    return Lossy(recorded, tmp_path / "lossy")
+
+
+def test_nobody_waits_for_a_lossy_journal(recorded: Recorded, lossy: Lossy) -> None:
+    """R50: it stalls for forty rings, then has every message: from the other's files, then live."""
+    recorded.write(10)
+    lossy.journal.step()
+    recorded.write(2560)
+    assert lossy.journal.written == 10
+    lossy.journal.step()
+    assert lossy.journal.written == 2570
+    assert 2400 < lossy.journal.fetched <= 2560
+    fetched = lossy.journal.fetched
+    recorded.write(30)
+    lossy.journal.step()
+    assert (lossy.journal.written, lossy.journal.fetched) == (2600, fetched)
+    assert lossy.journal.sync() == 2600
+    assert day(lossy.directory) == day(recorded.directory) == run_of(1, 2600)
+
+
+@pytest.mark.parametrize("count", [0, 1, 64, 1023, 1024, 1500])
+def test_a_lossy_journal_goes_on_where_its_files_end(
+    recorded: Recorded, lossy: Lossy, count: int
+) -> None:
+    """R33: its successor has no gate to take over, and no gap."""
+    recorded.write(count)
+    lossy.journal.step()
+    recorded.write(700)
+    lossy.journal.close()
+    successor = lossy.attach()
+    successor.step()
+    assert successor.written == count + 700
+    successor.close()
+    assert day(lossy.directory) == run_of(1, count + 700)
+
+
+def test_what_nobody_has_a_lossy_journal_says(recorded: Recorded, lossy: Lossy) -> None:
+    """The peer's file is gone, and the ring has gone on: an error, and nothing is left out."""
+    recorded.write(500)
+    recorded.path(0).unlink()
+    with pytest.raises(Lapped):
+        lossy.journal.step()
+    assert lossy.journal.written == 0
+
+
+def test_a_lossy_journal_refuses_files_of_a_longer_day(
+    recorded: Recorded, lossy: Lossy, tmp_path: Path
+) -> None:
+    recorded.write(100)
+    lossy.journal.step()
+    other = tmp_path / "other"
+    other.mkdir()
+    short = Recorded(other)
+    short.write(50)
+    with pytest.raises(DataError, match="ahead|sequence"):
+        LossyJournal(lossy.directory, short.ring, None, [other], 1024)

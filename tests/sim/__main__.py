@@ -23,7 +23,9 @@ from tests.sim.run import STEPS, Result, run
 def main() -> int:
     """Run the seeds; 1 if one failed."""
     parser = argparse.ArgumentParser(prog="python -m tests.sim", description=__doc__)
-    parser.add_argument("--seed", type=int, default=1, help="the first")
+    parser.add_argument(
+        "--seed", type=int, default=1, help="the first; from 1048576 on a journal is lossy"
+    )
     parser.add_argument("--count", type=int, default=1, help="how many")
     parser.add_argument("--steps", type=int, default=STEPS, help="of the safety phase")
     parser.add_argument("--first", action="store_true", help="stop at the first that fails")

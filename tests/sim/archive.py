@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ringbus.journal import HEADER_BYTES, Journal, segment_files
+from ringbus.lossy_journal import LossyJournal
 from ringbus.marks import Marks
 from ringbus.memory import Memory
 from ringbus.messages import MESSAGE
@@ -21,7 +22,10 @@ LINE = MESSAGE.itemsize
 class Archive:
     """One of the exchange's journals: alive or dead, and its files."""
 
-    def __init__(self, directory: Path, ring: Memory, readers: Memory, marks: Marks) -> None:
+    def __init__(
+        self, directory: Path, ring: Memory, readers: Memory, marks: Marks, gating: Path | None
+    ) -> None:
+        """`gating`: of the one that a lossy journal asks for what it missed; None: it gates."""
         directory.mkdir()
         self.directory = directory
         self.peers: list[Archive] = []
@@ -35,6 +39,7 @@ class Archive:
         self.is_torn = False
         self.rotten: dict[int, bool] = {}
         self._stream = ring, readers
+        self._gating = gating
         self._marks = marks
         self._place = marks.place(directory.name)
         self.start()
@@ -48,9 +53,10 @@ class Archive:
                 return self.journal.step(limit)
         except SystemCallError:
             self.failures += 1
-        except Lapped:
+        except (Lapped, DataError):
             # Torn below its gate, it came back for what the writer was free to overwrite: its
-            # process ends, and the next one asks the other journal.
+            # process ends, and the next one asks the other journal. Or it is lossy and asked a torn
+            # one.
             pass
         self.kill()
         return 1
@@ -90,12 +96,24 @@ class Archive:
         self.journal = None
         return self.written
 
+    @property
+    def is_lossy(self) -> bool:
+        """Nobody waits for it, so it may lack what the ring has lost."""
+        return self._gating is not None
+
+    @property
+    def last(self) -> int:
+        """What its files have."""
+        return self.written if self.journal is None else self.journal.written
+
     def tear(self, draw: Draw) -> bool:
         """Of what a dead one had written and not synced, the end is garbled or gone."""
         if self.journal is not None or self.written <= self.durable:
             return False
         if any(one.is_torn for one in self.peers):
             # Two disks without the same messages, and the ring perhaps too: nobody can mend that.
+            return False
+        if any(one.is_lossy and one.last < self.written for one in self.peers):
             return False
         self.is_torn = True
         first = draw.between(self.durable + 1, self.written)
@@ -145,7 +163,11 @@ class Archive:
         repair(self.directory, peers, self._stream[0], SEGMENT, self.directory.name)
 
     def _open(self) -> Journal:
-        return Journal(self.directory, *self._stream, SEGMENT, self.directory.name)
+        name = self.directory.name
+        if self._gating is not None:
+            ring = self._stream[0]
+            return LossyJournal(self.directory, ring, None, [self._gating], SEGMENT, name)
+        return Journal(self.directory, *self._stream, SEGMENT, name)
 
     def _garble(self, sequence: int, data: bytes) -> None:
         file, place = divmod(sequence - 1, SEGMENT)

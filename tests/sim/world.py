@@ -56,7 +56,7 @@ class World:
 
     def __init__(self, seed: int, directory: Path, options: Options | None = None) -> None:
         self.draw = draw = Draw(seed)
-        self.options = options or options_of(draw)
+        self.options = options or options_of(draw, seed)
         shards = self.options.shards
         group_of = [1 + n // GROUP for n in range(INSTRUMENTS)]
         self.shard_of = bytes((group - 1) % shards for group in group_of)
@@ -74,8 +74,10 @@ class World:
         create_marks(marks, "marks")
         self.marks = Marks(marks)
         ring, readers = self.memory.ring, self.memory.readers
+        first, second = directory / "journal", directory / "copy"
         self.archives = [
-            Archive(directory / name, ring, readers, self.marks) for name in ("journal", "copy")
+            Archive(first, ring, readers, self.marks, None),
+            Archive(second, ring, readers, self.marks, first if self.options.lossy else None),
         ]
         for one in self.archives:
             one.peers = [other for other in self.archives if other is not one]

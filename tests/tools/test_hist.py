@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import struct
 import subprocess
@@ -249,6 +250,7 @@ def test_main_isolates_seconds_and_writes(
     assert "4.32 µs" in capsys.readouterr().out
     assert read_hlog(tmp_path / "latency.hlog")["whole"] == recorded(4321)
     assert ",1000.000000,2.500000," in (tmp_path / "latency.hlog").read_text()
+    assert json.loads((tmp_path / "host.json").read_text())["settings"]["swap"]["outcome"]
 
 
 def test_main_compares_with_an_earlier_run(

@@ -122,6 +122,44 @@ def test_a_damaged_journal_is_mended_when_it_starts_again(make: Maker) -> None:
     assert np.array_equal(read_day(directory / "journal"), read_day(directory / "journal.b"))
 
 
+def test_the_engine_does_not_wait_for_a_lossy_journal(make: Maker) -> None:
+    """R50, R31: stopped until the ring has lost what it lacks, then killed, it has every message."""
+
+    async def trade(client: OuchClient, count: int) -> None:
+        for _ in range(count):
+            await client.enter(symbol="S0", side="B", quantity=1, price=10_000, tif="3")
+            assert await answer(client, 20) is not None
+
+    async def run(exchange: Exchange) -> None:
+        client = await client_of(exchange)
+        await trade(client, 10)
+        former = exchange.kill("second", signal.SIGSTOP)
+        await trade(client, 600)
+        with Attachment(exchange.name) as shared:
+            durable = Marks(shared.attach("marks")).durable()
+        assert durable["journal.b"] < 50 < 1200 < durable["journal"]
+        former.send(signal.SIGCONT)
+        await on_stream(exchange, 1220)
+        exchange.await_restart("second", exchange.kill("second"))
+        await trade(client, 10)
+        await client.close()
+
+    path = make(ports=1, extra="copies = 2\nlossy = 1")
+    text = path.read_text().replace("slots = 4096", "slots = 1024")
+    path.write_text(text + '[[core]]\nname = "second"\nagents = ["journal.b"]\n')
+    with launched(path) as exchange:
+        asyncio.run(run(exchange))
+        directory = exchange.directory
+    one, two = read_day(directory / "journal"), read_day(directory / "journal.b")
+    assert len(one) > 1240
+    assert np.array_equal(one, two)
+
+
+def test_one_journal_at_least_gates(make: Maker) -> None:
+    with pytest.raises(ConfigurationError, match="all 1 journals would be lossy"):
+        load_topology(make(extra="lossy = 1"))
+
+
 def test_a_promise_needs_its_journals(make: Maker) -> None:
     path = make()
     path.write_text(path.read_text().replace("[stream]", 'acknowledge = "replicated"\n[stream]'))

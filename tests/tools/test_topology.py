@@ -205,7 +205,7 @@ BROKEN = {
         "cpu = 1\n",
         "cpu = 64\n",
         25,
-        ["CPU 64 is not one that this process may use", 'choose among 0, 1, or "any"'],
+        ["CPU 64 is not there", 'choose among 0-1, "auto" or "any"'],
     ),
     "cpu as a word": ("cpu = 1\n", 'cpu = "one"\n', 25, ["found 'one'", "number of a CPU"]),
     "negative cpu": ("cpu = 1\n", "cpu = -1\n", 25, ["found -1", "number of a CPU"]),

@@ -15,14 +15,7 @@ from tools.site import Site
 class Options:
     """`day_ends`: when day orders are over (UTC), "never" unless their instrument is closed."""
 
-    day_ends: str = field(
-        default="never",
-        metadata={
-            "rule": rules.text(
-                r"never|([01]\d|2[0-3]):[0-5]\d:[0-5]\d", 'a time such as "15:00:00", or "never"'
-            )
-        },
-    )
+    day_ends: str = field(default="never", metadata={"rule": rules.time_of_day})
 
 
 def make(site: Site) -> CancelFairy:
@@ -36,14 +29,7 @@ def make(site: Site) -> CancelFairy:
         OpenOrders(topology.exchange.shards, topology.limits.orders),
         len(configuration.instruments),
         configuration.opening,
-        _nanoseconds(day_ends),
+        rules.nanoseconds(day_ends),
     )
     fairy.show(site.lossy, site.name)
     return fairy
-
-
-def _nanoseconds(time_of_day: str) -> int:
-    if time_of_day == "never":
-        return 0
-    hours, minutes, seconds = (int(part) for part in time_of_day.split(":"))
-    return (hours * 3600 + minutes * 60 + seconds) * 1_000_000_000

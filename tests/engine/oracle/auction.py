@@ -15,7 +15,7 @@ from ringbus.messages import TimeInForce as Force
 from tests.engine.oracle.collar import RULES
 from tests.engine.oracle.entry import PRICE_TICKS_MAX
 from tests.engine.oracle.market import BUY, SELL, Instrument, Market, Order, badness
-from tests.engine.oracle.matching import RESTING, cancel_rest, enter
+from tests.engine.oracle.matching import COLLECTING, RESTING, cancel_rest, enter
 
 STATES = tuple(InstrumentState)
 
@@ -40,7 +40,7 @@ def become(market: Market, instrument: Instrument, state: int) -> None:
     """StateChanged, and what follows from it."""
     market.say_state(instrument, state)
     instrument.state = state
-    if state == InstrumentState.AUCTION:
+    if state in COLLECTING:
         hold_all(market, instrument)
     elif state == InstrumentState.CONTINUOUS:
         release(market, instrument)
@@ -70,7 +70,7 @@ def cross_result(market: Market) -> None:
     instrument = market.instruments[first["instrument"]]
     price, quantity, cross = first["price_ticks"], first["quantity"], first["cross_type"]
     reason = None
-    if instrument.state not in (InstrumentState.AUCTION, InstrumentState.CONTINUOUS):
+    if instrument.state in (InstrumentState.CLOSED, InstrumentState.PRE_OPEN):
         reason = RejectReason.INSTRUMENT_STATE
     elif cross not in tuple(CrossType) or first["state"] not in STATES:
         reason = RejectReason.INVALID_CROSS

@@ -8,6 +8,7 @@ from ringbus.messages import AuctionOption, Flag, InstrumentState, OrderOption, 
 from ringbus.messages import TimeInForce as Force
 from tests.engine.oracle.market import BUY, SELL, Instrument, Market, Order
 from tests.engine.oracle.matching import (
+    COLLECTING,
     CROSS_ONLY,
     DECREMENT,
     NEWEST,
@@ -104,7 +105,7 @@ def replace_order(market: Market) -> None:
     order = order_of(market, old.side, terms)
     order.locate = old.locate
     reason = None
-    if instrument.state not in (InstrumentState.CONTINUOUS, InstrumentState.AUCTION):
+    if instrument.state not in (InstrumentState.CONTINUOUS, *COLLECTING):
         reason = RejectReason.INSTRUMENT_STATE
     elif first["quantity"] == 0:
         reason = RejectReason.INVALID_QUANTITY
@@ -237,7 +238,7 @@ def state_takes(state: int, terms: Terms) -> bool:
     """README, States (7)."""
     if state == InstrumentState.CONTINUOUS:
         return True
-    if state != InstrumentState.AUCTION:
+    if state not in COLLECTING:
         return False
     if terms.options & (POST_ONLY | SLIDE):
         return False

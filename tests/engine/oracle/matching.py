@@ -15,6 +15,7 @@ from tests.engine.oracle.market import BUY, Market, Order
 
 RESTING = (Force.DAY, Force.GOOD_TILL_CANCEL, Force.GOOD_TILL_TIME)
 CROSS_ONLY = (Force.AT_OPENING, Force.AT_CLOSE)
+COLLECTING = (InstrumentState.AUCTION, InstrumentState.PRE_OPEN)
 NEWEST, OLDEST = OrderOption.SELF_TRADE_NEWEST, OrderOption.SELF_TRADE_OLDEST
 DECREMENT = OrderOption.SELF_TRADE_DECREMENT
 SELF_TRADE = NEWEST | OLDEST | DECREMENT
@@ -23,7 +24,7 @@ SELF_TRADE = NEWEST | OLDEST | DECREMENT
 def enter(market: Market, order: Order, minimum_quantity: int = 0) -> None:
     """What an accepted order does; it has its locate, and is in no place yet."""
     instrument = market.instrument_of(order)
-    if order.time_in_force in CROSS_ONLY or instrument.state == InstrumentState.AUCTION:
+    if order.time_in_force in CROSS_ONLY or instrument.state in COLLECTING:
         market.hold(order)
         return
     if order.market:

@@ -1,0 +1,18 @@
+/*
+ * Table: zeroed private memory, on huge pages where the host gives them to who asks.
+ *
+ * With a record a cache line, and millions of them, the address translation costs as much as the
+ * cache misses. Pages come when they are first written: a bound that is not reached costs nothing.
+ *
+ * Who: its owner, who gives it back by free. No allocation after make.
+ */
+#ifndef RINGBUS_TABLE_H
+#define RINGBUS_TABLE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* `count` records of `size` bytes. NULL: no memory. */
+void *rb_table_make(uint64_t count, size_t size);
+
+#endif

@@ -1,0 +1,70 @@
+"""The deployment guide: its commands exist, its pictures and its example are there and right."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from tests.tuning.machine import host, plant, two_sockets
+from tools import cli, plan, tune
+from tools.placement import place
+from tools.topology import load_topology
+from tuning import generate
+from tuning.checks import SETTINGS
+from tuning.host import Host
+from tuning.machine import Machine
+
+ROOT = Path(__file__).resolve().parents[2]
+GUIDE = ROOT / "tuning" / "README.md"
+SITE = ROOT / "tuning" / "site.toml"
+
+
+def commands() -> list[list[str]]:
+    """Every `ringbus` command of the guide's blocks, as words, without what the shell takes."""
+    out = []
+    for block in re.findall(r"```sh\n(.*?)```", GUIDE.read_text(), re.DOTALL):
+        for line in block.splitlines():
+            found = re.search(r"(?:^|\s)(?:ringbus|\$\(command -v ringbus\)) ([^|>]*)", line)
+            if found and "systemctl" not in line:
+                out.append(found[1].split("||")[0].split())
+    return out
+
+
+def test_the_commands_of_the_guide_exist() -> None:
+    said = commands()
+    assert len(said) >= 9
+    parser = tune._parser()
+    for words in said:
+        assert words[0] in cli.DELEGATED
+        if words[0] == "tune":
+            parser.parse_args([word.replace("$HOT", "1-7") for word in words[1:]])
+
+
+def test_the_links_and_pictures_of_the_guide_are_there() -> None:
+    links = re.findall(r"\]\(([^)]+)\)", GUIDE.read_text())
+    assert len([link for link in links if link.endswith(".svg")]) >= 3
+    for link in links:
+        path = GUIDE.parent / link
+        assert path.exists(), link
+        if path.suffix == ".svg":
+            assert ElementTree.parse(path).getroot().tag.endswith("svg")
+
+
+def test_the_list_of_settings_is_that_of_the_program(tmp_path: Path) -> None:
+    text = generate.reference(host(plant(tmp_path)), list(SETTINGS.values()))
+    assert (GUIDE.parent / "settings.md").read_text() == text
+
+
+def test_the_example_fits_a_server_and_no_laptop(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = Host(two_sockets(tmp_path / "server", isolated="1-7,17-23"))
+    allowed = frozenset(range(32))
+    found = place(load_topology(SITE, allowed, server), Machine.of(server, allowed))
+    found.refuse()
+    assert found.hot == set(range(1, 8))
+    assert plan.main([str(SITE), "--root", str(server.root), "--cpus", "0-1"]) == 1
+    assert "7 cores never sleep" in " ".join(capsys.readouterr().out.split())

@@ -1,0 +1,40 @@
+"""`[host]` of a topology file: what it asks of the machine, and what it puts up with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final, cast
+
+from tools import rules
+from tools.rules import Refused, meant
+from tuning.checks import SETTINGS
+
+# What a plan may have against it and start all the same: tools/placement.py.
+PROBLEMS: Final = ("sharing", "siblings", "memory")
+
+
+def _require(value: object) -> object:
+    names = rules.texts(r".+", "settings of the host")(value)
+    for name in cast(tuple[str, ...], names):
+        if name not in SETTINGS:
+            raise Refused(
+                f"there is no setting {name!r} of a host",
+                f"`ringbus tune check --all` lists them{meant(name, list(SETTINGS))}",
+            )
+    return names
+
+
+def _allow(value: object) -> object:
+    names = cast(tuple[object, ...], rules.texts(r".+", "problems of a plan")(value))
+    return tuple(rules.choice(*PROBLEMS)(name) for name in names)
+
+
+@dataclass(frozen=True, slots=True)
+class HostSection:
+    """`[host]`: the settings of the host without which this exchange does not start.
+
+    `allow`: which problems of a plan it starts with all the same.
+    """
+
+    require: tuple[str, ...] = field(default=(), metadata={"rule": _require})
+    allow: tuple[str, ...] = field(default=(), metadata={"rule": _allow})
