@@ -189,6 +189,10 @@ bench-market: build/ctest/build.ninja ## The stream into ITCH and MoldUDP64 pack
 bench-promise: build ## What published, journaled and replicated cost a client; how long a dead engine is missed.
 	@$(BIN)/python -m tests.bench.bench_promise
 
+.PHONY: bench-drop
+bench-drop: build ## How much later than its client a drop copy has a message.
+	@$(BIN)/python -m tests.bench.bench_drop $(BENCH)
+
 .PHONY: bench-ports
 bench-ports: build/ctest/build.ninja ## A client port: messages a second without sockets and over TCP, floods, storms.
 	@ninja -C build/ctest --quiet tests/bench_ports

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "engine/trade_change.h"
 #include "ringbus/check.h"
 
 /* Lines read a call: a long answer is not waited for in one go. */
@@ -259,6 +260,18 @@ void eng_admission_fill_in(const eng_admission *admission, rb_message *line)
     }
 }
 
+/* A bust: decided when nothing is on its way, and everybody waits until it is settled. */
+static uint16_t ask_bust(eng_admission *admission, const eng_group *group, uint64_t input)
+{
+    if (!is_quiet(admission, input)) {
+        return ENG_ASK_LATER;
+    }
+    admission->holds = 1;
+    int may = eng_risk_may_take_back(admission->risk, eng_trade_party(group, 0),
+                                     eng_trade_party(group, 1));
+    return may ? 0 : RB_REJECT_REASON_INVALID_TRADE;
+}
+
 /* Everything but a plain order of somebody who is far from every limit. */
 static __attribute__((noinline)) uint16_t look(eng_admission *admission, const eng_group *group,
                                                uint64_t input, uint64_t time_ns, uint32_t shard)
@@ -272,6 +285,10 @@ static __attribute__((noinline)) uint16_t look(eng_admission *admission, const e
         if (admission->input_settled < admission->input_awaited) {
             return ENG_ASK_LATER;
         }
+    }
+    if (template_id == RB_TEMPLATE_TRADE_CHANGE &&
+        first->trade_change.kind == RB_TRADE_CHANGE_KIND_BUST) {
+        return ask_bust(admission, group, input);
     }
     if (template_id != RB_TEMPLATE_NEW_ORDER && template_id != RB_TEMPLATE_REPLACE &&
         template_id != RB_TEMPLATE_MULTI_LEG_ORDER) {

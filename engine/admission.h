@@ -12,8 +12,8 @@
  * way. So a decision is that of an engine which does one thing at a time, whatever the shards and
  * the cores: no limit is exceeded, and none refuses too early.
  *
- * A Command that changes what is asked here, and a kill, hold everybody up in the same way until
- * they are settled: they take effect at their input number.
+ * A Command that changes what is asked here, a kill and a bust hold everybody up in the same way
+ * until they are settled: they take effect at their input number.
  *
  * Who: the sequencer. It reads the stream as a gating reader, so that it never misses a line.
  * Crash: a successor makes `risk` from the stream (engine/standby.py); what was on its way is
@@ -67,7 +67,7 @@ static inline int eng_admission_concerns(const eng_admission *admission, uint8_t
     const uint64_t asks =
         UINT64_C(1) << RB_TEMPLATE_NEW_ORDER | UINT64_C(1) << RB_TEMPLATE_REPLACE |
         UINT64_C(1) << RB_TEMPLATE_MULTI_LEG_ORDER | UINT64_C(1) << RB_TEMPLATE_MASS_CANCEL |
-        UINT64_C(1) << RB_TEMPLATE_COMMAND;
+        UINT64_C(1) << RB_TEMPLATE_COMMAND | UINT64_C(1) << RB_TEMPLATE_TRADE_CHANGE;
     return (asks >> (template_id & 63u) & 1) != 0 ||
            admission->input_settled < admission->input_awaited;
 }

@@ -423,6 +423,11 @@ static int32_t apply_line(eng_risk *risk, const rb_message *line)
         RB_CHECK(line->multi_leg_order.firm < risk->owner_counts[ENG_FIRM]);
         count_message(risk, line);
         return RB_OK;
+    case RB_TEMPLATE_TRADE_PARTY:
+        /* Of a correction nothing; one that was refused is not in a group of this template. */
+        return risk->template_id == RB_TEMPLATE_TRADE_CHANGE && line->trade_party.notional_1e4 != 0
+                   ? eng_risk_take_back(risk, &line->trade_party)
+                   : RB_OK;
     case RB_TEMPLATE_MASS_CANCEL:
         mass_cancel(risk, &line->mass_cancel);
         return RB_OK;

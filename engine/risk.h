@@ -26,7 +26,9 @@
  * it may add before the next one (its credit), and most orders need three comparisons an owner.
  *
  * Commands on the stream change limits and reference prices, kills and resumptions from the line
- * on; what is open stays as it was counted.
+ * on; what is open stays as it was counted. A bust takes back what its trade had made: position,
+ * traded notional and quantity. That may leave an owner above a limit, as a lowered limit does. A
+ * correction changes nothing here, since no trade counts at its own price.
  *
  * Who: one thread. Nothing is allocated after create. Progress: wait-free; each line touches its
  * order, two owners and two positions.
@@ -84,6 +86,12 @@ uint64_t eng_risk_hash(const eng_risk *risk);
 int32_t eng_risk_verify(const eng_risk *risk);
 /* cffi: end */
 
+/* --- for engine/risk.c: a bust ------------------------------------------------------------------
+ */
+
+/* Takes a trade back of both its owners. RB_CORRUPT: they have not traded so much. */
+int32_t eng_risk_take_back(eng_risk *risk, const rb_trade_party *party);
+
 /* --- for engine/admission.c ------------------------------------------------------------------ */
 
 #define ENG_LIMITS 8u
@@ -135,6 +143,9 @@ uint8_t eng_risk_self_trade(const eng_risk *risk, uint16_t account, uint16_t fir
 int eng_risk_has_self_trade(const eng_risk *risk);
 /* Whether there is room for so many more positions or restrictions. */
 int eng_risk_has_places(const eng_risk *risk, uint64_t places);
+/* Whether the owners of both parties have traded what a bust would take back. */
+int eng_risk_may_take_back(const eng_risk *risk, const rb_trade_party *one,
+                           const rb_trade_party *other);
 /* Whether there are such an account and such a firm. */
 int eng_risk_knows(const eng_risk *risk, uint16_t account, uint16_t firm);
 /* Fetches ahead what a line will need; a hint. */

@@ -4,6 +4,7 @@
 
 #include "engine/book_state.h"
 #include "engine/terms.h"
+#include "engine/trade_change.h"
 #include "ringbus/check.h"
 
 /* A lane that was empty this many turns is no longer polled; its producer's bell brings it back. */
@@ -93,13 +94,15 @@ static void count(uint64_t *counter)
     (OF_AN_INSTRUMENT | TEMPLATE_BIT(RB_TEMPLATE_REJECT) | TEMPLATE_BIT(RB_TEMPLATE_MASS_CANCEL) | \
      TEMPLATE_BIT(RB_TEMPLATE_SESSION_EVENT) | TEMPLATE_BIT(RB_TEMPLATE_TICK) |                    \
      TEMPLATE_BIT(RB_TEMPLATE_END_OF_DAY) | TEMPLATE_BIT(RB_TEMPLATE_INSTRUMENT_DEFINITION) |      \
-     TEMPLATE_BIT(RB_TEMPLATE_PARTICIPANT_DEFINITION) | TEMPLATE_BIT(RB_TEMPLATE_BUILD_RECORD))
+     TEMPLATE_BIT(RB_TEMPLATE_PARTICIPANT_DEFINITION) | TEMPLATE_BIT(RB_TEMPLATE_BUILD_RECORD) |   \
+     TEMPLATE_BIT(RB_TEMPLATE_TRADE_REPORTED))
 #define OF_AN_INSTRUMENT                                                                           \
     (TEMPLATE_BIT(RB_TEMPLATE_NEW_ORDER) | TEMPLATE_BIT(RB_TEMPLATE_CANCEL) |                      \
      TEMPLATE_BIT(RB_TEMPLATE_REPLACE) | TEMPLATE_BIT(RB_TEMPLATE_CROSS_RESULT) |                  \
      TEMPLATE_BIT(RB_TEMPLATE_COMMAND) | TEMPLATE_BIT(RB_TEMPLATE_MULTI_LEG_ORDER) |               \
      TEMPLATE_BIT(RB_TEMPLATE_STOP_ORDER) | TEMPLATE_BIT(RB_TEMPLATE_STOP_CANCEL) |                \
-     TEMPLATE_BIT(RB_TEMPLATE_IMBALANCE) | TEMPLATE_BIT(RB_TEMPLATE_AUCTION_EXTENSION))
+     TEMPLATE_BIT(RB_TEMPLATE_IMBALANCE) | TEMPLATE_BIT(RB_TEMPLATE_AUCTION_EXTENSION) |           \
+     TEMPLATE_BIT(RB_TEMPLATE_TRADE_CHANGE))
 
 static int is_one_of(uint64_t templates, uint8_t template_id)
 {
@@ -145,12 +148,17 @@ static uint32_t count_lines(const rb_lane *lane)
     return n;
 }
 
-static int is_well_formed(const proposal *said)
+static eng_group group_of(const proposal *said)
 {
-    eng_group group = {.base = said->lane->slots,
+    return (eng_group){.base = said->lane->slots,
                        .mask = said->lane->mask,
                        .position = said->lane->head_local,
                        .count = said->lines};
+}
+
+static int is_well_formed(const proposal *said)
+{
+    eng_group group = group_of(said);
     int ends = (line_of(said, said->lines - 1)->header.flags & RB_FLAG_CONTINUED) == 0;
     return ends && eng_group_is_well_formed(&group);
 }
@@ -239,7 +247,10 @@ static uint16_t fault(const eng_sequencer *sequencer, const proposal *said)
         return command_fault(sequencer, &said->first->command);
     }
     if (said->instrument < sequencer->instrument_count) {
-        return 0;
+        eng_group group = group_of(said);
+        return template_id == RB_TEMPLATE_TRADE_CHANGE
+                   ? eng_trade_change_fault(&group, sequencer->topic_count)
+                   : 0;
     }
     if (said->instrument != RB_INSTRUMENT_NONE || is_one_of(OF_AN_INSTRUMENT, template_id)) {
         return RB_REJECT_REASON_UNKNOWN_INSTRUMENT;
@@ -389,10 +400,7 @@ static inline int route(eng_sequencer *sequencer, const proposal *said)
  * not, it and everybody else has to wait. */
 static int is_decided(eng_sequencer *sequencer, proposal *said)
 {
-    eng_group group = {.base = said->lane->slots,
-                       .mask = said->lane->mask,
-                       .position = said->lane->head_local,
-                       .count = said->lines};
+    eng_group group = group_of(said);
     int is_known = said->instrument < sequencer->instrument_count;
     tell_time(sequencer, sequencer->input + 1);
     uint16_t reason =

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "engine/sequencer.h"
+#include "engine/trade_change.h"
 #include "ringbus/check.h"
 
 /* What is for the book; everything else that the sequencer lets through is said again as it came.
@@ -16,7 +17,10 @@
 /* What the book will look for in memory. */
 #define FETCHING (FOR_THE_BOOK | TEMPLATE_BIT(RB_TEMPLATE_LEG))
 
-_Static_assert(ENG_GROUP_LINES_MAX + ENG_SINK_ROOM_MIN < ENG_SHARD_LANE_MIN, "an answer begins");
+/* Free slots behind the lines of a group before it is answered. */
+#define ROOM_MIN ENG_TRADE_CHANGED_LINES
+_Static_assert(ROOM_MIN >= ENG_SINK_ROOM_MIN, "a book can begin");
+_Static_assert(ENG_GROUP_LINES_MAX + ROOM_MIN < ENG_SHARD_LANE_MIN, "an answer begins");
 
 static int is_one_of(uint64_t templates, uint8_t template_id)
 {
@@ -130,6 +134,22 @@ static int32_t finish_others(eng_shard *shard, uint64_t n, uint64_t count, uint8
     return status;
 }
 
+/* What the parties of a trade are told, from the n-th behind the tail on: a line and its tag each.
+ */
+static int32_t finish_told(eng_shard *shard, uint64_t n, uint64_t count)
+{
+    int32_t status = RB_OK;
+    for (; n < count && status == RB_OK; n += 2) {
+        status = finish(shard, rb_lane_slot(&shard->out, n), 0,
+                        RB_FLAG_GENERATED | RB_FLAG_CONTINUED, 1);
+        uint8_t flags = RB_FLAG_GENERATED | (n + 2 < count ? 0 : RB_FLAG_LAST_OF_GROUP);
+        if (status == RB_OK) {
+            status = finish(shard, rb_lane_slot(&shard->out, n + 1), 0, flags, 0);
+        }
+    }
+    return status;
+}
+
 /* Commits `count` lines, or all but the last if more is to come. */
 static void commit(eng_shard *shard, uint64_t count, int is_whole)
 {
@@ -210,12 +230,14 @@ static int32_t apply(eng_shard *shard, const eng_group *group, uint64_t room)
     }
     uint64_t count = group->count;
     int32_t status = RB_OK;
+    int is_trade_change = first->header.template_id == RB_TEMPLATE_TRADE_CHANGE;
     if (is_for_the_book(first)) {
         eng_sink sink = sink_of(shard, room, 0);
         status = eng_book_submit(shard->book, group, &sink);
         count = sink.count;
     } else {
         echo(shard, group);
+        count += is_trade_change ? eng_trade_change_tell(group, &shard->out, count) : 0;
     }
     if (status != RB_OK && status != RB_FULL) {
         return status;
@@ -224,7 +246,8 @@ static int32_t apply(eng_shard *shard, const eng_group *group, uint64_t room)
     uint8_t mark = status == RB_OK ? RB_FLAG_LAST_OF_GROUP : 0;
     int32_t finished = finish_first(shard, group, count == group->count ? mark : 0);
     if (finished == RB_OK) {
-        finished = finish_others(shard, group->count, count, mark);
+        finished = is_trade_change ? finish_told(shard, group->count, count)
+                                   : finish_others(shard, group->count, count, mark);
     }
     if (finished == RB_OK) {
         commit(shard, count, status == RB_OK);
@@ -297,7 +320,7 @@ static int32_t step(eng_shard *shard, int is_long)
         line = rb_lane_peek(&shard->in, group.count);
         RB_CHECK(line != NULL);
     }
-    uint64_t needed = group.count + ENG_SINK_ROOM_MIN;
+    uint64_t needed = group.count + ROOM_MIN;
     uint64_t room = rb_lane_room(&shard->out, needed);
     if (room < needed) {
         return 0;

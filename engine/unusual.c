@@ -216,10 +216,28 @@ static uint8_t group_template(const eng_group *group, uint32_t n)
     return eng_group_line(group, n)->header.template_id;
 }
 
+/* Both parties, each with its tag. */
+static int has_parties(const eng_group *group)
+{
+    static const uint8_t behind[] = {RB_TEMPLATE_TRADE_PARTY, RB_TEMPLATE_ORDER_TAG,
+                                     RB_TEMPLATE_TRADE_PARTY, RB_TEMPLATE_ORDER_TAG};
+    int all = group->count > sizeof behind;
+    for (uint32_t n = 0; all && n < sizeof behind; n++) {
+        all = group_template(group, 1 + n) == behind[n];
+    }
+    return all;
+}
+
 int eng_group_is_well_formed(const eng_group *group)
 {
     uint8_t first = eng_group_line(group, 0)->header.template_id;
     uint32_t at = 1;
+    if (first == RB_TEMPLATE_TRADE_CHANGE) {
+        if (!has_parties(group)) {
+            return 0;
+        }
+        at += 4;
+    }
     if (first == RB_TEMPLATE_MULTI_LEG_ORDER) {
         while (at < group->count && group_template(group, at) == RB_TEMPLATE_LEG) {
             at++;

@@ -19,6 +19,7 @@ static prt_bounds bounds_of(const prt_client_config *config)
                         .sessions = config->sessions,
                         .orders = config->orders,
                         .tokens = config->tokens,
+                        .ears = config->ears,
                         .messages = config->messages};
 }
 
@@ -122,6 +123,12 @@ int64_t prt_client_add_session(prt_client *port, const prt_client_session *sessi
         return RB_USAGE;
     }
     return prt_desk_add_session(&port->desk, session);
+}
+
+int32_t prt_client_add_hearing(prt_client *port, uint16_t listener, uint16_t topic,
+                               const char *whose)
+{
+    return prt_desk_add_hearing(&port->desk, listener, topic, whose);
 }
 
 int32_t prt_client_attach_core(prt_client *port, void *clock, void *wake, uint64_t bells)
@@ -323,6 +330,9 @@ static int32_t hear_message(prt_client *port, const prt_group *group)
     if (change.everyone) {
         return prt_client_deliver_to_all(port, group);
     }
+    if (change.heard != NULL) {
+        return prt_client_deliver_to_listeners(port, change.heard, group);
+    }
     if (change.epoch != 0) {
         propose_again(port);
         return RB_OK;
@@ -367,7 +377,8 @@ static int32_t hear(prt_client *port, const rb_message *line)
     uint8_t template_id = line->header.template_id;
     int is_tag = template_id == RB_TEMPLATE_ORDER_TAG;
     int is_terms = template_id == RB_TEMPLATE_ORDER_TERMS;
-    RB_CHECK(is_tag || is_terms || template_id == RB_TEMPLATE_LEG);
+    RB_CHECK(is_tag || is_terms || template_id == RB_TEMPLATE_LEG ||
+             template_id == RB_TEMPLATE_TRADE_PARTY);
     if (is_terms) {
         port->head_terms = *line;
     }

@@ -52,6 +52,9 @@ enum prt_count { PRT_COUNT_LIST(PRT_COUNT_ENUM) PRT_COUNTS };
 #undef PRT_COUNT_ENUM
 
 /* cffi: begin */
+/* Of a text that tells a drop copy whose its messages are. */
+#define PRT_WHOSE_BYTES_MAX 64
+
 typedef struct prt_client prt_client;
 
 /* Bounds and times. */
@@ -66,6 +69,7 @@ typedef struct prt_client_config {
     uint32_t sessions;
     uint32_t orders; /* open at once */
     uint32_t tokens; /* of OUCH 4.2, in a day; 0: no session has it */
+    uint32_t ears;   /* of all listeners together: a session that one hears is one */
     uint32_t connections;
     uint32_t receive_bytes;        /* buffer of a connection */
     uint32_t send_bytes;           /* likewise */
@@ -117,6 +121,11 @@ void prt_client_destroy(prt_client *port);
 int64_t prt_client_add_instrument(prt_client *port, const prt_instrument *instrument);
 /* Adds a session. RB_USAGE, RB_FULL. */
 int64_t prt_client_add_session(prt_client *port, const prt_client_session *session);
+/* Makes the session on topic `listener` a drop copy, if it is not, of what the one on `topic` is
+ * shown, which is another port's; see ports/hearing.h. It is told `whose` they are, in less than
+ * PRT_WHOSE_BYTES_MAX characters. RB_USAGE, RB_FULL. */
+int32_t prt_client_add_hearing(prt_client *port, uint16_t listener, uint16_t topic,
+                               const char *whose);
 /* The core's clock and wake set; `bells` is rung when something was proposed. RB_USAGE. */
 int32_t prt_client_attach_core(prt_client *port, void *clock, void *wake, uint64_t bells);
 /* The port's lane, its number, and the sequencer's doorbell. What a dead predecessor left is

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from ports._ports import ffi, lib
+from ports.drop import Whose
 from ringbus.contributor import Contributor as Contributor
 from ringbus.core import Core
 from ringbus.metrics import Metrics
@@ -42,7 +43,8 @@ class ClientSession:
     `firm_name` is what it may write as its firm; `rate` bounds its new orders and replaces in a
     second, `notional_max_1e4` quantity times price of one order, 0 is no bound; `self_trade` is the
     letter (OUCH's AIQ strategy) of orders that name none, "N" is none; `protocol` is a key of
-    PROTOCOLS.
+    PROTOCOLS. One that `hears` sessions of other ports is a drop copy: it is shown what they are,
+    and asks for nothing.
     """
 
     topic: int
@@ -55,6 +57,7 @@ class ClientSession:
     cancels_on_disconnect: bool = False
     self_trade: str = "N"
     protocol: str = "ouch50"
+    hears: tuple[ClientSession, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +143,7 @@ class ClientPort:
             len(sessions),
             limits or Limits(),
             any(who.protocol == "ouch42" for who in sessions),
+            sum(len(who.hears) for who in sessions),
         )
         handle = ffi.new("prt_client **")
         check(lib.prt_client_create(config, handle), "client port", lib)
@@ -204,6 +208,11 @@ class ClientPort:
         for who in sessions:
             status = lib.prt_client_add_session(self._port, _session(who))
             check(status, f"session of {who.user}", lib)
+        for who in sessions:
+            for other in who.hears:
+                whose = Whose(other.user, other.account, other.firm_name).text.encode()
+                status = lib.prt_client_add_hearing(self._port, who.topic, other.topic, whose)
+                check(status, f"{other.user}, heard by {who.user}", lib)
 
     def listen(self, host: str = "127.0.0.1", port: int = 0) -> int:
         """Take connections from now on; returns the TCP port.
@@ -332,6 +341,7 @@ def _config(
     sessions: int,
     limits: Limits,
     has_tokens: bool,
+    ears: int = 0,
 ) -> object:
     name = session.encode("ascii", "replace")
     if not 1 <= len(name) <= 10:
@@ -349,6 +359,7 @@ def _config(
                 "instruments": instruments,
                 "sessions": sessions,
                 "tokens": limits.tokens if has_tokens else 0,
+                "ears": ears,
                 "orders": limits.orders,
                 "connections": limits.connections,
                 "receive_bytes": limits.receive_bytes,

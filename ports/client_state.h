@@ -67,6 +67,9 @@ int32_t prt_client_ask(prt_client *port, prt_session *session, const prt_request
 /* A message was added to the outbox of this connection's session: shown at once if it has had all
  * others. */
 int32_t prt_client_deliver(prt_client *port, prt_connection *connection, const prt_group *group);
+/* The same for those who hear the session that it is about. */
+int32_t prt_client_deliver_to_listeners(prt_client *port, const prt_heard *heard,
+                                        const prt_group *group);
 /* The same for all sessions. */
 int32_t prt_client_deliver_to_all(prt_client *port, const prt_group *group);
 /* Looks how far the journals are; connections that waited for that are looked at again. */

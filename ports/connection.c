@@ -196,6 +196,7 @@ static prt_connection *open_slot(prt_connections *connections, int fd, uint64_t 
     connection->since_ns = connection->received_ns = connection->sent_ns = now_ns;
     connection->asked_ns = 0;
     connection->known = 0;
+    connection->whose = 0;
     connection->cursor = (prt_cursor){.chunk = NULL, .next = 1};
     uint32_t number = prt_connections_number(connections, connection);
     connections->used = number < connections->used ? connections->used : number + 1;

@@ -61,6 +61,7 @@ typedef struct prt_connection {
     uint8_t is_ended;     /* the end is behind the bytes that the socket has */
     uint8_t is_blocked;   /* the socket took no more; epoll will tell */
     uint8_t is_held;      /* its next message may not be shown yet */
+    uint16_t whose;       /* topic that a listener was told the last messages are of; 0: none */
     uint64_t since_ns;    /* in this state */
     uint64_t received_ns; /* last bytes from the client */
     uint64_t sent_ns;     /* last bytes to it */

@@ -7,18 +7,38 @@
 /* Messages of one connection that are fetched from the stream in one round: more would make the
  * others wait for somebody who is behind. */
 enum { FETCHES_MAX = 64 };
+/* A message, and before it, for a listener, whose it is. */
+#define PRT_PACKETS_BYTES_MAX                                                                      \
+    (PRT_SOUP_HEADER_BYTES + PRT_SHOWN_BYTES_MAX + PRT_SOUP_HEADER_BYTES + PRT_WHOSE_BYTES_MAX)
 /* Lines behind the first one of a message: eight legs and a tag. */
 enum { LINES_BEHIND_MAX = 9 };
+
+/* Tells a listener whose the next messages are, if that is not who it was before. Returns bytes. */
+static size_t introduce(const prt_client *port, prt_connection *connection, const rb_message *line,
+                        uint8_t *at, size_t room)
+{
+    uint16_t topic = line->header.topic;
+    const prt_heard *heard = prt_hearing_find(&port->desk.hearing, topic);
+    if (heard == NULL || topic == connection->whose) {
+        return 0;
+    }
+    connection->whose = topic;
+    return prt_soup_write_debug(at, room, heard->whose, heard->whose_bytes);
+}
 
 /* Writes the message into the connection's buffer as the next sequenced packet. 1; 0: no room now.
  */
 static int32_t show(prt_client *port, prt_connection *connection, const prt_group *group)
 {
     size_t room = prt_connection_room(&port->connections, connection);
-    if (room < PRT_SOUP_HEADER_BYTES + PRT_SHOWN_BYTES_MAX + PRT_LAST_WORDS_BYTES) {
+    if (room < PRT_PACKETS_BYTES_MAX + PRT_LAST_WORDS_BYTES) {
         return 0;
     }
     uint8_t *at = connection->out + connection->out_end;
+    size_t introduced = introduce(port, connection, group->line, at, room);
+    connection->out_end += (uint32_t)introduced;
+    room -= introduced;
+    at += introduced;
     size_t bytes = prt_desk_show(&port->desk, &port->desk.sessions[connection->session], group,
                                  at + PRT_SOUP_HEADER_BYTES, PRT_SHOWN_BYTES_MAX);
     RB_CHECK(bytes > 0);
@@ -60,6 +80,22 @@ int32_t prt_client_deliver(prt_client *port, prt_connection *connection, const p
         }
     }
     prt_connections_make_dirty(&port->connections, connection);
+    return RB_OK;
+}
+
+int32_t prt_client_deliver_to_listeners(prt_client *port, const prt_heard *heard,
+                                        const prt_group *group)
+{
+    const prt_desk *desk = &port->desk;
+    for (uint32_t n = heard->first; n != PRT_NONE; n = desk->hearing.ears[n].next) {
+        uint32_t number = desk->sessions[desk->hearing.ears[n].listener].connection;
+        if (number != PRT_NONE) {
+            int32_t status = prt_client_deliver(port, &port->connections.slots[number], group);
+            if (status != RB_OK) {
+                return status;
+            }
+        }
+    }
     return RB_OK;
 }
 

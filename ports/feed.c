@@ -474,6 +474,27 @@ static int32_t on_cross(prt_feed *feed, const rb_message *line)
     return RB_OK;
 }
 
+/* Both parties have the same line; the buyer's is taken. A bust says that the trade is broken. Of a
+ * correction ITCH knows nothing: the trade is broken and said again under its number, with the
+ * price that it has now, as one that moved no shown order. The trades of a cross were not said one
+ * by one, so there is nothing to break. */
+static void on_trade_changed(prt_feed *feed, const rb_message *line)
+{
+    const rb_trade_changed *in = &line->trade_changed;
+    if (in->side != RB_SIDE_BUY || memchr("OCH", in->liquidity, 3) != NULL) {
+        return;
+    }
+    prt_itch_head head = head_of(feed, in->instrument);
+    append(feed, prt_itch_broken_trade(next_message(feed), head, in->match));
+    if (in->kind == RB_TRADE_CHANGE_KIND_CORRECT) {
+        const prt_feed_instrument *row = &feed->instruments[in->instrument];
+        prt_itch_order said = {.price_1e4 = prt_feed_price(row, in->price_ticks),
+                               .quantity = in->quantity,
+                               .symbol = row->symbol};
+        append(feed, prt_itch_trade(next_message(feed), head, &said, in->match));
+    }
+}
+
 /* The first and the last line of the day. */
 static void on_day(prt_feed *feed, const rb_message *line)
 {
@@ -488,8 +509,7 @@ static void on_day(prt_feed *feed, const rb_message *line)
     }
 }
 
-/* A line that names an instrument of the day. A busted trade (B) is to be said from here, when
- * there are lines that tell of it. */
+/* A line that names an instrument of the day. */
 static int32_t on_instrument(prt_feed *feed, const rb_message *line)
 {
     switch (line->header.template_id) {
@@ -510,6 +530,9 @@ static int32_t on_instrument(prt_feed *feed, const rb_message *line)
         return on_cross(feed, line);
     case RB_TEMPLATE_IMBALANCE:
         append(feed, prt_feed_write_imbalance(feed, &line->imbalance, next_message(feed)));
+        return RB_OK;
+    case RB_TEMPLATE_TRADE_CHANGED:
+        on_trade_changed(feed, line);
         return RB_OK;
     default:
         return RB_OK;

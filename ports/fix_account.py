@@ -7,7 +7,7 @@ copy of the session is made by the same class: it needs nothing but the stream.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from ports.client import Instrument
@@ -39,6 +39,7 @@ from ringbus.messages import (
     SessionEventKind,
     Side,
     Template,
+    TradeChangeKind,
 )
 
 # In place of a template: a type of FIX message that is not taken.
@@ -47,6 +48,8 @@ REFUSED_TYPE: Final = 255
 SIDES: Final = {"B": "1", "S": "2", "T": "5", "E": "6"}
 LETTERS: Final = {side: letter for letter, side in SIDES.items()}
 MASS_CANCEL_SECURITY, MASS_CANCEL_ALL = "1", "7"
+# The locate of an order that is not in the book.
+NOWHERE: Final = (1 << 32) - 1
 
 
 @dataclass(slots=True)
@@ -68,6 +71,9 @@ class Order:
     notional: int = 0
     total: int = 0
     status: str = NEW
+    secondary: str = ""  # what its client calls it, where `text` is only a number
+    stop_ticks: int = 0
+    is_held: bool = False  # a stop order that no trade has reached
 
     @property
     def is_open(self) -> bool:
@@ -79,15 +85,21 @@ class Account:
     """The orders of the session on `topic`.
 
     `texts` has every ClOrdID that was used: its order, or None where it was refused; `note` is the
-    last text that a refusal may repeat.
+    last text that a refusal may repeat. With `by_number` an order that came in by another protocol
+    is called by its client's number, and not by a text that may stand twice.
     """
 
-    def __init__(self, topic: int, instruments: Sequence[Instrument]) -> None:
+    def __init__(
+        self, topic: int, instruments: Sequence[Instrument], by_number: bool = False
+    ) -> None:
         self.topic = topic
+        self._by_number = by_number
         self.instruments = instruments
         self.orders: dict[int, Order] = {}
         self.texts: dict[str, Order | None] = {}
         self.note = ""
+        # By match number: what the last correction of that trade was called.
+        self.changed: dict[int, int] = {}
         self.last_client_order_id = 0
 
     def find(self, text: str) -> Order | None:
@@ -98,14 +110,21 @@ class Account:
     def apply(self, line: Line, tag: Tag | None) -> Report | None:
         """Take the next line of the topic, with its tag; returns what its client is told."""
         match line.template:
-            case Template.NEW_ORDER:
+            case Template.NEW_ORDER if line.client_order_id in self.orders:
+                return self._triggered(line)
+            case Template.NEW_ORDER | Template.STOP_ORDER:
                 return self._entered(line, tag)
+            case Template.STOP_CANCEL:
+                return self._taken_back(line, tag)
             case Template.REPLACE:
                 return self._replaced(line, tag)
             case Template.CANCEL | Template.CANCELED:
                 return self._canceled(line, tag)
             case Template.EXECUTED:
                 return self._executed(line)
+            case Template.TRADE_CHANGED:
+                assert tag is not None, line
+                return self._trade_changed(line, tag)
             case Template.REJECT | Template.REJECTED:
                 return self._refused(line, tag)
             case Template.MASS_CANCEL:
@@ -124,8 +143,13 @@ class Account:
             for order in self.orders.values()
         )
 
+    def _name(self, line: Line, tag: Tag | None) -> str:
+        """The ClOrdID of the order that a line brings."""
+        is_text = tag is not None and tag.text and (tag.number is not None or not self._by_number)
+        return tag.text if tag is not None and is_text else str(line.client_order_id)
+
     def _entered(self, line: Line, tag: Tag | None) -> Report:
-        text = str(line.client_order_id) if tag is None or not tag.text else tag.text
+        text = self._name(line, tag)
         order = Order(
             id=line.client_order_id,
             text=text,
@@ -139,17 +163,35 @@ class Account:
             locate=line.locate,
             remaining=line.quantity,
             total=line.quantity,
+            secondary=_secondary(tag, text),
         )
+        if line.template == Template.STOP_ORDER:
+            order.stop_ticks, order.locate, order.is_held = line.locate, NOWHERE, True
         self.orders[order.id] = order
         self.texts[text] = order
         self._use_up(line.client_order_id)
         return self._report(Event.NEW, order, line)
 
+    def _triggered(self, line: Line) -> Report:
+        """A stop order has come in, under the number that it was given with."""
+        order = self.orders[line.client_order_id]
+        order.is_held, order.shard, order.locate = False, line.shard, line.locate
+        return self._report(Event.TRIGGERED, order, line, text="triggered")
+
+    def _taken_back(self, line: Line, tag: Tag | None) -> Report | None:
+        """A stop order that has not come in, by its client or by a mass cancel."""
+        order = self.orders.get(line.client_order_id)
+        if order is None or not order.is_held:
+            return None
+        text = "" if tag is not None else _words(CancelReason.MASS_CANCEL)
+        return self._canceled(line._replace(last=0, detail=CancelReason.USER), tag, text)
+
     def _replaced(self, line: Line, tag: Tag | None) -> Report:
         order = self.orders.pop(line.last)
         before = order.text
         order.id = line.client_order_id
-        order.text = str(order.id) if tag is None or not tag.text else tag.text
+        order.text = self._name(line, tag)
+        order.secondary = _secondary(tag, order.text, order.secondary)
         order.price_ticks = line.price_ticks
         order.remaining = line.quantity
         order.total = order.executed + line.quantity
@@ -160,20 +202,22 @@ class Account:
         self._use_up(order.id)
         return self._report(Event.REPLACED, order, line, original=before)
 
-    def _canceled(self, line: Line, tag: Tag | None) -> Report:
-        """By its client, or by somebody else: then without a new ClOrdID."""
+    def _canceled(self, line: Line, tag: Tag | None, text: str = "") -> Report:
+        """By its client, or by somebody else, or not over FIX: then without a new ClOrdID."""
         order = self.orders[line.client_order_id]
+        tag = None if tag is not None and tag.number is None and self._by_number else tag
         before = order.text if tag is not None else ""
         if tag is not None:
             order.text = tag.text
             self.texts[tag.text] = order
         order.remaining = line.last
-        text = "" if line.detail == CancelReason.USER else _words(line.detail)
+        text = text if line.detail == CancelReason.USER else _words(line.detail)
         if order.is_open:
             order.total = order.executed + order.remaining
             return self._report(Event.RESTATED, order, line, original=before, text=text)
         del self.orders[order.id]
         order.status = CANCELED
+        order.is_held = False
         return self._report(Event.CANCELED, order, line, original=before, text=text)
 
     def _executed(self, line: Line) -> Report:
@@ -198,10 +242,46 @@ class Account:
             match_id=line.sequence if removed else line.sequence - 1,
         )
 
+    def _trade_changed(self, line: Line, tag: Tag) -> Report:
+        """A trade is void or has another price; the order's sums say so, what is open stays."""
+        order = self.texts.get(tag.text) or self._by_number(line.client_order_id)
+        kind, match = line.small & 255, line.locate << 32 | line.quantity
+        quantity = line.last
+        # Where an Executed line has the liquidity stands the letter that its client heard.
+        removed = chr(line.detail) == "R" or (chr(line.detail) in "OCH" and line.side == Side.BUY)
+        refers_to = self.changed.get(match, match if removed else match + 1)
+        order.notional -= quantity * tag.total_quantity
+        if kind == TradeChangeKind.BUST:
+            order.executed -= quantity
+            if order.is_open:
+                order.total -= quantity
+                order.status = PARTIAL if order.executed else NEW
+        else:
+            order.notional += quantity * line.price_ticks
+            self.changed[match] = line.sequence
+        return self._report(
+            Event.BUST if kind == TradeChangeKind.BUST else Event.CORRECT,
+            order,
+            line,
+            last_quantity=quantity,
+            last_price_1e4=line.price_ticks * self.instruments[line.instrument].tick_1e4,
+            added=chr(line.detail) != "R",
+            match_id=match,
+            refers_to=refers_to,
+        )
+
+    def _by_number(self, client_order_id: int) -> Order:
+        """One that had no ClOrdID, or was taken over."""
+        orders = (order for order in self.texts.values() if order is not None)
+        return next(order for order in orders if order.id == client_order_id)
+
     def _refused(self, line: Line, tag: Tag | None) -> Report | None:
-        if line.detail in (Template.NEW_ORDER, Template.REPLACE):
+        is_order = line.detail in (Template.NEW_ORDER, Template.STOP_ORDER)
+        if is_order or line.detail == Template.REPLACE:
             self._use_up(line.client_order_id)
-        if line.detail == Template.NEW_ORDER:
+        if is_order and line.client_order_id in self.orders:
+            return self._refused_stop(line)
+        if is_order:
             return self._refused_order(line, tag)
         if tag is None:
             return None
@@ -212,8 +292,15 @@ class Account:
             return self._mass_canceled(line, tag)
         return BusinessReject(tag.number or 0, tag.text) if line.detail == REFUSED_TYPE else None
 
+    def _refused_stop(self, line: Line) -> Report:
+        """A stop order that there was no room for, or that may not come in when it should."""
+        order = self.orders.pop(line.client_order_id)
+        order.remaining, order.status, order.is_held = 0, REJECTED, False
+        report = self._report(Event.REJECTED, order, line, text=reason_text(line.small))
+        return replace(report, reason=line.small)
+
     def _refused_order(self, line: Line, tag: Tag | None) -> Report:
-        text = str(line.client_order_id) if tag is None or not tag.text else tag.text
+        text = self._name(line, tag)
         self.texts.setdefault(text, None)
         instrument = line.instrument
         if line.flags & Flag.REFUSED and tag is not None and tag.total_quantity:
@@ -241,6 +328,7 @@ class Account:
             time_ns=line.time_ns,
             reason=line.small,
             text=reason_text(line.small),
+            secondary=_secondary(tag, text),
         )
 
     def _refused_change(self, line: Line, tag: Tag) -> Report:
@@ -303,6 +391,7 @@ class Account:
         last_price_1e4: int = 0,
         added: bool = False,
         match_id: int = 0,
+        refers_to: int = 0,
     ) -> ExecutionReport:
         instrument = self.instruments[order.instrument]
         average = 0
@@ -331,11 +420,22 @@ class Account:
             last_price_1e4=last_price_1e4,
             added=added,
             match_id=match_id,
+            refers_to=refers_to,
             text=text,
+            secondary=order.secondary,
+            stop_1e4=order.stop_ticks * instrument.tick_1e4,
+            is_held=order.is_held,
         )
 
     def _use_up(self, client_order_id: int) -> None:
         self.last_client_order_id = max(self.last_client_order_id, client_order_id)
+
+
+def _secondary(tag: Tag | None, text: str, before: str = "") -> str:
+    """What the client calls an order that is called `text` here."""
+    if tag is None or not tag.text:
+        return before
+    return "" if tag.text == text else tag.text
 
 
 def _is_at(order: Order, line: Line) -> bool:

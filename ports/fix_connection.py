@@ -11,10 +11,13 @@ import select
 # An exception to the rule against sockets: this is where an acceptor's connections are.
 import socket
 from collections import deque
+from collections.abc import Sequence
 from typing import Final
 
 from ports.fix import Decoder, Pair, encode, time_text
 from ports.fix_desk import Client, Entry
+from ports.fix_drop import CopiedReport
+from ports.fix_reports import Report
 from ports.fix_session import SEQUENCE_RESET, Action, Session
 
 RECEIVE_BYTES: Final = 16384
@@ -153,7 +156,7 @@ class Connection:
         content = self.contents.pop(number, None)
         type_ = "" if entry.report is None else entry.report.type(self.session.begin)
         if entry.report is not None and type_:
-            self._encode(type_, number, entry.report.fields(self.session.begin), now_ns)
+            self._report(entry.report, number, now_ns)
         elif content is not None:
             self._encode(content[0], number, list(content[1]), now_ns)
         else:
@@ -170,8 +173,7 @@ class Connection:
         entry = client.sent[number - 1]
         original_ns = min(entry.time_ns, now_ns)
         if entry.report is not None and entry.report.type(version):
-            fields = entry.report.fields(version)
-            self._encode(entry.report.type(version), number, fields, now_ns, original_ns)
+            self._report(entry.report, number, now_ns, original_ns)
             part[0] = number + 1
             return
         end = number + 1
@@ -180,6 +182,18 @@ class Connection:
         self._encode(SEQUENCE_RESET, number, _gap(end), now_ns, original_ns)
         part[0] = end
 
+    def _report(
+        self,
+        report: Report | CopiedReport,
+        number: int,
+        now_ns: int,
+        original_ns: int | None = None,
+    ) -> None:
+        version = self.session.begin
+        header = report.header if isinstance(report, CopiedReport) else []
+        fields = report.fields(version)
+        self._encode(report.type(version), number, fields, now_ns, original_ns, header)
+
     def _encode(
         self,
         type_: str,
@@ -187,6 +201,7 @@ class Connection:
         fields: list[Pair],
         now_ns: int,
         original_ns: int | None = None,
+        whose: Sequence[Pair] = (),
     ) -> None:
         header: list[Pair] = [(34, str(number))]
         if original_ns is not None:
@@ -194,6 +209,7 @@ class Connection:
         header += [(49, self._comp_id), (52, time_text(now_ns)), (56, self.session.user)]
         if original_ns is not None:
             header.append((122, time_text(original_ns)))
+        header += whose
         self._out += encode(self.session.begin, type_, header + fields)
 
 

@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 from ports.client import ClientSession, Instrument
 from ports.fix import SECOND_NS
 from ports.fix_account import Account
+from ports.fix_drop import CopiedReport, Heard
 from ports.fix_reports import Report
 from ports.fix_requests import Party, Proposal, Request, propose
 from ports.lines import Line, Tag
@@ -75,7 +76,7 @@ class Entry(NamedTuple):
 
     sequence: int
     time_ns: int
-    report: Report | None
+    report: Report | CopiedReport | None
 
 
 @dataclass(slots=True)
@@ -124,7 +125,8 @@ class Desk:
     """All sessions of one port.
 
     Args: publisher: id of the port's lane; shards: of the engine; instruments: in the day's order;
-    sessions: its clients. Raises: UsageError: a topic or a user stands twice.
+    sessions: its clients; takes_stops: somebody holds stop orders here.
+    Raises: UsageError: a topic or a user stands twice.
     """
 
     def __init__(
@@ -133,6 +135,7 @@ class Desk:
         shards: int,
         instruments: Sequence[Instrument],
         sessions: Sequence[ClientSession],
+        takes_stops: bool = False,
     ) -> None:
         self.publisher = publisher
         self.shards = shards
@@ -146,6 +149,8 @@ class Desk:
                     one.notional_max_1e4,
                     SELF_TRADE.get(one.self_trade.upper(), 0)
                     | (OrderOption.SELF_TRADE_FIRM if one.self_trade in SELF_TRADE_FIRM else 0),
+                    bool(one.hears),
+                    takes_stops,
                 ),
                 Account(one.topic, instruments),
                 [0] * shards,
@@ -158,13 +163,24 @@ class Desk:
         self.by_user = {client.user: client for client in self.clients}
         if len(self.by_topic) < len(sessions) or len(self.by_user) < len(sessions):
             raise UsageError("a session's topic and its user stand once")
+        # By topic: a session of another port, and who hears it.
+        self._heard: dict[int, tuple[Heard, list[Client]]] = {}
+        for one, client in zip(sessions, self.clients, strict=True):
+            for other in one.hears:
+                heard = Heard(other, instruments)
+                self._heard.setdefault(other.topic, (heard, []))[1].append(client)
+        if not self._heard.keys().isdisjoint(self.by_topic):
+            raise UsageError("a session is heard by those of other ports")
         # Whose lines are looked at: topic 0 tells of another engine.
         self.is_wanted: NDArray[np.bool_] = np.zeros(TOPICS, np.bool_)
-        self.is_wanted[[0, *self.by_topic]] = True
+        self.is_wanted[[0, *self.by_topic, *self._heard]] = True
 
     def apply(self, line: Line, tag: Tag | None) -> Change:
         """Take the next message of the stream: its first line and its tag."""
         client = self.by_topic.get(line.topic)
+        if client is None and line.topic in self._heard:
+            self._copy(line, tag)
+            return Change()
         if client is None:
             is_epoch = line.template == Template.EPOCH_START
             return Change(epoch=line.price_ticks if is_epoch else 0)
@@ -174,13 +190,29 @@ class Desk:
         for shard in everywhere:
             client.topic_sequence[shard] += 1
         self._number(client, line, tag)
+        is_new = line.side == SessionEventKind.LOGIN and line.detail
+        again: list[Entry] = []
+        if line.template == Template.SESSION_EVENT and is_new:
+            # Both sides begin anew; a drop copy hears the day once more, behind its Logon.
+            again = [one for one in client.sent if isinstance(one.report, CopiedReport)]
+            client.sent.clear()
         report = client.account.apply(line, tag)
         last = line.sequence if tag is None else tag.sequence
         if report is not None:
             client.sent.append(Entry(last, line.time_ns, report))
         elif line.template == Template.SESSION_EVENT and line.side in SPOKEN:
-            client.sent.append(Entry(last, line.time_ns, None))
+            client.sent += [Entry(last, line.time_ns, None), *again]
         return self._resolve(client, line, tag)
+
+    def _copy(self, line: Line, tag: Tag | None) -> None:
+        """Onto the lists of all who hear the line's session."""
+        heard, listeners = self._heard[line.topic]
+        report = heard.apply(line, tag)
+        if report is not None:
+            last = line.sequence if tag is None else tag.sequence
+            entry = Entry(last, line.time_ns, report)
+            for listener in listeners:
+                listener.sent.append(entry)
 
     def _number(self, client: Client, line: Line, tag: Tag | None) -> None:
         number = 0 if tag is None or tag.number is None else tag.number
@@ -189,7 +221,6 @@ class Desk:
             if line.side == SessionEventKind.LOGIN:
                 client.holder = line.publisher
                 if line.detail:
-                    client.sent.clear()
                     client.expected = 1
             elif line.side in (SessionEventKind.LOGOUT, SessionEventKind.DISCONNECT):
                 # Only the port where a session is logged in says that it is gone.

@@ -56,7 +56,7 @@ class FixLimits:
     """What a port allows.
 
     `backlog` is how many messages a connection may be behind. With `passwords` a Logon carries one
-    (Password 554, or RawData 96).
+    (Password 554, or RawData 96). `stops`: somebody holds stop orders.
     """
 
     connections: int = 256
@@ -66,6 +66,7 @@ class FixLimits:
     socket_receive_bytes: int = 4096
     socket_send_bytes: int = 0  # the kernel's choice
     passwords: bool = True
+    stops: bool = False
 
 
 class FixPort:
@@ -94,7 +95,8 @@ class FixPort:
         self.counts: Counter[str] = Counter()
         self.logins = Logins()
         self.is_live = False
-        self.desk = Desk(contributor.publisher, shards, instruments, sessions)
+        takes_stops = self.limits.stops
+        self.desk = Desk(contributor.publisher, shards, instruments, sessions, takes_stops)
         self._core = core
         self._comp_id = comp_id
         self._contributor = contributor
@@ -293,7 +295,8 @@ class FixPort:
         now_ns = self._core.now_ns
         number = len(client.sent)
         if action.do is Do.ENTER:
-            connection.cursor = number
+            number = 1 if connection.session.is_reset else number
+            connection.cursor, connection.known = number, len(client.sent)
             connection.contents = {number: ("A", connection.session.answer())}
             connection.resends.clear()
             connection.session.entered(client.expected, now_ns)

@@ -32,7 +32,11 @@ class Event(Enum):
     REJECTED = "8"
     RESTATED = "D"
     TRADE = "F"
+    CORRECT = "G"
+    BUST = "H"
     STATUS = "I"
+    # A stop order has come in: there is no type of its own before FIX 5.0.
+    TRIGGERED = "triggered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +63,12 @@ class ExecutionReport:
     last_price_1e4: int = 0
     added: bool = False  # the order rested
     match_id: int = 0  # the same for both sides
+    refers_to: int = 0  # of a bust or correction: the exec_id that it takes the place of
     reason: int = 0  # RejectReason
     text: str = ""
+    secondary: str = ""  # the client's own name of an order that has none in FIX
+    stop_1e4: int = 0  # 0: it is no stop order
+    is_held: bool = False  # a stop order that has not come in
 
     def type(self, version: str) -> str:
         """MsgType; "": the version has no such message."""
@@ -80,18 +88,29 @@ class ExecutionReport:
             60: time_text(self.time_ns),
             151: str(self.remaining),
         }
-        if self.event is not Event.REJECTED:
-            out[40] = "1" if self.is_market else "2"
+        if self.event is Event.TRIGGERED:
+            event = Event.RESTATED.value
+            out[378] = "4" if version == FIX42 else "99"
+        if self.event is not Event.REJECTED or self.stop_1e4:
+            out[40] = _ORD_TYPES[self.is_market, self.stop_1e4 > 0]
             out[59] = self.time_in_force
+        if self.stop_1e4:
+            out[99] = decimal_text(self.stop_1e4, PRICE_DIGITS)
+        if self.stop_1e4 and version == FIX44 and status == NEW:
+            out[636] = "N" if self.is_held else "Y"
         if version == FIX42:
-            out[20] = "3" if self.event is Event.STATUS else "0"
+            out[20] = _TRANSACTIONS.get(self.event, "0")
             if self.event is Event.REPLACED:
                 status = REPLACED
-            if self.event in (Event.TRADE, Event.STATUS):
+            if self.event in (Event.TRADE, Event.STATUS, Event.CORRECT, Event.BUST):
                 event = status
         elif self.match_id:
             out[527] = str(self.match_id)
             out[851] = "1" if self.added else "2"
+        if self.refers_to:
+            out[19] = str(self.refers_to)
+        if self.secondary and version == FIX44:
+            out[526] = self.secondary
         out[39], out[150] = status, event
         if self.last_quantity:
             out[31] = decimal_text(self.last_price_1e4, PRICE_DIGITS)
@@ -203,8 +222,18 @@ class BusinessReject:
         ]
 
 
+# OrdType, by whether it is a market order, and a stop order.
+_ORD_TYPES: Final = {
+    (True, False): "1",
+    (False, False): "2",
+    (True, True): "3",
+    (False, True): "4",
+}
+
 Report = ExecutionReport | CancelReject | MassCancelReport | BusinessReject
 
+# ExecTransType of 4.2.
+_TRANSACTIONS: Final = {Event.BUST: "1", Event.CORRECT: "2", Event.STATUS: "3"}
 _MASS_CANCEL: Final = {
     int(RejectReason.NOT_SUPPORTED): "0",
     int(RejectReason.UNKNOWN_INSTRUMENT): "1",

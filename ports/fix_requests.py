@@ -30,6 +30,8 @@ from ringbus.messages import (
     REJECT,
     REPLACE,
     SESSION_EVENT,
+    STOP_CANCEL,
+    STOP_ORDER,
     CancelReason,
     MassCancelScope,
     OrderOption,
@@ -52,6 +54,8 @@ class Party:
     firm: int
     notional_max_1e4: int = 0
     self_trade: int = 0  # OrderOption
+    listens: bool = False  # a drop copy: it asks for nothing
+    takes_stops: bool = False  # somebody holds stop orders here
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +148,7 @@ class _Maker:
         return self.account.instruments[self.number]
 
     def make(self) -> Proposal | None:
-        match self.message.type:
+        match "" if self.party.listens else self.message.type:
             case "D":
                 return self._enter()
             case "F":
@@ -159,7 +163,7 @@ class _Maker:
                 return self._refuse(REFUSED_TYPE, RejectReason.NOT_SUPPORTED)
 
     def _enter(self) -> Proposal | None:
-        terms = Terms()
+        terms = Terms(self.party.takes_stops)
         reason = 0
         if self.text in self.account.texts:
             if self.message.get(97) == "Y":
@@ -172,14 +176,17 @@ class _Maker:
             reason = reason or self._read(terms)
         if reason:
             return self._refuse(Template.NEW_ORDER, reason, self.message.get(55))
+        is_stop = terms.stop_ticks > 0
+        held = {"stop_ticks": terms.stop_ticks} if is_stop else {}
         one = line(
-            NEW_ORDER,
-            Template.NEW_ORDER,
+            STOP_ORDER if is_stop else NEW_ORDER,
+            Template.STOP_ORDER if is_stop else Template.NEW_ORDER,
             self.party.topic,
             time_ns=self.request.read_ns,
             instrument=self.number,
             price_ticks=terms.price_ticks,
             quantity=terms.quantity,
+            **held,
             client_order_id=self.account.last_client_order_id + 1,
             account=self.party.account,
             firm=self.party.firm,
@@ -202,6 +209,8 @@ class _Maker:
         return self._cancel_lines(order)
 
     def _cancel_lines(self, order: Order) -> Proposal:
+        if order.is_held:
+            return self._take_back(order)
         one = line(
             CANCEL,
             Template.CANCEL,
@@ -217,10 +226,26 @@ class _Maker:
         )
         return self._proposal(one)
 
+    def _take_back(self, order: Order) -> Proposal:
+        """A stop order that has not come in: the book does not know of it."""
+        one = line(
+            STOP_CANCEL,
+            Template.STOP_CANCEL,
+            self.party.topic,
+            time_ns=self.request.read_ns,
+            instrument=order.instrument,
+            client_order_id=order.id,
+            account=self.party.account,
+            firm=self.party.firm,
+        )
+        return self._proposal(one)
+
     def _replace(self) -> Proposal | None:
         order = self.account.find(self.message.get(41))
         terms = Terms()
         reason = self._change_fault(order) or self._read(terms)
+        if order is not None and order.is_held:
+            reason = reason or RejectReason.NOT_SUPPORTED
         if reason or order is None:
             return self._refuse_change(Template.REPLACE, reason, order)
         if terms.quantity <= order.executed:
@@ -321,6 +346,8 @@ class _Maker:
         return 0 if order.side == self.message.get(54) else RejectReason.INVALID_SIDE
 
     def _refuse_change(self, template: int, reason: int, order: Order | None) -> Proposal:
+        """An order that is not in the book has no locate by which it could be named."""
+        order = None if order is not None and order.is_held else order
         return self._refuse(template, reason, "" if order else self.message.get(41), order)
 
     def _refuse(

@@ -10,7 +10,7 @@ from ports.fix import Message, decimal, time_ns
 from ports.fix_reports import PRICE_DIGITS
 from ringbus.messages import OrderOption, RejectReason, TimeInForce
 
-MARKET, LIMIT = "1", "2"
+MARKET, LIMIT, STOP, STOP_LIMIT = "1", "2", "3", "4"
 BUY: Final = "1"
 POST_ONLY: Final = "6"
 # Instructions that ask for nothing that would be different here: not held, work, and the like.
@@ -22,9 +22,14 @@ DIGITS_MAX: Final = 18
 
 @dataclass(slots=True)
 class Terms:
-    """What the engine is told; `read` fills it from a message."""
+    """What the engine is told; `read` fills it from a message.
 
+    `takes_stops`: somebody holds stop orders here; `stop_ticks` is 0 but for one.
+    """
+
+    takes_stops: bool = False
     price_ticks: int = 0
+    stop_ticks: int = 0
     quantity: int = 0
     time_in_force: int = 0
     options: int = 0
@@ -41,10 +46,12 @@ class Terms:
         """Take the terms of D or G; returns the RejectReason, or 0."""
         return (
             self._read_quantity(message, instrument)
+            or self._read_stop(message, instrument)
             or self._read_price(message, instrument)
             or self._read_time(message)
             or self._read_instructions(message)
             or self._read_display(message)
+            or self._stop_fault()
         )
 
     def _read_quantity(self, message: Message, instrument: Instrument) -> int:
@@ -56,24 +63,33 @@ class Terms:
         self.quantity = quantity
         return RejectReason.OFF_LOT if quantity % instrument.lot else 0
 
+    def _read_stop(self, message: Message, instrument: Instrument) -> int:
+        if message.get(40) not in (STOP, STOP_LIMIT):
+            return RejectReason.NOT_SUPPORTED if 99 in message.fields else 0
+        if not self.takes_stops:
+            return RejectReason.NOT_SUPPORTED
+        self.stop_ticks, reason = ticks_of(message.get(99), instrument)
+        return reason
+
+    def _stop_fault(self) -> int:
+        """A stop order is one line: what would need another is not kept until it comes in."""
+        if self.stop_ticks == 0:
+            return 0
+        if self.time_in_force in (TimeInForce.AT_OPENING, TimeInForce.AT_CLOSE):
+            return RejectReason.INVALID_TIME_IN_FORCE
+        return RejectReason.NOT_SUPPORTED if self.has_line else 0
+
     def _read_price(self, message: Message, instrument: Instrument) -> int:
         """A market order's price is the worst that it may trade at."""
-        if message.get(40) == MARKET:
+        if message.get(40) in (MARKET, STOP):
             is_buy = message.get(54) == BUY
             self.price_ticks = instrument.price_ticks_max if is_buy else instrument.price_ticks_min
             self.options |= OrderOption.MARKET
             return 0
-        if message.get(40) != LIMIT:
+        if message.get(40) not in (LIMIT, STOP_LIMIT):
             return RejectReason.NOT_SUPPORTED
-        price = decimal(message.get(44), PRICE_DIGITS)
-        if price is None:
-            is_fine = decimal(message.get(44), DIGITS_MAX) is not None
-            return RejectReason.OFF_TICK if is_fine else RejectReason.INVALID_PRICE
-        ticks, rest = divmod(price, instrument.tick_1e4)
-        if not instrument.price_ticks_min <= ticks <= instrument.price_ticks_max:
-            return RejectReason.INVALID_PRICE
-        self.price_ticks = ticks
-        return RejectReason.OFF_TICK if rest else 0
+        self.price_ticks, reason = ticks_of(message.get(44), instrument)
+        return reason
 
     def _read_time(self, message: Message) -> int:
         kind = message.get(59, "0")
@@ -94,7 +110,7 @@ class Terms:
                 self.options |= OrderOption.POST_ONLY
             elif instruction not in HARMLESS:
                 return RejectReason.NOT_SUPPORTED
-        return RejectReason.NOT_SUPPORTED if 99 in message.fields else 0
+        return 0
 
     def _read_display(self, message: Message) -> int:
         """MaxFloor 0 hides the order."""
@@ -110,6 +126,18 @@ class Terms:
         elif display < self.quantity:
             self.display = display
         return 0
+
+
+def ticks_of(text: str, instrument: Instrument) -> tuple[int, int]:
+    """A price in ticks, and why it is none of the instrument's, or 0."""
+    price = decimal(text, PRICE_DIGITS)
+    if price is None:
+        is_fine = decimal(text, DIGITS_MAX) is not None
+        return 0, RejectReason.OFF_TICK if is_fine else RejectReason.INVALID_PRICE
+    ticks, rest = divmod(price, instrument.tick_1e4)
+    if not instrument.price_ticks_min <= ticks <= instrument.price_ticks_max:
+        return 0, RejectReason.INVALID_PRICE
+    return ticks, RejectReason.OFF_TICK if rest else 0
 
 
 def price_if_any(message: Message, instrument: Instrument) -> int:

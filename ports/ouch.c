@@ -293,6 +293,35 @@ size_t prt_ouch_encode_executed(uint8_t *out, size_t room, const prt_ouch_execut
     return (size_t)(at - out);
 }
 
+size_t prt_ouch_encode_broken(uint8_t *out, size_t room, const prt_ouch_broken *message)
+{
+    if (room < PRT_OUCH_BROKEN_BYTES) {
+        return 0;
+    }
+    uint8_t *at = put_start(out, 'B', message->timestamp_ns);
+    at = put_u32(at, message->user_ref);
+    at = put_u64(at, message->match_number);
+    at = put_u8(at, message->reason);
+    at = put_bytes(at, message->clordid, sizeof message->clordid);
+    return (size_t)(at - out);
+}
+
+size_t prt_ouch_encode_corrected(uint8_t *out, size_t room, const prt_ouch_corrected *message)
+{
+    if (room < PRT_OUCH_CORRECTED_BYTES) {
+        return 0;
+    }
+    uint8_t *at = put_start(out, 'F', message->timestamp_ns);
+    at = put_u32(at, message->user_ref);
+    at = put_u32(at, message->quantity);
+    at = put_u64(at, message->price);
+    at = put_u8(at, message->liquidity);
+    at = put_u64(at, message->match_number);
+    at = put_u8(at, message->reason);
+    at = put_bytes(at, message->clordid, sizeof message->clordid);
+    return (size_t)(at - out);
+}
+
 size_t prt_ouch_encode_rejected(uint8_t *out, size_t room, const prt_ouch_rejected *message)
 {
     if (room < PRT_OUCH_REJECTED_BYTES) {

@@ -33,6 +33,8 @@
 #define PRT_OUCH_CANCELED_BYTES 18u
 #define PRT_OUCH_AIQ_CANCELED_BYTES 31u
 #define PRT_OUCH_EXECUTED_BYTES 36u
+#define PRT_OUCH_BROKEN_BYTES 36u
+#define PRT_OUCH_CORRECTED_BYTES 49u
 #define PRT_OUCH_REJECTED_BYTES 29u
 #define PRT_OUCH_CANCEL_REJECT_BYTES 13u
 #define PRT_OUCH_MODIFIED_BYTES 18u
@@ -193,6 +195,27 @@ typedef struct prt_ouch_executed {
     uint8_t liquidity;
 } prt_ouch_executed;
 
+/* Broken Trade. */
+typedef struct prt_ouch_broken {
+    uint64_t timestamp_ns;
+    uint64_t match_number;
+    uint32_t user_ref;
+    char clordid[14];
+    uint8_t reason;
+} prt_ouch_broken;
+
+/* Trade Correction. */
+typedef struct prt_ouch_corrected {
+    uint64_t timestamp_ns;
+    uint64_t price;
+    uint64_t match_number;
+    uint32_t user_ref;
+    uint32_t quantity;
+    char clordid[14];
+    uint8_t liquidity;
+    uint8_t reason;
+} prt_ouch_corrected;
+
 typedef struct prt_ouch_rejected {
     uint64_t timestamp_ns;
     uint32_t user_ref;
@@ -229,6 +252,8 @@ size_t prt_ouch_encode_accepted(uint8_t *out, size_t room, const prt_ouch_accept
 size_t prt_ouch_encode_replaced(uint8_t *out, size_t room, const prt_ouch_replaced *message);
 size_t prt_ouch_encode_canceled(uint8_t *out, size_t room, const prt_ouch_canceled *message);
 size_t prt_ouch_encode_executed(uint8_t *out, size_t room, const prt_ouch_executed *message);
+size_t prt_ouch_encode_broken(uint8_t *out, size_t room, const prt_ouch_broken *message);
+size_t prt_ouch_encode_corrected(uint8_t *out, size_t room, const prt_ouch_corrected *message);
 size_t prt_ouch_encode_rejected(uint8_t *out, size_t room, const prt_ouch_rejected *message);
 size_t prt_ouch_encode_cancel_reject(uint8_t *out, size_t room,
                                      const prt_ouch_cancel_reject *message);

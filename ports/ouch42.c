@@ -217,7 +217,7 @@ static uint8_t *put_blanks(uint8_t *at, size_t count)
 static uint8_t *put_token(uint8_t *at, const prt_tokens *tokens, const prt_group *group,
                           uint32_t client_order_id)
 {
-    const char *text = group->tag != NULL
+    const char *text = group->tag != NULL && group->tag->order_tag.text[0] != 0
                            ? group->tag->order_tag.text
                            : prt_tokens_text(tokens, group->line->header.topic, client_order_id);
     return text != NULL ? put_bytes(at, text, PRT_TOKEN_BYTES) : put_blanks(at, PRT_TOKEN_BYTES);
@@ -365,6 +365,23 @@ static uint8_t *put_executed(uint8_t *at, const prt_instruments *instruments,
     return put_u64(at, prt_match_number(group->line));
 }
 
+static uint8_t *put_trade_changed(uint8_t *at, const prt_instruments *instruments,
+                                  const prt_tokens *tokens, const prt_group *group)
+{
+    const rb_trade_changed *change = &group->line->trade_changed;
+    int is_bust = change->kind == RB_TRADE_CHANGE_KIND_BUST;
+    at = put_start(at, is_bust ? 'B' : 'F', group);
+    at = put_token(at, tokens, group, change->client_order_id);
+    if (!is_bust) {
+        const prt_instrument *instrument = prt_instrument_of(instruments, group->line);
+        at = put_u32(at, change->quantity);
+        at = put_price(at, prt_limit_of(instrument, change->price_ticks, 0));
+        at = put_u8(at, (uint8_t)change->liquidity);
+    }
+    at = put_u64(at, change->match);
+    return put_u8(at, (uint8_t)change->reason);
+}
+
 static uint8_t *put_rejected(uint8_t *at, const prt_tokens *tokens, const prt_group *group)
 {
     const rb_rejected *refusal = &group->line->rejected;
@@ -402,6 +419,9 @@ size_t prt_ouch42_translate(const prt_instruments *instruments, const prt_tokens
         break;
     case RB_TEMPLATE_EXECUTED:
         end = put_executed(out, instruments, tokens, group);
+        break;
+    case RB_TEMPLATE_TRADE_CHANGED:
+        end = put_trade_changed(out, instruments, tokens, group);
         break;
     default:
         end = put_rejected(out, tokens, group);

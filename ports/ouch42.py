@@ -212,6 +212,21 @@ class BrokenTrade(Message):
 
 
 @dataclass(frozen=True, slots=True)
+class TradeCorrection(Message):
+    """Exchange: a trade's price was corrected."""
+
+    TYPE: ClassVar[bytes] = b"F"
+    LAYOUT: ClassVar[struct.Struct] = struct.Struct(">Q14sII1sQ1s")
+    timestamp_ns: int
+    token: str
+    shares: int
+    price: int
+    liquidity: str
+    match_number: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Rejected(Message):
     """Exchange: the order or replace was refused; `reason_text` says why."""
 
@@ -258,6 +273,7 @@ Outbound = (
     | AiqCanceled
     | Executed
     | BrokenTrade
+    | TradeCorrection
     | Rejected
     | CancelReject
     | Modified

@@ -274,6 +274,9 @@ static int32_t take_login(prt_client *port, prt_connection *connection,
 static int32_t take_request(prt_client *port, prt_connection *connection, prt_session *session,
                             const prt_soup_packet *packet)
 {
+    if (session->listens) {
+        return taken(malformed(port, connection, "a drop copy takes no requests"));
+    }
     prt_request request = {.read_ns = port->now_ns};
     int32_t status = session->protocol == PRT_OUCH42
                          ? prt_ouch42_decode(packet->payload, packet->payload_bytes, &request.ouch,

@@ -27,8 +27,8 @@ uint64_t prt_desk_bytes(const prt_bounds *bounds)
     uint64_t tables = TOPICS + (uint64_t)user_slots(bounds->sessions);
     return prt_instruments_bytes(bounds->instruments) + prt_orders_bytes(bounds->orders) +
            prt_pool_bytes(bounds->messages, bounds->sessions) +
-           prt_tokens_bytes(tokens_of(bounds)) + bounds->sessions * (uint64_t)sizeof(prt_session) +
-           tables * sizeof(uint16_t);
+           prt_tokens_bytes(tokens_of(bounds)) + prt_hearing_bytes(bounds->ears) +
+           bounds->sessions * (uint64_t)sizeof(prt_session) + tables * sizeof(uint16_t);
 }
 
 int32_t prt_desk_init(prt_desk *desk, const prt_bounds *bounds)
@@ -58,6 +58,9 @@ int32_t prt_desk_init(prt_desk *desk, const prt_bounds *bounds)
     if (status == RB_OK) {
         status = prt_pool_init(&desk->pool, bounds->messages, bounds->sessions);
     }
+    if (status == RB_OK) {
+        status = prt_hearing_init(&desk->hearing, bounds->ears);
+    }
     if (status != RB_OK) {
         return status;
     }
@@ -75,6 +78,7 @@ void prt_desk_free(prt_desk *desk)
     prt_orders_free(&desk->orders);
     prt_tokens_free(&desk->tokens);
     prt_pool_free(&desk->pool);
+    prt_hearing_free(&desk->hearing);
     free(desk->sessions);
     free(desk->by_topic);
     free(desk->by_user);
@@ -337,6 +341,10 @@ static int32_t apply_body(prt_desk *desk, prt_session *session, const prt_group 
     case RB_TEMPLATE_MASS_CANCEL:
         apply_mass_cancel(session, &line->mass_cancel);
         return RB_OK;
+    case RB_TEMPLATE_STOP_ORDER:
+        /* Of a FIX client: its order comes in later, under this number. */
+        use_up(session, line->stop_order.client_order_id);
+        return RB_OK;
     default:
         return RB_OK;
     }
@@ -392,9 +400,6 @@ static void resolve(const prt_desk *desk, prt_session *session, const rb_message
 
 static int32_t show_to_all(prt_desk *desk, const rb_message *line, prt_change *change)
 {
-    if (line->header.topic != 0) {
-        return RB_OK;
-    }
     if (line->header.template_id == RB_TEMPLATE_EPOCH_START) {
         change->epoch = line->epoch_start.epoch;
         return RB_OK;
@@ -453,7 +458,8 @@ int32_t prt_desk_apply(prt_desk *desk, const prt_group *group, prt_change *chang
     change->session = PRT_NONE;
     uint32_t owner = desk->by_topic[line->header.topic];
     if (owner == 0) {
-        return show_to_all(desk, line, change);
+        return line->header.topic == 0 ? show_to_all(desk, line, change)
+                                       : prt_desk_tell(desk, line, change);
     }
     prt_session *session = &desk->sessions[owner - 1];
     RB_CHECK(line->header.shard < desk->shard_count);

@@ -23,6 +23,7 @@
 #define PORTS_SESSION_H
 
 #include "ports/client.h"
+#include "ports/hearing.h"
 #include "ports/ouch42.h"
 #include "ports/outbox.h"
 #include "ports/proposal.h"
@@ -53,6 +54,7 @@ typedef struct prt_session {
     /* From the configuration. */
     uint8_t protocol; /* enum prt_protocol */
     uint8_t cancels_on_disconnect;
+    uint8_t listens; /* it asks for nothing, and is shown what others are */
     char self_trade;
     char firm_name[4];
     uint32_t rate; /* orders in a second; 0: any */
@@ -78,6 +80,7 @@ typedef struct prt_desk {
     prt_orders orders;
     prt_tokens tokens; /* of OUCH 4.2 */
     prt_pool pool;
+    prt_hearing hearing;
     prt_session *sessions;
     uint16_t *by_topic; /* session number + 1; 0: not ours */
     uint16_t *by_user;  /* likewise, by hash: open addressing, at most half full */
@@ -96,17 +99,19 @@ typedef struct prt_bounds {
     uint32_t sessions;
     uint32_t orders;
     uint32_t tokens;   /* of OUCH 4.2, in a day */
+    uint32_t ears;     /* pairs of a listener and a session that it hears */
     uint64_t messages; /* shown to all clients together */
 } prt_bounds;
 
 /* What a message of the stream meant. */
 typedef struct prt_change {
-    uint32_t session; /* whose topic it is; PRT_NONE */
-    uint8_t shown;    /* to that session */
-    uint8_t everyone; /* to all sessions */
-    uint8_t answered; /* it is the answer to the session's request, which is QUIET again */
-    uint8_t lost;     /* it took the number that the request had named: ASKED again */
-    uint32_t epoch;   /* another engine reigns: what was PROPOSED to the last one is ASKED again */
+    uint32_t session;       /* whose topic it is; PRT_NONE */
+    uint8_t shown;          /* to that session */
+    uint8_t everyone;       /* to all sessions */
+    uint8_t answered;       /* it is the answer to the session's request, which is QUIET again */
+    uint8_t lost;           /* it took the number that the request had named: ASKED again */
+    const prt_heard *heard; /* whose listeners are shown it; NULL */
+    uint32_t epoch; /* another engine reigns: what was PROPOSED to the last one is ASKED again */
 } prt_change;
 
 /* Bytes of memory that prt_desk_init takes. */
@@ -117,6 +122,11 @@ void prt_desk_free(prt_desk *desk);
 /* Adds a session. RB_USAGE: the topic is 0 or taken, or the user's name, or a letter is none;
  * RB_FULL. */
 int64_t prt_desk_add_session(prt_desk *desk, const prt_client_session *config);
+/* Lets a session hear what another is shown, one of another port. RB_USAGE: it does already, it
+ * speaks another protocol than OUCH 5.0, or it is this port's; RB_FULL. */
+int32_t prt_desk_add_hearing(prt_desk *desk, uint16_t listener, uint16_t topic, const char *whose);
+/* Puts a line of a session that is not ours onto the lists of those who hear it. RB_FULL. */
+int32_t prt_desk_tell(prt_desk *desk, const rb_message *line, prt_change *change);
 /* Session of the user (upper case), or NULL. */
 prt_session *prt_desk_find_user(const prt_desk *desk, const char *user);
 /* Asks for what prt_desk_apply will touch for a line that is PRT_ASK_AHEAD messages ahead: hints,

@@ -10,8 +10,9 @@ by side, and one that dies has nothing that its successor would miss.
                    └─────────StopCancel──────────┴──────▶ gone
 
 Which of a StopCancel and the NewOrder comes first, the topic's lock decides: the later of the two
-named a number that was taken. Orders triggered by one trade come in in the order in which they were
-given; trades of theirs trigger others behind them.
+named a number that was taken. A mass cancel takes stop orders too: for each of them that it names,
+one of these says a StopCancel, so that its client hears of it. Orders triggered by one trade come
+in in the order in which they were given; trades of theirs trigger others behind them.
 """
 
 from __future__ import annotations
@@ -24,12 +25,14 @@ from numpy.typing import NDArray
 
 from ringbus.application import Application, line_of
 from ringbus.filter import Filter
-from ringbus.lines import Executed, NewOrder, Reject, Rejected, StopCancel, StopOrder
+from ringbus.lines import Executed, MassCancel, NewOrder, Reject, Rejected, StopCancel, StopOrder
 from ringbus.messages import (
     EXECUTED,
     MESSAGE,
     NEW_ORDER,
     REJECT,
+    STOP_CANCEL,
+    MassCancelScope,
     RejectReason,
     Side,
     Template,
@@ -38,7 +41,7 @@ from ringbus.proposer import Proposal, Proposer
 from ringbus.replay import Stream
 
 WANTED: Final = (
-    *(Template.STOP_ORDER, Template.STOP_CANCEL),
+    *(Template.STOP_ORDER, Template.STOP_CANCEL, Template.MASS_CANCEL),
     *(Template.NEW_ORDER, Template.EXECUTED, Template.REJECT, Template.REJECTED),
 )
 # What a NewOrder has from its stop order.
@@ -74,6 +77,7 @@ class StopOrders(Application):
         self._has = np.zeros(instruments, np.bool_)  # instruments that had one
         self._triggered: dict[Name, StopOrder] = {}  # in the order in which they come in
         self._refused: dict[Name, StopOrder] = {}
+        self._revoked: dict[Name, StopOrder] = {}  # of a mass cancel, to be said so
 
     @property
     def held(self) -> int:
@@ -86,7 +90,8 @@ class StopOrders(Application):
         is_stop = (template == Template.STOP_ORDER) | (template == Template.STOP_CANCEL)
         self._has[lines["instrument"][is_stop]] = True
         instruments = np.minimum(lines["instrument"], len(self._has) - 1)
-        for n in np.flatnonzero(self._has[instruments]).tolist():
+        is_looked_at = self._has[instruments] | (template == Template.MASS_CANCEL)
+        for n in np.flatnonzero(is_looked_at).tolist():
             line = line_of(batch, n)
             if isinstance(line, Executed):
                 self._trade(line)
@@ -94,20 +99,24 @@ class StopOrders(Application):
                 self._hold(line)
             elif isinstance(line, StopCancel):
                 self._forget((line.topic, line.client_order_id))
+            elif isinstance(line, MassCancel):
+                self._revoke(line)
             elif isinstance(line, NewOrder | Rejected | Reject) and _is_an_end(line):
                 self._entered((line.topic, line.client_order_id))
 
     def wish(self) -> Proposal | None:
-        """The refusal of one too many, or the first triggered order's entry."""
+        """The refusal of one too many, the end of a revoked one, or a triggered one's entry."""
         for line in self._refused.values():
             return Proposal(line.topic, line.shard, _refusal(line))
+        for line in self._revoked.values():
+            return Proposal(line.topic, line.shard, _end(line))
         for line in self._triggered.values():
             return Proposal(line.topic, line.shard, _entry(line))
         return None
 
     def gave_up(self, proposal: Proposal) -> None:
         """Another one goes first."""
-        if not self._refused and self._triggered:
+        if not self._refused and not self._revoked and self._triggered:
             name, line = next(iter(self._triggered.items()))
             del self._triggered[name]
             self._triggered[name] = line
@@ -138,16 +147,25 @@ class StopOrders(Application):
             self._triggered[name] = self._held.pop(name)
 
     def _forget(self, name: Name) -> None:
-        """Taken back by its client, before it came in."""
+        """Taken back, before it came in."""
         self._triggered.pop(name, None)
+        self._revoked.pop(name, None)
         if (line := self._held.pop(name, None)) is not None:
             waiting = self._waiting[line.instrument, line.side]
             del waiting[bisect_left(waiting, _place(line))]
+
+    def _revoke(self, line: MassCancel) -> None:
+        """All that a mass cancel names come in no more; each is to be said so on its topic."""
+        for name, stop in [*self._held.items(), *self._triggered.items()]:
+            if _is_named(line, stop):
+                self._forget(name)
+                self._revoked[name] = stop
 
     def _entered(self, name: Name) -> None:
         """It is the book's, or was refused: whoever said so."""
         self._triggered.pop(name, None)
         self._refused.pop(name, None)
+        self._revoked.pop(name, None)
 
 
 def _is_an_end(line: NewOrder | Rejected | Reject) -> bool:
@@ -155,6 +173,20 @@ def _is_an_end(line: NewOrder | Rejected | Reject) -> bool:
     if isinstance(line, NewOrder):
         return True
     return line.refused_template in (Template.NEW_ORDER, Template.STOP_ORDER)
+
+
+def _is_named(line: MassCancel, stop: StopOrder) -> bool:
+    """Whether the order has all that the scope says, as the book sees it."""
+    return all(
+        not line.scope & part or there
+        for part, there in (
+            (MassCancelScope.SESSION, line.session == stop.topic),
+            (MassCancelScope.ACCOUNT, line.account == stop.account),
+            (MassCancelScope.FIRM, line.firm == stop.firm),
+            (MassCancelScope.INSTRUMENT, line.instrument == stop.instrument),
+            (MassCancelScope.SIDE, line.side == stop.side),
+        )
+    )
 
 
 def _place(line: StopOrder) -> tuple[int, int, Name]:
@@ -167,6 +199,14 @@ def _entry(line: StopOrder) -> NDArray[np.void]:
     out: NDArray[np.void] = np.zeros(1, NEW_ORDER)
     out["template_id"] = Template.NEW_ORDER
     for name in _SAME:
+        out[name] = getattr(line, name)
+    return out.view(MESSAGE)
+
+
+def _end(line: StopOrder) -> NDArray[np.void]:
+    out: NDArray[np.void] = np.zeros(1, STOP_CANCEL)
+    out["template_id"] = Template.STOP_CANCEL
+    for name in ("instrument", "client_order_id", "account", "firm"):
         out[name] = getattr(line, name)
     return out.view(MESSAGE)
 

@@ -30,6 +30,7 @@ int prt_is_shown(const rb_message *line)
     case RB_TEMPLATE_EXECUTED:
     case RB_TEMPLATE_CANCELED:
     case RB_TEMPLATE_REPLENISHED:
+    case RB_TEMPLATE_TRADE_CHANGED:
         return 1;
     case RB_TEMPLATE_REJECT:
     case RB_TEMPLATE_REJECTED:
@@ -82,7 +83,7 @@ static void put_symbol(const prt_instrument *instrument, char *symbol)
 /* The beginning of the tag's text. */
 static void put_text(const rb_message *tag, char *text, size_t bytes)
 {
-    if (tag != NULL) {
+    if (tag != NULL && tag->order_tag.text[0] != 0) {
         memcpy(text, tag->order_tag.text, bytes);
     } else {
         memset(text, ' ', bytes);
@@ -309,6 +310,34 @@ static size_t executed(const prt_instruments *instruments, const rb_message *lin
     return prt_ouch_encode_executed(out, room, &message);
 }
 
+/* A trade that was told before is void, or has another price. */
+static size_t trade_changed(const prt_instruments *instruments, const prt_group *group,
+                            uint8_t *out, size_t room)
+{
+    const rb_trade_changed *change = &group->line->trade_changed;
+    if (change->kind == RB_TRADE_CHANGE_KIND_BUST) {
+        prt_ouch_broken message = {
+            .timestamp_ns = prt_since_midnight(group->line),
+            .match_number = change->match,
+            .user_ref = change->client_order_id,
+            .reason = (uint8_t)change->reason,
+        };
+        put_text(group->tag, message.clordid, sizeof message.clordid);
+        return prt_ouch_encode_broken(out, room, &message);
+    }
+    prt_ouch_corrected message = {
+        .timestamp_ns = prt_since_midnight(group->line),
+        .price = price_of(prt_instrument_of(instruments, group->line), change->price_ticks),
+        .match_number = change->match,
+        .user_ref = change->client_order_id,
+        .quantity = change->quantity,
+        .liquidity = (uint8_t)change->liquidity,
+        .reason = (uint8_t)change->reason,
+    };
+    put_text(group->tag, message.clordid, sizeof message.clordid);
+    return prt_ouch_encode_corrected(out, room, &message);
+}
+
 /* The reserve shows its next part. */
 static size_t restated(const rb_message *line, uint8_t *out, size_t room)
 {
@@ -398,6 +427,8 @@ size_t prt_translate(const prt_instruments *instruments, const prt_group *group,
         return executed(instruments, line, out, room);
     case RB_TEMPLATE_REPLENISHED:
         return restated(line, out, room);
+    case RB_TEMPLATE_TRADE_CHANGED:
+        return trade_changed(instruments, group, out, room);
     case RB_TEMPLATE_MASS_CANCEL:
         return mass_canceled(instruments, group, out, room);
     case RB_TEMPLATE_SESSION_EVENT:

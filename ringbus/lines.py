@@ -545,6 +545,78 @@ class AuctionExtension(NamedTuple):
     spare2: int
 
 
+class TradeReported(NamedTuple):
+    """The trade reporter's word that the facility has answered for all trades up to a place."""
+
+    sequence: int
+    time_ns: int
+    topic_sequence: int
+    topic: int
+    publisher: int
+    template_id: int
+    flags: int
+    shard: int
+    reserved: int
+    checksum: int
+    instrument: int
+    reports: int
+    reported: int
+    refused: int
+    reason: int
+    spare: int
+    spare2: int
+
+
+class TradeChange(NamedTuple):
+    """An operator's bust or correction of a trade. Behind it: each party's TradeParty with its OrderTag, then an OrderTag with author and reason."""
+
+    sequence: int
+    time_ns: int
+    topic_sequence: int
+    topic: int
+    publisher: int
+    template_id: int
+    flags: int
+    shard: int
+    reserved: int
+    checksum: int
+    instrument: int
+    price_ticks: int
+    match: int
+    client_order_id: int
+    account: int
+    firm: int
+    kind: int
+    reason: bytes
+    spare: int
+    quantity: int
+
+
+class TradeParty(NamedTuple):
+    """One side of the trade that a TradeChange is about. The OrderTag behind it: the order's text as its client gave it, and in total_quantity the price before, in ticks."""
+
+    sequence: int
+    time_ns: int
+    topic_sequence: int
+    topic: int
+    publisher: int
+    template_id: int
+    flags: int
+    shard: int
+    reserved: int
+    checksum: int
+    instrument: int
+    session: int
+    side: int
+    liquidity: bytes
+    notional_1e4: int
+    client_order_id: int
+    account: int
+    firm: int
+    quantity: int
+    spare: int
+
+
 class Executed(NamedTuple):
     """One side of a trade, on that side's topic: the incoming side's line first, the resting side's behind it."""
 
@@ -672,6 +744,32 @@ class Replenished(NamedTuple):
     remaining: int
 
 
+class TradeChanged(NamedTuple):
+    """One side of a trade is void or has another price, on that side's topic. The OrderTag behind it: as behind its TradeParty."""
+
+    sequence: int
+    time_ns: int
+    topic_sequence: int
+    topic: int
+    publisher: int
+    template_id: int
+    flags: int
+    shard: int
+    reserved: int
+    checksum: int
+    instrument: int
+    price_ticks: int
+    match: int
+    client_order_id: int
+    account: int
+    firm: int
+    side: int
+    liquidity: bytes
+    kind: int
+    reason: bytes
+    quantity: int
+
+
 class Skip(NamedTuple):
     """A shard's answer to a dropped proposal: tells the publisher to go on. Never on the stream."""
 
@@ -692,7 +790,7 @@ class Skip(NamedTuple):
     spare4: int
 
 
-Line = NewOrder | Cancel | Replace | OrderTag | Reject | MassCancel | SessionEvent | CrossResult | Command | Tick | EpochStart | EndOfDay | InstrumentDefinition | ParticipantDefinition | BuildRecord | OrderTerms | MultiLegOrder | Leg | StopOrder | StopCancel | Imbalance | AuctionExtension | Executed | Canceled | Rejected | StateChanged | Replenished | Skip
+Line = NewOrder | Cancel | Replace | OrderTag | Reject | MassCancel | SessionEvent | CrossResult | Command | Tick | EpochStart | EndOfDay | InstrumentDefinition | ParticipantDefinition | BuildRecord | OrderTerms | MultiLegOrder | Leg | StopOrder | StopCancel | Imbalance | AuctionExtension | TradeReported | TradeChange | TradeParty | Executed | Canceled | Rejected | StateChanged | Replenished | TradeChanged | Skip
 LINES: Final[dict[Template, type[Line]]] = {
     Template.NEW_ORDER: NewOrder,
     Template.CANCEL: Cancel,
@@ -716,10 +814,14 @@ LINES: Final[dict[Template, type[Line]]] = {
     Template.STOP_CANCEL: StopCancel,
     Template.IMBALANCE: Imbalance,
     Template.AUCTION_EXTENSION: AuctionExtension,
+    Template.TRADE_REPORTED: TradeReported,
+    Template.TRADE_CHANGE: TradeChange,
+    Template.TRADE_PARTY: TradeParty,
     Template.EXECUTED: Executed,
     Template.CANCELED: Canceled,
     Template.REJECTED: Rejected,
     Template.STATE_CHANGED: StateChanged,
     Template.REPLENISHED: Replenished,
+    Template.TRADE_CHANGED: TradeChanged,
     Template.SKIP: Skip,
 }

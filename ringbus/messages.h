@@ -7,12 +7,12 @@
 
 #define RB_SCHEMA_ID 1u
 #define RB_SCHEMA_VERSION 1u
-#define RB_SCHEMA_HASH UINT64_C(0x604239b3b149459f)
+#define RB_SCHEMA_HASH UINT64_C(0xf53f298fa420be71)
 #define RB_MESSAGE_BYTES 64u
 #define RB_INSTRUMENT_NONE UINT32_C(4294967295)
 #define RB_TEMPLATE_CONTRIBUTED_MAX 63u
 /* Templates that have an account, by bit, and where. */
-#define RB_ACCOUNT_TEMPLATES {UINT64_C(0x00000000001e03ee), UINT64_C(0x0000000000000017), UINT64_C(0x0000000000000000), UINT64_C(0x0000000000000000)}
+#define RB_ACCOUNT_TEMPLATES {UINT64_C(0x00000000061e03ee), UINT64_C(0x0000000000000037), UINT64_C(0x0000000000000000), UINT64_C(0x0000000000000000)}
 #define RB_ACCOUNT_OFFSET 52u
 
 enum rb_template {
@@ -38,11 +38,15 @@ enum rb_template {
     RB_TEMPLATE_STOP_CANCEL = 20,
     RB_TEMPLATE_IMBALANCE = 21,
     RB_TEMPLATE_AUCTION_EXTENSION = 22,
+    RB_TEMPLATE_TRADE_REPORTED = 23,
+    RB_TEMPLATE_TRADE_CHANGE = 25,
+    RB_TEMPLATE_TRADE_PARTY = 26,
     RB_TEMPLATE_EXECUTED = 64,
     RB_TEMPLATE_CANCELED = 65,
     RB_TEMPLATE_REJECTED = 66,
     RB_TEMPLATE_STATE_CHANGED = 67,
     RB_TEMPLATE_REPLENISHED = 68,
+    RB_TEMPLATE_TRADE_CHANGED = 69,
     RB_TEMPLATE_SKIP = 127,
 };
 
@@ -151,6 +155,11 @@ enum rb_restriction {
     RB_RESTRICTION_SELL_ONLY = 2, /* Only sells and replaces of sells. */
 };
 
+enum rb_trade_change_kind {
+    RB_TRADE_CHANGE_KIND_BUST = 1, /* The trade is void. */
+    RB_TRADE_CHANGE_KIND_CORRECT = 2, /* The trade has another price. */
+};
+
 enum rb_cancel_reason {
     RB_CANCEL_REASON_USER = 1,
     RB_CANCEL_REASON_IMMEDIATE_OR_CANCEL = 2,
@@ -221,9 +230,10 @@ enum rb_reject_reason {
     RB_REJECT_REASON_ROUTING_NOT_SUPPORTED = 40,
     RB_REJECT_REASON_RETAIL_NOT_SUPPORTED = 41,
     RB_REJECT_REASON_UNKNOWN_FIRM = 42, /* Not the session's own. */
-    RB_REJECT_REASON_PRICE_COLLAR = 43, /* Outside what the instrument's prices must be between now. */
-    RB_REJECT_REASON_FAT_FINGER = 44, /* Too far past the last trade, or too large at its price. */
-    RB_REJECT_REASON_RESTRICTED = 45, /* Its account or firm may not do this in the instrument. */
+    RB_REJECT_REASON_INVALID_TRADE = 43, /* A TradeChange whose parties contradict it, or that takes back what was never there. */
+    RB_REJECT_REASON_PRICE_COLLAR = 44, /* Outside what the instrument's prices must be between now. */
+    RB_REJECT_REASON_FAT_FINGER = 45, /* Too far past the last trade, or too large at its price. */
+    RB_REJECT_REASON_RESTRICTED = 46, /* Its account or firm may not do this in the instrument. */
 };
 
 typedef struct rb_header {
@@ -292,7 +302,7 @@ typedef struct rb_replace {
 typedef struct rb_order_tag {
     rb_header header;
     char text[24];
-    uint32_t total_quantity; /* Behind a Replace: the whole quantity as the client sees it, executed shares included. Behind a NewOrder of a FIX client: its instrument + 1, which a refusal of the sequencer does not show. */
+    uint32_t total_quantity; /* Behind a Replace: the whole quantity as the client sees it, executed shares included. Behind a NewOrder of a FIX client: its instrument + 1, which a refusal of the sequencer does not show. Behind a TradeParty or TradeChanged: the price before, in ticks. */
     char capacity; /* Behind a Replace, echoed of the first order. */
     char cross_type; /* Likewise. */
     char original_side; /* Likewise: the client's own letter. */
@@ -535,6 +545,45 @@ typedef struct rb_auction_extension {
     uint32_t spare2;
 } rb_auction_extension;
 
+typedef struct rb_trade_reported {
+    rb_header header;
+    uint32_t instrument; /* 4294967295. */
+    uint32_t reports; /* Of trades and of changes, answered since the line before. */
+    uint64_t reported; /* Every trade and every change up to this sequence is answered for. */
+    uint64_t refused; /* The last of them, if the facility refused it; 0: it took all of them. */
+    uint16_t reason; /* Why it did: FIX TradeReportRejectReason. */
+    uint16_t spare;
+    uint32_t spare2;
+} rb_trade_reported;
+
+typedef struct rb_trade_change {
+    rb_header header;
+    uint32_t instrument;
+    int32_t price_ticks; /* Of a correction the price from now on, of a bust that of the trade. */
+    uint64_t match; /* The trade: sequence of the first of its two Executed lines. */
+    uint32_t client_order_id; /* The operator's own number. */
+    uint16_t account; /* Zero. */
+    uint16_t firm; /* Zero. */
+    uint8_t kind;
+    char reason; /* As clients hear it. Of a bust: E erroneous, C consent, S supervisory, X external; of a correction N. */
+    uint16_t spare;
+    uint32_t quantity; /* Of the trade. */
+} rb_trade_change;
+
+typedef struct rb_trade_party {
+    rb_header header;
+    uint32_t instrument;
+    uint16_t session; /* Topic of the side's order. */
+    uint8_t side;
+    char liquidity; /* As its client heard it: A added, J added hidden, R removed, O C H of a cross. */
+    uint64_t notional_1e4; /* What the trade counted at risk, which a bust takes back; 0: nothing is taken back. */
+    uint32_t client_order_id;
+    uint16_t account;
+    uint16_t firm;
+    uint32_t quantity; /* Of the trade. */
+    uint32_t spare;
+} rb_trade_party;
+
 typedef struct rb_executed {
     rb_header header;
     uint32_t instrument;
@@ -607,6 +656,21 @@ typedef struct rb_replenished {
     uint32_t remaining; /* Open, reserve included. */
 } rb_replenished;
 
+typedef struct rb_trade_changed {
+    rb_header header;
+    uint32_t instrument;
+    int32_t price_ticks; /* Of a correction the price from now on, of a bust that of the trade. */
+    uint64_t match; /* The trade: sequence of the first of its two Executed lines. */
+    uint32_t client_order_id;
+    uint16_t account;
+    uint16_t firm;
+    uint8_t side;
+    char liquidity;
+    uint8_t kind;
+    char reason;
+    uint32_t quantity; /* Of the trade. */
+} rb_trade_changed;
+
 typedef struct rb_skip {
     rb_header header;
     uint32_t instrument;
@@ -650,11 +714,15 @@ typedef union rb_message {
     rb_stop_cancel stop_cancel;
     rb_imbalance imbalance;
     rb_auction_extension auction_extension;
+    rb_trade_reported trade_reported;
+    rb_trade_change trade_change;
+    rb_trade_party trade_party;
     rb_executed executed;
     rb_canceled canceled;
     rb_rejected rejected;
     rb_state_changed state_changed;
     rb_replenished replenished;
+    rb_trade_changed trade_changed;
     rb_skip skip;
 } rb_message;
 
@@ -877,6 +945,33 @@ _Static_assert(offsetof(rb_auction_extension, cross_type) == 56, "layout");
 _Static_assert(offsetof(rb_auction_extension, extension) == 57, "layout");
 _Static_assert(offsetof(rb_auction_extension, spare) == 58, "layout");
 _Static_assert(offsetof(rb_auction_extension, spare2) == 60, "layout");
+_Static_assert(offsetof(rb_trade_reported, instrument) == 32, "layout");
+_Static_assert(offsetof(rb_trade_reported, reports) == 36, "layout");
+_Static_assert(offsetof(rb_trade_reported, reported) == 40, "layout");
+_Static_assert(offsetof(rb_trade_reported, refused) == 48, "layout");
+_Static_assert(offsetof(rb_trade_reported, reason) == 56, "layout");
+_Static_assert(offsetof(rb_trade_reported, spare) == 58, "layout");
+_Static_assert(offsetof(rb_trade_reported, spare2) == 60, "layout");
+_Static_assert(offsetof(rb_trade_change, instrument) == 32, "layout");
+_Static_assert(offsetof(rb_trade_change, price_ticks) == 36, "layout");
+_Static_assert(offsetof(rb_trade_change, match) == 40, "layout");
+_Static_assert(offsetof(rb_trade_change, client_order_id) == 48, "layout");
+_Static_assert(offsetof(rb_trade_change, account) == 52, "layout");
+_Static_assert(offsetof(rb_trade_change, firm) == 54, "layout");
+_Static_assert(offsetof(rb_trade_change, kind) == 56, "layout");
+_Static_assert(offsetof(rb_trade_change, reason) == 57, "layout");
+_Static_assert(offsetof(rb_trade_change, spare) == 58, "layout");
+_Static_assert(offsetof(rb_trade_change, quantity) == 60, "layout");
+_Static_assert(offsetof(rb_trade_party, instrument) == 32, "layout");
+_Static_assert(offsetof(rb_trade_party, session) == 36, "layout");
+_Static_assert(offsetof(rb_trade_party, side) == 38, "layout");
+_Static_assert(offsetof(rb_trade_party, liquidity) == 39, "layout");
+_Static_assert(offsetof(rb_trade_party, notional_1e4) == 40, "layout");
+_Static_assert(offsetof(rb_trade_party, client_order_id) == 48, "layout");
+_Static_assert(offsetof(rb_trade_party, account) == 52, "layout");
+_Static_assert(offsetof(rb_trade_party, firm) == 54, "layout");
+_Static_assert(offsetof(rb_trade_party, quantity) == 56, "layout");
+_Static_assert(offsetof(rb_trade_party, spare) == 60, "layout");
 _Static_assert(offsetof(rb_executed, instrument) == 32, "layout");
 _Static_assert(offsetof(rb_executed, price_ticks) == 36, "layout");
 _Static_assert(offsetof(rb_executed, quantity) == 40, "layout");
@@ -929,6 +1024,17 @@ _Static_assert(offsetof(rb_replenished, side) == 56, "layout");
 _Static_assert(offsetof(rb_replenished, spare) == 57, "layout");
 _Static_assert(offsetof(rb_replenished, spare2) == 58, "layout");
 _Static_assert(offsetof(rb_replenished, remaining) == 60, "layout");
+_Static_assert(offsetof(rb_trade_changed, instrument) == 32, "layout");
+_Static_assert(offsetof(rb_trade_changed, price_ticks) == 36, "layout");
+_Static_assert(offsetof(rb_trade_changed, match) == 40, "layout");
+_Static_assert(offsetof(rb_trade_changed, client_order_id) == 48, "layout");
+_Static_assert(offsetof(rb_trade_changed, account) == 52, "layout");
+_Static_assert(offsetof(rb_trade_changed, firm) == 54, "layout");
+_Static_assert(offsetof(rb_trade_changed, side) == 56, "layout");
+_Static_assert(offsetof(rb_trade_changed, liquidity) == 57, "layout");
+_Static_assert(offsetof(rb_trade_changed, kind) == 58, "layout");
+_Static_assert(offsetof(rb_trade_changed, reason) == 59, "layout");
+_Static_assert(offsetof(rb_trade_changed, quantity) == 60, "layout");
 _Static_assert(offsetof(rb_skip, instrument) == 32, "layout");
 _Static_assert(offsetof(rb_skip, spare) == 36, "layout");
 _Static_assert(offsetof(rb_skip, spare2) == 40, "layout");

@@ -9,7 +9,7 @@ import numpy as np
 
 SCHEMA_ID: Final = 1
 SCHEMA_VERSION: Final = 1
-SCHEMA_HASH: Final = 0x604239b3b149459f
+SCHEMA_HASH: Final = 0xf53f298fa420be71
 MESSAGE_BYTES: Final = 64
 INSTRUMENT_NONE: Final = 4294967295
 TEMPLATE_CONTRIBUTED_MAX: Final = 63
@@ -40,11 +40,15 @@ class Template(IntEnum):
     STOP_CANCEL = 20
     IMBALANCE = 21
     AUCTION_EXTENSION = 22
+    TRADE_REPORTED = 23
+    TRADE_CHANGE = 25
+    TRADE_PARTY = 26
     EXECUTED = 64
     CANCELED = 65
     REJECTED = 66
     STATE_CHANGED = 67
     REPLENISHED = 68
+    TRADE_CHANGED = 69
     SKIP = 127
 
 
@@ -179,6 +183,13 @@ class Restriction(IntEnum):
     SELL_ONLY = 2
 
 
+class TradeChangeKind(IntEnum):
+    """Values of TradeChangeKind."""
+
+    BUST = 1
+    CORRECT = 2
+
+
 class CancelReason(IntEnum):
     """Values of CancelReason."""
 
@@ -255,9 +266,10 @@ class RejectReason(IntEnum):
     ROUTING_NOT_SUPPORTED = 40
     RETAIL_NOT_SUPPORTED = 41
     UNKNOWN_FIRM = 42
-    PRICE_COLLAR = 43
-    FAT_FINGER = 44
-    RESTRICTED = 45
+    INVALID_TRADE = 43
+    PRICE_COLLAR = 44
+    FAT_FINGER = 45
+    RESTRICTED = 46
 
 
 MESSAGE: Final[np.dtype[np.void]] = np.dtype(
@@ -1830,6 +1842,210 @@ AUCTION_EXTENSION: Final[np.dtype[np.void]] = np.dtype(
         "itemsize": 64,
     }
 )
+TRADE_REPORTED: Final[np.dtype[np.void]] = np.dtype(
+    {
+        "names": [
+            "sequence",
+            "time_ns",
+            "topic_sequence",
+            "topic",
+            "publisher",
+            "template_id",
+            "flags",
+            "shard",
+            "reserved",
+            "checksum",
+            "instrument",
+            "reports",
+            "reported",
+            "refused",
+            "reason",
+            "spare",
+            "spare2",
+        ],
+        "formats": [
+            "<u8",
+            "<u8",
+            "<u4",
+            "<u2",
+            "<u2",
+            "u1",
+            "u1",
+            "u1",
+            "u1",
+            "<u4",
+            "<u4",
+            "<u4",
+            "<u8",
+            "<u8",
+            "<u2",
+            "<u2",
+            "<u4",
+        ],
+        "offsets": [
+            0,
+            8,
+            16,
+            20,
+            22,
+            24,
+            25,
+            26,
+            27,
+            28,
+            32,
+            36,
+            40,
+            48,
+            56,
+            58,
+            60,
+        ],
+        "itemsize": 64,
+    }
+)
+TRADE_CHANGE: Final[np.dtype[np.void]] = np.dtype(
+    {
+        "names": [
+            "sequence",
+            "time_ns",
+            "topic_sequence",
+            "topic",
+            "publisher",
+            "template_id",
+            "flags",
+            "shard",
+            "reserved",
+            "checksum",
+            "instrument",
+            "price_ticks",
+            "match",
+            "client_order_id",
+            "account",
+            "firm",
+            "kind",
+            "reason",
+            "spare",
+            "quantity",
+        ],
+        "formats": [
+            "<u8",
+            "<u8",
+            "<u4",
+            "<u2",
+            "<u2",
+            "u1",
+            "u1",
+            "u1",
+            "u1",
+            "<u4",
+            "<u4",
+            "<i4",
+            "<u8",
+            "<u4",
+            "<u2",
+            "<u2",
+            "u1",
+            "S1",
+            "<u2",
+            "<u4",
+        ],
+        "offsets": [
+            0,
+            8,
+            16,
+            20,
+            22,
+            24,
+            25,
+            26,
+            27,
+            28,
+            32,
+            36,
+            40,
+            48,
+            52,
+            54,
+            56,
+            57,
+            58,
+            60,
+        ],
+        "itemsize": 64,
+    }
+)
+TRADE_PARTY: Final[np.dtype[np.void]] = np.dtype(
+    {
+        "names": [
+            "sequence",
+            "time_ns",
+            "topic_sequence",
+            "topic",
+            "publisher",
+            "template_id",
+            "flags",
+            "shard",
+            "reserved",
+            "checksum",
+            "instrument",
+            "session",
+            "side",
+            "liquidity",
+            "notional_1e4",
+            "client_order_id",
+            "account",
+            "firm",
+            "quantity",
+            "spare",
+        ],
+        "formats": [
+            "<u8",
+            "<u8",
+            "<u4",
+            "<u2",
+            "<u2",
+            "u1",
+            "u1",
+            "u1",
+            "u1",
+            "<u4",
+            "<u4",
+            "<u2",
+            "u1",
+            "S1",
+            "<u8",
+            "<u4",
+            "<u2",
+            "<u2",
+            "<u4",
+            "<u4",
+        ],
+        "offsets": [
+            0,
+            8,
+            16,
+            20,
+            22,
+            24,
+            25,
+            26,
+            27,
+            28,
+            32,
+            36,
+            38,
+            39,
+            40,
+            48,
+            52,
+            54,
+            56,
+            60,
+        ],
+        "itemsize": 64,
+    }
+)
 EXECUTED: Final[np.dtype[np.void]] = np.dtype(
     {
         "names": [
@@ -2191,6 +2407,80 @@ REPLENISHED: Final[np.dtype[np.void]] = np.dtype(
         "itemsize": 64,
     }
 )
+TRADE_CHANGED: Final[np.dtype[np.void]] = np.dtype(
+    {
+        "names": [
+            "sequence",
+            "time_ns",
+            "topic_sequence",
+            "topic",
+            "publisher",
+            "template_id",
+            "flags",
+            "shard",
+            "reserved",
+            "checksum",
+            "instrument",
+            "price_ticks",
+            "match",
+            "client_order_id",
+            "account",
+            "firm",
+            "side",
+            "liquidity",
+            "kind",
+            "reason",
+            "quantity",
+        ],
+        "formats": [
+            "<u8",
+            "<u8",
+            "<u4",
+            "<u2",
+            "<u2",
+            "u1",
+            "u1",
+            "u1",
+            "u1",
+            "<u4",
+            "<u4",
+            "<i4",
+            "<u8",
+            "<u4",
+            "<u2",
+            "<u2",
+            "u1",
+            "S1",
+            "u1",
+            "S1",
+            "<u4",
+        ],
+        "offsets": [
+            0,
+            8,
+            16,
+            20,
+            22,
+            24,
+            25,
+            26,
+            27,
+            28,
+            32,
+            36,
+            40,
+            48,
+            52,
+            54,
+            56,
+            57,
+            58,
+            59,
+            60,
+        ],
+        "itemsize": 64,
+    }
+)
 SKIP: Final[np.dtype[np.void]] = np.dtype(
     {
         "names": [
@@ -2270,11 +2560,15 @@ DTYPES: Final[dict[Template, np.dtype[np.void]]] = {
     Template.STOP_CANCEL: STOP_CANCEL,
     Template.IMBALANCE: IMBALANCE,
     Template.AUCTION_EXTENSION: AUCTION_EXTENSION,
+    Template.TRADE_REPORTED: TRADE_REPORTED,
+    Template.TRADE_CHANGE: TRADE_CHANGE,
+    Template.TRADE_PARTY: TRADE_PARTY,
     Template.EXECUTED: EXECUTED,
     Template.CANCELED: CANCELED,
     Template.REJECTED: REJECTED,
     Template.STATE_CHANGED: STATE_CHANGED,
     Template.REPLENISHED: REPLENISHED,
+    Template.TRADE_CHANGED: TRADE_CHANGED,
     Template.SKIP: SKIP,
 }
 # By template: what the numbers of a field stand for.
@@ -2374,6 +2668,17 @@ ENUMS: Final[dict[Template, dict[str, type[IntEnum] | type[IntFlag]]]] = {
         "flags": Flag,
         "cross_type": CrossType,
     },
+    Template.TRADE_REPORTED: {
+        "flags": Flag,
+    },
+    Template.TRADE_CHANGE: {
+        "flags": Flag,
+        "kind": TradeChangeKind,
+    },
+    Template.TRADE_PARTY: {
+        "flags": Flag,
+        "side": Side,
+    },
     Template.EXECUTED: {
         "flags": Flag,
         "side": Side,
@@ -2399,6 +2704,11 @@ ENUMS: Final[dict[Template, dict[str, type[IntEnum] | type[IntFlag]]]] = {
     Template.REPLENISHED: {
         "flags": Flag,
         "side": Side,
+    },
+    Template.TRADE_CHANGED: {
+        "flags": Flag,
+        "side": Side,
+        "kind": TradeChangeKind,
     },
     Template.SKIP: {
         "flags": Flag,

@@ -270,3 +270,17 @@ def test_bench_market_runs_and_makes_the_known_tape() -> None:
     assert "tape: result hash a970a09d, " in done.stdout
     assert "lines of the stream into packets" in done.stdout
     assert "loopback, 64 a call, one receiver" in done.stdout
+
+
+def test_bench_drop_runs_and_the_copy_is_the_clients_own() -> None:
+    """How much later it comes is measured; that it is the same is compared in the run."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bench.bench_drop", "20", "1", "500"],
+        cwd=PROGRAMS.parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    assert done.stdout.count("result hash f6d4a84c") == 2
+    assert done.stdout.count("drop, later than client") == 4

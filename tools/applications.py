@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from tools.kinds import auction, fairy, fix, market, stops, ticker
+from tools.kinds import auction, drop, fairy, fix, market, reporter, stops, ticker
 from tools.site import Kind
 
 KINDS: Final[dict[str, Kind]] = {
     "auction": Kind(auction.Options, auction.make, proposes=True, instruments=True),
+    "drop": Kind(drop.Options, drop.make, proposes=True, listens=("",)),
     "fairy": Kind(fairy.Options, fairy.make, proposes=True),
     "fix": Kind(fix.Options, fix.make, proposes=True, listens=("",)),
     "stops": Kind(stops.Options, stops.make, proposes=True),
     "market": Kind(market.MarketOptions, market.make_market),
     "request": Kind(market.RequestOptions, market.make_request, listens=("",)),
+    "reporter": Kind(reporter.Options, reporter.make, proposes=True, topics=1, sockets=True),
     "snapshot": Kind(
         market.SnapshotOptions, market.make_snapshot, listens=(market.SNAPSHOT, market.DAY)
     ),

@@ -62,11 +62,16 @@ class CommandError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A command as it will be proposed, and in words."""
+    """A command as it will be proposed, of one line or several, and in words.
+
+    `number` is the operator's next one in the shard, where the words hold only if nobody has said
+    anything there since; 0: they hold in any case.
+    """
 
     line: NDArray[np.void]
     shard: int
     words: str
+    number: int = 0
 
 
 def make(configuration: Configuration, options: argparse.Namespace) -> Order:
@@ -175,6 +180,8 @@ def give(name: str, order: Order, author: str, reason: str) -> NDArray[np.void]:
                 while len(batch := replay.poll()):
                     topics.hear(batch)
                 number = topics.next(OPERATOR, order.shard)
+                if order.number not in (0, number):
+                    raise CommandError("another command came before it; look, and give it again")
                 writer = Lane(lane)
                 writer.repair()
                 if not writer.offer(_addressed(order, number, topics.reign, author, reason)):
@@ -194,7 +201,8 @@ def _addressed(order: Order, number: int, reign: int, author: str, reason: str) 
     # Where a MassCancel has its number too.
     lines[:1].view(COMMAND)["client_order_id"] = number
     lines["topic"], lines["topic_sequence"] = OPERATOR, number
-    lines["flags"] = (Flag.CONTINUED, Flag.LAST_OF_GROUP)
+    lines["flags"] = Flag.CONTINUED
+    lines["flags"][-1] = Flag.LAST_OF_GROUP
     lines["reserved"][0] = reign
     return lines
 

@@ -158,6 +158,9 @@ class Configuration:
                 for who in self.participants
             ],
         }
+        listeners = [[who.session, *who.hears] for who in self.participants if who.hears]
+        if listeners:
+            content["hears"] = listeners
         if self.topology.applications:
             content["applications"] = [[one.name, one.kind] for one in self.topology.applications]
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
@@ -196,12 +199,17 @@ class Configuration:
             return cls(
                 Topology(path=original, source=Source(original, ""), **parts),
                 tuple(Instrument(*one) for one in document["all_instruments"]),
-                tuple(Participant(*one) for one in document["all_participants"]),
+                tuple(_participant(one) for one in document["all_participants"]),
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ConfigurationError(
                 f"{path}: not a saved configuration ({error!r}); `ringbus up` writes one"
             ) from None
+
+
+def _participant(saved: list[Any]) -> Participant:
+    """One participant from what was saved; JSON knows lists only."""
+    return dataclasses.replace(Participant(*saved), hears=tuple(saved[-1]))
 
 
 def _application(saved: dict[str, Any]) -> ApplicationSection:

@@ -112,9 +112,12 @@ def free_memory() -> int:
 
 
 def files_needed(topology: Topology, core: CoreSection) -> int:
-    """Open files of a core: each connection is one."""
+    """Open files of a core: each connection is one, those of applications too."""
     ports = sum(1 for port in topology.ports if port.name in core.agents)
-    return ports * topology.limits.connections + FILES_BESIDE if ports else 0
+    placed = [one.options for one in topology.applications if one.name in core.agents]
+    connections = sum(getattr(options, "connections", 0) for options in placed)
+    connections += ports * topology.limits.connections
+    return connections + FILES_BESIDE if connections else 0
 
 
 def check_files(topology: Topology) -> None:

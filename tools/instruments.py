@@ -29,7 +29,7 @@ INSTRUMENT_FIELDS: Final = (
     "symbol", "tick", "lot", "price_min", "price_max", "quantity_max", "shard", "group", "load",
 )  # fmt: skip
 PARTICIPANT_OPTIONS: Final = (
-    "protocol", "rate", "notional_max", "cancel_on_disconnect", "self_trade",
+    "protocol", "rate", "notional_max", "cancel_on_disconnect", "self_trade", "hears",
 )  # fmt: skip
 PARTICIPANT_FIELDS: Final = ("user", "session", "account", "firm", "secret", *PARTICIPANT_OPTIONS)
 PROTOCOLS: Final = ("ouch50", "ouch42")
@@ -60,7 +60,8 @@ class Participant:
     """One client session; `session` is its topic, `secret` the hash of its password.
 
     `rate` and `notional_max_1e4` bound its orders in a second and the value of one, 0 is no bound;
-    `self_trade` is the letter of orders that name none (ports/README.md).
+    `self_trade` is the letter of orders that name none (ports/README.md). One that `hears` sessions
+    is a drop copy of them, and trades nothing itself.
     """
 
     user: str
@@ -74,6 +75,7 @@ class Participant:
     notional_max_1e4: int = 0
     cancels_on_disconnect: bool = False
     self_trade: str = "N"
+    hears: tuple[int, ...] = ()
 
 
 class _Row:
@@ -206,7 +208,8 @@ def load_participants(path: Path) -> tuple[Participant, ...]:
 
     Optional columns: `protocol` (ouch50 or ouch42), `rate` (new orders and replaces in a second),
     `notional_max` (of one order, in the currency), `cancel_on_disconnect` (yes or no), `self_trade`
-    (N, or OUCH's letter of a strategy); an empty field is the default.
+    (N, or OUCH's letter of a strategy), `hears` (of a drop copy: users, `firm:F`, `account:N`, or
+    `all`, with blanks between them); an empty field is the default.
 
     Firms get numbers 1, 2, … in the order in which the file first names them.
     Raises: ConfigurationError: also for a secret that is not a hash.
@@ -214,6 +217,7 @@ def load_participants(path: Path) -> tuple[Participant, ...]:
     out: list[Participant] = []
     lines: dict[tuple[str, str], int] = {}
     firms: dict[str, int] = {}
+    listeners: list[tuple[int, _Row]] = []
     for row in _rows(path, PARTICIPANT_FIELDS, optional=PARTICIPANT_OPTIONS):
         user = row.text("user", r"[A-Z0-9]{1,6}", "1 to 6 capital letters and digits")
         session = row.whole("session", 1, SESSION_MAX)
@@ -233,10 +237,39 @@ def load_participants(path: Path) -> tuple[Participant, ...]:
                 "secret", "found a text that is not a hash", "make one with `ringbus secret`"
             )
         number = firms.setdefault(firm, len(firms) + 1)
+        if row.values["hears"]:
+            listeners.append((len(out), row))
         out.append(Participant(user, session, account, number, firm, secret, *_rules(row)))
     if not out:
         raise ConfigurationError(f"{path}:2: user: no participant; write one line for each")
+    speakers = [who for n, who in enumerate(out) if n not in dict(listeners)]
+    for n, row in listeners:
+        out[n] = dataclasses.replace(out[n], hears=_hears(row, speakers))
     return tuple(out)
+
+
+def _hears(row: _Row, speakers: list[Participant]) -> tuple[int, ...]:
+    """The sessions that a drop copy is of: each word of the field names one or more."""
+    if row.values["protocol"] not in ("", PROTOCOLS[0]):
+        found = row.values["protocol"]
+        raise row.error(
+            "protocol", f"found {found!r}", f"a drop copy speaks {PROTOCOLS[0]}, or FIX"
+        )
+    out: set[int] = set()
+    for word in row.values["hears"].split():
+        sessions = {
+            who.session
+            for who in speakers
+            if word in ("all", who.user, f"firm:{who.firm_name}", f"account:{who.account}")
+        }
+        if not sessions:
+            raise row.error(
+                "hears",
+                f"{word!r} names nobody who trades",
+                "write users of this file, firm:NAME, account:NUMBER, or all",
+            )
+        out |= sessions
+    return tuple(sorted(out))
 
 
 def _rules(row: _Row) -> tuple[str, int, int, bool, str]:

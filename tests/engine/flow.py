@@ -19,6 +19,7 @@ from engine.fused import FusedEngine, Size
 from ringbus.messages import (
     COMMAND,
     CROSS_RESULT,
+    EXECUTED,
     INSTRUMENT_NONE,
     LEG,
     MASS_CANCEL,
@@ -36,17 +37,19 @@ from ringbus.messages import (
     Side,
     Template,
     TimeInForce,
+    TradeChangeKind,
 )
 from ringbus.multicast import Reader
 from tests.engine.parts import Lines, count, counter, grouped, sequence_one
 from tests.engine.trader import Trader, lines
+from tools.bust import Seen, change
 
 INSTRUMENTS = 6
 # Legs may be in two of them.
 GROUP_OF = (1, 0, 0, 0, 1, 0)
 TOPICS = 10
 # Lines that only stand behind others.
-BEHIND = (Template.ORDER_TAG, Template.ORDER_TERMS, Template.LEG)
+BEHIND = (Template.ORDER_TAG, Template.ORDER_TERMS, Template.LEG, Template.TRADE_PARTY)
 PRICES = range(95, 106)
 CHANGES = (
     *(Template.NEW_ORDER, Template.CANCEL, Template.REPLACE),
@@ -110,6 +113,7 @@ class _Market:
         self._numbers: dict[tuple[int, int], int] = {}
         self._changes = np.zeros(INSTRUMENTS, np.int64)
         self._states = [InstrumentState.CONTINUOUS] * INSTRUMENTS
+        self._trades: list[Lines] = []
 
     def run(self, proposals: int) -> Day:
         while len(self._proposals) < proposals:
@@ -193,6 +197,8 @@ class _Market:
             assert self._numbers[topic, shard] == row["topic_sequence"]
         of = np.ascontiguousarray(rows[np.isin(rows["template_id"], CHANGES)]).view(NEW_ORDER)
         self._changes += np.bincount(of["instrument"], minlength=INSTRUMENTS)
+        trades = np.ascontiguousarray(rows[rows["template_id"] == Template.EXECUTED])
+        self._trades += list(trades.view(EXECUTED).reshape(-1, 2))[:3]
         states = np.ascontiguousarray(rows[rows["template_id"] == Template.STATE_CHANGED])
         for state in states.view(STATE_CHANGED):
             self._states[int(state["instrument"])] = InstrumentState(int(state["state"]))
@@ -212,6 +218,8 @@ class _Market:
             )
         elif kind < 0.55:
             group = self._mass_cancel(instrument)
+        elif kind < 0.65 and self._trades:
+            group = self._trade_change()
         else:
             instrument = draw.choice((0, 0, 0, instrument))
             group = self._legs(instrument)
@@ -261,6 +269,13 @@ class _Market:
             MULTI_LEG_ORDER, Template.MULTI_LEG_ORDER, instrument=first, leg_count=len(where)
         )
         return grouped(head, *legs)
+
+    def _trade_change(self) -> Lines:
+        """A bust or a correction, now and then one that is refused."""
+        draw = self._draw
+        seen = Seen(draw.choice(self._trades), draw.choice((0, *PRICES)), [b"one", b""], [1, 1])
+        kind, reason = draw.choice(((TradeChangeKind.BUST, b"C"), (TradeChangeKind.CORRECT, b"N")))
+        return grouped(change(seen, kind, seen.price_ticks, reason))
 
     def _cross(self, instrument: int) -> Lines:
         draw = self._draw

@@ -20,6 +20,7 @@ from ringbus.messages import (
     RiskLimit,
     Side,
     Template,
+    TradeChangeKind,
 )
 
 Fields = dict[str, int]
@@ -74,7 +75,8 @@ class PlainRisk:
         self.reference = [0] * len(self.instruments)
         self.orders: dict[tuple[int, int], Open] = {}
         self.loose: list[Open] = []
-        self.trades: list[tuple[Open, int]] = []
+        # By the sequence of their lines.
+        self.trades: dict[int, tuple[Open, int]] = {}
         self.said: dict[Owner, list[int]] = defaultdict(list)
         self.limits: dict[tuple[Owner, int], int] = {}
         self.killed: set[Owner] = set()
@@ -113,9 +115,11 @@ class PlainRisk:
                 order.quantity -= line["quantity"]
                 assert order.quantity == line["remaining"]
                 if template == Template.EXECUTED:
-                    self.trades.append((order, line["quantity"]))
+                    self.trades[line["sequence"]] = order, line["quantity"]
                 if order.quantity == 0:
                     self.orders.pop(key, None)
+            case Template.TRADE_CHANGE if line["kind"] == TradeChangeKind.BUST:
+                del self.trades[line["match"]], self.trades[line["match"] + 1]
             case Template.MASS_CANCEL if line["scope"] & MassCancelScope.KILL:
                 self.killed.add(self._scope(line, line["scope"] & ~MassCancelScope.KILL))
             case Template.COMMAND:
@@ -174,7 +178,7 @@ class PlainRisk:
         """Of an owner; messages of the second of `time_ns`, by default of the last one."""
         mine = [one for one in self.orders.values() if owner in one.owners and one is not without]
         mine += [one for one in self.loose if owner in one.owners]
-        traded = [(one, quantity) for one, quantity in self.trades if owner in one.owners]
+        traded = [one for one in self.trades.values() if owner in one[0].owners]
         net: dict[int, int] = defaultdict(int)
         for one, quantity in traded:
             notional = quantity * one.price_1e4

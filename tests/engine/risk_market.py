@@ -20,11 +20,13 @@ from engine.fused import FusedEngine, Size
 from engine.risk import NO_LIMIT, Risk, RiskInstrument, RiskSize
 from ringbus.messages import (
     COMMAND,
+    EXECUTED,
     INSTRUMENT_NONE,
     LEG,
     MASS_CANCEL,
     MULTI_LEG_ORDER,
     REPLACE,
+    TRADE_PARTY,
     CommandKind,
     Flag,
     MassCancelScope,
@@ -35,13 +37,18 @@ from ringbus.messages import (
     Side,
     Template,
     TimeInForce,
+    TradeChangeKind,
 )
 from ringbus.multicast import Reader
 from ringbus.status import check
 from tests.engine.mix import SELF_TRADES
+from tests.engine.parts import grouped
 from tests.engine.plain_risk import ORDERS, PlainRisk, fields
 from tests.engine.trader import Lines, cancel, lines, new_order
+from tools.bust import Seen, change
 
+# Lines that only stand behind others.
+BEHIND = (Template.LEG, Template.ORDER_TERMS, Template.TRADE_PARTY, Template.ORDER_TAG)
 SESSIONS, ACCOUNTS, FIRMS, INSTRUMENTS = 8, 4, 3, 4
 OPERATOR = SESSIONS + 1
 LIMIT_REASONS = (
@@ -114,6 +121,8 @@ class Market:
         self.reasons: Counter[int] = Counter()
         self.filled_in = 0
         self.lines: list[Lines] = []
+        self.executed: dict[int, Lines] = {}
+        self.changes: Counter[Template] = Counter()
         self.numbers = 0
 
     def close(self) -> None:
@@ -178,7 +187,7 @@ class Market:
         topic, number = one["topic"], one["topic_sequence"]
         shards = range(self.engine.size.shards)
         session = self.sessions.get(topic)
-        if one["template_id"] in (Template.LEG, Template.ORDER_TERMS):
+        if one["template_id"] in BEHIND:
             return
         broadcast = one["flags"] & Flag.BROADCAST
         for shard in shards if broadcast else (one["shard"],):
@@ -187,6 +196,8 @@ class Market:
         if session is None:
             return
         template, order_id = one["template_id"], one.get("client_order_id", 0)
+        if template == Template.EXECUTED:
+            self.executed[one["sequence"]] = np.array([line]).view(EXECUTED)
         if template in (Template.NEW_ORDER, Template.REPLACE) and one["locate"]:
             if template == Template.REPLACE:
                 session.orders.pop(one["original_client_order_id"])
@@ -214,12 +225,22 @@ class Market:
             if template == Template.NEW_ORDER and int(group["template_id"][0]) == template:
                 self.filled_in += first["options"] != fields(session.proposal[0])["options"]
                 assert first["options"] == self.plain.options(fields(session.proposal[0]))
+        if template == Template.TRADE_CHANGE and session.proposal is not None:
+            self.changes[Template(first["template_id"])] += 1
+            self._judge_change(session.proposal, first)
         if own:
             session.proposal = None
         self.plain.take(group)
         for one in self.sessions.values():
             if one.proposal is not None and not own_is_pending(one, self.seen):
                 one.proposal = None
+
+    def _judge_change(self, proposal: Lines, first: dict[str, int]) -> None:
+        """A bust is refused if it would take back what is not there, and for nothing else."""
+        parties = proposal[proposal["template_id"] == Template.TRADE_PARTY].view(TRADE_PARTY)
+        too_much = bool((parties["notional_1e4"] == 10**9).any())
+        assert (first["template_id"] == Template.REJECTED) == too_much
+        assert not too_much or first["reason"] == RejectReason.INVALID_TRADE
 
     # --- proposals
 
@@ -311,6 +332,8 @@ class Market:
     def _command(self) -> Lines:
         dice = self.dice
         what = dice.random()
+        if what > 0.8 and self.plain.trades:
+            return self._bust()
         scope = dice.choice(list(SCOPES))
         who = {
             "session": dice.randint(1, SESSIONS),
@@ -347,6 +370,25 @@ class Market:
             more["scope"] = dice.choice((MassCancelScope.ACCOUNT, MassCancelScope.FIRM))
             more["value"] = dice.choice((0, *SELF_TRADES))
         return lines(COMMAND, Template.COMMAND, kind=kind, **more, **who)
+
+    def _bust(self) -> Lines:
+        """Of a trade that is not void, or a correction of it; now and then of more than there was.
+
+        The lines of a trade are a pair, so every other one of them is its first.
+        """
+        match = self.dice.choice(list(self.plain.trades)[::2])
+        sides = np.concatenate([self.executed[match], self.executed[match + 1]])
+        notional = []
+        for n in range(2):
+            order, quantity = self.plain.trades[match + n]
+            notional.append(order.price_1e4 * quantity)
+        if self.dice.random() < 0.2:
+            notional[self.dice.randrange(2)] = 10**9
+        seen = Seen(sides, int(sides["price_ticks"][0]), notional_1e4=notional)
+        kind, reason = self.dice.choice(
+            ((TradeChangeKind.BUST, b"E"), (TradeChangeKind.CORRECT, b"N"))
+        )
+        return grouped(change(seen, kind, seen.price_ticks + 1, reason))
 
 
 def own_is_pending(session: Session, seen: dict[tuple[int, int], int]) -> bool:

@@ -275,6 +275,9 @@ class Trader:
 
     def _happened(self, session: Session, row: tuple[int, ...]) -> None:
         template, quantity, client_order_id, remaining = row[5], row[12], row[14], row[20]
+        if template == Template.TRADE_CHANGED:
+            # What is open stays as it is.
+            return
         assert template in (Template.EXECUTED, Template.CANCELED), row
         order = session.orders[client_order_id]
         order.remaining -= quantity

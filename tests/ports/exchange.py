@@ -9,7 +9,7 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,6 +85,8 @@ class Client:
     def __init__(
         self, port: int, user: str = "ALICE", next_sequence: int = 1, receive_bytes: int = 0
     ) -> None:
+        self.user, self.first = user, next_sequence
+        self.bytes = bytearray()
         self.session = SoupClientSession(user, PASSWORD, next_sequence=next_sequence)
         self.messages: list[Message] = []
         self.debug: list[str] = []
@@ -122,6 +124,7 @@ class Client:
             self.closed = True
             self.socket.close()
             return 1
+        self.bytes += data
         for kind, payload in self._decoder.feed(data):
             self.packets.append(kind)
             if kind == DEBUG:
@@ -192,13 +195,7 @@ class Exchange:
             "DAY1",
             2,
             Contributor(self.engine.lane_memory[0], 0, self.engine.doorbell),
-            Stream(
-                self.engine.ring,
-                self._directory,
-                SEGMENT_MESSAGES,
-                self.marks.memory,
-                self._copies,
-            ),
+            self.reading(),
             INSTRUMENTS,
             [
                 ClientSession(topic, user, topic, 1, FIRM, **self._rules.get(user, {}))
@@ -209,6 +206,12 @@ class Exchange:
         self.core.add("port", self.port)
         self.authenticator = Authenticator(self.port, dict.fromkeys(self.topics, SECRET))
         self.tcp = self.port.listen()
+
+    def reading(self) -> Stream:
+        """The stream, for one that follows it."""
+        return Stream(
+            self.engine.ring, self._directory, SEGMENT_MESSAGES, self.marks.memory, self._copies
+        )
 
     def kill_port(self) -> None:
         """The port's process is gone: sockets, memory, whatever it had in flight."""
@@ -300,7 +303,7 @@ class Exchange:
             self._journal.close()
         self.engine.close()
 
-    def __enter__(self) -> Exchange:
+    def __enter__(self) -> Self:
         self.settle()
         return self
 

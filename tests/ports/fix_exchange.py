@@ -10,7 +10,7 @@ import socket
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -147,8 +147,8 @@ class FixExchange:
     """Engine, FIX port and authenticator; use it with `with`.
 
     Args: directory: of a journal, None for none; copies: journals whose marks are waited for;
-    clock: manual, or real for clients that have their own; engine: see `make_engine`; rights: of
-    every session.
+    clock: manual, or real for clients that have their own; contributors: lanes, the port's the
+    first; engine: see `make_engine`; rights: of every session.
     """
 
     def __init__(
@@ -160,6 +160,7 @@ class FixExchange:
         lane_slots: int = 4096,
         clock: str = "manual",
         engine: Mapping[str, Any] | None = None,
+        contributors: int = 2,
         **rights: object,
     ) -> None:
         self._rights = rights
@@ -168,7 +169,7 @@ class FixExchange:
         marks = Block(marks_bytes())
         create_marks(marks, "marks")
         self.marks = Marks(marks)
-        size = Size(2, 2, len(USERS) + 1, 2, stream_slots, lane_slots)
+        size = Size(2, 2, len(USERS) + 1, contributors, stream_slots, lane_slots)
         self.engine = make_engine(size, clock, engine or {})
         self.engine.core.set_time(START_NS)
         self.now_ns = START_NS
@@ -298,7 +299,7 @@ class FixExchange:
             self._journal.close()
         self.engine.close()
 
-    def __enter__(self) -> FixExchange:
+    def __enter__(self) -> Self:
         self.settle()
         return self
 

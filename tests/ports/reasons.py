@@ -183,6 +183,7 @@ ROWS = (
     Row(R.RETAIL_NOT_SUPPORTED, "a retail order", Told(appended(Tag.HANDLE_INST, "O"), 26),
         NO_SUCH_FIELD),
     Row(R.UNKNOWN_FIRM, "another's firm", Told(appended(Tag.FIRM, "FRM9"), 12), NO_SUCH_FIELD),
+    Row(R.INVALID_TRADE, "a bust of a trade that there was not", OPERATORS, OPERATORS),
     Row(R.PRICE_COLLAR, "a price outside the instrument's collar", Told(enter(), 29),
         Told({}, OTHER), commands=(command(CommandKind.COLLAR, value=300 << 32 | 200,
                                            state=InstrumentState.CONTINUOUS),)),

@@ -39,10 +39,12 @@ from ringbus.messages import (
     CROSS_RESULT,
     NEW_ORDER,
     ORDER_TERMS,
+    STOP_ORDER,
     CommandKind,
     CrossType,
     InstrumentState,
     OrderOption,
+    Side,
     Template,
     TimeInForce,
 )
@@ -396,6 +398,24 @@ def test_the_account_query_says_which_number_comes_next(exchange: Exchange) -> N
     (answer,) = exchange.say(alice, AccountQuery(()))
     assert answer == AccountQueryResponse(NOW, 42)
     replayed(exchange, alice)
+
+
+def test_the_number_of_a_stop_order_that_waits_is_used(exchange: Exchange) -> None:
+    """R59: it came by FIX, of the same session; its order comes in later, under that number."""
+    alice = exchange.login()
+    held: dict[str, int | str] = {"instrument": 0, "client_order_id": 5}
+    held |= {"side": Side.BUY, "quantity": 10}
+    exchange.intrude(line(STOP_ORDER, Template.STOP_ORDER, 1, 2, stop_ticks=1, **held))
+    (answer,) = exchange.say(alice, AccountQuery())
+    assert answer == AccountQueryResponse(NOW, 6)
+    alice.send(enter(5))
+    exchange.settle()
+    assert exchange.port.counts["duplicate requests"] == 1
+    comes = {**held, "price_ticks": PRICE // TICK, "display": "Y", "capacity": "A"}
+    exchange.intrude(line(NEW_ORDER, Template.NEW_ORDER, 1, 4, **comes))
+    exchange.settle()
+    assert [type(one) for one in alice.ouch] == [AccountQueryResponse, OrderAccepted]
+    exchange.port.validate()
 
 
 def test_a_rate_is_kept(exchange: Exchange) -> None:

@@ -694,6 +694,65 @@ static prt_request event(uint8_t kind)
     return request;
 }
 
+/* What a line of another port's session is to those who hear it. */
+static void test_hearing(void)
+{
+    prt_bounds bounds = {.publisher = PUBLISHER,
+                         .shards = 2,
+                         .instruments = 1,
+                         .sessions = 3,
+                         .orders = 1,
+                         .messages = 1000,
+                         .ears = 3};
+    EXPECT(prt_desk_init(&desk, &bounds) == RB_OK);
+    const char *users[] = {"FIRST", "SECOND", "PLAIN"};
+    for (uint16_t n = 0; n < 3; n++) {
+        prt_client_session one = {.topic = (uint16_t)(n + 1), .self_trade = 'N'};
+        memcpy(one.user, users[n], strlen(users[n]));
+        EXPECT(prt_desk_add_session(&desk, &one) == n);
+    }
+    char longest[PRT_WHOSE_BYTES_MAX + 1];
+    memset(longest, 'x', sizeof longest - 1);
+    longest[sizeof longest - 1] = '\0';
+    EXPECT(prt_desk_add_hearing(&desk, 1, TOPIC, longest) == RB_USAGE);
+    EXPECT(prt_desk_add_hearing(&desk, 1, TOPIC, "") == RB_USAGE);
+    EXPECT(prt_desk_add_hearing(&desk, 1, 3, "its own port's") == RB_USAGE);
+    EXPECT(prt_desk_add_hearing(&desk, 1, 0, "the operator's") == RB_USAGE);
+    EXPECT(prt_desk_add_hearing(&desk, 8, TOPIC, "no listener") == RB_USAGE);
+    EXPECT(prt_desk_add_hearing(&desk, 1, TOPIC, "whose A") == RB_OK);
+    EXPECT(prt_desk_add_hearing(&desk, 1, TOPIC, "whose A") == RB_USAGE);
+    EXPECT(prt_desk_add_hearing(&desk, 2, TOPIC, "whose A") == RB_OK);
+    EXPECT(prt_desk_add_hearing(&desk, 2, OTHER_TOPIC, "whose B") == RB_OK);
+    EXPECT(prt_desk_add_hearing(&desk, 1, OTHER_TOPIC, "whose B") == RB_FULL);
+    EXPECT(desk.sessions[0].listens && desk.sessions[1].listens && !desk.sessions[2].listens);
+    prt_change change;
+    uint16_t topics[] = {TOPIC, OTHER_TOPIC, OTHER_TOPIC + 1, TOPIC, 0};
+    for (uint64_t n = 0; n < 5; n++) {
+        rb_message line = {.header = {.sequence = n + 1,
+                                      .topic = topics[n],
+                                      .template_id = topics[n] == 0 ? RB_TEMPLATE_END_OF_DAY
+                                                                    : RB_TEMPLATE_CANCELED}};
+        EXPECT(apply(&line, &change) == RB_OK);
+        EXPECT((change.heard != NULL) == (topics[n] == TOPIC || topics[n] == OTHER_TOPIC));
+        EXPECT(change.session == PRT_NONE);
+    }
+    /* What no client is shown, nobody hears. */
+    rb_message login = {.header = {.topic = TOPIC, .template_id = RB_TEMPLATE_SESSION_EVENT}};
+    login.session_event.kind = RB_SESSION_EVENT_KIND_LOGIN;
+    EXPECT(apply(&login, &change) == RB_OK);
+    EXPECT(change.heard == NULL);
+    const uint64_t heard[3][5] = {{1, 4, 5}, {1, 2, 4, 5}, {5}};
+    for (uint32_t n = 0; n < 3; n++) {
+        prt_cursor cursor = {.chunk = NULL, .next = 1};
+        for (uint32_t m = 0; heard[n][m] != 0; m++) {
+            EXPECT(prt_outbox_at(&desk.sessions[n].outbox, &cursor) == heard[n][m]);
+            prt_outbox_advance(&cursor);
+        }
+        EXPECT(prt_outbox_at(&desk.sessions[n].outbox, &cursor) == 0);
+    }
+    prt_desk_free(&desk);
+}
+
 static void test_events(void)
 {
     make_desk(8, 10000);
@@ -999,6 +1058,7 @@ int main(void)
     test_capacity();
     test_races();
     test_broadcast();
+    test_hearing();
     test_events();
     test_cancel_on_disconnect();
     test_throttle();

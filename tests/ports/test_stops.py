@@ -10,6 +10,8 @@ import pytest
 from ports.stops import StopOrders
 from ringbus.messages import (
     EXECUTED,
+    INSTRUMENT_NONE,
+    MASS_CANCEL,
     NEW_ORDER,
     REJECT,
     STOP_CANCEL,
@@ -21,6 +23,7 @@ from ringbus.messages import (
     Template,
     TimeInForce,
 )
+from ringbus.messages import MassCancelScope as Scope
 from tests.engine.trader import lines
 from tests.ports import market
 from tests.ports.market import INSTRUMENTS, OPERATOR, Lines, order, state
@@ -231,3 +234,34 @@ def test_nobody_sees_how_many_there_are_or_that_they_die(seed: int) -> None:
     assert len(calm.entered()) > 0
     assert {holder.held for holder in wild.holders} == {calm.holders[0].held}
     assert np.unique(wild.entered()).size == len(wild.entered())
+
+
+SCOPES = {
+    "everything": ({"scope": Scope.EVERYTHING}, {1, 2, 3, 4}),
+    "a session's": ({"scope": Scope.SESSION, "session": 2}, {2, 4}),
+    "an account's side": ({"scope": Scope.ACCOUNT | Scope.SIDE, "account": 3, "side": 2}, {4}),
+    "a firm's, killed": ({"scope": Scope.FIRM | Scope.KILL, "firm": 7}, {1}),
+    "an instrument's": ({"scope": Scope.INSTRUMENT, "instrument": 1}, {3}),
+}
+
+
+@pytest.mark.parametrize("row", SCOPES.values(), ids=SCOPES)
+def test_a_mass_cancel_takes_stop_orders_too(row: tuple[dict[str, int], set[int]]) -> None:
+    """Two who hold them: each is taken back once, on its topic; the others come in."""
+    told, gone = row
+    at = Market(2)
+    at.say(stop(1, Side.BUY, 105, 107, firm=7), 1)
+    at.say(stop(2, Side.BUY, 105, 107), 2)
+    at.say(stop(3, Side.BUY, 105, 107, instrument=1), 3)
+    at.say(stop(4, Side.SELL, 110, 90, account=3), 2)
+    at.rest(random.Random(5))
+    fields = {"instrument": INSTRUMENT_NONE, **told}
+    at.say(lines(MASS_CANCEL, Template.MASS_CANCEL, **fields), OPERATOR)
+    at.rest(random.Random(6))
+    said = at.day().view(STOP_CANCEL)
+    ended = said["client_order_id"][said["template_id"] == Template.STOP_CANCEL].tolist()
+    assert (set(ended), len(ended)) == (gone, len(gone))
+    at.trade(107, instrument=0)
+    at.trade(107, instrument=1, number=901)
+    at.rest(random.Random(7))
+    assert set(at.entered()) == {1, 2, 3, 4} - gone

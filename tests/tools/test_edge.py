@@ -66,6 +66,10 @@ def test_open_files_that_are_not_allowed_are_an_error_before_anything_starts(mak
     topology = load_topology(path)
     assert files_needed(topology, topology.core("edge")) == 4256
     assert files_needed(topology, topology.core("engine")) == 0
+    drop = '[[application]]\nname = "drop.0"\nkind = "drop"\nconnections = 3000\n'
+    path.write_text(path.read_text() + drop + '[[core]]\nname = "drops"\nagents = ["drop.0"]\n')
+    with_drop = load_topology(path)
+    assert files_needed(with_drop, with_drop.core("drops")) == 3256
     check_files(topology)
 
     def limit() -> None:

@@ -123,7 +123,7 @@ def test_a_damaged_journal_is_mended_when_it_starts_again(make: Maker) -> None:
 
 
 def test_the_engine_does_not_wait_for_a_lossy_journal(make: Maker) -> None:
-    """R50, R31: stopped until the ring has lost what it lacks, then killed, it has every message."""
+    """R50, R31: stopped until the ring lacks what it lacks, then killed, it has every message."""
 
     async def trade(client: OuchClient, count: int) -> None:
         for _ in range(count):
