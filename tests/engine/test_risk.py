@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
+from engine.fused import FusedEngine, Size
 from engine.risk import Risk, RiskSize
-from ringbus.messages import RejectReason, RiskLimit, Template
-from tests.engine.risk_market import ACCOUNTS, FIRMS, TABLE, Market
+from ringbus.messages import (
+    COMMAND,
+    EXECUTED,
+    INSTRUMENT_NONE,
+    REJECTED,
+    CommandKind,
+    MassCancelScope,
+    RejectReason,
+    RiskLimit,
+    Side,
+    Template,
+    TradeChangeKind,
+)
+from ringbus.multicast import Reader
+from tests.engine.parts import grouped
+from tests.engine.risk_market import ACCOUNTS, FIRMS, OPERATOR, TABLE, Market
+from tests.engine.trader import Lines, lines, new_order
+from tools.bust import Seen, change
 
 
 @pytest.mark.parametrize("shards", [1, 2, 4])
@@ -63,3 +82,52 @@ def test_a_replay_ends_with_the_same_state() -> None:
     again.verify()
     assert again.hash == market.risk.hash
     market.close()
+
+
+def test_after_a_bust_its_owners_are_looked_at_whole() -> None:
+    """R94: what an owner might still add before it is not what it may add with its old position."""
+    risk = Risk(TABLE, 1, 256, RiskSize(ACCOUNTS, FIRMS, 64), 16)
+    engine = FusedEngine(Size(len(TABLE), topics=16), risk=risk)
+    reader = Reader(engine.ring)
+    numbers: Counter[int] = Counter()
+
+    def say(made: Lines) -> Lines:
+        topic = int(made["topic"][0])
+        made["topic_sequence"] = numbers[topic] + 1
+        engine.propose(made)
+        answer = reader.poll().copy()
+        for line in answer[answer["template_id"] != Template.TRADE_PARTY]:
+            number = int(line["topic_sequence"])
+            numbers[int(line["topic"])] = max(numbers[int(line["topic"])], number)
+        return answer
+
+    def order(account: int, side: int, quantity: int = 10, price: int = 100) -> Lines:
+        return say(
+            new_order(account, 0, numbers[account] + 1, 0, side, price, quantity,
+                      account=account, firm=account)
+        )  # fmt: skip
+
+    def command(kind: CommandKind, **fields: int) -> None:
+        say(lines(COMMAND, Template.COMMAND, kind=kind, topic=OPERATOR, **fields))
+
+    command(CommandKind.REFERENCE_PRICE, price_ticks=100)
+    command(
+        CommandKind.LIMIT, instrument=INSTRUMENT_NONE, scope=MassCancelScope.ACCOUNT, account=1,
+        limit=RiskLimit.NET_POSITION, value=2_500,
+    )  # fmt: skip
+    order(2, Side.SELL)
+    order(1, Side.BUY)
+    order(2, Side.BUY)
+    sold = order(1, Side.SELL)
+    assert risk.account(1).net == 0
+    assert order(1, Side.BUY, 600, 1)["template_id"][0] == Template.NEW_ORDER
+    sides = sold[sold["template_id"] == Template.EXECUTED].view(EXECUTED)
+    trade = Seen(sides, 100, notional_1e4=[1000, 1000])
+    bust = grouped(change(trade, TradeChangeKind.BUST, 100, b"E"))
+    bust["topic"] = OPERATOR
+    assert say(bust)["template_id"][0] == Template.TRADE_CHANGE
+    assert risk.account(1).net == 1000
+    refused = order(1, Side.BUY, 16)
+    assert refused["template_id"][0] == Template.REJECTED
+    assert refused.view(REJECTED)["reason"][0] == RejectReason.NET_POSITION_LIMIT
+    engine.close()
