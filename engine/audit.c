@@ -54,7 +54,7 @@ static int32_t verify_level(finding *in, uint8_t side, int32_t price_ticks)
     uint32_t locate = level->head;
     RB_CHECK(locate != ENG_LOCATE_NONE);
     for (; locate != ENG_LOCATE_NONE && in->orders <= book->order_count; in->orders++) {
-        RB_CHECK(locate <= book->order_top);
+        RB_CHECK(locate <= book->order_count);
         const eng_order *order = &book->orders[locate];
         RB_CHECK(order->prev == prev);
         RB_CHECK(order->side == side);

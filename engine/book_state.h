@@ -162,7 +162,6 @@ struct eng_book {
     uint32_t order_count;
     uint32_t free_head; /* of the orders: last freed, first taken */
     uint32_t free_count;
-    uint32_t order_top; /* the highest locate that was ever taken */
     uint32_t state;   /* enum eng_book_state */
     uint32_t input;   /* low bits of the input number, the checksum field of generated lines */
     uint64_t time_ns; /* of generated lines */

@@ -217,7 +217,7 @@ int32_t eng_held_verify(const eng_book *book, uint32_t instrument, uint64_t *ord
     }
     for (uint32_t n = 0; n < aside->held_count; n++) {
         RB_CHECK(locate != ENG_LOCATE_NONE);
-        RB_CHECK(locate <= book->order_top);
+        RB_CHECK(locate <= book->order_count);
         const eng_order *order = &book->orders[locate];
         RB_CHECK(order->instrument == instrument);
         RB_CHECK(order->prev == last || lends);

@@ -122,7 +122,7 @@ static void mark(eng_sweep *sweep, uint32_t instrument)
 /* Marks the instruments with an order in scope. */
 static void mark_all(const eng_book *book, eng_sweep *sweep)
 {
-    for (uint32_t locate = 1; locate <= book->order_top; locate++) {
+    for (uint32_t locate = 1; locate <= book->order_count; locate++) {
         const eng_order *order = &book->orders[locate];
         if (is_in_scope(sweep, order) && order->side != 0) {
             mark(sweep, order->instrument);

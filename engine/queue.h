@@ -22,7 +22,6 @@ static inline uint32_t eng_order_take(eng_book *book)
     uint32_t locate = book->free_head;
     book->free_head = book->orders[locate].next;
     book->free_count--;
-    book->order_top = locate > book->order_top ? locate : book->order_top;
     return locate;
 }
 
