@@ -8,7 +8,8 @@
 
 Which cross an instrument in Auction is before follows from what the stream says: Opening if it has
 had none and began to collect before the day opens, Closing from the closing call on, otherwise
-Halt, a while after it became Auction: so an operator who sets the state begins an auction. A cross
+Halt, a while after it became Auction: so an operator who sets the state begins an auction. Where no
+time of opening is known, that is an Opening too if the instrument was in PreOpen before. A cross
 whose price would be outside its collars is put off by an AuctionExtension, which is on the stream
 like all else. Nothing here is remembered by one auction alone: any two know the same.
 """
@@ -142,7 +143,8 @@ class AuctionPlan:
         """When those that are in Auction are crossed."""
         kinds = self.crosses(now_ns)
         due: NDArray[np.uint64] = self.since_ns + np.uint64(self.schedule.halt_ns)
-        due[kinds == CrossType.OPENING] = self.opens_ns
+        if self.opens_ns != NEVER:
+            due[kinds == CrossType.OPENING] = self.opens_ns
         due[kinds == CrossType.CLOSING] = self.closes_ns
         late: NDArray[np.uint64] = np.maximum(due, self.until_ns)
         return late
@@ -223,8 +225,10 @@ class AuctionPlan:
         self.since_ns[at[others]] = self._said_ns[at[others]] = time_ns[others]
         # Ours may come a little late: orders are collected from the start of the day.
         late = is_ours & (lines["state_before"] != HALTED) & (time_ns < self.closing_call_ns)
-        is_opening = (self.opens_ns != NEVER) & (state == AUCTION)
-        is_opening &= (time_ns < self.opens_ns) | late
+        is_opening = (time_ns < self.opens_ns) | late
+        if self.opens_ns == NEVER:
+            is_opening = lines["state_before"] == PRE_OPEN
+        is_opening &= state == AUCTION
         self._is_opening[at[others]] = is_opening[others]
 
     def _cross(self, batch: NDArray[np.void]) -> None:
@@ -234,15 +238,15 @@ class AuctionPlan:
         self._had_close[lines["instrument"][lines["cross_type"] == CrossType.CLOSING]] = True
 
     def _refuse(self, batch: NDArray[np.void]) -> None:
-        lines = batch.view(REJECTED)
-        lines = lines[np.isin(lines["refused_template"], (Template.CROSS_RESULT, Template.COMMAND))]
-        lines = lines[lines["instrument"] < len(self.states)]
-        at = lines["instrument"]
-        lines, at = lines[lines["topic"] == self.topics[at]], at[lines["topic"] == self.topics[at]]
-        is_stale = lines["reason"] == RejectReason.STALE_CROSS
-        np.add.at(self._stale, at[is_stale], np.uint32(1))
-        # What is refused for another reason is not said again until something has changed.
-        self._is_refused[at[~is_stale & (lines["sequence"] > self._changed[at])]] = True
+        # By the topic: a refusal of the sequencer names no instrument.
+        lines, at = batch.view(REJECTED), batch["topic"].astype(np.intp) - self.topics[0]
+        is_ours = (at >= 0) & (at < len(self.states))
+        at, reason, sequence = at[is_ours], lines["reason"][is_ours], lines["sequence"][is_ours]
+        np.add.at(self._stale, at[reason == RejectReason.STALE_CROSS], np.uint32(1))
+        # Who was late has heard by now what state it is in. What is refused for another reason is
+        # not said again until something has changed.
+        is_late = (reason == RejectReason.STALE_CROSS) | (reason == RejectReason.INSTRUMENT_STATE)
+        self._is_refused[at[~is_late & (sequence > self._changed[at])]] = True
 
     def _say(self, batch: NDArray[np.void]) -> None:
         lines = batch.view(IMBALANCE)

@@ -37,6 +37,7 @@ from ringbus.filter import Filter
 from ringbus.lines import BuildRecord, TradeReported
 from ringbus.marks import Marks
 from ringbus.messages import INSTRUMENT_NONE, TRADE_REPORTED, Template
+from ringbus.metrics import Counter, Metrics
 from ringbus.proposer import Proposal, Proposer
 from ringbus.replay import Replay, Stream
 from ringbus.status import Lapped
@@ -102,7 +103,14 @@ class TradeReporter(Application):
         self._answered = 0
         self._count = 0
         self._refused: Pending | None = None
+        self._counters: dict[str, Counter] = {}
+        self._calls = 0
         super().__init__(stream, None, proposer, opening)
+
+    def measure(self, metrics: Metrics, name: str) -> None:
+        """Count into a metrics page: `name sent`, `name answered`, `refused`, `calls`."""
+        for what in ("sent", "answered", "refused", "calls"):
+            self._counters[what] = metrics.counter(f"{name} {what}")
 
     def on_build_record(self, line: BuildRecord) -> None:
         """The day begins."""
@@ -144,6 +152,8 @@ class TradeReporter(Application):
         for answer in answers:
             self._take(answer)
         done += len(answers) + self._settle()
+        self._tell("calls", self.link.counts["calls"] - self._calls)
+        self._calls = self.link.counts["calls"]
         if self.link.generation != self._generation:
             self._generation = self.link.generation
             self._to_send = deque(one for one in self._pending if one.answer is None)
@@ -176,6 +186,8 @@ class TradeReporter(Application):
             self._count += 1
             self._refused = one if one.answer.reason else None
             done += 1
+        self._tell("answered", done)
+        self._tell("refused", self._refused is not None and done > 0)
         return done
 
     def _read(self) -> int:
@@ -207,4 +219,9 @@ class TradeReporter(Application):
             if one.last > self.reported:
                 self.link.send(REPORT, one.fields, now_ns)
                 done += 1
+        self._tell("sent", done)
         return done
+
+    def _tell(self, what: str, more: int) -> None:
+        if more and what in self._counters:
+            self._counters[what].add(more)

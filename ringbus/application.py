@@ -110,6 +110,7 @@ class Application:
         self.__replay = stream.replay()
         self.__group: list[Line] = []
         self.__held: NDArray[np.void] | None = None
+        self.__settled: tuple[Proposal, Outcome] | None = None
         self.__tries = 0
 
     # What a subclass may have besides its handlers.
@@ -189,7 +190,17 @@ class Application:
             self.__batch_handler(kept)
         self.now_ns = last_ns
         if flying is not None and outcome is not None:
-            self.__settle(flying, outcome)
+            self.__settled = flying, outcome
+        # Of an answer of several lines the first may come alone: what it says was not heard yet,
+        # and whoever were asked now would wish for the same again.
+        if self.__settled is not None and not self.__is_inside:
+            self.__settle(*self.__settled)
+            self.__settled = None
+
+    @property
+    def __is_inside(self) -> bool:
+        """Whether a message has begun of which not all lines have come."""
+        return self.__held is not None or bool(self.__group)
 
     def __whole(self, batch: NDArray[np.void]) -> NDArray[np.void]:
         """Whole messages: the lines of one that goes on in the next batch are held back."""
@@ -245,7 +256,7 @@ class Application:
             self.counts.proposals += count
             return count
         proposer = self.proposer
-        if proposer is None or proposer.flying is not None:
+        if proposer is None or proposer.flying is not None or self.__settled is not None:
             return 0
         wished = self.wish()
         if wished is None:

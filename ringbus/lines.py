@@ -617,6 +617,32 @@ class TradeParty(NamedTuple):
     spare: int
 
 
+class Alarm(NamedTuple):
+    """A guardian found that a rule of its table does not hold."""
+
+    sequence: int
+    time_ns: int
+    topic_sequence: int
+    topic: int
+    publisher: int
+    template_id: int
+    flags: int
+    shard: int
+    reserved: int
+    checksum: int
+    instrument: int
+    session: int
+    rule: int
+    value: int
+    kind: int
+    scope: int
+    action: int
+    spare: int
+    account: int
+    firm: int
+    bound: int
+
+
 class Executed(NamedTuple):
     """One side of a trade, on that side's topic: the incoming side's line first, the resting side's behind it."""
 
@@ -790,7 +816,7 @@ class Skip(NamedTuple):
     spare4: int
 
 
-Line = NewOrder | Cancel | Replace | OrderTag | Reject | MassCancel | SessionEvent | CrossResult | Command | Tick | EpochStart | EndOfDay | InstrumentDefinition | ParticipantDefinition | BuildRecord | OrderTerms | MultiLegOrder | Leg | StopOrder | StopCancel | Imbalance | AuctionExtension | TradeReported | TradeChange | TradeParty | Executed | Canceled | Rejected | StateChanged | Replenished | TradeChanged | Skip
+Line = NewOrder | Cancel | Replace | OrderTag | Reject | MassCancel | SessionEvent | CrossResult | Command | Tick | EpochStart | EndOfDay | InstrumentDefinition | ParticipantDefinition | BuildRecord | OrderTerms | MultiLegOrder | Leg | StopOrder | StopCancel | Imbalance | AuctionExtension | TradeReported | TradeChange | TradeParty | Alarm | Executed | Canceled | Rejected | StateChanged | Replenished | TradeChanged | Skip
 LINES: Final[dict[Template, type[Line]]] = {
     Template.NEW_ORDER: NewOrder,
     Template.CANCEL: Cancel,
@@ -817,6 +843,7 @@ LINES: Final[dict[Template, type[Line]]] = {
     Template.TRADE_REPORTED: TradeReported,
     Template.TRADE_CHANGE: TradeChange,
     Template.TRADE_PARTY: TradeParty,
+    Template.ALARM: Alarm,
     Template.EXECUTED: Executed,
     Template.CANCELED: Canceled,
     Template.REJECTED: Rejected,

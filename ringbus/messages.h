@@ -7,12 +7,12 @@
 
 #define RB_SCHEMA_ID 1u
 #define RB_SCHEMA_VERSION 1u
-#define RB_SCHEMA_HASH UINT64_C(0xf53f298fa420be71)
+#define RB_SCHEMA_HASH UINT64_C(0xeebcd1e29a5047d5)
 #define RB_MESSAGE_BYTES 64u
 #define RB_INSTRUMENT_NONE UINT32_C(4294967295)
 #define RB_TEMPLATE_CONTRIBUTED_MAX 63u
 /* Templates that have an account, by bit, and where. */
-#define RB_ACCOUNT_TEMPLATES {UINT64_C(0x00000000061e03ee), UINT64_C(0x0000000000000037), UINT64_C(0x0000000000000000), UINT64_C(0x0000000000000000)}
+#define RB_ACCOUNT_TEMPLATES {UINT64_C(0x00000000461e03ee), UINT64_C(0x0000000000000037), UINT64_C(0x0000000000000000), UINT64_C(0x0000000000000000)}
 #define RB_ACCOUNT_OFFSET 52u
 
 enum rb_template {
@@ -41,6 +41,7 @@ enum rb_template {
     RB_TEMPLATE_TRADE_REPORTED = 23,
     RB_TEMPLATE_TRADE_CHANGE = 25,
     RB_TEMPLATE_TRADE_PARTY = 26,
+    RB_TEMPLATE_ALARM = 30,
     RB_TEMPLATE_EXECUTED = 64,
     RB_TEMPLATE_CANCELED = 65,
     RB_TEMPLATE_REJECTED = 66,
@@ -234,6 +235,26 @@ enum rb_reject_reason {
     RB_REJECT_REASON_PRICE_COLLAR = 44, /* Outside what the instrument's prices must be between now. */
     RB_REJECT_REASON_FAT_FINGER = 45, /* Too far past the last trade, or too large at its price. */
     RB_REJECT_REASON_RESTRICTED = 46, /* Its account or firm may not do this in the instrument. */
+};
+
+enum rb_guardian_rule {
+    RB_GUARDIAN_RULE_ORDERS = 1, /* Orders and replaces asked for, refused ones too, in the window. */
+    RB_GUARDIAN_RULE_ORDER_RATIO = 2, /* The same for each execution, in the window. */
+    RB_GUARDIAN_RULE_ORDERS_OUT = 3, /* Orders that applications have entered beyond the stop orders given to them. */
+    RB_GUARDIAN_RULE_OPEN_ORDERS = 4,
+    RB_GUARDIAN_RULE_OPEN_NOTIONAL = 5, /* Of open orders, both sides. */
+    RB_GUARDIAN_RULE_NET_POSITION = 6, /* Notional, either way, of what has traded. */
+    RB_GUARDIAN_RULE_GROSS_POSITION = 7, /* The same by instrument, summed up. */
+    RB_GUARDIAN_RULE_TRADED_NOTIONAL = 8, /* In the window. */
+    RB_GUARDIAN_RULE_REFUSALS = 9, /* In the window. */
+    RB_GUARDIAN_RULE_CROSSED_BOOK = 10, /* A bid, the value, at or above an offer, the bound, in continuous trading. */
+    RB_GUARDIAN_RULE_TRADE_THROUGH = 11, /* A trade, the value, beyond a limit or past a better resting order, the bound. */
+    RB_GUARDIAN_RULE_BALANCE = 12, /* Open quantity after a line, the value, is not what the lines before it leave, the bound. */
+};
+
+enum rb_guardian_action {
+    RB_GUARDIAN_ACTION_ALARM = 1, /* Says it. */
+    RB_GUARDIAN_ACTION_KILL = 2, /* Says it, then kills who it is about. */
 };
 
 typedef struct rb_header {
@@ -584,6 +605,21 @@ typedef struct rb_trade_party {
     uint32_t spare;
 } rb_trade_party;
 
+typedef struct rb_alarm {
+    rb_header header;
+    uint32_t instrument; /* 4294967295 unless the rule is about one. */
+    uint16_t session; /* Of a rule by session: its topic. */
+    uint16_t rule; /* Place of the rule in the guardian's table, first is 1. */
+    int64_t value; /* What was found, in the unit of the bound. */
+    uint8_t kind;
+    uint8_t scope; /* Whose value it is: Everything, Session, Account, Firm or Instrument. */
+    uint8_t action;
+    uint8_t spare;
+    uint16_t account;
+    uint16_t firm;
+    int64_t bound; /* What the rule allows; of a book what it should have been. */
+} rb_alarm;
+
 typedef struct rb_executed {
     rb_header header;
     uint32_t instrument;
@@ -717,6 +753,7 @@ typedef union rb_message {
     rb_trade_reported trade_reported;
     rb_trade_change trade_change;
     rb_trade_party trade_party;
+    rb_alarm alarm;
     rb_executed executed;
     rb_canceled canceled;
     rb_rejected rejected;
@@ -972,6 +1009,17 @@ _Static_assert(offsetof(rb_trade_party, account) == 52, "layout");
 _Static_assert(offsetof(rb_trade_party, firm) == 54, "layout");
 _Static_assert(offsetof(rb_trade_party, quantity) == 56, "layout");
 _Static_assert(offsetof(rb_trade_party, spare) == 60, "layout");
+_Static_assert(offsetof(rb_alarm, instrument) == 32, "layout");
+_Static_assert(offsetof(rb_alarm, session) == 36, "layout");
+_Static_assert(offsetof(rb_alarm, rule) == 38, "layout");
+_Static_assert(offsetof(rb_alarm, value) == 40, "layout");
+_Static_assert(offsetof(rb_alarm, kind) == 48, "layout");
+_Static_assert(offsetof(rb_alarm, scope) == 49, "layout");
+_Static_assert(offsetof(rb_alarm, action) == 50, "layout");
+_Static_assert(offsetof(rb_alarm, spare) == 51, "layout");
+_Static_assert(offsetof(rb_alarm, account) == 52, "layout");
+_Static_assert(offsetof(rb_alarm, firm) == 54, "layout");
+_Static_assert(offsetof(rb_alarm, bound) == 56, "layout");
 _Static_assert(offsetof(rb_executed, instrument) == 32, "layout");
 _Static_assert(offsetof(rb_executed, price_ticks) == 36, "layout");
 _Static_assert(offsetof(rb_executed, quantity) == 40, "layout");

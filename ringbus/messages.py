@@ -9,7 +9,7 @@ import numpy as np
 
 SCHEMA_ID: Final = 1
 SCHEMA_VERSION: Final = 1
-SCHEMA_HASH: Final = 0xf53f298fa420be71
+SCHEMA_HASH: Final = 0xeebcd1e29a5047d5
 MESSAGE_BYTES: Final = 64
 INSTRUMENT_NONE: Final = 4294967295
 TEMPLATE_CONTRIBUTED_MAX: Final = 63
@@ -43,6 +43,7 @@ class Template(IntEnum):
     TRADE_REPORTED = 23
     TRADE_CHANGE = 25
     TRADE_PARTY = 26
+    ALARM = 30
     EXECUTED = 64
     CANCELED = 65
     REJECTED = 66
@@ -270,6 +271,30 @@ class RejectReason(IntEnum):
     PRICE_COLLAR = 44
     FAT_FINGER = 45
     RESTRICTED = 46
+
+
+class GuardianRule(IntEnum):
+    """What a guardian watches; notional in 1/10,000 of the currency."""
+
+    ORDERS = 1
+    ORDER_RATIO = 2
+    ORDERS_OUT = 3
+    OPEN_ORDERS = 4
+    OPEN_NOTIONAL = 5
+    NET_POSITION = 6
+    GROSS_POSITION = 7
+    TRADED_NOTIONAL = 8
+    REFUSALS = 9
+    CROSSED_BOOK = 10
+    TRADE_THROUGH = 11
+    BALANCE = 12
+
+
+class GuardianAction(IntEnum):
+    """Values of GuardianAction."""
+
+    ALARM = 1
+    KILL = 2
 
 
 MESSAGE: Final[np.dtype[np.void]] = np.dtype(
@@ -2046,6 +2071,80 @@ TRADE_PARTY: Final[np.dtype[np.void]] = np.dtype(
         "itemsize": 64,
     }
 )
+ALARM: Final[np.dtype[np.void]] = np.dtype(
+    {
+        "names": [
+            "sequence",
+            "time_ns",
+            "topic_sequence",
+            "topic",
+            "publisher",
+            "template_id",
+            "flags",
+            "shard",
+            "reserved",
+            "checksum",
+            "instrument",
+            "session",
+            "rule",
+            "value",
+            "kind",
+            "scope",
+            "action",
+            "spare",
+            "account",
+            "firm",
+            "bound",
+        ],
+        "formats": [
+            "<u8",
+            "<u8",
+            "<u4",
+            "<u2",
+            "<u2",
+            "u1",
+            "u1",
+            "u1",
+            "u1",
+            "<u4",
+            "<u4",
+            "<u2",
+            "<u2",
+            "<i8",
+            "u1",
+            "u1",
+            "u1",
+            "u1",
+            "<u2",
+            "<u2",
+            "<i8",
+        ],
+        "offsets": [
+            0,
+            8,
+            16,
+            20,
+            22,
+            24,
+            25,
+            26,
+            27,
+            28,
+            32,
+            36,
+            38,
+            40,
+            48,
+            49,
+            50,
+            51,
+            52,
+            54,
+            56,
+        ],
+        "itemsize": 64,
+    }
+)
 EXECUTED: Final[np.dtype[np.void]] = np.dtype(
     {
         "names": [
@@ -2563,6 +2662,7 @@ DTYPES: Final[dict[Template, np.dtype[np.void]]] = {
     Template.TRADE_REPORTED: TRADE_REPORTED,
     Template.TRADE_CHANGE: TRADE_CHANGE,
     Template.TRADE_PARTY: TRADE_PARTY,
+    Template.ALARM: ALARM,
     Template.EXECUTED: EXECUTED,
     Template.CANCELED: CANCELED,
     Template.REJECTED: REJECTED,
@@ -2678,6 +2778,12 @@ ENUMS: Final[dict[Template, dict[str, type[IntEnum] | type[IntFlag]]]] = {
     Template.TRADE_PARTY: {
         "flags": Flag,
         "side": Side,
+    },
+    Template.ALARM: {
+        "flags": Flag,
+        "kind": GuardianRule,
+        "scope": MassCancelScope,
+        "action": GuardianAction,
     },
     Template.EXECUTED: {
         "flags": Flag,

@@ -11,14 +11,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Final, cast
+from typing import Final, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ringbus._ringbus import lib
 from ringbus.contributor import Contributor
-from ringbus.core import Core
 from ringbus.lane import Lane
 from ringbus.messages import INSTRUMENT_NONE, MESSAGE, REJECTED, Flag, Template
 from ringbus.status import UsageError, check
@@ -45,6 +44,19 @@ class Proposal:
         """Of its first line."""
         return int(self.lines["template_id"][0])
 
+    @property
+    def is_for_all(self) -> bool:
+        """Whether every shard answers it; then its shard is 0."""
+        none = INSTRUMENT_NONE.to_bytes(4, "little")
+        return self.template == Template.MASS_CANCEL and self.lines[0].tobytes()[32:36] == none
+
+
+class Rings(Protocol):
+    """Who wakes others: a core at the end of its turn, or an Idle at once."""
+
+    def ring(self, mask: int) -> None:
+        """Wake those cores."""
+
 
 class Outcome(Enum):
     """What became of a proposal."""
@@ -56,11 +68,11 @@ class Outcome(Enum):
 class Proposer:
     """A contributor's lane, and what is on its way there.
 
-    Args: contributor: the lane; core: whose wake set it uses; topics: the numbers, which it counts.
+    Args: contributor: the lane; core: wakes the sequencer; topics: the numbers, which it counts.
     Thread: the core's.
     """
 
-    def __init__(self, contributor: Contributor, core: Core, topics: Topics) -> None:
+    def __init__(self, contributor: Contributor, core: Rings, topics: Topics) -> None:
         self.topics = topics
         self.flying: Proposal | None = None
         self._contributor = contributor
@@ -87,7 +99,12 @@ class Proposer:
         if flying is None:
             self._epoch = self.topics.epoch
             return None
-        if self.topics.next(flying.topic, flying.shard) > self._number:
+        if flying.is_for_all:
+            # It takes no lock, so that nobody can take its number.
+            if self._is_said_to_all(batch, flying):
+                self.flying = None
+                return Outcome.ANSWERED
+        elif self.topics.next(flying.topic, flying.shard) > self._number:
             self.flying = None
             return Outcome.ANSWERED if self._is_own(batch, flying) else Outcome.LOST
         if self.topics.epoch != self._epoch:
@@ -99,8 +116,7 @@ class Proposer:
     def send(self, proposal: Proposal) -> bool:
         """Put it onto the lane, as the next of its topic; nothing may be in flight.
 
-        Returns: False: the lane has no room now. Raises: UsageError: it is no message, or one that
-        goes to all shards, which has no lock.
+        Returns: False: the lane has no room now. Raises: UsageError: it is no message.
         """
         if self.flying is not None:
             raise UsageError("a proposal is in flight")
@@ -131,15 +147,17 @@ class Proposer:
             said = int(np.array([line]).view(REJECTED)["refused_template"][0])
         return int(line["publisher"]) == self._contributor.publisher and said == flying.template
 
+    def _is_said_to_all(self, batch: NDArray[np.void], flying: Proposal) -> bool:
+        """Whether a broadcast of its own is among the lines."""
+        own = (batch["flags"] & Flag.BROADCAST != 0) & (batch["topic"] == flying.topic)
+        return bool((own & (batch["publisher"] == self._contributor.publisher)).any())
+
 
 def _addressed(proposal: Proposal, number: int, reign: int) -> NDArray[np.void]:
     """The lines as they go onto the lane."""
     lines: NDArray[np.void] = np.array(proposal.lines).view(MESSAGE)
     if not 1 <= len(lines) <= LINES_MAX:
         raise UsageError(f"a proposal has 1 to {LINES_MAX} lines, not {len(lines)}")
-    none = INSTRUMENT_NONE.to_bytes(4, "little")
-    if proposal.template == Template.MASS_CANCEL and lines["body"][0].tobytes()[:4] == none:
-        raise UsageError("a mass cancel of all shards takes no lock: it has no place here")
     lines["topic"], lines["topic_sequence"] = proposal.topic, number
     lines["flags"] = Flag.CONTINUED
     lines["flags"][-1] = Flag.LAST_OF_GROUP

@@ -47,6 +47,7 @@ OWNERS = {
     ("tools/launcher.py", "time"): "watches heartbeats and patience of real processes",
     ("tools/exchange.py", "time"): "waits for a real exchange to come up",
     ("tools/demo/__main__.py", "time"): "paces a demonstration for a human",
+    ("tools/demo/calls.py", "time"): "waits for what an operator asked for",
     ("tools/replay.py", "time"): "tells a human how long it took",
     ("tools/tap.py", "time"): "looks for news for a human, and ends when it was told to",
     ("tools/hist.py", "time"): "refreshes a picture for a human",
@@ -217,6 +218,50 @@ def test_time_chance_and_sockets_come_in_by_constructor() -> None:
     assert used - set(OWNERS) == set()
     assert set(OWNERS) - used == set(), "no longer needed"
     assert all(OWNERS.values())
+
+
+# What runs text or bytes as a program, and what makes objects of bytes that somebody else wrote.
+RUNS = {
+    "pickle",
+    "cPickle",
+    "marshal",
+    "shelve",
+    "dill",
+    "cloudpickle",
+    "multiprocessing",
+    "joblib",
+}
+
+
+def runs_in(tree: ast.AST) -> Iterator[str]:
+    """What a module does of that."""
+    yield from (name for name in imported(tree) if name in RUNS)
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+        name = node.func.id if isinstance(node.func, ast.Name) else name
+        if name in ("eval", "exec", "compile", "system", "popen", "__import__"):
+            of_re = isinstance(node.func, ast.Attribute) and name == "compile"
+            yield from () if of_re else (name,)
+        for keyword in node.keywords:
+            is_on = not (isinstance(keyword.value, ast.Constant) and keyword.value.value is False)
+            if keyword.arg in ("shell", "allow_pickle") and is_on:
+                yield keyword.arg
+
+
+def test_nothing_is_unpickled_and_no_shell_is_run() -> None:
+    """R107: what comes from outside is data, in every file that ships."""
+    assert list(runs_in(ast.parse("import pickle\nos.system(x)\nrun(x, shell=True)\neval(x)"))) == [
+        *("pickle", "system", "shell", "eval"),
+    ]
+    wrong = [
+        f"{relative(path)}: {what}"
+        for path, tree in TREES.items()
+        if path.relative_to(ROOT).parts[0] != "tests"
+        for what in runs_in(tree)
+    ]
+    assert wrong == []
 
 
 def unordered(node: ast.expr) -> bool:

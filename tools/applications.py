@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tools.kinds import auction, drop, fairy, fix, market, reporter, stops, ticker
+from tools.kinds import auction, drop, fairy, fix, guardian, market, reporter, stops, ticker
 from tools.site import Kind
 
 KINDS: Final[dict[str, Kind]] = {
@@ -12,6 +12,7 @@ KINDS: Final[dict[str, Kind]] = {
     "drop": Kind(drop.Options, drop.make, proposes=True, listens=("",)),
     "fairy": Kind(fairy.Options, fairy.make, proposes=True),
     "fix": Kind(fix.Options, fix.make, proposes=True, listens=("",)),
+    "guardian": Kind(guardian.Options, guardian.make, proposes=True, topics=1),
     "stops": Kind(stops.Options, stops.make, proposes=True),
     "market": Kind(market.MarketOptions, market.make_market),
     "request": Kind(market.RequestOptions, market.make_request, listens=("",)),

@@ -40,6 +40,7 @@ class Child:
         self._popen: subprocess.Popen[bytes] | None = None
         self._restart_times: list[float] = []
         self._beat_ns = 0
+        self._has_beaten = False  # its present process
         self._silent_s = 0.0
         self._polled_s = 0.0
 
@@ -61,7 +62,9 @@ class Child:
             )
         self.process = Process.of(self._popen.pid)
         self.due_s = None
-        self._beat_ns = 0
+        # A process that was killed left its last beat, and that it runs, in the page.
+        self._beat_ns = self.page.beat_ns
+        self._has_beaten = False
         self._silent_s = 0.0
         self._polled_s = now_s
 
@@ -97,10 +100,11 @@ class Child:
         beat_ns = self.page.beat_ns
         if beat_ns != self._beat_ns:
             self._beat_ns = beat_ns
+            self._has_beaten = True
             self._silent_s = 0.0
             return False
         self._silent_s += step_s
-        starting = self.page.state in (CoreState.EMPTY, CoreState.STARTING)
+        starting = self.page.state in (CoreState.EMPTY, CoreState.STARTING) or not self._has_beaten
         return self._silent_s > (START_SECONDS if starting else SILENCE_SECONDS)
 
     def plan_restart(self, now_s: float) -> float | None:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-# Word → what it does; the module is tools.WORD, and its main(argv) returns the exit status.
+# Word → what it does; the module is tools.WORD (`_` for `-`), its main(argv) returns the status.
 DELEGATED = {
     "book": "one instrument's book as market data shows it, both sides with depth",
     "hist": "latency of every hop, as table, picture and files",
@@ -31,6 +31,7 @@ DELEGATED = {
     "command": "limits, kills, reference prices and states: an operator's word, on the stream",
     "promote": "let the passive engine take the dead engine's place",
     "shards": "what each shard of a topology has to carry, and why an instrument is where it is",
+    "verify-release": "replay recorded days through this build, and sign that nothing differs",
     "replay": "run recorded days through the engine and compare",
     "plan": "a picture of the machine and who would sit where, and why; starts nothing",
     "systemd": "units that run an exchange as a service",
@@ -54,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _main(arguments: list[str]) -> int:
     if arguments and arguments[0] in DELEGATED:
-        module = importlib.import_module(f"tools.{arguments[0]}")
+        module = importlib.import_module(f"tools.{arguments[0].replace('-', '_')}")
         return int(module.main(arguments[1:]) or 0)
     options = _parser().parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = options.run

@@ -20,11 +20,11 @@ from tools.applications import KINDS
 from tools.instruments import Instrument, Participant, load_instruments, load_participants
 from tools.placement import placed
 from tools.site import ApplicationSection
+from tools.source import Source
 from tools.topology import (
     REPEATED,
     SINGLE,
     ConfigurationError,
-    Source,
     Topology,
     load_topology,
 )

@@ -44,6 +44,7 @@ from tools.applications import KINDS
 from tools.build import build_hash
 from tools.clients import client_sessions, port_instruments
 from tools.configuration import Configuration
+from tools.confine import CONFINED, confine
 from tools.day import drain
 from tools.edge import allow_files, limits_of
 from tools.journals import open_journal
@@ -123,6 +124,7 @@ class CoreProcess:
     def run(self) -> int:
         """Run until told to stop; returns the exit status. Raises: BackingError: [memory] lock."""
         self._lock()
+        self._confine()
         for thread in self._threads:
             thread.start()
         try:
@@ -168,6 +170,14 @@ class CoreProcess:
             if self.topology.memory.required:
                 raise
             print(f"warning: {error}; going on without", file=sys.stderr, flush=True)
+
+    def _confine(self) -> None:
+        """Give up what only others need, where strangers' bytes are read and no file is written."""
+        topology = self.topology
+        edge = {port.name for port in topology.ports}
+        edge |= {one.name for one in topology.applications if one.kind in CONFINED}
+        if edge.issuperset(self.section.agents) and not confine():
+            print("warning: the kernel confines no process here", file=sys.stderr, flush=True)
 
     def close(self) -> None:
         """Unmap and close everything; the bell stays ours, for a successor to find."""

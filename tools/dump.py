@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,6 +123,18 @@ class TextWriter:
         """Nothing is left to be written."""
 
 
+def arrow() -> Any:
+    """The module that writes Parquet. Raises: UsageError: it is not installed."""
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise UsageError(
+            "Parquet needs pyarrow, which is not installed: pip install 'ringbus[parquet]'"
+        ) from None
+    return pyarrow
+
+
 class ParquetWriter:
     """Writes messages as one Parquet table: a column a field, null where a template has none.
 
@@ -130,14 +142,7 @@ class ParquetWriter:
     """
 
     def __init__(self, path: Path) -> None:
-        try:
-            import pyarrow
-            import pyarrow.parquet
-        except ImportError:
-            raise UsageError(
-                "Parquet needs pyarrow, which is not installed: pip install 'ringbus[parquet]'"
-            ) from None
-        self._arrow = pyarrow
+        self._arrow = pyarrow = arrow()
         self._columns = columns()
         kinds = [
             (name, pyarrow.string() if dtype.kind == "S" else pyarrow.from_numpy_dtype(dtype))

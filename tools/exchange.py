@@ -34,9 +34,8 @@ def start_detached(
     configuration = Configuration.load(path)
     topology = configuration.topology
     refuse_if_there(topology.name)
-    logs = topology.directory / "logs"
-    logs.mkdir(parents=True, exist_ok=True)
-    log = logs / "launcher.log"
+    log = topology.directory / "logs" / "launcher.log"
+    _make_private(log)
     reading, writing = os.pipe()
     command = [sys.executable, "-m", "tools.cli", "up", str(topology.path)]
     command += ["--notify", str(writing)]
@@ -60,6 +59,17 @@ def start_detached(
         process.wait()
         raise LaunchError(f"exchange {topology.name} did not start{log_tail(log)}")
     return Exchange(configuration, process)
+
+
+def _make_private(log: Path) -> None:
+    """An empty log, in directories that are the account's alone if they were not there."""
+    before = os.umask(0o077)
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.unlink(missing_ok=True)
+        log.touch()
+    finally:
+        os.umask(before)
 
 
 class Exchange:

@@ -40,6 +40,7 @@ from tools.memory import Attachment, tcp_counter
 from tools.notify import Notifier
 from tools.opening import OpeningError, open_day, opening_lines
 from tools.process import Process, end
+from tools.release import ReleaseError, require
 from tools.standby import DIVERGED
 from tools.state import CONFIGURATION_FILE, CoreRecord, State, claim, find
 from tools.topology import PASSIVE, ConfigurationError, is_engine
@@ -98,6 +99,7 @@ class Launcher:
         behind.
         """
         try:
+            self._check_release()
             self._prepare()
             for child in self._children:
                 # A day that goes on has its whole engine where the sequencer is.
@@ -113,6 +115,15 @@ class Launcher:
         except BaseException:
             self.stop()
             raise
+
+    def _check_release(self) -> None:
+        """Raises: LaunchError: the topology requires a record that this build does not have."""
+        try:
+            release = require(self.topology, f"{self._build:016x}")
+        except ReleaseError as error:
+            raise LaunchError(str(error)) from None
+        if release is not None:
+            self._say(f"build {release.build} was signed by {release.author}, {release.signed_at}")
 
     def poll(self) -> None:
         """Look after every core once. Raises: LaunchError: the exchange cannot go on."""
@@ -440,6 +451,8 @@ def up(
     as Launcher.
     Returns: the exit status: 0 after a clean stop, 1 when it could not start or go on.
     """
+    # Its processes inherit it: journals, logs and all else are for this account alone.
+    os.umask(0o077)
     notifier = Notifier(time.monotonic)
     launcher = Launcher(
         configuration,

@@ -8,16 +8,23 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from ringbus.application import line_of
 from ringbus.backing import Mapped, mapped, process_memory, size
 from ringbus.core import CorePage, CoreState
+from ringbus.describe import named
+from ringbus.lines import Alarm
 from ringbus.marks import Marks
+from ringbus.messages import GuardianAction, GuardianRule, MassCancelScope
+from ringbus.metrics import Metrics
 from ringbus.multicast import Reader, gates
 from ringbus.places import Place
+from ringbus.replay import Replay
 from ringbus.status import RingbusError
 from tools.configuration import Configuration
+from tools.kinds.guardian import count_name, last_name
 from tools.memory import Attachment
 from tools.state import CONFIGURATION_FILE, State, find
-from tools.topology import ConfigurationError
+from tools.topology import ConfigurationError, Topology
 
 BEAT_NS_MAX = 1_000_000_000
 
@@ -53,7 +60,7 @@ class ExchangeStatus:
     """A whole exchange at one moment; `tail` is the stream's last sequence.
 
     `waits` is how often the journal kept the publisher waiting; `durable` is by journal the last
-    sequence that is on its disk.
+    sequence that is on its disk. `alarms` are on the stream, the last one in words.
     """
 
     state: State
@@ -65,6 +72,8 @@ class ExchangeStatus:
     lossy: tuple[Place, ...]
     durable: dict[str, int]
     stream_memory: Mapped | None
+    alarms: int
+    last_alarm: str
 
     @property
     def healthy(self) -> bool:
@@ -106,6 +115,7 @@ def look(name: str, now_ns: int) -> ExchangeStatus | None:
         # As the process that writes it has got it: that is the one that counts.
         writer = state.cores.get(topology.core_of("publisher").name)
         memory = mapped(stream.path, writer.process.pid) if writer else None
+        alarms, sequence = _alarms(shared, topology)
         return ExchangeStatus(
             state,
             state.launcher.alive,
@@ -116,7 +126,48 @@ def look(name: str, now_ns: int) -> ExchangeStatus | None:
             tuple(gates(shared.attach("stream.lossy"))),
             Marks(shared.attach("marks")).durable(),
             memory,
+            alarms,
+            _words(shared, topology, sequence) if sequence else "",
         )
+
+
+def _alarms(shared: Attachment, topology: Topology) -> tuple[int, int]:
+    """How many guardians have heard, and the sequence of the last one."""
+    found = [(0, 0)]
+    for one in topology.applications:
+        if one.kind == "guardian":
+            page = shared.attach(f"metrics.{topology.core_of(one.name).name}")
+            counters = Metrics.attach(page).counters()
+            found.append(
+                (counters.get(count_name(one.name), 0), counters.get(last_name(one.name), 0))
+            )
+    return max(found)
+
+
+def _words(shared: Attachment, topology: Topology, sequence: int) -> str:
+    """The alarm at that place of the stream."""
+    stream, segment = shared.attach("stream"), topology.journal.segment_messages
+    replay = Replay(stream, topology.journal_paths, sequence, segment)
+    batch = replay.poll(1).copy()
+    replay.close()
+    line = line_of(batch, 0)
+    return alarm_words(line) if isinstance(line, Alarm) else ""
+
+
+def alarm_words(line: Alarm) -> str:
+    """Which rule, whose value, what it is and what it may be."""
+    scope = MassCancelScope(line.scope)
+    numbers = {
+        MassCancelScope.SESSION: line.session,
+        MassCancelScope.ACCOUNT: line.account,
+        MassCancelScope.FIRM: line.firm,
+        MassCancelScope.INSTRUMENT: line.instrument,
+    }
+    who = named(MassCancelScope, line.scope).lower()
+    whose = f"{who} {numbers[scope]}" if scope in numbers else "everybody"
+    action = ", kills" if line.action == GuardianAction.KILL else ""
+    rule = named(GuardianRule, line.kind).lower().replace("_", "-")
+    return f"rule {line.rule}, {rule} of {whose}: {line.value:,}, bound {line.bound:,}{action}"
 
 
 def show(status: ExchangeStatus, console: Console) -> None:
@@ -154,6 +205,9 @@ def show(status: ExchangeStatus, console: Console) -> None:
     for journal, durable in status.durable.items():
         behind = max(0, status.tail - durable)
         console.print(f"{journal}: {durable:,} durable, {behind:,} behind", highlight=False)
+    if status.alarms:
+        said = f"alarms: {status.alarms:,}; the last one: {status.last_alarm}"
+        console.print(said, style="red", markup=False, highlight=False, soft_wrap=True)
     for kind, readers in (("gating", status.gates), ("lossy", status.lossy)):
         for reader in readers:
             lag = max(0, status.tail - reader.cursor)
@@ -183,7 +237,11 @@ def _condition(core: CoreStatus) -> str:
 
 
 def report(name: str, now_ns: int, console: Console) -> int:
-    """Print how an exchange is; returns the exit status: 0 only if every core beats."""
+    """Print how an exchange is; returns the exit status.
+
+    0: every core beats and no guardian has raised an alarm; 1: not so, or there is no exchange; 2:
+    every core beats, and there are alarms.
+    """
     try:
         status = look(name, now_ns)
     except (RingbusError, ConfigurationError) as error:
@@ -193,4 +251,6 @@ def report(name: str, now_ns: int, console: Console) -> int:
         console.print(f"exchange {name} is not up", markup=False)
         return 1
     show(status, console)
-    return 0 if status.healthy else 1
+    if not status.healthy:
+        return 1
+    return 2 if status.alarms else 0

@@ -20,6 +20,7 @@ from tools.host import HostSection
 from tools.rules import ConfigurationError as ConfigurationError
 from tools.rules import Refused, kind_of, meant
 from tools.site import ApplicationSection
+from tools.source import Source
 from tuning.host import Host, cpu_list
 from tuning.machine import Machine
 
@@ -76,6 +77,9 @@ class ExchangeSection:
     failover: str = field(
         default="operator", metadata={"rule": rules.choice("operator", "automatic")}
     )
+    # A record of tools/release.py that the build must have, and the key of its seal.
+    require_release: str = field(default="", metadata={"rule": _PATH})
+    release_key: str = field(default="", metadata={"rule": _PATH})
     acknowledge: str = field(default="journaled", metadata={"rule": rules.choice(*ACKNOWLEDGE)})
 
 
@@ -191,43 +195,6 @@ class CoreSection:
     def is_hot(self) -> bool:
         """Whether it never sleeps."""
         return self.wait != "park"
-
-
-class Source:
-    """The text of the file: says on which line a key stands."""
-
-    __slots__ = ("lines", "path")
-
-    HEADER: Final = re.compile(r"\s*(\[\[?)\s*([A-Za-z0-9_-]+)\s*\]\]?\s*(#.*)?$")
-    KEY: Final = re.compile(r"\s*([A-Za-z0-9_-]+)\s*=")
-
-    def __init__(self, path: Path, text: str) -> None:
-        self.path = path
-        self.lines: dict[tuple[str, int, str], int] = {}
-        counts: dict[str, int] = {}
-        table, nth = "", 0
-        for number, line in enumerate(text.splitlines(), 1):
-            if match := self.HEADER.match(line):
-                table = match[2]
-                nth = counts.get(table, 0)
-                counts[table] = nth + 1
-                self.lines.setdefault((table, nth, ""), number)
-            elif match := self.KEY.match(line):
-                self.lines.setdefault((table, nth, match[1]), number)
-
-    def line(self, table: str, nth: int = 0, key: str = "") -> int:
-        """Line of a key, of its table if the key is not there, or 1."""
-        for place in ((table, nth, key), (table, nth, ""), ("", 0, table)):
-            if place in self.lines:
-                return self.lines[place]
-        return 1
-
-    def error(self, place: tuple[str, int, str], problem: str, cure: str) -> ConfigurationError:
-        """The error that names the place (table, which of its kind, key)."""
-        table, nth, key = place
-        where = f"[{table}] {key}".strip() if table else key
-        line = self.line(table, nth, key)
-        return ConfigurationError(f"{self.path}:{line}: {where}: {problem}; {cure}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -416,6 +383,7 @@ def load_topology(
     )
     _check_files(topology)
     _check_promise(topology)
+    _check_release(topology)
     _check_lossy(topology)
     _check_failover(topology)
     _check_names(topology)
@@ -598,6 +566,18 @@ def _check_promise(topology: Topology) -> None:
             f"there is {topology.journal.copies}",
             'set [journal] copies = 2 and place "journal.b", on another disk if you can',
         )
+
+
+def _check_release(topology: Topology) -> None:
+    exchange = topology.exchange
+    for key in ("require_release", "release_key"):
+        if exchange.environment == "live" and not getattr(exchange, key):
+            raise topology.source.error(
+                ("exchange", 0, "environment"),
+                f'"live" without {key}',
+                "`ringbus verify-release DIR... --record FILE --key FILE` signs a build; "
+                "name both files",
+            )
 
 
 def _check_lossy(topology: Topology) -> None:

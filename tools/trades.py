@@ -29,8 +29,8 @@ from ringbus.messages import (
     Template,
     TradeChangeKind,
 )
-from ringbus.status import RingbusError, UsageError
-from tools.dump import time_text
+from ringbus.status import RingbusError
+from tools.dump import arrow, time_text
 from tools.replay import journal_of
 
 BATCH: Final = 1 << 16
@@ -138,14 +138,7 @@ class ParquetWriter:
     """Writes rows as one Parquet table; prices are decimals. Needs pyarrow."""
 
     def __init__(self, path: Path) -> None:
-        try:
-            import pyarrow
-            import pyarrow.parquet
-        except ImportError:
-            raise UsageError(
-                "Parquet needs pyarrow, which is not installed: pip install 'ringbus[parquet]'"
-            ) from None
-        self._arrow = pyarrow
+        self._arrow = pyarrow = arrow()
         whole = ("match", "time_ns", "quantity", "changed_at")
         numbers = tuple(f"{side}_{name}" for side in SIDES for name in ("account", "firm", "order"))
 

@@ -18,6 +18,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ports.auction import Auction
+from ports.auction_orders import AuctionOrders
+from ports.auction_plan import AuctionPlan, Schedule
 from ports.fairy import CancelFairy
 from ports.open_orders import OpenOrders
 from ringbus.application import Application
@@ -31,6 +34,7 @@ from ringbus.multicast import Writer
 from ringbus.proposer import Proposer
 from ringbus.replay import Stream
 from ringbus.topics import Topics
+from ringbus.volley import Volley
 from tests.ringbus.support import make_bells, make_doorbell, make_lane, make_ring
 
 SEED: Final = 88172645463325252
@@ -125,7 +129,18 @@ def main(rounds: int = 7, count: int = 1 << 20) -> int:
     def fairy() -> CancelFairy:
         return CancelFairy(stream, proposer(), OpenOrders(SHARDS, ORDERS), INSTRUMENTS)
 
-    kinds: dict[str, Callable[[], Sums | Singly | CancelFairy]] = {
+    def auction() -> Auction:
+        way = Contributor(make_lane(64), 1, make_doorbell())
+        return Auction(
+            stream,
+            Volley(way, core, Topics(TOPICS, SHARDS)),
+            AuctionOrders(SHARDS, ORDERS, INSTRUMENTS),
+            AuctionPlan(Schedule(), INSTRUMENTS, 0),
+            np.zeros(INSTRUMENTS, np.intp),
+            np.ones((INSTRUMENTS, 2), np.int64),
+        )
+
+    kinds: dict[str, Callable[[], Sums | Singly | CancelFairy | Auction]] = {
         "whole batches, all": lambda: Sums(stream),
         "whole batches, executions": lambda: Sums(stream, Filter(only)),
         "whole batches, one topic": lambda: Sums(stream, Filter(topics=[7])),
@@ -134,6 +149,7 @@ def main(rounds: int = 7, count: int = 1 << 20) -> int:
         "one by one, executions, proposes": lambda: Singly(stream, None, proposer()),
         "one by one, everything": lambda: Everything(stream),
         "a cancel fairy rebuilds itself": fairy,
+        "an auction rebuilds itself": auction,
     }
     took: dict[str, list[float]] = {name: [] for name in kinds}
     reached: dict[str, int] = {}
@@ -146,7 +162,7 @@ def main(rounds: int = 7, count: int = 1 << 20) -> int:
                 pass
             took[name].append(time.perf_counter() - start_s)
             reached[name] = app.counts.wanted
-            if not isinstance(app, CancelFairy):
+            if not isinstance(app, CancelFairy | Auction):
                 totals[name] = app.total
     whole = totals["whole batches, all"]
     assert all(total == whole for name, total in totals.items() if "topic" not in name)

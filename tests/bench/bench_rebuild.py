@@ -29,6 +29,9 @@ from engine.fused import Size
 from engine.risk import Risk, RiskInstrument, RiskSize
 from engine.standby import Estate, Standby
 from ports.client import ClientPort, ClientSession, Instrument, Limits
+from ports.guardian import Guardian, Owners
+from ports.guardian_ledger import Ledger
+from ports.guardian_rules import OF_A_BOOK, OF_A_WINDOW, SECOND_NS, Rule
 from ringbus._ringbus import lib
 from ringbus.application import Application
 from ringbus.contributor import Contributor
@@ -38,9 +41,11 @@ from ringbus.journal import Journal, segment_files
 from ringbus.lane import create_lane, lane_bytes
 from ringbus.lines import Executed, Line
 from ringbus.memory import Block
-from ringbus.messages import EXECUTED, Side, Template
+from ringbus.messages import EXECUTED, GuardianRule, MassCancelScope, Side, Template
 from ringbus.multicast import Reader
+from ringbus.proposer import Proposer
 from ringbus.replay import Replay, Stream
+from ringbus.topics import Topics
 from tests.bench import day as days
 from tests.bench.day import Day
 
@@ -223,6 +228,37 @@ def messages(day: Day) -> Rebuilt:
     return Rebuilt(*took, (made.bought, made.paid, made.counts.wanted))
 
 
+def guardian(day: Day) -> Rebuilt:
+    """A guardian with a rule of every kind, by session, account or firm: Python over numpy."""
+    size, owners = day.engine.size, Owners(day.engine.size.topics, days.ACCOUNTS, days.FIRMS)
+    scopes = MassCancelScope.SESSION, MassCancelScope.ACCOUNT, MassCancelScope.FIRM
+    rules = [
+        Rule(kind, scopes[kind % 3], 1 << 60, SECOND_NS if kind in OF_A_WINDOW else 0)
+        for kind in GuardianRule
+        if kind not in OF_A_BOOK
+    ]
+    rules += [Rule(kind, MassCancelScope.INSTRUMENT, 0) for kind in OF_A_BOOK]
+    bells, page, lane = Block(bells_bytes()), Block(page_bytes()), Block(lane_bytes(64))
+    doorbell = Block(int(lib.rb_doorbell_bytes()))
+    create_bells(bells, "guardian")
+    create_page(page, "guardian")
+    create_lane(lane, 64, "guardian")
+    lib.rb_doorbell_init(doorbell.address, doorbell.size, b"guardian")
+    core = Core(page, bells, "guardian", "spin")
+    watch = Watch()
+    ledger = Ledger(1, size.orders, size.instruments)
+    made = Guardian(
+        Stream(day.engine.ring, day.directory, day.segment_messages),
+        Proposer(Contributor(lane, 0, doorbell), core, Topics(size.topics, 1)),
+        *(0, rules, ledger, owners, bytes(size.instruments)),
+    )
+    _live(made)
+    took = watch.stop()
+    core.close()
+    # The last rows are of orders that never rest.
+    return Rebuilt(*took, (int((ledger.open > 0).sum()), made.wish()))
+
+
 def takeover(day: Day) -> float:
     """Milliseconds from the word to promote a passive engine until its first line is published."""
     engine, made = day.engine, _standby(day)
@@ -255,6 +291,7 @@ AGENTS: tuple[tuple[str, Callable[[Day], Rebuilt]], ...] = (
     ("passive engine, C", standby),
     ("Python, batches", batches),
     ("Python, each execution", messages),
+    ("guardian, 12 rules", guardian),
 )
 
 
@@ -321,6 +358,7 @@ def expect(day: Day, states: dict[str, object]) -> None:
         "limits of sequencer, C": (owed[0], book.open_orders),
         "passive engine, C": (book.hash(), owed[0]),
         "Python, batches": traded[:2],
+        "guardian, 12 rules": (book.open_orders, None),
     }
     for name, state in wanted.items():
         if states[name] != state:

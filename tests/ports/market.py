@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.fused import FusedEngine, Size
+from engine.risk import Risk
 from ringbus.application import Application
 from ringbus.contributor import Contributor
 from ringbus.messages import (
@@ -42,9 +43,15 @@ GTT, DAY, GTC = TimeInForce.GOOD_TILL_TIME, TimeInForce.DAY, TimeInForce.GOOD_TI
 class Market:
     """An exchange in one thread; lane 0 is the test's, the others are the applications'."""
 
-    def __init__(self, applications: int, topics: int = TOPICS, orders: int = ORDERS) -> None:
+    def __init__(
+        self,
+        applications: int,
+        topics: int = TOPICS,
+        orders: int = ORDERS,
+        risk: Risk | None = None,
+    ) -> None:
         size = Size(INSTRUMENTS, SHARDS, topics, 1 + applications, orders=orders, lane_slots=64)
-        self.engine = FusedEngine(size, "manual")
+        self.engine = FusedEngine(size, "manual", risk=risk)
         self.stream = Stream(self.engine.ring)
         self.topics = Topics(topics, SHARDS)
         self.reader = Reader(self.engine.ring)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import tomllib
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ringbus.messages import CANCEL, Side, Template, TimeInForce
 from tests.ports.market import Market, order
@@ -48,11 +49,15 @@ def test_its_lines_are_few() -> None:
 
 
 def test_its_kinds_are_real() -> None:
-    """And its example is one that a topology file may hold."""
+    """And its examples are what a topology file may hold."""
     rows = re.findall(r"^\| `(\w+)` \|", README, re.MULTILINE)
     assert set(rows) <= set(KINDS)
     assert len(rows) >= 2
-    (example,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
-    (application,) = tomllib.loads(example)["application"]
-    options = {key: value for key, value in application.items() if key not in ("name", "kind")}
-    assert KINDS[application["kind"]].options(**options)
+    examples = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    assert len(examples) == 2
+    for example in examples:
+        (application,) = tomllib.loads(example)["application"]
+        options = {key: value for key, value in application.items() if key not in ("name", "kind")}
+        kind = cast(Any, KINDS[application["kind"]].options)
+        rules = {one.name: one.metadata["rule"] for one in fields(kind)}
+        assert {key: rules[key](value) for key, value in options.items()}

@@ -252,6 +252,25 @@ def test_an_operator_ends_a_halt_by_an_auction() -> None:
     assert at.crosses() == [(CrossType.HALT, 0, 0)]
 
 
+def test_an_operator_opens_by_hand_where_no_time_is_known() -> None:
+    """Out of PreOpen, as long after it as an auction after a halt; the next one is of a halt."""
+    at = Market(HALTS)
+    at.set(InstrumentState.PRE_OPEN)
+    at.enter(1, Side.BUY, 105)
+    at.enter(2, Side.SELL, 103, time_in_force=TimeInForce.AT_OPENING)
+    at.after(50)
+    assert at.states() == [InstrumentState.PRE_OPEN]
+    at.set(AUCTION)
+    at.after(69)
+    assert at.crosses() == []
+    at.after(70)
+    assert at.crosses() == [(CrossType.OPENING, 103, 10)]
+    at.set(AUCTION)
+    at.after(90)
+    assert [one[0] for one in at.crosses()] == [CrossType.OPENING, CrossType.HALT]
+    assert at.states()[-1] == CONTINUOUS
+
+
 def test_a_halt_ends_by_itself_where_that_is_configured() -> None:
     at = Market(Schedule(halt_ns=20 * SECOND_NS, resume_ns=5 * SECOND_NS))
     at.after(0)
@@ -357,6 +376,38 @@ def test_of_three_auctions_one_wins_and_the_others_lose_gracefully(seed: int) ->
     print("lost", [one.counts.lost for one in at.auctions])
 
 
+def test_an_operator_who_was_faster_changes_nothing() -> None:
+    """R71: what is refused since it was done already is not wished again, nor is what follows."""
+    at = Market(Schedule(closing_call_ns=CALL, closes_ns=CLOSES))
+    at.after(0)
+    at.tick(START_NS + 200 * SECOND_NS)
+    at.set(AUCTION)
+    # It hears of the time, not of the operator.
+    at.auctions[0].do_work(1)
+    at.rest()
+    refused = at.all(Template.REJECTED)
+    assert refused["reason"].tolist() == [RejectReason.INSTRUMENT_STATE]
+    at.after(260)
+    assert [at.states(n) for n in range(INSTRUMENTS)] == [[AUCTION, CLOSED]] * INSTRUMENTS
+
+
+def test_what_is_refused_for_good_is_not_said_on_and_on() -> None:
+    """R75: a cross that the engine does not take is tried again when the book has changed."""
+    at = Market()
+    at.set(AUCTION)
+    at.enter(1, Side.BUY, 105)
+    at.enter(2, Side.SELL, 103)
+    at.rest()
+    wrong = np.full((6, INSTRUMENTS), 1000)
+    at.auctions[0]._found[:] = wrong
+    at.auctions[0]._found_for[:] = CrossType.HALT
+    at.after(20)
+    assert at.all(Template.REJECTED)["reason"].tolist() == [RejectReason.INVALID_CROSS]
+    at.enter(3, Side.SELL, 103)
+    at.after(21)
+    assert at.crosses() == [(CrossType.HALT, 103, 10)]
+
+
 def test_a_book_that_moves_while_the_result_is_on_its_way_is_computed_again() -> None:
     """R69, R71: StaleCross is heard, and the cross is that of the book as it is."""
     at = Market()
@@ -425,3 +476,35 @@ def test_never_is_never() -> None:
     at.after(0)
     at.after(86_000)
     assert [at.states(n) for n in range(INSTRUMENTS)] == [[]] * INSTRUMENTS
+
+
+def cross_with_a_death(dies_at: int) -> tuple[int, list[tuple[int, ...]]]:
+    """One auction of an instrument, of which the process dies at a step; steps, what was said."""
+    at = Market(count=2)
+    at.auctions.pop()  # the other one's lane stays silent
+    at.set(AUCTION)
+    for number in range(1, 9):
+        side = Side.BUY if number % 2 else Side.SELL
+        at.enter(number, side, 100 + number, quantity=number)
+    at.rest()
+    at.tick(START_NS + 20 * SECOND_NS)
+    steps = quiet = 0
+    while quiet < 3:
+        steps += 1
+        if steps == dies_at:
+            at.auctions[0] = at.auction(0)
+        done = at.auctions[0].do_work(2) if steps % 2 else at.engine.step()
+        quiet = 0 if done else quiet + 1
+    said = at.day().view(EXECUTED)
+    names = ("template_id", "instrument", "price_ticks", "quantity", "client_order_id", "time_ns")
+    kinds = (Template.CROSS_RESULT, Template.EXECUTED, Template.STATE_CHANGED)
+    said = said[np.isin(said["template_id"], kinds)]
+    return steps, [tuple(int(one[name]) for name in names) for one in said]
+
+
+def test_whenever_it_dies_the_cross_is_the_same() -> None:
+    """Before its proposal, while that is on its lane, after the answer: at every step."""
+    steps, alive = cross_with_a_death(0)
+    assert [line for line in alive if line[0] == Template.EXECUTED]
+    for dies_at in range(1, steps + 1):
+        assert cross_with_a_death(dies_at)[1] == alive, f"died at step {dies_at}"

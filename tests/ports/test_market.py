@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import socket
 import struct
+from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from ports.authenticator import Authenticator, hash_secret
 from ports.itch import ItchMessage
 from ports.market import MarketData, MarketSize
-from ports.market_book import MarketBook
+from ports.market_book import Imbalance, MarketBook
 from ports.market_client import MarketClient
 from ports.mold import END_OF_SESSION, Packet, encode_request
 from ports.soup import SoupClientSession
@@ -25,10 +26,11 @@ from ringbus.idle import bells_bytes, create_bells
 from ringbus.journal import Journal
 from ringbus.marks import Marks, create_marks, marks_bytes
 from ringbus.memory import Block
+from ringbus.messages import IMBALANCE, CrossType, Side, Template
 from ringbus.multicast import Writer, create_multicast, multicast_bytes, readers_bytes
 from ringbus.replay import Stream
 from tests.engine.profiles import PROFILES
-from tests.engine.trader import Lines
+from tests.engine.trader import Lines, lines
 from tests.ports import market_day
 from tests.ports.market_day import Watched, closing
 
@@ -178,20 +180,52 @@ def state_of(book: MarketBook) -> dict[int, list[tuple[str, int, int, int]]]:
     }
 
 
+def imbalances(book: MarketBook) -> dict[int, Imbalance | None]:
+    """What was said last of each instrument's auction."""
+    return {locate: row.imbalance for locate, row in book.instruments.items()}
+
+
+def say_imbalance(site: Site, draw: random.Random) -> None:
+    """As an auction would; what it says is its own affair."""
+    line = lines(
+        IMBALANCE,
+        Template.IMBALANCE,
+        instrument=draw.randrange(PROFILE.instruments),
+        reference_ticks=100,
+        near_ticks=draw.randrange(90, 110),
+        paired=draw.randrange(1000),
+        imbalance=draw.randrange(1, 1000),
+        side=draw.choice((Side.BUY, Side.SELL)),
+        cross_type=draw.choice(list(CrossType)),
+    )
+    said = site.watched.stream.publish(line)
+    site.watched.market.hear(said)
+    site.publish(said)
+
+
 def test_books_of_lossy_packets_equal_the_engines_at_every_1000th_message(site: Site) -> None:
-    """R26, R39, R48: 5 % of the packets dropped at random, one late joiner with a snapshot."""
+    """R26, R39, R48: 5 % of the packets dropped at random, one late joiner with a snapshot.
+
+    Auctions with their crosses and imbalances among them.
+    """
     with site.agent() as sender, site.agent() as server, site.agent() as tapes:
         sender.send_to(GROUP, site.port)
         requests = server.answer_at()
         receivers = [Receiver(site.port, requests, 0.05, from_start=True, seed=1)]
-        marks: dict[int, dict[int, object]] = {}
+        marks: dict[int, tuple[object, object]] = {}
         truth, read = MarketBook(), 0
         checked = [0, 0]
+        kinds: Counter[str] = Counter()
+        draw = random.Random(5)
 
         def listen(which: int, receiver: Receiver) -> None:
             def heard(number: int, message: ItchMessage) -> None:
+                kinds[message.kind] += which == 0
                 if number % 1000 == 0:
-                    assert state_of(receiver.client.book) == marks[number]
+                    orders, auctions = marks[number]
+                    assert state_of(receiver.client.book) == orders
+                    # Who comes late hears of an auction when it is spoken of again.
+                    assert which == 1 or imbalances(receiver.client.book) == auctions
                     checked[which] += 1
 
             receiver.heard = heard
@@ -210,13 +244,14 @@ def test_books_of_lossy_packets_equal_the_engines_at_every_1000th_message(site: 
                     message for _, message in snapshot_session(snapshot)
                 )
             site.trade(25)
+            say_imbalance(site, draw)
             settle(sender, server, tapes)
             while read < tapes.messages:
                 number, message = read + 1, market_day.decoded(tapes.copy(read + 1, 1))
                 truth.apply(message)
                 read = number
                 if number % 1000 == 0:
-                    marks[number] = dict(state_of(truth))
+                    marks[number] = state_of(truth), imbalances(truth)
             site.watched.read()
             site.watched.compare()
             assert state_of(truth) == state_of(site.watched.book)
@@ -234,6 +269,7 @@ def test_books_of_lossy_packets_equal_the_engines_at_every_1000th_message(site: 
             assert receiver.asked > 10
             receiver.close()
         assert sender.messages > 7000
+        assert (kinds["I"], kinds["Q"] > 20) == (400, True)
         assert checked[0] == sender.messages // 1000
         assert checked[1] >= checked[0] // 2
         assert server.counts["answers"] > 20

@@ -32,7 +32,7 @@ from ringbus.messages import (
     Template,
 )
 from ringbus.multicast import Writer
-from ringbus.proposer import Proposal, Proposer
+from ringbus.proposer import Outcome, Proposal, Proposer
 from ringbus.replay import Stream
 from ringbus.status import CorruptionError, UsageError
 from ringbus.topics import Topics
@@ -324,6 +324,31 @@ def test_a_refusal_of_the_engine_is_an_answer() -> None:
     assert "answered" in app.events
 
 
+def test_an_answer_is_one_when_all_its_lines_have_come() -> None:
+    """Whoever were asked between its lines would wish for the same again."""
+
+    class Tagging(Wishing):
+        def wish(self) -> Proposal | None:
+            wished = super().wish()
+            return wished and Proposal(1, 0, np.concatenate((wished.lines, tag(b"why"))))
+
+        def on_cancel(self, line: Line, *behind: Line) -> None:
+            super().on_cancel(line)
+
+    stage = Stage()
+    app = Tagging(stage)
+    stage.publish(new_order(7))
+    work(app)
+    stage.say(stage.lane.take(8))
+    app.do_work(1)
+    assert app.open
+    assert app.counts.proposals == 1
+    app.do_work(1)
+    assert not app.open
+    assert (app.counts.proposals, app.counts.answered) == (1, 1)
+    assert app.events.index("answered") == len(app.events) - 2
+
+
 def test_retries_have_a_bound() -> None:
     """Who loses so often in a row is told, and may wish for something else."""
     stage = Stage()
@@ -351,6 +376,24 @@ def test_a_broadcast_takes_the_number_in_every_shard() -> None:
     assert stage.lane.take(8)["topic_sequence"].tolist() == [3]
     assert app.proposer is not None
     assert app.proposer.topics.last[:, 1].tolist() == [2, 1, 2]
+
+
+def test_what_is_for_all_shards_is_lost_to_nobody() -> None:
+    """A broadcast takes no lock: others' messages do not unsay it, only another engine does."""
+    stage = Stage()
+    proposer = stage.proposer()
+    everywhere = lines(MASS_CANCEL, Template.MASS_CANCEL, instrument=4294967295)
+    broadcast = lines(MASS_CANCEL, Template.MASS_CANCEL, flags=Flag.BROADCAST)
+    replay = stage.stream.replay()
+    assert proposer.send(Proposal(1, 0, everywhere))
+    stage.publish(new_order(7), topic=1)
+    stage.publish(broadcast.copy(), topic=1, publisher=OWN + 1)
+    assert proposer.hear(replay.poll()) is None
+    stage.publish(lines(EPOCH_START, Template.EPOCH_START, epoch=2), topic=0)
+    assert proposer.hear(replay.poll()) is Outcome.LOST
+    assert proposer.send(Proposal(1, 0, everywhere))
+    stage.publish(broadcast.copy(), topic=1, publisher=OWN)
+    assert proposer.hear(replay.poll()) is Outcome.ANSWERED
 
 
 def test_another_engine_is_told_again() -> None:
@@ -423,9 +466,6 @@ def test_a_number_that_is_left_out_is_a_broken_invariant() -> None:
 def test_proposals_that_cannot_be() -> None:
     stage = Stage()
     proposer = stage.proposer()
-    everywhere = lines(MASS_CANCEL, Template.MASS_CANCEL, instrument=4294967295)
-    with pytest.raises(UsageError, match="takes no lock"):
-        proposer.send(Proposal(1, 0, everywhere))
     with pytest.raises(UsageError, match="1 to 10 lines, not 11"):
         proposer.send(Proposal(1, 0, np.concatenate([new_order(n) for n in range(11)])))
     assert proposer.send(Proposal(1, 0, new_order(1)))

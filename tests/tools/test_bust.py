@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import subprocess
 import sys
@@ -13,9 +14,14 @@ from ports.ouch import BrokenTrade, OrderExecuted, TradeCorrection
 from ports.ouch_client import OuchClient
 from ringbus.journal import read_day
 from ringbus.messages import ORDER_TAG, Template
+from ringbus.replay import Stream
 from tests.tools.conftest import Maker
 from tests.tools.test_launcher import ringbus
+from tools.bust import look, make
+from tools.clients import port_instruments
+from tools.command import CommandError, give
 from tools.exchange import Exchange, launched
+from tools.memory import Attachment
 
 WHO = ("--author", "ann", "--reason", "INC-7", "--yes")
 
@@ -86,6 +92,21 @@ async def _day(exchange: Exchange) -> None:
             refused = await asyncio.to_thread(said, exchange, *words)
             assert refused.returncode == 1
             assert problem in refused.stderr
+        await asyncio.to_thread(late, exchange, matches[1])
+
+
+def late(exchange: Exchange, match: int) -> None:
+    """A change that was made before another command came is not given."""
+    topology = exchange.configuration.topology
+    with Attachment(exchange.name) as shared:
+        ring = shared.attach("stream")
+        stream = Stream(ring, topology.journal_paths, topology.journal.segment_messages)
+        seen = look(exchange.configuration, stream, match)
+    options = argparse.Namespace(verb="bust", why="erroneous")
+    order = make(seen, port_instruments(exchange.configuration), options)
+    assert said(exchange, "correct", str(match), "0.98").returncode == 0
+    with pytest.raises(CommandError, match="another command came before it"):
+        give(exchange.name, order, "bob", "INC-8")
 
 
 @pytest.mark.xdist_group("processes")
@@ -98,6 +119,6 @@ def test_both_clients_are_told_of_a_bust_and_of_corrections(make: Maker) -> None
     assert replayed.returncode == 0, replayed.stdout
     day = read_day(directory)
     changes = day["template_id"] == Template.TRADE_CHANGE
-    assert changes.sum() == 3
+    assert changes.sum() == 4
     for at in changes.nonzero()[0]:
         assert bytes(day[at + 5 : at + 6].view(ORDER_TAG)["text"][0]) == b"ann:INC-7"

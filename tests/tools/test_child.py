@@ -72,6 +72,21 @@ def test_a_core_that_starts_has_longer(child: Child, page: Page) -> None:
     assert silent[0] == pytest.approx(60.1, abs=0.11)
 
 
+def test_a_core_that_is_started_again_has_longer(child: Child, page: Page) -> None:
+    """Whom SIGKILL ended left its last beat and its state behind; the next has to start first."""
+    assert not child.is_silent(0.1)
+    child.spawn([sys.executable, "-c", ""], 1.0)
+    times = [1.0 + n / 10 for n in range(1, 700)]
+    silent = [now_s for now_s in times if child.is_silent(now_s)]
+    assert silent[0] == pytest.approx(61.1, abs=0.11)
+    page.beat_ns += 1
+    assert not child.is_silent(100.0)
+    times = [100.0 + n / 10 for n in range(1, 100)]
+    silent = [now_s for now_s in times if child.is_silent(now_s)]
+    assert silent[0] == pytest.approx(105.1, abs=0.11)
+    child.kill()
+
+
 def test_a_pause_of_the_whole_host_is_no_silence(child: Child) -> None:
     assert not child.is_silent(1.0)
     assert not child.is_silent(1000.0)

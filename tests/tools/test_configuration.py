@@ -50,7 +50,11 @@ SAME = {
     "password": ("participants.csv", SECRET + "\nBOB", hash_secret("OTHER", cost=1024) + "\nBOB"),
 }
 OTHER = {
-    "environment": ("t.toml", "shards = 1", 'shards = 1\nenvironment = "live"'),
+    "environment": (
+        "t.toml",
+        "shards = 1",
+        'shards = 1\nenvironment = "live"\nrequire_release = "r"\nrelease_key = "k"',
+    ),
     "session": ("t.toml", "20230711", "20230712"),
     "orders": ("t.toml", "\norders = 1024", "\norders = 2048"),
     "tick": ("instruments.csv", "S1,0.01", "S1,0.0001"),

@@ -26,7 +26,8 @@ from ports.trade_reports import (
     Report,
     Side,
 )
-from tools.facility import Book, Facility
+from tools.facility import Facility
+from tools.facility_book import Book
 
 TRADE = Report(
     *("a", NEW, "", "S1", 10, 10_000, "20230711", "20230711-10:00:00"),

@@ -21,11 +21,13 @@ from ports.ouch_client import OuchClient
 from ports.trade_reports import Names
 from ports.trades import Trades
 from ringbus.messages import TRADE_REPORTED, Template, TradeChangeKind
+from ringbus.metrics import Metrics
 from tests.tools.conftest import Maker
 from tests.tools.test_applications import stream_of
 from tests.tools.test_bust import said
 from tests.tools.test_launcher import ringbus
 from tools.exchange import Exchange, launched
+from tools.memory import Attachment
 
 PATIENCE_S = 60
 KILLS = 3  # of either side
@@ -219,11 +221,16 @@ def test_a_facility_that_is_away_is_told_later_and_what_it_refuses_is_said(
         with facility(tmp_path / "reports.jsonl", tcp, "--unknown", "S1") as of:
             stream = await_reported(exchange)
             reports = of.reports()
+        with Attachment(exchange.name) as shared:
+            counters = Metrics.attach(shared.attach("metrics.reporter")).counters()
     told = reported(stream)
     refused = told[told["refused"] > 0]
     # Every third trade is of S1; each is named, with FIX's word for an unknown instrument.
     assert refused["refused"].tolist() == matches[1::3]
     assert set(refused["reason"].tolist()) == {2}
     assert int(told["reports"].sum()) == len(matches)
+    counted = [counters[f"reporter.0 {what}"] for what in ("sent", "answered", "refused")]
+    assert counted == [60, 60, 20]
+    assert counters["reporter.0 calls"] > 1
     names = {str(one["id"]).rpartition("-")[2] for one in reports}
     assert names == {str(match) for n, match in enumerate(matches) if n % 3 != 1}

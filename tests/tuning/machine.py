@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from tuning.host import Host, cpu_list, parse_cpus
@@ -169,6 +170,33 @@ def plant(root: Path, changes: Mapping[str, str | bytes | None] | None = None) -
             ends = content if isinstance(content, bytes) else f"{content}\n".encode()
             path.write_bytes(ends)
     return root
+
+
+@contextmanager
+def changed(root: Path, changes: Mapping[str, str | bytes | None]) -> Iterator[None]:
+    """Have some files of a planted server changed for a while: planting it anew takes longer."""
+    was = {name: root / name.lstrip("/") for name in changes}
+    before = {name: path.read_bytes() if path.exists() else None for name, path in was.items()}
+    try:
+        for name, content in changes.items():
+            put(was[name], content.encode() if isinstance(content, str) else content)
+        yield
+    finally:
+        for name, content in before.items():
+            put(was[name], content)
+
+
+def put(path: Path, content: bytes | None) -> None:
+    """Write a file; None: remove it, and the directories that are empty then."""
+    if content is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        return
+    path.unlink(missing_ok=True)
+    for directory in path.parents:
+        if any(directory.iterdir()):
+            return
+        directory.rmdir()
 
 
 def everything(root: Path) -> dict[str, bytes]:

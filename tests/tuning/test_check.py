@@ -17,6 +17,7 @@ from tests.tuning.machine import (
     MOUNTS,
     NET,
     OPTIONS,
+    changed,
     host,
     plant,
     right,
@@ -218,14 +219,21 @@ def test_a_tuned_host_is_good(tmp_path: Path) -> None:
     assert set(names(findings, Outcome.ABSENT)) == BARE_METAL
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return plant(tmp_path_factory.mktemp("server"))
+
+
 @pytest.mark.parametrize("name", WRONG)
-def test_a_planted_wrong_value_is_found(name: str, tmp_path: Path) -> None:
+def test_a_planted_wrong_value_is_found(name: str, server: Path) -> None:
     changes, text = WRONG[name]
-    machine = host(plant(tmp_path, changes), 20 if name == "nic_coalescing" else 0)
-    findings = check(machine)
-    assert names(findings, Outcome.WRONG) == [name]
-    assert text in found(findings)[name].reading.found
-    assert SETTINGS[name].ways(machine)
+    with changed(server, changes):
+        machine = host(server, 20 if name == "nic_coalescing" else 0)
+        findings = check(machine)
+        assert names(findings, Outcome.WRONG) == [name]
+        assert text in found(findings)[name].reading.found
+        assert SETTINGS[name].ways(machine)
+    assert names(check(host(server)), Outcome.WRONG) == []
 
 
 def test_all_wrong_at_once_are_all_found(tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
 """`make demo`: a day of the Shanghai Stock Exchange through this exchange, trade for trade.
 
-Starts the exchange, sends 106,629 orders and cancels through 32 real TCP clients in their exact
-order, kills the client port half-way with SIGKILL, and compares with the exchange's own record:
-every trade, the final book, every message that every client got. Replays the journal through a
-fresh engine and compares every byte. Then paced load for latency. Exit code 1 on any difference.
+Starts the exchange, sends the orders and cancels of the opening call, of the continuous day and of
+the closing call through 32 real TCP clients in their exact order, kills the client port half-way
+with SIGKILL, and compares with the exchange's own record: every trade, in crosses and outside, the
+final book, every message that every client got. Replays the journal through a fresh engine and
+compares every byte. Then paced load for latency. Exit code 1 on any difference.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -23,15 +25,19 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from ringbus.journal import read_day
+from ringbus.messages import InstrumentState
 from ringbus.multicast import Reader
 from tools import hist
+from tools.demo.calls import Calls
 from tools.exchange import Exchange, launched
 from tools.expected import (
     Comparison,
     OrderIds,
     client_messages,
     compare,
+    crosses,
     expected_book,
+    expected_crosses,
     expected_trades,
     resting,
     trades,
@@ -46,6 +52,8 @@ ROOT = HERE.parent.parent
 DATA = ROOT / "tests" / "data" / "sse_20230711"
 OUTPUT = ROOT / "demo-output"
 JOURNAL_SECONDS = 10.0
+# The first rows of the continuous day: the book that the opening leaves, which is there already.
+OPENBOOK_ROWS = 1905
 
 
 @dataclass(slots=True)
@@ -109,10 +117,39 @@ def recorded(demo: Demo) -> NDArray[np.void]:
     return day
 
 
+def hold_call(demo: Demo, load: Load, name: str) -> None:
+    """Orders of a call are collected, and crossed by the auction application."""
+    requests = load.dealer.deal(load_orders(DATA / f"{name}.csv.gz"))
+    with Calls(demo.exchange) as calls:
+        if name == "opening":
+            calls.refer()
+        calls.become(InstrumentState.PRE_OPEN, f"{name} call")
+        report = load.exact(requests)
+        calls.become(InstrumentState.AUCTION, f"{name} ends")
+        calls.await_state(InstrumentState.CONTINUOUS)
+    load.settle()
+    demo.note(
+        f"{name} call: orders and cancels sent", f"{report.requests:,} in {report.seconds:.1f} s"
+    )
+
+
+def check_cross(demo: Demo, load: Load, stream: NDArray[np.void], name: str) -> None:
+    """The trades of a call, pair by pair; the second of the day is none of an opening."""
+    ids = OrderIds([session.topic for session in load.sessions], load.dealer.order_ids)
+    found = crosses(stream, ids, demo.exchange.configuration.instruments)
+    by = {"opening": "opening", "halt": "closing"}
+    named = (replace(one, cross=by[one.cross]) for one in found)
+    wanted = expected_crosses(DATA / "expected_crosses.csv.gz")
+    comparison = compare(
+        (one for one in wanted if one.cross == name), (one for one in named if one.cross == name)
+    )
+    demo.compared(f"{name} cross against the exchange's own", comparison)
+
+
 def send_day(demo: Demo, load: Load) -> Report:
-    """The whole file in exact order; half-way the client port is shot in the head."""
+    """The continuous day in exact order; half-way the client port is shot in the head."""
     rows = load_orders(DATA / "inbound.csv.gz", demo.rows)
-    requests = load.dealer.deal(rows)
+    requests = load.dealer.deal(rows[OPENBOOK_ROWS:])
     half = len(requests) // 2
     with bar(demo.console) as progress:
         task = progress.add_task("Shanghai day, exact order", total=len(requests))
@@ -137,29 +174,18 @@ def send_day(demo: Demo, load: Load) -> Report:
 
 
 def check_day(demo: Demo, load: Load) -> None:
-    """Trades, messages of every client, and replay of the journal with the final book."""
+    """Trades, and replay of the journal with the final book."""
     configuration = demo.exchange.configuration
     stream = recorded(demo)
     ids = OrderIds([session.topic for session in load.sessions], load.dealer.order_ids)
     whole = demo.rows is None
+    check_cross(demo, load, stream, "opening")
     wanted: Iterator[object] = expected_trades(DATA / "expected_trades.csv.gz")
-    if not whole:
-        wanted = cut(wanted, stream)
     found = trades(stream, ids, configuration.instruments)
+    if not whole:
+        made = list(found)
+        wanted, found = islice(wanted, len(made)), iter(made)
     demo.compared("trades against the exchange's own", compare(wanted, found))
-    messages = 0
-    wrong = []
-    for session in load.sessions:
-        expected = client_messages(stream, session.topic, configuration.instruments)
-        comparison = compare(iter(expected), iter(session.received))
-        messages += comparison.count
-        if not comparison.identical:
-            wrong.append(f"{session.user}: {comparison}")
-    demo.note(
-        "messages to 32 clients, none missing or twice",
-        wrong[0] if wrong else f"{messages:,} identical",
-        not wrong,
-    )
     final: list[object] = []
     report = replay_day(
         configuration.topology.journal_directory,
@@ -177,10 +203,21 @@ def check_day(demo: Demo, load: Load) -> None:
         demo.compared("final book", compare(wanted, iter(final)))
 
 
-def cut(wanted: Iterator[object], stream: NDArray[np.void]) -> Iterator[object]:
-    """As many expected trades as the stream has: for a run over the first rows of the file."""
-    count = int(np.count_nonzero(stream["template_id"] == 64)) // 2
-    return (trade for _, trade in zip(range(count), wanted, strict=False))
+def check_clients(demo: Demo, load: Load, stream: NDArray[np.void]) -> None:
+    """What every client was sent, from the first call on."""
+    messages = 0
+    wrong = []
+    for session in load.sessions:
+        expected = client_messages(stream, session.topic, demo.exchange.configuration.instruments)
+        comparison = compare(iter(expected), iter(session.received))
+        messages += comparison.count
+        if not comparison.identical:
+            wrong.append(f"{session.user}: {comparison}")
+    demo.note(
+        "messages to 32 clients, none missing or twice",
+        wrong[0] if wrong else f"{messages:,} identical",
+        not wrong,
+    )
 
 
 def measure(demo: Demo, load: Load) -> None:
@@ -232,8 +269,15 @@ def main(argv: list[str] | None = None) -> int:
         demo = Demo(exchange, console, args.rows, args.rate, args.paced_rows)
         with Load(exchange, read_clients(HERE / "clients.csv")) as load:
             load.login()
+            hold_call(demo, load, "opening")
             send_day(demo, load)
             check_day(demo, load)
+            if demo.rows is None:
+                hold_call(demo, load, "closing")
+            stream = recorded(demo)
+            if demo.rows is None:
+                check_cross(demo, load, stream, "closing")
+            check_clients(demo, load, stream)
             measure(demo, load)
     console.print(summary(demo))
     console.print(f"latency: {OUTPUT / 'latency' / 'latency.png'}", soft_wrap=True)

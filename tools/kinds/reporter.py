@@ -53,5 +53,6 @@ def make(site: Site) -> TradeReporter:
     )
     site.stack.callback(reporter.close)
     reporter.show(site.lossy, site.name)
+    reporter.measure(site.metrics, site.name)
     site.watch(link.epoll_fd)
     return reporter
