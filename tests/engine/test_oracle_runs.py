@@ -102,7 +102,7 @@ def test_the_runs_hold_everything() -> None:
     lines -= {Template.BUILD_RECORD, Template.EPOCH_START}
     # Those that the engine only repeats.
     lines -= {Template.TICK, Template.STOP_ORDER, Template.STOP_CANCEL, Template.TRADE_REPORTED}
-    lines -= {Template.IMBALANCE, Template.AUCTION_EXTENSION}
+    lines -= {Template.IMBALANCE, Template.AUCTION_EXTENSION, Template.ALARM}
     # Those of trades, which the book does not keep.
     lines -= {Template.TRADE_CHANGE, Template.TRADE_PARTY, Template.TRADE_CHANGED}
     assert [one.name for one in sorted(lines) if told["template"][one] < 20] == []
