@@ -154,6 +154,11 @@ bench-many: build/ctest/build.ninja ## Mass cancels and crosses: one message, ma
 	@ninja -C build/ctest --quiet tests/bench_many
 	@build/ctest/tests/bench_many $(BENCH)
 
+.PHONY: bench-kill
+bench-kill: build ## A kill through the whole engine: time to the last cancel, cancels a second (2 minutes).
+	@echo "$$(uname -sr), $$(nproc) CPUs,$$(grep -m1 'model name' /proc/cpuinfo | cut -d: -f2), $$(git describe --always --dirty 2>/dev/null), load $$(cut -d' ' -f1 /proc/loadavg)"
+	@$(BIN)/python -m tests.bench.bench_kill $(BENCH)
+
 .PHONY: bench-ring
 bench-ring: build/ctest/build.ninja ## Lane and multicast against the bare cache line (1 minute).
 	@ninja -C build/ctest --quiet tests/bench_ring

@@ -7,6 +7,10 @@
 
 /* Lines read a call: a long answer is not waited for in one go. */
 enum { LINES_MAX = 4096, BEHIND = 256 };
+/* An order with one of these says what it does when it meets itself. */
+#define SELF_TRADE_NAMED                                                                           \
+    (RB_ORDER_OPTION_SELF_TRADE_NEWEST | RB_ORDER_OPTION_SELF_TRADE_OLDEST |                       \
+     RB_ORDER_OPTION_SELF_TRADE_DECREMENT | RB_ORDER_OPTION_SELF_TRADE_FIRM)
 
 int32_t eng_admission_init(eng_admission *admission, eng_risk *risk, const void *settled,
                            size_t settled_bytes, const void *ring, size_t ring_bytes, void *readers,
@@ -16,9 +20,10 @@ int32_t eng_admission_init(eng_admission *admission, eng_risk *risk, const void 
     if (status != RB_OK) {
         return status;
     }
-    memset(admission, 0, offsetof(eng_admission, flights));
+    memset(admission, 0, offsetof(eng_admission, flights.ring));
     admission->risk = risk;
     admission->settled = settled;
+    admission->has_self_trade = (uint8_t)eng_risk_has_self_trade(risk);
     status = rb_multicast_gate_attach(&admission->stream, ring, ring_bytes, readers, readers_bytes,
                                       "sequencer");
     if (status == RB_OK) {
@@ -37,15 +42,18 @@ int64_t eng_admission_gate(const eng_admission *admission)
 
 /* --- what has come back ---------------------------------------------------------------------- */
 
+static inline uint64_t flying(const eng_admission *admission)
+{
+    return admission->flights.tail - admission->flights.head;
+}
+
+/* All up to `input` has been read. */
 static void land(eng_admission *admission, uint64_t input)
 {
-    while (admission->head != admission->tail) {
-        const eng_flight *flight = &admission->flights[admission->head % ENG_FLIGHTS];
-        if (flight->input > input) {
-            break;
-        }
-        eng_risk_land(admission->risk, &flight->demand);
-        admission->head++;
+    eng_risk_flights *flights = &admission->flights;
+    while (flights->head != flights->tail &&
+           eng_risk_flight(flights, flights->head)->input <= input) {
+        flights->head++;
     }
     admission->input_settled = input;
 }
@@ -79,6 +87,7 @@ int64_t eng_admission_settle(eng_admission *admission)
             return status;
         }
         next += lines;
+        admission->has_self_trade = (uint8_t)eng_risk_has_self_trade(admission->risk);
     }
     if (next != first) {
         RB_CHECK(rb_multicast_held(stream, first));
@@ -97,27 +106,26 @@ int eng_admission_is_behind(const eng_admission *admission)
 {
     const rb_reader *stream = &admission->stream;
     return rb_multicast_tail(stream) >= stream->next + admission->behind ||
-           admission->tail - admission->head >= ENG_FLIGHTS / 2;
+           flying(admission) >= ENG_FLIGHTS / 2;
 }
 
 /* --- may it come in? ------------------------------------------------------------------------- */
 
-static int is_order(const eng_risk_demand *demand, int32_t price_ticks)
+/* One more of the proposal's demands. */
+static inline void demand(eng_admission *admission, const rb_new_order *line, uint8_t side,
+                          int slides)
 {
-    int has_side = demand->side == RB_SIDE_BUY || demand->side == RB_SIDE_SELL;
-    return has_side && price_ticks > 0 && demand->quantity != 0;
+    eng_risk_demand *one =
+        eng_risk_flight(&admission->flights, admission->flights.tail + admission->asked_count);
+    admission->asked_count += (uint32_t)eng_risk_demands(admission->risk, line, side, slides, one);
 }
 
-/* One more of the proposal's demands; what the book will refuse for its form asks for nothing. */
-static void demand(eng_admission *admission, const rb_new_order *line, uint8_t side, int slides)
+/* Whether the one order that is asked for needs no look at limits. */
+static inline int is_within(eng_admission *admission, const rb_message *first)
 {
-    eng_risk_demand one = {
-        .account = line->account, .firm = line->firm, .side = side, .quantity = line->quantity};
-    if (is_order(&one, line->price_ticks)) {
-        eng_risk_price(admission->risk, line->instrument, line->price_ticks, line->quantity, slides,
-                       &one);
-        admission->asked[admission->asked_count++] = one;
-    }
+    eng_risk_flights *flights = &admission->flights;
+    return eng_risk_is_within(admission->risk, eng_risk_flight(flights, flights->tail),
+                              flying(admission), first->header.topic);
 }
 
 /* Whether nothing is on its way behind `input`. */
@@ -182,21 +190,19 @@ _Static_assert(offsetof(rb_replace, account) == offsetof(rb_new_order, account),
 static uint16_t reason_of(eng_admission *admission, const rb_message *first, uint64_t time_ns,
                           uint32_t shard, uint32_t locate)
 {
-    eng_risk *risk = admission->risk;
+    eng_risk_flights *flights = &admission->flights;
     uint16_t reason = 0;
-    uint32_t n = 0;
-    for (; n < admission->asked_count; n++) {
-        reason = eng_risk_reason(risk, &admission->asked[n], first->header.topic, time_ns, shard,
-                                 locate);
-        if (reason != 0 || n + 1 == admission->asked_count) {
-            break;
-        }
-        eng_risk_take_off(risk, &admission->asked[n]);
-    }
-    while (n-- > 0) {
-        eng_risk_land(risk, &admission->asked[n]);
+    for (uint32_t n = 0; n < admission->asked_count && reason == 0; n++) {
+        reason = eng_risk_reason(admission->risk, flights, flights->tail + n, first->header.topic,
+                                 time_ns, shard, locate);
     }
     return reason;
+}
+
+static int is_restriction(const rb_message *first)
+{
+    return first->header.template_id == RB_TEMPLATE_COMMAND &&
+           first->command.kind == RB_COMMAND_KIND_RESTRICTION;
 }
 
 /* Whether a message changes what is asked here. */
@@ -207,6 +213,51 @@ static int is_rule(const rb_message *first)
     }
     return first->header.template_id == RB_TEMPLATE_COMMAND &&
            first->command.kind != RB_COMMAND_KIND_INSTRUMENT_STATE;
+}
+
+/* Options of self-trade that an order gets, since it names none and its owner has a rule. A Replace
+ * without terms keeps what its order has. */
+static uint8_t self_trade_of(const eng_admission *admission, const eng_group *group)
+{
+    const rb_message *first = eng_group_line(group, 0);
+    const rb_message *second = group->count > 1 ? eng_group_line(group, 1) : first;
+    uint8_t options = SELF_TRADE_NAMED;
+    switch (first->header.template_id) {
+    case RB_TEMPLATE_NEW_ORDER:
+        options = first->new_order.options;
+        break;
+    case RB_TEMPLATE_MULTI_LEG_ORDER:
+        options = first->multi_leg_order.options;
+        break;
+    case RB_TEMPLATE_REPLACE:
+        if (second->header.template_id == RB_TEMPLATE_ORDER_TERMS) {
+            options = second->order_terms.options;
+        }
+        break;
+    default:
+        break;
+    }
+    const rb_new_order *line = &first->new_order;
+    return (options & SELF_TRADE_NAMED) != 0
+               ? 0
+               : eng_risk_self_trade(admission->risk, line->account, line->firm);
+}
+
+void eng_admission_fill_in(const eng_admission *admission, rb_message *line)
+{
+    switch (line->header.template_id) {
+    case RB_TEMPLATE_NEW_ORDER:
+        line->new_order.options |= admission->self_trade;
+        break;
+    case RB_TEMPLATE_MULTI_LEG_ORDER:
+        line->multi_leg_order.options |= admission->self_trade;
+        break;
+    case RB_TEMPLATE_ORDER_TERMS:
+        line->order_terms.options |= admission->self_trade;
+        break;
+    default:
+        break;
+    }
 }
 
 /* A bust: decided when nothing is on its way, and everybody waits until it is settled. */
@@ -221,14 +272,15 @@ static uint16_t ask_bust(eng_admission *admission, const eng_group *group, uint6
     return may ? 0 : RB_REJECT_REASON_INVALID_TRADE;
 }
 
-uint16_t eng_admission_ask(eng_admission *admission, const eng_group *group, uint64_t input,
-                           uint64_t time_ns, uint32_t shard)
+/* Everything but a plain order of somebody who is far from every limit. */
+static __attribute__((noinline)) uint16_t look(eng_admission *admission, const eng_group *group,
+                                               uint64_t input, uint64_t time_ns, uint32_t shard)
 {
     const rb_message *first = eng_group_line(group, 0);
     uint8_t template_id = first->header.template_id;
     admission->asked_count = 0;
     admission->holds = 0;
-    if (__builtin_expect(admission->input_settled < admission->input_awaited, 0)) {
+    if (admission->input_settled < admission->input_awaited) {
         (void)eng_admission_settle(admission);
         if (admission->input_settled < admission->input_awaited) {
             return ENG_ASK_LATER;
@@ -241,9 +293,12 @@ uint16_t eng_admission_ask(eng_admission *admission, const eng_group *group, uin
     if (template_id != RB_TEMPLATE_NEW_ORDER && template_id != RB_TEMPLATE_REPLACE &&
         template_id != RB_TEMPLATE_MULTI_LEG_ORDER) {
         admission->holds = (uint32_t)is_rule(first);
-        return 0;
+        return is_restriction(first) &&
+                       !eng_risk_has_places(admission->risk, 2 * flying(admission) + 1)
+                   ? RB_REJECT_REASON_RISK_CAPACITY
+                   : 0;
     }
-    if (admission->tail - admission->head > ENG_FLIGHTS - ENG_DEMANDS_MAX) {
+    if (flying(admission) > ENG_FLIGHTS - ENG_DEMANDS_MAX) {
         return ENG_ASK_LATER;
     }
     if (template_id == RB_TEMPLATE_MULTI_LEG_ORDER &&
@@ -260,13 +315,17 @@ uint16_t eng_admission_ask(eng_admission *admission, const eng_group *group, uin
         admission->asked_count = 0;
         is_known = demands(admission, group, shard, &locate);
     }
+    if (is_known && admission->asked_count == 1 && is_within(admission, first)) {
+        return 0;
+    }
     if (is_known) {
         reason = reason_of(admission, first, time_ns, shard, ENG_LOCATE_NONE);
     }
     if (__builtin_expect(reason == 0, 1)) {
         return 0;
     }
-    if (reason == RB_REJECT_REASON_KILLED || reason == RB_REJECT_REASON_UNKNOWN_OWNER) {
+    if (reason == RB_REJECT_REASON_KILLED || reason == RB_REJECT_REASON_UNKNOWN_OWNER ||
+        reason == RB_REJECT_REASON_RESTRICTED) {
         return reason; /* which no answer can change */
     }
     admission->asked_count = 0;
@@ -280,13 +339,42 @@ uint16_t eng_admission_ask(eng_admission *admission, const eng_group *group, uin
     return reason_of(admission, first, time_ns, shard, locate);
 }
 
+static inline uint16_t ask(eng_admission *admission, const eng_group *group, uint64_t input,
+                           uint64_t time_ns, uint32_t shard)
+{
+    const rb_message *first = eng_group_line(group, 0);
+    const rb_new_order *line = &first->new_order;
+    if (line->header.template_id == RB_TEMPLATE_NEW_ORDER && group->count == 1 &&
+        admission->input_settled >= admission->input_awaited &&
+        flying(admission) <= ENG_FLIGHTS - ENG_DEMANDS_MAX) {
+        admission->holds = 0;
+        admission->asked_count = 0;
+        demand(admission, line, line->side, (line->options & RB_ORDER_OPTION_SLIDE) != 0);
+        if (admission->asked_count == 0 || is_within(admission, first)) {
+            return 0;
+        }
+    }
+    return look(admission, group, input, time_ns, shard);
+}
+
+uint16_t eng_admission_ask(eng_admission *admission, const eng_group *group, uint64_t input,
+                           uint64_t time_ns, uint32_t shard)
+{
+    uint16_t reason = ask(admission, group, input, time_ns, shard);
+    admission->self_trade = 0;
+    if (__builtin_expect(admission->has_self_trade, 0) && reason == 0) {
+        admission->self_trade = self_trade_of(admission, group);
+    }
+    return reason;
+}
+
 void eng_admission_took(eng_admission *admission, uint64_t input)
 {
+    eng_risk_flights *flights = &admission->flights;
     for (uint32_t n = 0; n < admission->asked_count; n++) {
-        admission->flights[admission->tail % ENG_FLIGHTS] =
-            (eng_flight){.input = input, .demand = admission->asked[n]};
-        admission->tail++;
-        eng_risk_take_off(admission->risk, &admission->asked[n]);
+        eng_risk_demand *one = eng_risk_flight(flights, flights->tail++);
+        one->input = input;
+        eng_risk_take(admission->risk, one);
     }
     admission->input_awaited = admission->holds ? input : admission->input_awaited;
 }

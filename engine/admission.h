@@ -27,15 +27,8 @@
 #include "ringbus/multicast.h"
 
 #define ENG_DEMANDS_MAX 8u
-/* Demands on their way at most; nothing new is taken while there are as many. */
-#define ENG_FLIGHTS (1u << 15)
 /* In place of a reason: ask again later, and nobody else before. */
 #define ENG_ASK_LATER UINT16_MAX
-
-typedef struct eng_flight {
-    uint64_t input;
-    eng_risk_demand demand;
-} eng_flight;
 
 /* cffi: struct eng_admission */
 typedef struct eng_admission {
@@ -47,12 +40,11 @@ typedef struct eng_admission {
     uint64_t tail_seen;
     uint64_t behind;        /* lines that may be unread while there is something else to do */
     uint64_t input_awaited; /* nothing is taken before it is settled */
-    uint64_t head;          /* of `flights` */
-    uint64_t tail;
-    uint32_t asked_count;
-    uint32_t holds;                         /* what was asked for last holds everybody up */
-    eng_risk_demand asked[ENG_DEMANDS_MAX]; /* for the proposal that was asked for last */
-    eng_flight flights[ENG_FLIGHTS];
+    uint32_t asked_count;   /* of `flights`: for the proposal that was asked for last */
+    uint32_t holds;         /* what was asked for last holds everybody up */
+    uint8_t self_trade;     /* options that its order gets, since it names none */
+    uint8_t has_self_trade; /* some owner has a rule */
+    eng_risk_flights flights;
 } eng_admission;
 
 /* cffi: begin */
@@ -69,10 +61,23 @@ int64_t eng_admission_settle(eng_admission *admission);
 
 /* Whether so much of the stream is unread, or so much on its way, that it should be read now. */
 int eng_admission_is_behind(const eng_admission *admission);
+/* Whether a proposal that begins with a message of this template has to be asked for at all. */
+static inline int eng_admission_concerns(const eng_admission *admission, uint8_t template_id)
+{
+    const uint64_t asks =
+        UINT64_C(1) << RB_TEMPLATE_NEW_ORDER | UINT64_C(1) << RB_TEMPLATE_REPLACE |
+        UINT64_C(1) << RB_TEMPLATE_MULTI_LEG_ORDER | UINT64_C(1) << RB_TEMPLATE_MASS_CANCEL |
+        UINT64_C(1) << RB_TEMPLATE_COMMAND | UINT64_C(1) << RB_TEMPLATE_TRADE_CHANGE;
+    return (asks >> (template_id & 63u) & 1) != 0 ||
+           admission->input_settled < admission->input_awaited;
+}
+
 /* 0: the group may come in as the input after `input`, at `time_ns`, for `shard`; ENG_ASK_LATER; or
  * why not (enum rb_reject_reason). Changes nothing that is kept. */
 uint16_t eng_admission_ask(eng_admission *admission, const eng_group *group, uint64_t input,
                            uint64_t time_ns, uint32_t shard);
+/* Gives a line of it what it gets; only where `self_trade` says something. */
+void eng_admission_fill_in(const eng_admission *admission, rb_message *line);
 /* What was asked for last has become `input`. */
 void eng_admission_took(eng_admission *admission, uint64_t input);
 

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 #include "engine/book_state.h"
+#include "engine/collar.h"
 #include "engine/mass_cancel.h"
 #include "engine/match.h"
 #include "engine/queue.h"
@@ -41,9 +42,12 @@ eng_book *eng_book_create(uint32_t instruments, uint32_t orders, uint32_t nodes)
     uint64_t terms_bytes = round_up((orders + UINT64_C(1)) * sizeof(eng_terms), RB_MESSAGE_BYTES);
     uint64_t orders_bytes = round_up((orders + UINT64_C(1)) * sizeof(eng_order), RB_MESSAGE_BYTES);
     uint64_t nodes_bytes = eng_nodes_bytes(nodes);
-    uint64_t bytes = round_up(ladders_bytes + orders_bytes + nodes_bytes + asides_bytes +
-                                  terms_bytes + eng_sweep_bytes(instruments, orders),
-                              ARENA_ALIGN);
+    uint64_t lasts_bytes = round_up(instruments * (uint64_t)sizeof(int32_t), RB_MESSAGE_BYTES);
+    uint64_t collars_bytes = round_up(instruments * (uint64_t)sizeof(eng_collar), RB_MESSAGE_BYTES);
+    uint64_t bytes =
+        round_up(ladders_bytes + orders_bytes + nodes_bytes + asides_bytes + terms_bytes +
+                     lasts_bytes + collars_bytes + eng_sweep_bytes(instruments, orders),
+                 ARENA_ALIGN);
     eng_book *book = calloc(1, sizeof *book);
     uint8_t *arena = make_arena(bytes);
     if (book == NULL || arena == NULL) {
@@ -64,7 +68,11 @@ eng_book *eng_book_create(uint32_t instruments, uint32_t orders, uint32_t nodes)
     book->asides = (eng_aside *)(void *)arena;
     arena += asides_bytes;
     book->terms = (eng_terms *)(void *)arena;
-    book->sweep = eng_sweep_init(arena + terms_bytes, instruments, orders);
+    arena += terms_bytes;
+    book->last_ticks = (int32_t *)(void *)arena;
+    arena += lasts_bytes;
+    book->collars = (eng_collar *)(void *)arena;
+    book->sweep = eng_sweep_init(arena + collars_bytes, instruments, orders);
     book->instrument_count = instruments;
     book->order_count = orders;
     for (uint32_t i = 0; i < instruments; i++) {

@@ -166,9 +166,11 @@ struct eng_book {
     uint32_t input;   /* low bits of the input number, the checksum field of generated lines */
     uint64_t time_ns; /* of generated lines */
     eng_incoming incoming;
-    eng_terms *terms;        /* by locate */
-    eng_aside *asides;       /* by instrument */
-    struct eng_sweep *sweep; /* of mass cancels */
+    eng_terms *terms;           /* by locate */
+    eng_aside *asides;          /* by instrument */
+    struct eng_sweep *sweep;    /* of mass cancels */
+    int32_t *last_ticks;        /* by instrument: price of the last trade of the day, 0: none */
+    struct eng_collar *collars; /* by instrument */
     eng_task task;
     uint64_t arena_bytes;
     void *arena;

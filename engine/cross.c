@@ -262,6 +262,7 @@ static void execute(eng_book *book, uint32_t locate, uint32_t quantity, eng_sink
     eng_order *order = &book->orders[locate];
     eng_order_reduce(book, locate, quantity);
     const rb_cross_result *cross = &book->task.lines[0].cross_result;
+    book->last_ticks[order->instrument] = cross->price_ticks;
     eng_answer_order(book, sink, RB_TEMPLATE_EXECUTED, locate, cross->price_ticks, quantity,
                      RB_LIQUIDITY_CROSS | ENG_MARK_DETAIL(cross->cross_type));
     if (eng_order_open(book, locate) != 0) {

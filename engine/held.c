@@ -1,6 +1,7 @@
 #include "engine/held.h"
 
 #include "engine/answer.h"
+#include "engine/collar.h"
 #include "engine/cross.h"
 #include "engine/match.h"
 #include "engine/queue.h"
@@ -9,11 +10,23 @@
 
 _Static_assert(ENG_PLACE_BIDS == 0 && ENG_PLACE_HIDDEN_BIDS == 2, "bids are even");
 
+static int is_rule(uint8_t kind)
+{
+    return kind == RB_COMMAND_KIND_REFERENCE_PRICE || kind == RB_COMMAND_KIND_COLLAR ||
+           kind == RB_COMMAND_KIND_FAT_FINGER;
+}
+
 int32_t eng_submit_command(eng_book *book, const eng_group *group, eng_sink *sink)
 {
     const rb_command *command = &eng_group_line(group, 0)->command;
     uint16_t reason = 0;
-    if (command->kind != RB_COMMAND_KIND_INSTRUMENT_STATE) {
+    if (is_rule(command->kind)) {
+        reason = eng_collar_command(book, command);
+        if (reason == 0) {
+            eng_answer_first(sink, group);
+            return RB_OK;
+        }
+    } else if (command->kind != RB_COMMAND_KIND_INSTRUMENT_STATE) {
         reason = RB_REJECT_REASON_INVALID_PROPOSAL;
     } else if (!eng_is_state(command->state) ||
                command->state == book->ladders[command->instrument].state) {

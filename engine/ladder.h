@@ -53,7 +53,8 @@ typedef struct eng_ladder {
     uint32_t changes;       /* lines that an auction has to have seen */
     uint32_t hidden_orders; /* in the instrument's other ladder */
     uint8_t state;          /* enum rb_instrument_state */
-    uint8_t reserved[7];
+    uint8_t has_collar;     /* its orders' prices or sizes are ruled (engine/collar.h) */
+    uint8_t reserved[6];
 } eng_ladder;
 
 _Static_assert(sizeof(eng_ladder) == 64, "one cache line");

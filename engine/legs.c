@@ -1,6 +1,7 @@
 #include "engine/legs.h"
 
 #include "engine/answer.h"
+#include "engine/collar.h"
 #include "engine/match.h"
 #include "engine/terms.h"
 
@@ -81,7 +82,15 @@ static uint16_t reason_of(const eng_book *book, const eng_group *group)
             return RB_REJECT_REASON_INSTRUMENT_STATE;
         }
     }
-    return 0;
+    uint16_t reason = 0;
+    for (uint32_t n = 1; n <= order->leg_count && reason == 0; n++) {
+        const rb_leg *leg = &eng_group_line(group, n)->leg;
+        reason = book->ladders[leg->instrument].has_collar
+                     ? eng_collar_reason(book, leg->instrument, leg->side, leg->price_ticks,
+                                         leg->quantity, 0)
+                     : 0;
+    }
+    return reason;
 }
 
 static int can_be_filled(eng_book *book, const eng_group *group)

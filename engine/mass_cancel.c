@@ -229,8 +229,11 @@ static int32_t cancel_found(eng_book *book, eng_sink *sink)
             if (eng_sink_room(sink) < 1) {
                 return RB_FULL;
             }
-            int32_t status = eng_answer_order_canceled(book, sink, lane->found[lane->used],
-                                                       RB_CANCEL_REASON_MASS_CANCEL);
+            uint32_t locate = lane->found[lane->used];
+            int is_own = book->orders[locate].topic == sweep->topic;
+            int32_t status = eng_answer_order_canceled(
+                book, sink, locate,
+                is_own ? RB_CANCEL_REASON_MASS_CANCEL : RB_CANCEL_REASON_SUPERVISORY);
             if (status != RB_OK) {
                 return status;
             }
@@ -256,6 +259,7 @@ int32_t eng_submit_mass_cancel(eng_book *book, const eng_group *group, eng_sink 
         return eng_reject(sink, group, reason);
     }
     take_scope(sweep, request);
+    sweep->topic = request->header.topic;
     memset(sweep->marks, 0, mark_words(book->instrument_count) * sizeof(uint64_t));
     if (request->instrument != RB_INSTRUMENT_NONE) {
         mark(sweep, request->instrument);

@@ -43,6 +43,7 @@ typedef struct eng_sweep {
     int32_t price_ticks; /* 0: nowhere yet */
     eng_order wanted;    /* what an order in scope has */
     eng_order mask;      /* where that matters: all bits of the fields */
+    uint16_t topic;      /* who asked */
     uint32_t lane_count;
     uint32_t lane; /* being canceled */
     eng_sweep_lane lanes[ENG_SWEEP_LANES];

@@ -127,6 +127,7 @@ static inline __attribute__((always_inline)) int32_t trade(eng_book *book, eng_l
     int32_t price_ticks = resting->price_ticks;
     in->quantity -= quantity;
     resting->quantity -= quantity;
+    book->last_ticks[in->instrument] = price_ticks;
     rb_message *first = eng_sink_next(sink);
     rb_message *second = eng_sink_next(sink);
     eng_line_about(book, first, RB_TEMPLATE_EXECUTED, eng_party_incoming(book), price_ticks,

@@ -80,7 +80,11 @@ eng_risk *eng_risk_create(const eng_risk_instrument *instruments, uint32_t count
         eng_risk_destroy(risk);
         return NULL;
     }
-    memcpy(risk->instruments, instruments, count * sizeof *instruments);
+    for (uint32_t n = 0; n < count; n++) {
+        int32_t highest = instruments[n].price_ticks_max;
+        risk->instruments[n] = (eng_pricing){
+            .tick_1e4 = instruments[n].tick_1e4, .price_ticks_max = highest, .least = {0, highest}};
+    }
     for (uint32_t kind = ENG_ACCOUNT; kind <= ENG_FIRM; kind++) {
         for (uint32_t n = 0; n < risk->owner_counts[kind]; n++) {
             for (uint32_t limit = 0; limit < ENG_LIMITS; limit++) {
@@ -124,22 +128,31 @@ static uint32_t enter_position(eng_risk *risk, uint64_t key)
     return at;
 }
 
-/* Adds to what is open and to what is owned; both as signed numbers in two's complement. */
-static void move(eng_risk *risk, const eng_record *order, uint32_t kind, uint64_t open, int64_t net)
+/* Adds to what an owner has open on a side and to what it owns; as signed numbers in two's
+ * complement. */
+static inline void move(eng_exposure *now, eng_position *at, uint32_t index, uint64_t open,
+                        uint64_t net)
 {
-    uint16_t number = kind == ENG_ACCOUNT ? order->account : order->firm;
-    eng_exposure *now = &risk->owners[kind][number].now;
-    eng_position *at = &risk->positions[order->places[kind]];
-    uint32_t index = order->side - 1u;
     uint64_t before = eng_worst(at->net, at->open[0], at->open[1]);
     at->open[index] += open;
-    at->net += net;
+    at->net = (int64_t)((uint64_t)at->net + net);
     now->open[index] += open;
-    now->net += net;
+    now->net = (int64_t)((uint64_t)now->net + net);
     now->gross += eng_worst(at->net, at->open[0], at->open[1]) - before;
 }
 
 /* --- orders ---------------------------------------------------------------------------------- */
+
+static inline void enter_for(eng_risk *risk, uint32_t kind, uint16_t number, eng_record *order,
+                             uint32_t instrument, uint64_t notional)
+{
+    uint32_t place = enter_position(risk, eng_position_key(kind, number, instrument));
+    eng_exposure *now = &risk->owners[kind][number].now;
+    order->places[kind] = place;
+    now->open_quantity += order->quantity;
+    now->open_orders++;
+    move(now, &risk->positions[place], order->side - 1u, notional, 0);
+}
 
 static int32_t enter(eng_risk *risk, eng_record *order, const rb_message *line, uint8_t side)
 {
@@ -150,44 +163,47 @@ static int32_t enter(eng_risk *risk, eng_record *order, const rb_message *line, 
     RB_CHECK(body->firm < risk->owner_counts[ENG_FIRM]);
     RB_CHECK(side == RB_SIDE_BUY || side == RB_SIDE_SELL);
     RB_CHECK(risk->position_count + 2 <= risk->position_mask);
-    *order = (eng_record){.price_1e4 =
-                              eng_price_at_risk(risk, body->instrument, body->price_ticks, side),
-                          .quantity = body->quantity,
-                          .client_order_id = body->client_order_id,
-                          .account = body->account,
-                          .firm = body->firm,
-                          .side = side};
-    uint16_t numbers[2] = {body->account, body->firm};
-    for (uint32_t kind = ENG_ACCOUNT; kind <= ENG_FIRM; kind++) {
-        uint64_t key = eng_position_key(kind, numbers[kind], body->instrument);
-        order->places[kind] = enter_position(risk, key);
-        eng_exposure *now = &risk->owners[kind][numbers[kind]].now;
-        now->open_quantity += body->quantity;
-        now->open_orders++;
-        move(risk, order, kind, order->price_1e4 * body->quantity, 0);
-    }
+    uint64_t price_1e4 = eng_price_at_risk(risk, body->instrument, body->price_ticks, side);
+    order->price_1e4 = price_1e4;
+    order->quantity = body->quantity;
+    order->client_order_id = body->client_order_id;
+    order->account = body->account;
+    order->firm = body->firm;
+    order->side = side;
+    uint64_t notional = price_1e4 * body->quantity;
+    enter_for(risk, ENG_ACCOUNT, body->account, order, body->instrument, notional);
+    enter_for(risk, ENG_FIRM, body->firm, order, body->instrument, notional);
     return RB_OK;
 }
 
+static inline void take_off_for(eng_risk *risk, uint32_t kind, uint16_t number,
+                                const eng_record *order, uint32_t quantity, int traded)
+{
+    uint64_t notional = order->price_1e4 * quantity;
+    eng_exposure *now = &risk->owners[kind][number].now;
+    eng_position *at = &risk->positions[order->places[kind]];
+    now->open_quantity -= quantity;
+    now->open_orders -= order->quantity == 0;
+    if (traded) {
+        uint64_t bought = order->side == RB_SIDE_BUY ? notional : 0 - notional;
+        now->traded += notional;
+        now->traded_quantity += quantity;
+        move(now, at, order->side - 1u, 0 - notional, bought);
+    } else {
+        move(now, at, order->side - 1u, 0 - notional, 0);
+    }
+}
+
 /* Takes quantity off an order, traded or not; `remaining` is what the line says is left. */
-static int32_t take_off(eng_risk *risk, eng_record *order, uint32_t quantity, uint32_t remaining,
-                        int traded)
+static inline int32_t take_off(eng_risk *risk, eng_record *order, uint32_t quantity,
+                               uint32_t remaining, int traded)
 {
     RB_CHECK(order->side != 0);
     RB_CHECK(quantity <= order->quantity);
     RB_CHECK(order->quantity - quantity == remaining);
-    uint64_t notional = order->price_1e4 * quantity;
-    int64_t bought = (int64_t)(order->side == RB_SIDE_BUY ? notional : 0 - notional);
-    uint16_t numbers[2] = {order->account, order->firm};
     order->quantity = remaining;
-    for (uint32_t kind = ENG_ACCOUNT; kind <= ENG_FIRM; kind++) {
-        eng_exposure *now = &risk->owners[kind][numbers[kind]].now;
-        now->open_quantity -= quantity;
-        now->open_orders -= remaining == 0;
-        now->traded += traded ? notional : 0;
-        now->traded_quantity += traded ? quantity : 0;
-        move(risk, order, kind, 0 - notional, traded ? bought : 0);
-    }
+    take_off_for(risk, ENG_ACCOUNT, order->account, order, quantity, traded);
+    take_off_for(risk, ENG_FIRM, order->firm, order, quantity, traded);
     order->side = remaining == 0 ? 0 : order->side;
     return RB_OK;
 }
@@ -196,9 +212,10 @@ static int32_t take_off(eng_risk *risk, eng_record *order, uint32_t quantity, ui
 static void count_message(eng_risk *risk, const rb_message *line)
 {
     uint64_t second = line->header.time_ns / ENG_SECOND_NS;
-    uint16_t numbers[2] = {line->new_order.account, line->new_order.firm};
+    eng_exposure *owners[2] = {&risk->owners[ENG_ACCOUNT][line->new_order.account].now,
+                               &risk->owners[ENG_FIRM][line->new_order.firm].now};
     for (uint32_t kind = ENG_ACCOUNT; kind <= ENG_FIRM; kind++) {
-        eng_exposure *now = &risk->owners[kind][numbers[kind]].now;
+        eng_exposure *now = owners[kind];
         now->messages = now->second == second ? now->messages + 1 : 1;
         now->second = second;
     }
@@ -290,48 +307,92 @@ static void mass_cancel(eng_risk *risk, const rb_mass_cancel *line)
     if ((line->scope & RB_MASS_CANCEL_SCOPE_KILL) == 0) {
         return;
     }
-    uint8_t *killed =
-        killed_of(risk, line->scope & EVERYBODY, line->session, line->account, line->firm);
-    if (killed != NULL) {
-        *killed = 1;
+    uint8_t scope = line->scope & EVERYBODY;
+    uint8_t *killed = killed_of(risk, scope, line->session, line->account, line->firm);
+    if (killed == NULL) {
+        return;
     }
+    *killed = 1;
+    if (scope == RB_MASS_CANCEL_SCOPE_ACCOUNT) {
+        risk->owners[ENG_ACCOUNT][line->account].credit.orders = 0;
+    } else if (scope == RB_MASS_CANCEL_SCOPE_FIRM) {
+        risk->owners[ENG_FIRM][line->firm].credit.orders = 0;
+    }
+}
+
+/* Of an owner that a Command names; NULL: there is none such. */
+static eng_owner *owner_of(eng_risk *risk, const rb_command *line, uint32_t *kind, uint16_t *number)
+{
+    *kind = line->scope == RB_MASS_CANCEL_SCOPE_ACCOUNT ? ENG_ACCOUNT : ENG_FIRM;
+    *number = *kind == ENG_ACCOUNT ? line->account : line->firm;
+    return *number < risk->owner_counts[*kind] ? &risk->owners[*kind][*number] : NULL;
 }
 
 static void set_limit(eng_risk *risk, const rb_command *line)
 {
-    uint32_t kind = line->scope == RB_MASS_CANCEL_SCOPE_ACCOUNT ? ENG_ACCOUNT : ENG_FIRM;
-    uint16_t number = kind == ENG_ACCOUNT ? line->account : line->firm;
-    if (number < risk->owner_counts[kind] && line->limit - 1u < ENG_LIMITS) {
-        uint64_t *limit = &risk->owners[kind][number].limits[line->limit - 1u];
+    uint32_t kind;
+    uint16_t number;
+    eng_owner *who = owner_of(risk, line, &kind, &number);
+    if (who != NULL && line->limit - 1u < ENG_LIMITS) {
+        uint64_t *limit = &who->limits[line->limit - 1u];
         *limit = line->value < ENG_RISK_UNLIMITED ? line->value : ENG_RISK_UNLIMITED;
-        eng_owner *who = &risk->owners[kind][number];
-        who->is_limited = 0;
-        for (uint32_t n = 0; n < ENG_LIMITS; n++) {
-            who->is_limited |= who->limits[n] < ENG_RISK_UNLIMITED;
-        }
+        who->credit.orders = 0;
     }
 }
 
-static void command(eng_risk *risk, const rb_command *line)
+static int32_t restrict_owner(eng_risk *risk, const rb_command *line)
+{
+    uint32_t kind;
+    uint16_t number;
+    eng_owner *who = owner_of(risk, line, &kind, &number);
+    if (who == NULL || line->instrument >= risk->instrument_count) {
+        return RB_OK;
+    }
+    RB_CHECK(risk->position_count + 2 <= risk->position_mask);
+    uint64_t key = eng_position_key(kind, number, line->instrument) | ENG_KEY_RESTRICTION;
+    risk->positions[enter_position(risk, key)].net = (int64_t)line->value;
+    who->is_restricted = 1;
+    who->credit.orders = 0;
+    return RB_OK;
+}
+
+static void set_self_trade(eng_risk *risk, const rb_command *line)
+{
+    uint32_t kind;
+    uint16_t number;
+    eng_owner *who = owner_of(risk, line, &kind, &number);
+    if (who != NULL) {
+        who->self_trade = (uint8_t)line->value;
+        risk->has_self_trade = 1;
+    }
+}
+
+static int32_t command(eng_risk *risk, const rb_command *line)
 {
     uint8_t *killed = NULL;
     switch (line->kind) {
     case RB_COMMAND_KIND_LIMIT:
         set_limit(risk, line);
-        return;
+        return RB_OK;
     case RB_COMMAND_KIND_REFERENCE_PRICE:
         if (line->instrument < risk->instrument_count) {
-            risk->instruments[line->instrument].reference_ticks = line->price_ticks;
+            eng_pricing *in = &risk->instruments[line->instrument];
+            in->least[1] = line->price_ticks != 0 ? line->price_ticks : in->price_ticks_max;
         }
-        return;
+        return RB_OK;
+    case RB_COMMAND_KIND_RESTRICTION:
+        return restrict_owner(risk, line);
+    case RB_COMMAND_KIND_SELF_TRADE:
+        set_self_trade(risk, line);
+        return RB_OK;
     case RB_COMMAND_KIND_RESUME:
         killed = killed_of(risk, line->scope, line->session, line->account, line->firm);
         if (killed != NULL) {
             *killed = 0;
         }
-        return;
+        return RB_OK;
     default:
-        return;
+        return RB_OK;
     }
 }
 
@@ -371,8 +432,7 @@ static int32_t apply_line(eng_risk *risk, const rb_message *line)
         mass_cancel(risk, &line->mass_cancel);
         return RB_OK;
     case RB_TEMPLATE_COMMAND:
-        command(risk, &line->command);
-        return RB_OK;
+        return command(risk, &line->command);
     default:
         return RB_OK;
     }
@@ -394,32 +454,47 @@ void eng_risk_prefetch(const eng_risk *risk, const rb_message *line)
     }
 }
 
-/* The same for the positions, which are found through the order: it has come by now. */
-static void prefetch_positions(const eng_risk *risk, const rb_message *line)
+static inline void ask_for(const eng_risk *risk, uint32_t kind, int is_new, uint16_t number,
+                           const eng_record *order, const rb_new_order *line)
+{
+    uint32_t home = eng_position_home(risk, eng_position_key(kind, number, line->instrument));
+    uint32_t place = is_new ? home : order->places[kind];
+    rb_ask(&risk->positions[place]);
+    rb_ask(&risk->owners[kind][number].now);
+}
+
+/* The same for the positions and the owners, which are found through the order: it has come by now.
+ * Without a branch on what the line is, which nobody can foretell: of an order that is not there
+ * yet the record says nothing, and the line everything; of one that is, the other way round. */
+static void prefetch_behind(const eng_risk *risk, const rb_message *line)
 {
     const eng_record *order = eng_record_resting(risk, line->header.shard, line->new_order.locate);
     if (order == NULL) {
         return;
     }
-    int is_new = line->header.template_id == RB_TEMPLATE_NEW_ORDER;
-    uint16_t numbers[2] = {line->new_order.account, line->new_order.firm};
-    for (uint32_t kind = ENG_ACCOUNT; kind <= ENG_FIRM; kind++) {
-        uint64_t key = eng_position_key(kind, numbers[kind], line->any.instrument);
-        uint32_t place = is_new ? eng_position_home(risk, key) : order->places[kind];
-        rb_ask(&risk->positions[place]);
-    }
+    int is_new = order->side == 0;
+    const rb_new_order *body = &line->new_order;
+    ask_for(risk, ENG_ACCOUNT, is_new, is_new ? body->account : order->account, order, body);
+    ask_for(risk, ENG_FIRM, is_new, is_new ? body->firm : order->firm, order, body);
 }
 
 int32_t eng_risk_apply(eng_risk *risk, const rb_message *lines, int64_t count)
 {
     int32_t status = RB_OK;
+    /* The misses of the lines behind it overlap with a line's work, and those of the first lines
+     * with each other. */
+    for (int64_t n = 0; n < AHEAD && n < count; n++) {
+        eng_risk_prefetch(risk, &lines[n]);
+    }
+    for (int64_t n = 0; n < AHEAD / 2 && n < count; n++) {
+        prefetch_behind(risk, &lines[n]);
+    }
     for (int64_t n = 0; n < count && status == RB_OK; n++) {
-        /* The misses of the lines behind it overlap with its work. */
         if (n + AHEAD < count) {
             eng_risk_prefetch(risk, &lines[n + AHEAD]);
         }
         if (n + AHEAD / 2 < count) {
-            prefetch_positions(risk, &lines[n + AHEAD / 2]);
+            prefetch_behind(risk, &lines[n + AHEAD / 2]);
         }
         status = apply_line(risk, &lines[n]);
     }

@@ -21,7 +21,9 @@
  *     open orders, messages       as it is
  *
  * Each grows only when an order is accepted. Who lets an order in only if W with it is within the
- * limits (engine/admission.h) never sees one exceeded, whatever trades or is canceled when.
+ * limits (engine/admission.h) never sees one exceeded, whatever trades or is canceled when. And W
+ * grows by no more than the order itself. So a look at all of an owner's limits also says how much
+ * it may add before the next one (its credit), and most orders need three comparisons an owner.
  *
  * Commands on the stream change limits and reference prices, kills and resumptions from the line
  * on; what is open stays as it was counted. A bust takes back what its trade had made: position,
@@ -43,21 +45,20 @@
 /* What an owner has; also as W with limits beside it. */
 typedef struct eng_exposure {
     uint64_t open[2]; /* notional, buys and sells */
-    int64_t net;      /* notional of what was bought less what was sold */
     uint64_t gross;   /* sum over instruments of the worst case there */
-    uint64_t traded;  /* notional */
-    uint64_t traded_quantity;
     uint64_t open_quantity;
     uint32_t open_orders;
     uint32_t messages; /* accepted orders and replaces in `second` */
     uint64_t second;   /* of the stream's time, since the epoch */
+    int64_t net;       /* notional of what was bought less what was sold */
+    uint64_t traded;   /* notional */
+    uint64_t traded_quantity;
 } eng_exposure;
 
 /* What the price and the size of an instrument's orders are reckoned with. */
 typedef struct eng_risk_instrument {
     uint32_t tick_1e4;
     int32_t price_ticks_max;
-    int32_t reference_ticks; /* 0: none */
 } eng_risk_instrument;
 
 typedef struct eng_risk eng_risk;
@@ -94,9 +95,12 @@ int32_t eng_risk_take_back(eng_risk *risk, const rb_trade_party *party);
 /* --- for engine/admission.c ------------------------------------------------------------------ */
 
 #define ENG_LIMITS 8u
+/* Orders on their way at most; nothing new is taken while there are as many. */
+#define ENG_FLIGHTS 4096u
 
-/* What an order would add to its account and to its firm. */
+/* What an order adds to its account and to its firm. */
 typedef struct eng_risk_demand {
+    uint64_t input; /* when it has one */
     uint64_t notional;
     uint32_t quantity;
     uint32_t instrument;
@@ -106,24 +110,39 @@ typedef struct eng_risk_demand {
     uint8_t spare[3];
 } eng_risk_demand;
 
-/* What is on its way to the book, by owner: not on the stream yet, and to be borne all the same. */
-typedef struct eng_risk_flight {
-    uint64_t open[2];
-    uint64_t quantity;
-    uint32_t orders;
-} eng_risk_flight;
+/* What is on its way to the book, not on the stream yet and to be borne all the same, and behind
+ * it, from `tail` on, what is asked for. `head` and `tail` count for ever. */
+typedef struct eng_risk_flights {
+    uint64_t head;
+    uint64_t tail;
+    eng_risk_demand ring[ENG_FLIGHTS];
+} eng_risk_flights;
 
-/* Puts an order of a price and quantity at risk into `out`; its account, firm and side are there.
- */
-void eng_risk_price(const eng_risk *risk, uint32_t instrument, int32_t price_ticks,
-                    uint32_t quantity, int slides, eng_risk_demand *out);
-/* Adds a demand to what is on its way, or takes it off when it has landed or was dropped. */
-void eng_risk_take_off(eng_risk *risk, const eng_risk_demand *demand);
-void eng_risk_land(eng_risk *risk, const eng_risk_demand *demand);
+static inline eng_risk_demand *eng_risk_flight(eng_risk_flights *flights, uint64_t n)
+{
+    return &flights->ring[n % ENG_FLIGHTS];
+}
+
+/* What an order of this instrument, price, quantity, account and firm (a NewOrder, or a Replace or
+ * Leg, where they lie in the same places) would add. 0: the book will refuse it for its form, so it
+ * asks for nothing. `slides`: at the price that it may slide to. */
+int eng_risk_demands(const eng_risk *risk, const rb_new_order *line, uint8_t side, int slides,
+                     eng_risk_demand *out);
+/* Takes an order that comes in off what its owners may add without a look at their limits. */
+void eng_risk_take(eng_risk *risk, const eng_risk_demand *demand);
+/* Whether it is within that. */
+int eng_risk_is_within(const eng_risk *risk, const eng_risk_demand *demand, uint64_t flying,
+                       uint16_t topic);
 /* Whether the order that a Replace names is known; on which side, and whether it stays with its
  * account and firm. */
 int eng_risk_find(const eng_risk *risk, const rb_replace *line, uint32_t shard, uint8_t *side,
                   int *stays);
+/* What orders of an account and firm do that meet themselves and do not say (enum rb_order_option):
+ * the account's rule, if it has none the firm's. */
+uint8_t eng_risk_self_trade(const eng_risk *risk, uint16_t account, uint16_t firm);
+int eng_risk_has_self_trade(const eng_risk *risk);
+/* Whether there is room for so many more positions or restrictions. */
+int eng_risk_has_places(const eng_risk *risk, uint64_t places);
 /* Whether the owners of both parties have traded what a bust would take back. */
 int eng_risk_may_take_back(const eng_risk *risk, const rb_trade_party *one,
                            const rb_trade_party *other);
@@ -131,10 +150,12 @@ int eng_risk_may_take_back(const eng_risk *risk, const rb_trade_party *one,
 int eng_risk_knows(const eng_risk *risk, uint16_t account, uint16_t firm);
 /* Fetches ahead what a line will need; a hint. */
 void eng_risk_prefetch(const eng_risk *risk, const rb_message *line);
-/* 0, or why an order may not come in (enum rb_reject_reason): a limit, a kill, an unknown owner.
- * `locate` names the order of `shard` that it takes the place of, if that is sure
- * (eng_risk_find says that it stays, and nothing is on its way); else ENG_LOCATE_NONE. */
-uint16_t eng_risk_reason(const eng_risk *risk, const eng_risk_demand *demand, uint16_t topic,
+/* 0, or why order `n` of the flights may not come in behind all that are before it (enum
+ * rb_reject_reason): a limit, a kill, a restriction, an unknown owner. `locate` names the order of
+ * `shard` that it takes the place of, if that is sure (eng_risk_find says that it stays, and
+ * nothing is on its way); else ENG_LOCATE_NONE. What it finds left of its owners' limits is theirs
+ * to add. */
+uint16_t eng_risk_reason(eng_risk *risk, eng_risk_flights *flights, uint64_t n, uint16_t topic,
                          uint64_t time_ns, uint32_t shard, uint32_t locate);
 
 #endif

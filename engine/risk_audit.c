@@ -24,7 +24,7 @@ static uint64_t hash_owner(uint64_t hash, const eng_owner *who)
     for (size_t n = 0; n < ENG_LIMITS; n++) {
         hash = mix(hash, who->limits[n]);
     }
-    return hash;
+    return mix(hash, who->self_trade);
 }
 
 uint64_t eng_risk_hash(const eng_risk *risk)
@@ -40,7 +40,13 @@ uint64_t eng_risk_hash(const eng_risk *risk)
         hash = mix(hash, risk->killed_topics[n]);
     }
     for (uint32_t n = 0; n < risk->instrument_count; n++) {
-        hash = mix(hash, (uint32_t)risk->instruments[n].reference_ticks);
+        hash = mix(hash, (uint32_t)risk->instruments[n].least[1]);
+    }
+    for (uint64_t n = 0; n <= risk->position_mask; n++) {
+        const eng_position *at = &risk->positions[n];
+        if ((at->key & ENG_KEY_RESTRICTION) != 0) {
+            hash += mix(at->key, (uint64_t)at->net); /* wherever it lies */
+        }
     }
     for (uint64_t n = 0; n < orders; n++) {
         const eng_record *order = &risk->orders[n];
@@ -84,6 +90,11 @@ static int32_t verify_positions(const eng_risk *risk, eng_exposure *sums[2])
             continue;
         }
         used++;
+        if ((at->key & ENG_KEY_RESTRICTION) != 0) {
+            RB_CHECK(at->open[0] == 0);
+            RB_CHECK(at->open[1] == 0);
+            continue;
+        }
         eng_exposure *sum = &sums[at->key >> 62 & 1][(uint16_t)(at->key >> 32)];
         sum->net -= at->net;
         sum->gross -= eng_worst(at->net, at->open[0], at->open[1]);

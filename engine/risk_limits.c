@@ -7,39 +7,53 @@ _Static_assert(RB_REJECT_REASON_MESSAGE_RATE_LIMIT - RB_REJECT_REASON_OPEN_LONG_
                "reasons are in the order of the limits");
 _Static_assert(RB_RISK_LIMIT_MESSAGES_PER_SECOND == ENG_LIMITS, "dense from 1");
 
-void eng_risk_price(const eng_risk *risk, uint32_t instrument, int32_t price_ticks,
-                    uint32_t quantity, int slides, eng_risk_demand *out)
+int eng_risk_demands(const eng_risk *risk, const rb_new_order *line, uint8_t side, int slides,
+                     eng_risk_demand *out)
 {
-    int32_t highest = risk->instruments[instrument].price_ticks_max;
-    int32_t ticks = slides && price_ticks < highest ? highest : price_ticks;
-    /* A buy slides down. */
-    ticks = out->side == RB_SIDE_SELL ? ticks : price_ticks;
-    out->instrument = instrument;
-    out->quantity = quantity;
-    out->notional = quantity * eng_price_at_risk(risk, instrument, ticks, out->side);
-}
-
-static void fly(eng_risk *risk, const eng_risk_demand *demand, uint64_t one)
-{
-    uint16_t numbers[2] = {demand->account, demand->firm};
-    risk->flying += (uint32_t)one;
-    for (uint32_t kind = ENG_ACCOUNT; kind <= ENG_FIRM; kind++) {
-        eng_risk_flight *flight = &risk->owners[kind][numbers[kind]].flight;
-        flight->open[demand->side - 1u] += one * demand->notional;
-        flight->quantity += one * demand->quantity;
-        flight->orders += (uint32_t)one;
+    if (side - 1u > 1u || line->price_ticks <= 0 || line->quantity == 0) {
+        return 0;
     }
+    int32_t ticks = line->price_ticks;
+    if (slides && side == RB_SIDE_SELL) { /* a buy slides down */
+        int32_t highest = risk->instruments[line->instrument].price_ticks_max;
+        ticks = ticks < highest ? highest : ticks;
+    }
+    out->notional = line->quantity * eng_price_at_risk(risk, line->instrument, ticks, side);
+    out->quantity = line->quantity;
+    out->instrument = line->instrument;
+    out->account = line->account;
+    out->firm = line->firm;
+    out->side = side;
+    return 1;
 }
 
-void eng_risk_take_off(eng_risk *risk, const eng_risk_demand *demand)
+/* What of an owner is on its way, or stands before an order in its own group. */
+typedef struct coming {
+    uint64_t notional[2];
+    uint64_t quantity;
+    uint64_t orders;
+} coming;
+
+static uint16_t number_of(const eng_risk_demand *demand, uint32_t kind)
 {
-    fly(risk, demand, 1);
+    return kind == ENG_ACCOUNT ? demand->account : demand->firm;
 }
 
-void eng_risk_land(eng_risk *risk, const eng_risk_demand *demand)
+static coming before(eng_risk_flights *flights, uint64_t n, uint32_t kind, uint16_t number)
 {
-    fly(risk, demand, ~UINT64_C(0));
+    coming sum = {.notional = {0, 0}};
+    for (uint64_t at = flights->head; at < n; at++) {
+        const eng_risk_demand *one = eng_risk_flight(flights, at);
+        if (number_of(one, kind) == number) {
+            sum.notional[one->side - 1u] += one->notional;
+            sum.quantity += one->quantity;
+            sum.orders++;
+        }
+    }
+    return sum;
 }
+
+/* --- may it come in? ------------------------------------------------------------------------- */
 
 /* What leaves when another order comes in its place. */
 typedef struct leaving {
@@ -55,36 +69,35 @@ static uint64_t of_side(const leaving *out, uint32_t index)
 /* The worst case in the instrument after it, less that before it; what is on its way counts whole.
  */
 static uint64_t gross_after(const eng_risk *risk, const eng_owner *who, uint32_t kind,
-                            const eng_risk_demand *demand, const leaving *out)
+                            const eng_risk_demand *demand, const coming *ahead, const leaving *out)
 {
-    uint64_t flying = who->flight.open[0] + who->flight.open[1];
+    uint64_t flying = ahead->notional[0] + ahead->notional[1];
     if (out->order == NULL && flying != 0) {
         return who->now.gross + flying + demand->notional;
     }
-    uint16_t number = kind == ENG_ACCOUNT ? demand->account : demand->firm;
     eng_position at = risk->positions[eng_position_place(
-        risk, eng_position_key(kind, number, demand->instrument))];
-    uint64_t before = eng_worst(at.net, at.open[0], at.open[1]);
+        risk, eng_position_key(kind, number_of(demand, kind), demand->instrument))];
+    uint64_t worst = eng_worst(at.net, at.open[0], at.open[1]);
     at.open[demand->side - 1u] += demand->notional - of_side(out, demand->side - 1u);
-    return who->now.gross + flying + eng_worst(at.net, at.open[0], at.open[1]) - before;
+    return who->now.gross + flying + eng_worst(at.net, at.open[0], at.open[1]) - worst;
+}
+
+static uint64_t said_in(const eng_owner *who, uint64_t time_ns)
+{
+    return time_ns / ENG_SECOND_NS == who->now.second ? who->now.messages : 0;
 }
 
 static uint16_t owner_reason(const eng_risk *risk, uint32_t kind, const eng_risk_demand *demand,
-                             uint64_t time_ns, const leaving *out)
+                             const coming *ahead, uint64_t time_ns, const leaving *out)
 {
-    uint16_t number = kind == ENG_ACCOUNT ? demand->account : demand->firm;
-    const eng_owner *who = &risk->owners[kind][number];
+    const eng_owner *who = &risk->owners[kind][number_of(demand, kind)];
     const eng_exposure *now = &who->now;
     const uint64_t *limits = who->limits;
-    uint64_t sum = demand->notional | now->open[0] | now->open[1] | now->traded | now->gross;
-    if (!who->is_limited && sum < ENG_RISK_SMALL) {
-        return 0; /* nor are the limits near that stand for none */
-    }
     uint32_t index = demand->side - 1u;
     uint64_t gone = out->order != NULL ? out->order->quantity : 0;
     uint64_t open =
-        now->open[index] + who->flight.open[index] + demand->notional - of_side(out, index);
-    uint64_t other = now->open[index ^ 1u] + who->flight.open[index ^ 1u];
+        now->open[index] + ahead->notional[index] + demand->notional - of_side(out, index);
+    uint64_t other = now->open[index ^ 1u] + ahead->notional[index ^ 1u];
     if (open > limits[index]) {
         return (uint16_t)(RB_REJECT_REASON_OPEN_LONG_LIMIT + index);
     }
@@ -93,25 +106,108 @@ static uint16_t owner_reason(const eng_risk *risk, uint32_t kind, const eng_risk
         return RB_REJECT_REASON_NET_POSITION_LIMIT;
     }
     if (limits[RB_RISK_LIMIT_GROSS_POSITION - 1] != ENG_RISK_UNLIMITED &&
-        gross_after(risk, who, kind, demand, out) > limits[RB_RISK_LIMIT_GROSS_POSITION - 1]) {
+        gross_after(risk, who, kind, demand, ahead, out) >
+            limits[RB_RISK_LIMIT_GROSS_POSITION - 1]) {
         return RB_REJECT_REASON_GROSS_POSITION_LIMIT;
     }
     if (now->traded + open + other > limits[RB_RISK_LIMIT_TRADED_NOTIONAL - 1]) {
         return RB_REJECT_REASON_TRADED_NOTIONAL_LIMIT;
     }
-    uint64_t quantity = now->traded_quantity + now->open_quantity + who->flight.quantity;
+    uint64_t quantity = now->traded_quantity + now->open_quantity + ahead->quantity;
     if (quantity + demand->quantity - gone > limits[RB_RISK_LIMIT_TRADED_QUANTITY - 1]) {
         return RB_REJECT_REASON_TRADED_QUANTITY_LIMIT;
     }
-    uint64_t orders = (uint64_t)now->open_orders + who->flight.orders + (out->order == NULL);
+    uint64_t orders = (uint64_t)now->open_orders + ahead->orders + (out->order == NULL);
     if (orders > limits[RB_RISK_LIMIT_OPEN_ORDERS - 1]) {
         return RB_REJECT_REASON_OPEN_ORDERS_LIMIT;
     }
-    uint64_t said = time_ns / ENG_SECOND_NS == now->second ? now->messages : 0;
-    if (said + who->flight.orders + 1 > limits[RB_RISK_LIMIT_MESSAGES_PER_SECOND - 1]) {
+    if (said_in(who, time_ns) + ahead->orders + 1 > limits[RB_RISK_LIMIT_MESSAGES_PER_SECOND - 1]) {
         return RB_REJECT_REASON_MESSAGE_RATE_LIMIT;
     }
     return 0;
+}
+
+/* --- what may come in without that ----------------------------------------------------------- */
+
+static void leave(uint64_t *most, uint64_t limit, int64_t used)
+{
+    int64_t left = (int64_t)limit - used;
+    uint64_t positive = left > 0 ? (uint64_t)left : 0;
+    *most = *most < positive ? *most : positive;
+}
+
+/* Fills an owner's credit: the least that a limit leaves, whatever comes. */
+static void fill(eng_owner *who, const coming *ahead, uint64_t time_ns)
+{
+    const eng_exposure *now = &who->now;
+    const uint64_t *limits = who->limits;
+    int64_t buys = (int64_t)(now->open[0] + ahead->notional[0]);
+    int64_t sells = (int64_t)(now->open[1] + ahead->notional[1]);
+    int64_t flying = (int64_t)(ahead->notional[0] + ahead->notional[1]);
+    eng_credit *credit = &who->credit;
+    uint64_t orders = who->is_restricted ? 0 : UINT32_MAX;
+    credit->notional = ENG_RISK_UNLIMITED;
+    credit->quantity = ENG_RISK_UNLIMITED;
+    leave(&credit->notional, limits[RB_RISK_LIMIT_OPEN_LONG - 1], buys);
+    leave(&credit->notional, limits[RB_RISK_LIMIT_OPEN_SHORT - 1], sells);
+    leave(&credit->notional, limits[RB_RISK_LIMIT_NET_POSITION - 1], buys + now->net);
+    leave(&credit->notional, limits[RB_RISK_LIMIT_NET_POSITION - 1], sells - now->net);
+    leave(&credit->notional, limits[RB_RISK_LIMIT_GROSS_POSITION - 1],
+          (int64_t)now->gross + flying);
+    leave(&credit->notional, limits[RB_RISK_LIMIT_TRADED_NOTIONAL - 1],
+          (int64_t)now->traded + buys + sells);
+    leave(&credit->quantity, limits[RB_RISK_LIMIT_TRADED_QUANTITY - 1],
+          (int64_t)(now->traded_quantity + now->open_quantity + ahead->quantity));
+    leave(&orders, limits[RB_RISK_LIMIT_OPEN_ORDERS - 1],
+          (int64_t)(now->open_orders + ahead->orders));
+    leave(&orders, limits[RB_RISK_LIMIT_MESSAGES_PER_SECOND - 1],
+          (int64_t)(said_in(who, time_ns) + ahead->orders));
+    credit->orders = (uint32_t)orders;
+}
+
+static inline int is_within(const eng_credit *credit, const eng_risk_demand *demand)
+{
+    return demand->notional <= credit->notional && demand->quantity <= credit->quantity &&
+           credit->orders != 0;
+}
+
+static inline int has_places(const eng_risk *risk, uint64_t orders)
+{
+    return risk->position_count + 2 * orders <= eng_positions_max(risk);
+}
+
+int eng_risk_has_places(const eng_risk *risk, uint64_t places)
+{
+    return risk->position_count + places <= eng_positions_max(risk);
+}
+
+int eng_risk_is_within(const eng_risk *risk, const eng_risk_demand *demand, uint64_t flying,
+                       uint16_t topic)
+{
+    if (!eng_risk_knows(risk, demand->account, demand->firm) || topic >= risk->topic_count) {
+        return 0;
+    }
+    return !risk->all_killed && !risk->killed_topics[topic] && has_places(risk, flying + 1) &&
+           is_within(&risk->owners[ENG_ACCOUNT][demand->account].credit, demand) &&
+           is_within(&risk->owners[ENG_FIRM][demand->firm].credit, demand);
+}
+
+static inline void lessen(uint64_t *credit, uint64_t by)
+{
+    *credit = *credit > by ? *credit - by : 0;
+}
+
+static inline void take(eng_credit *credit, const eng_risk_demand *demand)
+{
+    lessen(&credit->notional, demand->notional);
+    lessen(&credit->quantity, demand->quantity);
+    credit->orders -= credit->orders != 0;
+}
+
+void eng_risk_take(eng_risk *risk, const eng_risk_demand *demand)
+{
+    take(&risk->owners[ENG_ACCOUNT][demand->account].credit, demand);
+    take(&risk->owners[ENG_FIRM][demand->firm].credit, demand);
 }
 
 int eng_risk_is_killed(const eng_risk *risk, uint16_t topic, uint16_t account, uint16_t firm)
@@ -141,20 +237,59 @@ int eng_risk_knows(const eng_risk *risk, uint16_t account, uint16_t firm)
     return account < risk->owner_counts[ENG_ACCOUNT] && firm < risk->owner_counts[ENG_FIRM];
 }
 
-uint16_t eng_risk_reason(const eng_risk *risk, const eng_risk_demand *demand, uint16_t topic,
+/* Whether an owner may not do this in the instrument. */
+static int is_restricted(const eng_risk *risk, uint32_t kind, const eng_risk_demand *demand)
+{
+    uint16_t number = number_of(demand, kind);
+    if (!risk->owners[kind][number].is_restricted) {
+        return 0;
+    }
+    uint64_t key = eng_position_key(kind, number, demand->instrument) | ENG_KEY_RESTRICTION;
+    int64_t rule = risk->positions[eng_position_place(risk, key)].net;
+    return rule == RB_RESTRICTION_NO_ORDERS ||
+           (rule == RB_RESTRICTION_SELL_ONLY && demand->side != RB_SIDE_SELL);
+}
+
+int eng_risk_has_self_trade(const eng_risk *risk)
+{
+    return risk->has_self_trade;
+}
+
+uint8_t eng_risk_self_trade(const eng_risk *risk, uint16_t account, uint16_t firm)
+{
+    if (!risk->has_self_trade || !eng_risk_knows(risk, account, firm)) {
+        return 0;
+    }
+    uint8_t own = risk->owners[ENG_ACCOUNT][account].self_trade;
+    return own != 0 ? own : risk->owners[ENG_FIRM][firm].self_trade;
+}
+
+uint16_t eng_risk_reason(eng_risk *risk, eng_risk_flights *flights, uint64_t n, uint16_t topic,
                          uint64_t time_ns, uint32_t shard, uint32_t locate)
 {
+    const eng_risk_demand *demand = eng_risk_flight(flights, n);
     if (!eng_risk_knows(risk, demand->account, demand->firm)) {
         return RB_REJECT_REASON_UNKNOWN_OWNER;
     }
     if (eng_risk_is_killed(risk, topic, demand->account, demand->firm)) {
         return RB_REJECT_REASON_KILLED;
     }
-    if (risk->position_count + 2 * (risk->flying + 1) > eng_positions_max(risk)) {
+    if (is_restricted(risk, ENG_ACCOUNT, demand) || is_restricted(risk, ENG_FIRM, demand)) {
+        return RB_REJECT_REASON_RESTRICTED;
+    }
+    if (!has_places(risk, n + 1 - flights->head)) {
         return RB_REJECT_REASON_RISK_CAPACITY;
     }
     leaving out = {.order = eng_record_resting(risk, shard, locate)};
     out.notional = out.order != NULL ? out.order->price_1e4 * out.order->quantity : 0;
-    uint16_t reason = owner_reason(risk, ENG_ACCOUNT, demand, time_ns, &out);
-    return reason != 0 ? reason : owner_reason(risk, ENG_FIRM, demand, time_ns, &out);
+    for (uint32_t kind = ENG_ACCOUNT; kind <= ENG_FIRM; kind++) {
+        uint16_t number = number_of(demand, kind);
+        coming ahead = before(flights, n, kind, number);
+        uint16_t reason = owner_reason(risk, kind, demand, &ahead, time_ns, &out);
+        if (reason != 0) {
+            return reason;
+        }
+        fill(&risk->owners[kind][number], &ahead, time_ns);
+    }
+    return 0;
 }

@@ -9,19 +9,32 @@
 
 /* Price times quantity stays below 2^63. */
 #define ENG_RISK_PRICE_MAX (UINT64_C(1) << 31)
-/* Sums below are far from ENG_RISK_UNLIMITED, with all that can be on its way. */
-#define ENG_RISK_SMALL (ENG_RISK_UNLIMITED >> 16)
 #define ENG_SECOND_NS UINT64_C(1000000000)
 /* Legs of one order, or the one order that cannot rest. */
 #define ENG_LOOSE_MAX 8u
 
+/* What an owner may still add before its limits are looked at one by one: no more than the least of
+ * what they leave. Each order takes of it and nothing is given back, until a whole look fills it
+ * anew; so it errs on the safe side, and most orders are let in by three comparisons. */
+typedef struct eng_credit {
+    uint64_t notional;
+    uint64_t quantity;
+    uint32_t orders; /* 0 also where something has changed: a limit, a kill */
+    uint8_t spare[4];
+} eng_credit;
+
 /* An account or a firm. */
 typedef struct eng_owner {
+    eng_credit credit;
     eng_exposure now;
-    eng_risk_flight flight;
     uint64_t limits[ENG_LIMITS];
-    uint64_t is_limited; /* one of them is below ENG_RISK_UNLIMITED */
+    uint8_t self_trade;    /* enum rb_order_option: of its orders that do not say */
+    uint8_t is_restricted; /* somewhere: it has no credit, each order is looked at */
+    uint8_t reserved[30];
 } eng_owner;
+
+_Static_assert(offsetof(eng_owner, now.second) == 64, "what every order touches is one line");
+_Static_assert(sizeof(eng_owner) == 192, "whole lines");
 
 /* What an owner has in one instrument. Kept for the day once it is there. */
 typedef struct eng_position {
@@ -45,8 +58,15 @@ typedef struct eng_record {
 _Static_assert(sizeof(eng_position) == 32, "two a line");
 _Static_assert(sizeof(eng_record) == 32, "two a line");
 
+/* What the price of its orders is reckoned with. */
+typedef struct eng_pricing {
+    uint32_t tick_1e4;
+    int32_t price_ticks_max;
+    int32_t least[2]; /* at risk, of a buy and of a sell: the reference price or the highest */
+} eng_pricing;
+
 struct eng_risk {
-    eng_risk_instrument *instruments;
+    eng_pricing *instruments;
     eng_record *orders; /* by shard, then locate; the first of each shard is never used */
     eng_owner *owners[2];
     eng_position *positions;
@@ -59,16 +79,20 @@ struct eng_risk {
     uint32_t topic_count;
     uint32_t position_mask;
     uint32_t position_count; /* in use */
-    uint32_t flying;         /* orders on their way */
     uint8_t all_killed;
-    uint8_t is_inside;   /* of a group */
-    uint8_t template_id; /* of the group's first line */
+    uint8_t has_self_trade; /* some owner has a rule, now or before */
+    uint8_t is_inside;      /* of a group */
+    uint8_t template_id;    /* of the group's first line */
     uint8_t loose_count;
     eng_record loose[ENG_LOOSE_MAX]; /* orders of this group that cannot rest */
     uint64_t bytes;
 };
 
 enum eng_owner_kind { ENG_ACCOUNT, ENG_FIRM };
+
+/* A restriction lies among the positions, where it is found in the same way; its rule is in `net`.
+ */
+#define ENG_KEY_RESTRICTION (UINT64_C(1) << 61)
 
 static inline uint64_t eng_position_key(uint32_t kind, uint16_t number, uint32_t instrument)
 {
@@ -107,15 +131,13 @@ static inline uint64_t eng_worst(int64_t net, uint64_t buys, uint64_t sells)
     return (uint64_t)(bought > sold ? bought : sold);
 }
 
+/* Without a branch on the side, which nobody can foretell. */
 static inline uint64_t eng_price_at_risk(const eng_risk *risk, uint32_t instrument,
                                          int32_t price_ticks, uint8_t side)
 {
-    const eng_risk_instrument *in = &risk->instruments[instrument];
-    int32_t ticks = price_ticks;
-    if (side == RB_SIDE_SELL) {
-        int32_t least = in->reference_ticks != 0 ? in->reference_ticks : in->price_ticks_max;
-        ticks = ticks > least ? ticks : least;
-    }
+    const eng_pricing *in = &risk->instruments[instrument];
+    int32_t least = in->least[side - 1u];
+    int32_t ticks = price_ticks > least ? price_ticks : least;
     uint64_t price = (uint64_t)(uint32_t)ticks * in->tick_1e4;
     return price < ENG_RISK_PRICE_MAX ? price : ENG_RISK_PRICE_MAX;
 }

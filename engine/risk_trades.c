@@ -63,6 +63,7 @@ int32_t eng_risk_take_back(eng_risk *risk, const rb_trade_party *party)
         now->gross += eng_worst(at->net, at->open[0], at->open[1]) - before;
         now->traded -= notional_1e4;
         now->traded_quantity -= party->quantity;
+        risk->owners[kind][owner.number].credit.orders = 0; /* the position may have grown */
     }
     return RB_OK;
 }

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "engine/book_state.h"
+#include "engine/terms.h"
 #include "engine/trade_change.h"
 #include "ringbus/check.h"
 
@@ -116,7 +118,8 @@ typedef struct proposal {
     uint32_t lines;
     uint32_t instrument;
     uint32_t contributor;
-    uint16_t reason; /* why it is refused, or 0 */
+    uint16_t reason;  /* why it is refused, or 0 */
+    int is_filled_in; /* the admission adds to it */
 } proposal;
 
 static const rb_message *line_of(const proposal *said, uint32_t n)
@@ -186,6 +189,8 @@ static uint16_t legs_fault(const eng_sequencer *sequencer, const proposal *said)
     return 0;
 }
 
+#define SELF_TRADE (ENG_SELF_TRADE | RB_ORDER_OPTION_SELF_TRADE_FIRM)
+
 static int is_one_owner(uint8_t scope)
 {
     return scope == RB_MASS_CANCEL_SCOPE_ACCOUNT || scope == RB_MASS_CANCEL_SCOPE_FIRM;
@@ -202,6 +207,17 @@ static uint16_t command_fault(const eng_sequencer *sequencer, const rb_command *
         is_right = is_none && is_one_owner(line->scope) && line->limit >= RB_RISK_LIMIT_OPEN_LONG &&
                    line->limit <= RB_RISK_LIMIT_MESSAGES_PER_SECOND;
         break;
+    case RB_COMMAND_KIND_SELF_TRADE:
+        is_right = is_none && is_one_owner(line->scope) && line->value <= UINT8_MAX &&
+                   (line->value & ~(uint64_t)SELF_TRADE) == 0 &&
+                   eng_is_self_trade_clear((uint8_t)line->value);
+        break;
+    case RB_COMMAND_KIND_RESTRICTION:
+        is_right =
+            !is_known || (is_one_owner(line->scope) && line->value <= RB_RESTRICTION_SELL_ONLY);
+        return is_known && is_right ? 0
+               : is_known           ? RB_REJECT_REASON_INVALID_OPTIONS
+                                    : RB_REJECT_REASON_UNKNOWN_INSTRUMENT;
     case RB_COMMAND_KIND_REFERENCE_PRICE:
         is_right = !is_known || (line->price_ticks >= 0 && line->price_ticks < 1 << 30);
         return is_known && is_right ? 0
@@ -342,6 +358,9 @@ static inline void put(eng_sequencer *sequencer, uint32_t shard, const proposal 
         flags = n + 1 < lines ? RB_FLAG_CONTINUED : RB_FLAG_LAST_OF_GROUP;
         stamp(sequencer, said, line_of(said, n), rb_lane_slot(out, n), flags);
     }
+    for (uint32_t n = 0; __builtin_expect(said->is_filled_in, 0) && n < lines; n++) {
+        eng_admission_fill_in(sequencer->admission, rb_lane_slot(out, n));
+    }
     if (__builtin_expect(said->reason != 0, 0)) {
         refuse(line, said->reason);
         count(sequencer->refused_count);
@@ -390,6 +409,7 @@ static int is_decided(eng_sequencer *sequencer, proposal *said)
                           is_known ? sequencer->shard_of[said->instrument] : 0);
     sequencer->held_for = reason == ENG_ASK_LATER ? said->contributor + 1 : 0;
     said->reason = reason;
+    said->is_filled_in = reason == 0 && sequencer->admission->self_trade != 0;
     return reason != ENG_ASK_LATER;
 }
 
@@ -428,7 +448,8 @@ static int take(eng_sequencer *sequencer, uint32_t contributor)
         /* Lines that do not belong together are not repeated. */
         said.lines = said.reason == RB_REJECT_REASON_INVALID_PROPOSAL ? 1 : lines;
     }
-    int is_guarded = sequencer->admission != NULL && said.reason == 0;
+    int is_guarded = sequencer->admission != NULL && said.reason == 0 &&
+                     eng_admission_concerns(sequencer->admission, template_id);
     if (is_guarded && !is_decided(sequencer, &said)) {
         return 0;
     }

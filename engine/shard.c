@@ -31,9 +31,10 @@ static int is_one_of(uint64_t templates, uint8_t template_id)
  */
 static int is_for_the_book(const rb_message *first)
 {
+    uint8_t kind = first->command.kind;
     int is_obeyed = first->header.template_id == RB_TEMPLATE_COMMAND &&
-                    first->command.kind >= RB_COMMAND_KIND_LIMIT &&
-                    first->command.kind <= RB_COMMAND_KIND_RESUME;
+                    (kind == RB_COMMAND_KIND_LIMIT || kind == RB_COMMAND_KIND_RESUME ||
+                     kind == RB_COMMAND_KIND_RESTRICTION || kind == RB_COMMAND_KIND_SELF_TRADE);
     return !is_obeyed && is_one_of(FOR_THE_BOOK, first->header.template_id);
 }
 

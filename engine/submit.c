@@ -2,6 +2,7 @@
 
 #include "engine/answer.h"
 #include "engine/book_state.h"
+#include "engine/collar.h"
 #include "engine/match.h"
 #include "engine/queue.h"
 #include "engine/terms.h"
@@ -72,6 +73,10 @@ PLAIN int32_t new_order(eng_book *book, const eng_group *group, eng_sink *sink, 
         return eng_reject(sink, group, RB_REJECT_REASON_INVALID_SIDE);
     }
     uint16_t reason = eng_quantity_reason(line->quantity, line->price_ticks);
+    if (__builtin_expect(ladder->has_collar, 0) && reason == ENG_ACCEPTED) {
+        reason = eng_collar_reason(book, line->instrument, line->side, line->price_ticks,
+                                   line->quantity, 0);
+    }
     if (reason != ENG_ACCEPTED) {
         return eng_reject(sink, group, reason);
     }
@@ -164,6 +169,10 @@ PLAIN int32_t replace(eng_book *book, const eng_group *group, eng_sink *sink, in
         return eng_replace_unusual(book, group, sink);
     }
     uint16_t reason = eng_quantity_reason(line->quantity, line->price_ticks);
+    if (__builtin_expect(ladder->has_collar, 0) && reason == ENG_ACCEPTED) {
+        reason = eng_collar_reason(book, line->instrument, order->side, line->price_ticks,
+                                   line->quantity, 0);
+    }
     if (reason != ENG_ACCEPTED) {
         return eng_reject(sink, group, reason);
     }

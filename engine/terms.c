@@ -2,6 +2,7 @@
 
 #include <stddef.h>
 
+#include "engine/collar.h"
 #include "engine/held.h"
 #include "engine/match.h"
 #include "engine/queue.h"
@@ -117,6 +118,14 @@ static uint16_t passive_reason(const eng_book *book, uint32_t instrument, eng_re
     return ENG_ACCEPTED;
 }
 
+static uint16_t collar_reason(const eng_book *book, uint32_t instrument, const eng_request *request)
+{
+    return book->ladders[instrument].has_collar
+               ? eng_collar_reason(book, instrument, request->side, request->price_ticks,
+                                   request->quantity, request->options)
+               : ENG_ACCEPTED;
+}
+
 static uint16_t room_reason(const eng_book *book, uint32_t instrument, const eng_request *request)
 {
     int hidden = (request->options & RB_ORDER_OPTION_HIDDEN) != 0;
@@ -150,6 +159,10 @@ uint16_t eng_new_order_reason(const eng_book *book, const rb_new_order *line,
     }
     if (!is_state_open(book->ladders[line->instrument].state, request)) {
         return RB_REJECT_REASON_INSTRUMENT_STATE;
+    }
+    reason = collar_reason(book, line->instrument, request);
+    if (reason != ENG_ACCEPTED) {
+        return reason;
     }
     reason = passive_reason(book, line->instrument, request);
     if (reason != ENG_ACCEPTED) {
@@ -187,6 +200,10 @@ uint16_t eng_replace_reason(const eng_book *book, const rb_replace *line, eng_re
         return RB_REJECT_REASON_INVALID_TIME_IN_FORCE;
     }
     reason = contradiction(request);
+    if (reason != ENG_ACCEPTED) {
+        return reason;
+    }
+    reason = collar_reason(book, line->instrument, request);
     if (reason != ENG_ACCEPTED) {
         return reason;
     }

@@ -1,6 +1,7 @@
 #include "engine/unusual.h"
 
 #include "engine/answer.h"
+#include "engine/collar.h"
 #include "engine/cross.h"
 #include "engine/held.h"
 #include "engine/legs.h"
@@ -52,6 +53,11 @@ static int32_t enter(eng_book *book, const eng_request *request, eng_sink *sink)
     eng_incoming *in = &book->incoming;
     uint8_t passive = RB_ORDER_OPTION_POST_ONLY | RB_ORDER_OPTION_SLIDE;
     in->price_ticks = request->price_ticks;
+    if ((request->options & RB_ORDER_OPTION_MARKET) != 0 &&
+        eng_is_immediate(request->time_in_force)) {
+        in->price_ticks =
+            eng_collar_clip(book, in->instrument, request->side, request->price_ticks);
+    }
     in->options = request->options & (uint8_t)~passive;
     in->display_quantity = request->display_quantity;
     if (request->display_quantity != 0) {

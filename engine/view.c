@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "engine/book_state.h"
+#include "engine/collar.h"
 #include "engine/queue.h"
 
 /* RB_OK if the instrument has such a side. */
@@ -227,10 +228,24 @@ static uint64_t hash_order(const eng_book *book, uint64_t hash, uint32_t locate)
     return hash;
 }
 
+static uint64_t hash_collar(uint64_t hash, const eng_collar *collar)
+{
+    for (uint32_t phase = 0; phase < 2; phase++) {
+        const eng_range *range = &collar->phases[phase];
+        hash = mix(hash, (uint64_t)(uint32_t)range->low << 32 | (uint32_t)range->high);
+        hash = mix(hash, (uint32_t)range->width);
+    }
+    hash = mix(hash,
+               (uint64_t)(uint32_t)collar->reference_ticks << 32 | (uint32_t)collar->finger_ticks);
+    return mix(hash, collar->finger_value);
+}
+
 static uint64_t hash_instrument(const eng_book *book, uint64_t hash, uint32_t instrument)
 {
     const eng_ladder *ladder = &book->ladders[instrument];
     hash = mix(hash, (uint64_t)ladder->state << 32 | ladder->changes);
+    hash = mix(hash, (uint32_t)book->last_ticks[instrument]);
+    hash = hash_collar(hash, &book->collars[instrument]);
     for (uint8_t side = RB_SIDE_BUY; side <= RB_SIDE_SELL; side++) {
         int64_t left = eng_book_orders(book, instrument, side);
         cursor at = cursor_first(book, instrument, side);

@@ -256,6 +256,7 @@ _ORDER: Final[Mapping[RejectReason, tuple[int, int]]] = {
     RejectReason.TRADED_QUANTITY_LIMIT: (3, 3),
     RejectReason.OPEN_ORDERS_LIMIT: (3, 3),
     RejectReason.MESSAGE_RATE_LIMIT: (3, 3),
+    RejectReason.FAT_FINGER: (3, 3),
     RejectReason.OFF_LOT: (0, 13),
     RejectReason.INVALID_TIME_IN_FORCE: (0, 11),
     RejectReason.INVALID_DISPLAY: (0, 11),

@@ -441,6 +441,8 @@ uint8_t prt_ouch_cancel_reason(uint8_t reason)
         return 'C';
     case RB_CANCEL_REASON_EXPIRED:
         return 'T';
+    case RB_CANCEL_REASON_SUPERVISORY:
+        return 'S';
     default:
         return 'Z';
     }
@@ -455,6 +457,8 @@ uint16_t prt_ouch_reject_reason(uint16_t reason)
         return 4; /* invalid max floor */
     case RB_REJECT_REASON_INVALID_PEG_TYPE:
         return 5;
+    case RB_REJECT_REASON_FAT_FINGER:
+        return 6;
     case RB_REJECT_REASON_INSTRUMENT_STATE:
         return 7; /* halted */
     case RB_REJECT_REASON_INVALID_SIDE:
@@ -468,6 +472,7 @@ uint16_t prt_ouch_reject_reason(uint16_t reason)
     case RB_REJECT_REASON_UNKNOWN_FIRM:
     case RB_REJECT_REASON_UNKNOWN_OWNER:
     case RB_REJECT_REASON_KILLED:
+    case RB_REJECT_REASON_RESTRICTED:
         return 12; /* firm not authorised */
     case RB_REJECT_REASON_INVALID_MINIMUM_QUANTITY:
         return 13;
@@ -491,6 +496,7 @@ uint16_t prt_ouch_reject_reason(uint16_t reason)
         return 26;
     case RB_REJECT_REASON_INVALID_PRICE:
     case RB_REJECT_REASON_OFF_TICK:
+    case RB_REJECT_REASON_PRICE_COLLAR:
         return 29;
     case RB_REJECT_REASON_QUANTITY_EXCEEDED:
     case RB_REJECT_REASON_OPEN_LONG_LIMIT:

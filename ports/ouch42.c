@@ -160,6 +160,7 @@ uint8_t prt_ouch42_reject_reason(uint16_t reason)
         return 'S';
     case RB_REJECT_REASON_INVALID_PRICE:
     case RB_REJECT_REASON_OFF_TICK:
+    case RB_REJECT_REASON_PRICE_COLLAR:
         return 'X';
     case RB_REJECT_REASON_INVALID_DISPLAY:
         return 'D';
@@ -168,7 +169,10 @@ uint8_t prt_ouch42_reject_reason(uint16_t reason)
     case RB_REJECT_REASON_INVALID_MINIMUM_QUANTITY:
         return 'N';
     case RB_REJECT_REASON_QUANTITY_EXCEEDED:
+    case RB_REJECT_REASON_FAT_FINGER:
         return 'Z';
+    case RB_REJECT_REASON_RESTRICTED:
+        return 'c'; /* restricted list */
     case RB_REJECT_REASON_OPEN_LONG_LIMIT:
     case RB_REJECT_REASON_OPEN_SHORT_LIMIT:
     case RB_REJECT_REASON_NET_POSITION_LIMIT:

@@ -7,7 +7,7 @@
 
 #define RB_SCHEMA_ID 1u
 #define RB_SCHEMA_VERSION 1u
-#define RB_SCHEMA_HASH UINT64_C(0x19e7b0aaf582424f)
+#define RB_SCHEMA_HASH UINT64_C(0x5950e699814fb41a)
 #define RB_MESSAGE_BYTES 64u
 #define RB_INSTRUMENT_NONE UINT32_C(4294967295)
 #define RB_TEMPLATE_CONTRIBUTED_MAX 63u
@@ -112,6 +112,10 @@ enum rb_command_kind {
     RB_COMMAND_KIND_LIMIT = 2, /* Sets a limit of an account or a firm. */
     RB_COMMAND_KIND_REFERENCE_PRICE = 3, /* Sets what sells of an instrument count at, at least. */
     RB_COMMAND_KIND_RESUME = 4, /* Lifts a kill of the same scope. */
+    RB_COMMAND_KIND_COLLAR = 5, /* Sets what prices of an instrument must be between in a phase, the state. */
+    RB_COMMAND_KIND_FAT_FINGER = 6, /* Sets how far past its last trade an instrument's orders may be priced, and how large they may be. */
+    RB_COMMAND_KIND_RESTRICTION = 7, /* Sets what an account or a firm may do in an instrument. */
+    RB_COMMAND_KIND_SELF_TRADE = 8, /* Sets what orders of an account or a firm do that meet themselves and do not say. */
 };
 
 enum rb_risk_limit {
@@ -153,6 +157,12 @@ enum rb_trade_detail {
     RB_TRADE_DETAIL_HIDDEN = 4, /* The resting side was not shown. */
 };
 
+enum rb_restriction {
+    RB_RESTRICTION_NONE = 0,
+    RB_RESTRICTION_NO_ORDERS = 1, /* Neither new orders nor replaces. */
+    RB_RESTRICTION_SELL_ONLY = 2, /* Only sells and replaces of sells. */
+};
+
 enum rb_trade_change_kind {
     RB_TRADE_CHANGE_KIND_BUST = 1, /* The trade is void. */
     RB_TRADE_CHANGE_KIND_CORRECT = 2, /* The trade has another price. */
@@ -170,6 +180,7 @@ enum rb_cancel_reason {
     RB_CANCEL_REASON_LEGS = 9, /* Not all legs could be filled. */
     RB_CANCEL_REASON_CAPACITY = 10, /* No room for its price when an auction ended. */
     RB_CANCEL_REASON_EXPIRED = 11, /* Its time, or its day, is over. */
+    RB_CANCEL_REASON_SUPERVISORY = 12, /* By a mass cancel or kill that its own session did not ask for. */
 };
 
 enum rb_session_event_kind {
@@ -228,6 +239,9 @@ enum rb_reject_reason {
     RB_REJECT_REASON_RETAIL_NOT_SUPPORTED = 41,
     RB_REJECT_REASON_UNKNOWN_FIRM = 42, /* Not the session's own. */
     RB_REJECT_REASON_INVALID_TRADE = 43, /* A TradeChange whose parties contradict it, or that takes back what was never there. */
+    RB_REJECT_REASON_PRICE_COLLAR = 44, /* Outside what the instrument's prices must be between now. */
+    RB_REJECT_REASON_FAT_FINGER = 45, /* Too far past the last trade, or too large at its price. */
+    RB_REJECT_REASON_RESTRICTED = 46, /* Its account or firm may not do this in the instrument. */
 };
 
 enum rb_guardian_rule {
@@ -385,15 +399,15 @@ typedef struct rb_cross_result {
 typedef struct rb_command {
     rb_header header;
     uint32_t instrument; /* 4294967295 where the kind needs none. */
-    int32_t price_ticks; /* Of a ReferencePrice; 0: none. */
-    uint64_t value; /* Of a Limit, in its unit; 2^64-1: none. */
+    int32_t price_ticks; /* Of a ReferencePrice; of a Collar how far from the last trade, of a FatFinger how far past it; 0: none. */
+    uint64_t value; /* Of a Limit, in its unit; 2^64-1: none. Of a Collar the lowest price and, above 32 bits, the highest; of a FatFinger the most that quantity times ticks may be; 0: none. Of a Restriction: see Restriction. Of a SelfTrade: OrderOption, the four of self-trade. */
     uint32_t client_order_id; /* The operator's own number. */
     uint16_t account;
     uint16_t firm;
     uint8_t kind;
     uint8_t state;
     uint16_t session;
-    uint8_t scope; /* Of a Limit: Account or Firm; of a Resume: that of the kill. */
+    uint8_t scope; /* Of a Limit, Restriction or SelfTrade: Account or Firm; of a Resume: that of the kill. */
     uint8_t limit;
     uint16_t spare;
 } rb_command;

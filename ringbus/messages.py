@@ -9,7 +9,7 @@ import numpy as np
 
 SCHEMA_ID: Final = 1
 SCHEMA_VERSION: Final = 1
-SCHEMA_HASH: Final = 0x19e7b0aaf582424f
+SCHEMA_HASH: Final = 0x5950e699814fb41a
 MESSAGE_BYTES: Final = 64
 INSTRUMENT_NONE: Final = 4294967295
 TEMPLATE_CONTRIBUTED_MAX: Final = 63
@@ -130,6 +130,10 @@ class CommandKind(IntEnum):
     LIMIT = 2
     REFERENCE_PRICE = 3
     RESUME = 4
+    COLLAR = 5
+    FAT_FINGER = 6
+    RESTRICTION = 7
+    SELF_TRADE = 8
 
 
 class RiskLimit(IntEnum):
@@ -181,6 +185,14 @@ class TradeDetail(IntEnum):
     HIDDEN = 4
 
 
+class Restriction(IntEnum):
+    """Of an account or a firm in an instrument."""
+
+    NONE = 0
+    NO_ORDERS = 1
+    SELL_ONLY = 2
+
+
 class TradeChangeKind(IntEnum):
     """Values of TradeChangeKind."""
 
@@ -202,6 +214,7 @@ class CancelReason(IntEnum):
     LEGS = 9
     CAPACITY = 10
     EXPIRED = 11
+    SUPERVISORY = 12
 
 
 class SessionEventKind(IntEnum):
@@ -264,6 +277,9 @@ class RejectReason(IntEnum):
     RETAIL_NOT_SUPPORTED = 41
     UNKNOWN_FIRM = 42
     INVALID_TRADE = 43
+    PRICE_COLLAR = 44
+    FAT_FINGER = 45
+    RESTRICTED = 46
 
 
 class GuardianRule(IntEnum):

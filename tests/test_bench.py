@@ -154,6 +154,19 @@ def test_bench_memory_runs_with_the_pages_that_are_here() -> None:
         assert row in done.stdout
 
 
+def test_bench_kill_runs_over_every_scope() -> None:
+    """R94: each kill takes all orders of the killed and no other, or the program fails."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bench.bench_kill", "1", "500"],
+        cwd=PROGRAMS.parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    assert len(done.stdout.splitlines()) == 16
+
+
 def test_bench_python_runs_with_our_own_rows() -> None:
     """Each checks what arrived, the sum over all batches included; peers are optional."""
     told = ["--rounds", "1", "--bursts", "2", "--trips", "200", "--only", "ing, "]

@@ -126,8 +126,28 @@ static inline engine *make_engine(const pipeline *p)
     return e;
 }
 
-/* Lets the engine keep limits of accounts and firms, all of them unlimited; before its first work.
- */
+/* Every limit of every account and firm, far off: all are looked at, none is met. */
+static inline void limit_all(eng_risk *risk)
+{
+    rb_message message = {.words = {0}};
+    rb_command *line = &message.command;
+    line->header.template_id = RB_TEMPLATE_COMMAND;
+    line->header.flags = RB_FLAG_LAST_OF_GROUP;
+    line->kind = RB_COMMAND_KIND_LIMIT;
+    line->instrument = RB_INSTRUMENT_NONE;
+    line->value = ENG_RISK_UNLIMITED - 1;
+    for (uint32_t n = 0; n < 2 * OWNERS; n++) {
+        line->scope = n < OWNERS ? RB_MASS_CANCEL_SCOPE_ACCOUNT : RB_MASS_CANCEL_SCOPE_FIRM;
+        line->account = (uint16_t)(n % OWNERS);
+        line->firm = (uint16_t)(n % OWNERS);
+        for (uint32_t limit = 1; limit <= ENG_LIMITS; limit++) {
+            line->limit = (uint8_t)limit;
+            EXPECT(eng_risk_apply(risk, &message, 1) == RB_OK);
+        }
+    }
+}
+
+/* Lets the engine keep limits of accounts and firms; before its first work. */
 static inline void guard(engine *e, const pipeline *p)
 {
     eng_risk_instrument instruments[INSTRUMENTS];
@@ -139,6 +159,7 @@ static inline void guard(engine *e, const pipeline *p)
     eng_admission *admission = calloc(1, sizeof *admission);
     EXPECT(risk != NULL);
     EXPECT(admission != NULL);
+    limit_all(risk);
     EXPECT(eng_admission_init(admission, risk, p->settled, eng_settled_bytes(), p->ring,
                               rb_multicast_bytes(STREAM), p->readers, rb_readers_bytes(),
                               1) == RB_OK);

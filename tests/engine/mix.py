@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from ringbus.messages import (
     INSTRUMENT_NONE,
+    CommandKind,
     CrossType,
     Flag,
     InstrumentState,
@@ -23,9 +24,10 @@ from ringbus.messages import (
 from ringbus.messages import TimeInForce as Force
 from tests.engine.oracle import BUY, SELL, Instrument, Oracle, Order
 from tests.engine.oracle.auction import can_be_matched, taking_part
+from tests.engine.oracle.collar import RULES
 from tests.engine.oracle.matching import CROSS_ONLY, RESTING
 from tests.engine.oracle.wire import OF_THE_OPERATOR, Fields, encode
-from tests.engine.profiles import QUANTITY_MAX, SPOILED, Profile
+from tests.engine.profiles import NARROW, QUANTITY_MAX, SPOILED, Profile
 
 Message = list[bytes]
 SELF_TRADES = (
@@ -57,6 +59,7 @@ class Mix:
             "cancel": self._cancel,
             "replace": self._replace,
             "command": self._command,
+            "rule": self._rule,
             "cross": self._cross,
             "mass_cancel": self._mass_cancel,
             "legs": self._legs,
@@ -257,6 +260,22 @@ class Mix:
     def _command(self) -> list[Fields]:
         line = self._header(Template.COMMAND) | {"instrument": self._instrument(), "kind": 1}
         return [line | {"state": self.dice.choices(STATES, STATE_WEIGHTS)[0]}]
+
+    def _rule(self) -> list[Fields]:
+        """Collars and fat fingers that some orders pass and some do not."""
+        dice = self.dice
+        line = self._header(Template.COMMAND) | {"instrument": self._instrument()}
+        kind = dice.choice(RULES)
+        price = dice.choice((0, dice.randrange(1, 5)))
+        if kind == CommandKind.COLLAR:
+            low, high = sorted(dice.choices(NARROW, k=2))
+            value = dice.choice((0, low, high << 32, high << 32 | low, low << 32 | high))
+            line |= {"state": dice.choice(STATES[:2]), "value": value}
+        elif kind == CommandKind.FAT_FINGER:
+            line["value"] = dice.choice((0, dice.randrange(100, 2_000)))
+        else:
+            price = dice.choice((0, *NARROW))
+        return [line | {"kind": kind, "price_ticks": price}]
 
     def _cross(self) -> list[Fields]:
         dice = self.dice

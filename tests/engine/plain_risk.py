@@ -16,6 +16,7 @@ from ringbus.messages import (
     MassCancelScope,
     OrderOption,
     RejectReason,
+    Restriction,
     RiskLimit,
     Side,
     Template,
@@ -26,6 +27,12 @@ Fields = dict[str, int]
 Owner = tuple[str, int]
 ORDERS = (Template.NEW_ORDER, Template.REPLACE, Template.MULTI_LEG_ORDER)
 SECOND_NS = 10**9
+SELF_TRADE = (
+    OrderOption.SELF_TRADE_NEWEST
+    | OrderOption.SELF_TRADE_OLDEST
+    | OrderOption.SELF_TRADE_DECREMENT
+    | OrderOption.SELF_TRADE_FIRM
+)
 LIMIT_REASON = {
     limit: RejectReason(RejectReason.OPEN_LONG_LIMIT + limit - 1) for limit in RiskLimit
 }
@@ -73,6 +80,8 @@ class PlainRisk:
         self.said: dict[Owner, list[int]] = defaultdict(list)
         self.limits: dict[tuple[Owner, int], int] = {}
         self.killed: set[Owner] = set()
+        self.restrictions: dict[tuple[Owner, int], int] = {}
+        self.self_trade: dict[Owner, int] = {}
 
     # --- from the stream
 
@@ -141,6 +150,11 @@ class PlainRisk:
             owner = self._scope(line, line["scope"])
             value = line["value"]
             self.limits[owner, line["limit"]] = UNLIMITED if value == NO_LIMIT else value
+        elif line["kind"] == CommandKind.RESTRICTION:
+            owner = self._scope(line, line["scope"])
+            self.restrictions[owner, line["instrument"]] = line["value"]
+        elif line["kind"] == CommandKind.SELF_TRADE:
+            self.self_trade[self._scope(line, line["scope"])] = line["value"]
         elif line["kind"] == CommandKind.REFERENCE_PRICE:
             self.reference[line["instrument"]] = line["price_ticks"]
         elif line["kind"] == CommandKind.RESUME:
@@ -237,9 +251,23 @@ class PlainRisk:
             before.append(one)
         return 0
 
+    def options(self, line: Fields) -> int:
+        """Of an order, with what it does when it meets itself, if it does not say."""
+        if line["options"] & SELF_TRADE:
+            return line["options"]
+        account, firm = owners(line)
+        return line["options"] | (self.self_trade.get(account) or self.self_trade.get(firm, 0))
+
+    def _is_restricted(self, new: Open) -> bool:
+        rules = [self.restrictions.get((owner, new.instrument)) for owner in new.owners]
+        is_buy = new.side == Side.BUY
+        return Restriction.NO_ORDERS in rules or (is_buy and Restriction.SELL_ONLY in rules)
+
     def _first_reason(
         self, new: Open, time_ns: int, leaves: Open | None, before: list[Open]
     ) -> int:
+        if self._is_restricted(new):
+            return RejectReason.RESTRICTED
         for owner in new.owners:
             for limit in RiskLimit:
                 of = self.limits.get((owner, limit), UNLIMITED)

@@ -113,6 +113,11 @@ PROFILES = {
         prices=NARROW,
         spoiled=0.02,
     ),
+    "collars": Profile(
+        ALL_KINDS | {"rule": 3, "command": 3, "cross": 4, "mass_cancel": 0.3},
+        prices=NARROW,
+        spoiled=0.03,
+    ),
     "legs": Profile(
         {"new": 50, "cancel": 15, "replace": 10, "legs": 20, "command": 0.5},
         instruments=9,

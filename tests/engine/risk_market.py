@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -31,6 +32,7 @@ from ringbus.messages import (
     MassCancelScope,
     OrderOption,
     RejectReason,
+    Restriction,
     RiskLimit,
     Side,
     Template,
@@ -39,6 +41,7 @@ from ringbus.messages import (
 )
 from ringbus.multicast import Reader
 from ringbus.status import check
+from tests.engine.mix import SELF_TRADES
 from tests.engine.parts import grouped
 from tests.engine.plain_risk import ORDERS, PlainRisk, fields
 from tests.engine.trader import Lines, cancel, lines, new_order
@@ -48,7 +51,10 @@ from tools.bust import Seen, change
 BEHIND = (Template.LEG, Template.ORDER_TERMS, Template.TRADE_PARTY, Template.ORDER_TAG)
 SESSIONS, ACCOUNTS, FIRMS, INSTRUMENTS = 8, 4, 3, 4
 OPERATOR = SESSIONS + 1
-LIMIT_REASONS = range(RejectReason.OPEN_LONG_LIMIT, RejectReason.RISK_CAPACITY + 1)
+LIMIT_REASONS = (
+    *range(RejectReason.OPEN_LONG_LIMIT, RejectReason.RISK_CAPACITY + 1),
+    RejectReason.RESTRICTED,
+)
 TABLE = [RiskInstrument(tick_1e4=1 + n, price_ticks_max=130) for n in range(INSTRUMENTS)]
 SCOPES = {
     MassCancelScope.EVERYTHING: 1,
@@ -83,9 +89,12 @@ class Session:
 
 
 class Market:
-    """An engine with `shards`, sessions on topics 1.. and an operator."""
+    """An engine with `shards`, sessions on topics 1.. and an operator who sets these limits."""
 
-    def __init__(self, seed: int, shards: int) -> None:
+    def __init__(
+        self, seed: int, shards: int, limits: Sequence[RiskLimit] = tuple(RiskLimit)
+    ) -> None:
+        self.limits = limits
         self.dice = random.Random(seed)
         size = Size(
             INSTRUMENTS,
@@ -110,6 +119,7 @@ class Market:
         self.seen: dict[tuple[int, int], int] = {}
         self.group: list[Lines] = []
         self.reasons: Counter[int] = Counter()
+        self.filled_in = 0
         self.lines: list[Lines] = []
         self.executed: dict[int, Lines] = {}
         self.changes: Counter[Template] = Counter()
@@ -212,6 +222,9 @@ class Market:
             wanted = self.plain.reason(session.proposal, first["time_ns"])
             assert reason == wanted, (RejectReason(reason or 1), RejectReason(wanted or 1), first)
             self.reasons[reason] += 1
+            if template == Template.NEW_ORDER and int(group["template_id"][0]) == template:
+                self.filled_in += first["options"] != fields(session.proposal[0])["options"]
+                assert first["options"] == self.plain.options(fields(session.proposal[0]))
         if template == Template.TRADE_CHANGE and session.proposal is not None:
             self.changes[Template(first["template_id"])] += 1
             self._judge_change(session.proposal, first)
@@ -270,8 +283,9 @@ class Market:
             )
         if self.engine.size.shards == 1 and what > 0.95:
             return self._legs(session)
-        options = dice.choice((0, 0, 0, OrderOption.HIDDEN, OrderOption.SLIDE))
-        rests = options != 0 or dice.random() < 0.7
+        own = dice.choice((0, 0, OrderOption.SELF_TRADE_OLDEST))
+        options = own | dice.choice((0, 0, 0, OrderOption.HIDDEN, OrderOption.SLIDE))
+        rests = options & ~own != 0 or dice.random() < 0.7
         return new_order(
             topic,
             0,
@@ -339,13 +353,22 @@ class Market:
         more: dict[str, int] = {"instrument": INSTRUMENT_NONE, "scope": scope}
         if what < 0.6:
             kind = CommandKind.LIMIT
-            limit = dice.choice(list(RiskLimit))
+            limit = dice.choice(self.limits)
             value = dice.choice((USUAL[limit], dice.randint(0, 4 * USUAL[limit]), NO_LIMIT))
             more["scope"] = dice.choice((MassCancelScope.ACCOUNT, MassCancelScope.FIRM))
             more |= {"limit": limit, "value": value}
         elif what < 0.65:
             kind = CommandKind.REFERENCE_PRICE
             more = {"instrument": dice.randrange(INSTRUMENTS), "price_ticks": dice.choice((0, 101))}
+        elif what < 0.72:
+            kind = CommandKind.RESTRICTION
+            value = dice.choice((Restriction.NONE, *Restriction))
+            more = {"instrument": dice.randrange(INSTRUMENTS), "value": value}
+            more["scope"] = dice.choice((MassCancelScope.ACCOUNT, MassCancelScope.FIRM))
+        elif what < 0.78:
+            kind = CommandKind.SELF_TRADE
+            more["scope"] = dice.choice((MassCancelScope.ACCOUNT, MassCancelScope.FIRM))
+            more["value"] = dice.choice((0, *SELF_TRADES))
         return lines(COMMAND, Template.COMMAND, kind=kind, **more, **who)
 
     def _bust(self) -> Lines:

@@ -216,7 +216,7 @@ def test_a_reserve_order_is_held_whole_and_shows_a_part_when_it_rests_again(desk
     assert desk.say(cancel(1, 1, 20)) == [("CANCEL", 1)]
     desk.say(command(CONTINUOUS))
     assert desk.book.best(0, SELL) == (50, 10)
-    assert desk.say(mass_cancel())[1:] == [("canceled", 1, 65, "MASS_CANCEL")]
+    assert desk.say(mass_cancel())[1:] == [("canceled", 1, 65, "SUPERVISORY")]
 
 
 def test_without_room_for_its_price_a_released_order_is_canceled() -> None:
@@ -331,8 +331,8 @@ def test_quantity_of_a_cross_ends_in_the_middle_of_orders(desk: Desk) -> None:
     desk.say(command(AUCTION), order(1, BUY, 10, 100), order(2, SELL, 10, 100))
     desk.cross(100, 3, state=AUCTION)
     assert desk.say(mass_cancel())[1:] == [
-        ("canceled", 1, 7, "MASS_CANCEL"),
-        ("canceled", 2, 7, "MASS_CANCEL"),
+        ("canceled", 1, 7, "SUPERVISORY"),
+        ("canceled", 2, 7, "SUPERVISORY"),
     ]
 
 

@@ -70,7 +70,16 @@ def test_the_canceled_line(desk: Desk) -> None:
 
 def test_a_reserve_goes_with_its_order(desk: Desk) -> None:
     desk.say(order(1, BUY, 50, 100, display=10))
-    assert desk.say(mass_cancel())[1:] == [("canceled", 1, 50, "MASS_CANCEL")]
+    assert desk.say(mass_cancel())[1:] == [("canceled", 1, 50, "SUPERVISORY")]
+
+
+def test_who_asks_for_its_own_orders_hears_so(desk: Desk) -> None:
+    """The others hear that it was not they."""
+    desk.say(order(1, BUY, 50, 100), order(2, BUY, 50, 100, topic=7))
+    assert desk.say(mass_cancel())[1:] == [
+        ("canceled", 1, 50, "SUPERVISORY"),
+        ("canceled", 2, 50, "MASS_CANCEL"),
+    ]
 
 
 SCOPES = {

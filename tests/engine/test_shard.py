@@ -16,6 +16,7 @@ from ringbus.messages import (
     REJECTED,
     REPLACE,
     SESSION_EVENT,
+    CommandKind,
     Flag,
     MassCancelScope,
     RejectReason,
@@ -52,7 +53,7 @@ def event(topic: int, number: int) -> Lines:
     )
 
 
-@pytest.mark.parametrize("kind", [0, 5, 255])
+@pytest.mark.parametrize("kind", [0, max(CommandKind) + 1, 255])
 def test_a_command_that_nobody_knows_is_refused_and_not_said_back(kind: int) -> None:
     asked = lines(
         COMMAND, Template.COMMAND, topic=1, topic_sequence=1, instrument=1, kind=kind, state=1

@@ -69,10 +69,11 @@ def test_the_day_has_everything_in_it() -> None:
         Template.STATE_CHANGED,
     ):
         assert kinds[template] > 100, template.name
-    assert kinds[Template.CROSS_RESULT] > 20
+    assert kinds[Template.CROSS_RESULT] >= 20
     assert kinds[Template.TRADE_CHANGE] > 20
     reasons = view(one.stream[one.stream["template_id"] == Template.CANCELED], CANCELED)["reason"]
-    assert np.bincount(reasons)[CancelReason.MASS_CANCEL] > 500
+    canceled = np.bincount(reasons)
+    assert canceled[CancelReason.MASS_CANCEL] + canceled[CancelReason.SUPERVISORY] > 500
     broadcasts = np.flatnonzero(one.stream["flags"] & Flag.BROADCAST)
     assert len(broadcasts) > 100
     # Some are refused by all shards, and many cancel orders in several instruments.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.fused import FusedEngine, Size
+from engine.risk import Risk, RiskInstrument, RiskSize
 from ports.authenticator import Authenticator, hash_secret
 from ports.client import ClientPort, ClientSession, Contributor, Instrument, Limits, Stream
 from ports.ouch import (
@@ -53,6 +54,16 @@ INSTRUMENTS = (
     Instrument("AAPL", TICK, 100, 1_000_000, lot=10, quantity_max=100_000),
     Instrument("MSFT", TICK, 100, 1_000_000, lot=1, quantity_max=100_000, shard=1),
 )
+
+
+def make_engine(size: Size, clock: str, changes: Mapping[str, Any]) -> FusedEngine:
+    """An engine that keeps limits; `changes` are of its bounds, `risk` of those of its owners."""
+    bounds = dict(changes)
+    owners = bounds.pop("risk", RiskSize(accounts=64, firms=16, positions=1 << 12))
+    size = replace(size, **bounds)
+    table = [RiskInstrument(one.tick_1e4, one.price_ticks_max) for one in INSTRUMENTS]
+    risk = Risk(table, size.shards, size.orders, owners, size.topics)
+    return FusedEngine(size, clock, risk=risk)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +148,7 @@ class Exchange:
     Args: directory: of a journal, None for none; stream_slots: how long the ring remembers;
     lane_slots: of every lane; copies: journals whose marks a client's answers wait for; users: its
     participants, the first on topic 1; contributors: lanes, the port's the first; rules: what a
-    user's session is configured to, but for its names.
+    user's session is configured to, but for its names; engine: see `make_engine`.
     """
 
     def __init__(
@@ -150,6 +161,7 @@ class Exchange:
         users: Sequence[str] = USERS,
         contributors: int = 2,
         rules: Mapping[str, dict[str, Any]] | None = None,
+        engine: Mapping[str, Any] | None = None,
     ) -> None:
         self._copies = copies
         self.topics = {user: n + 1 for n, user in enumerate(users)}
@@ -158,7 +170,7 @@ class Exchange:
         create_marks(marks, "marks")
         self.marks = Marks(marks)
         size = Size(2, 2, len(users) + 1, contributors, stream_slots, lane_slots)
-        self.engine = FusedEngine(size, clock="manual")
+        self.engine = make_engine(size, "manual", engine or {})
         self.engine.core.set_time(START_NS)
         self.now_ns = START_NS
         self.limits = limits or Limits()

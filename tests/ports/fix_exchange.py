@@ -7,16 +7,16 @@ made by hand and what they get is taken apart by simplefix: the port's own codec
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from simplefix import FixParser
 
-from engine.fused import FusedEngine, Size
+from engine.fused import Size
 from ports.authenticator import Authenticator
 from ports.client import ClientSession
 from ports.fix import FIX42, FIX44, Pair, time_text
@@ -37,6 +37,7 @@ from tests.ports.exchange import (
     SEGMENT_MESSAGES,
     START_NS,
     USERS,
+    make_engine,
 )
 
 COMP_ID = "RINGBUS"
@@ -147,7 +148,7 @@ class FixExchange:
 
     Args: directory: of a journal, None for none; copies: journals whose marks are waited for;
     clock: manual, or real for clients that have their own; contributors: lanes, the port's the
-    first; rights: of every session.
+    first; engine: see `make_engine`; rights: of every session.
     """
 
     def __init__(
@@ -158,6 +159,7 @@ class FixExchange:
         stream_slots: int = 1 << 16,
         lane_slots: int = 4096,
         clock: str = "manual",
+        engine: Mapping[str, Any] | None = None,
         contributors: int = 2,
         **rights: object,
     ) -> None:
@@ -168,7 +170,7 @@ class FixExchange:
         create_marks(marks, "marks")
         self.marks = Marks(marks)
         size = Size(2, 2, len(USERS) + 1, contributors, stream_slots, lane_slots)
-        self.engine = FusedEngine(size, clock=clock)
+        self.engine = make_engine(size, clock, engine or {})
         self.engine.core.set_time(START_NS)
         self.now_ns = START_NS
         self.limits = limits

@@ -184,7 +184,8 @@ def test_the_page_is_fresh() -> None:
 def test_every_number_of_ouch_that_has_a_meaning_here_was_tried() -> None:
     """The others cannot happen on this exchange, and are named with why."""
     cannot = {
-        1: "no quotes of other markets", 2: "a closed book says halted (7)", 6: "29 says so",
+        1: "no quotes of other markets", 2: "a closed book says halted (7)",
+        6: "an instrument's rule: reasons.md",
         8: "no other markets", 11: "cancels do not wait", 14: "crosses need no reference price",
         16: "every cancel is taken", 24: "no test symbols", 25: "no late orders for a cross",
         27: "no midpoint orders", 28: "no destinations",

@@ -12,6 +12,7 @@ from ringbus.messages import (
     Template,
 )
 from ringbus.messages import TimeInForce as Force
+from tests.engine.oracle.collar import RULES
 from tests.engine.oracle.entry import PRICE_TICKS_MAX
 from tests.engine.oracle.market import BUY, SELL, Instrument, Market, Order, badness
 from tests.engine.oracle.matching import COLLECTING, RESTING, cancel_rest, enter
@@ -20,10 +21,13 @@ STATES = tuple(InstrumentState)
 
 
 def command(market: Market) -> None:
-    """README, States: a change of an instrument's state."""
+    """README, States and Collars: a change of an instrument's state or of a rule."""
     first = market.group.first
     instrument = market.instruments[first["instrument"]]
-    if first["kind"] != CommandKind.INSTRUMENT_STATE:
+    if first["kind"] in RULES:
+        refusal = instrument.collar.obey(first)
+        market.say_first() if refusal is None else market.refuse(refusal)
+    elif first["kind"] != CommandKind.INSTRUMENT_STATE:
         market.refuse(RejectReason.INVALID_PROPOSAL)
     elif first["state"] not in STATES or first["state"] == instrument.state:
         market.refuse(RejectReason.INSTRUMENT_STATE)

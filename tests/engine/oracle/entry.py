@@ -61,6 +61,8 @@ def new_order(market: Market) -> None:
         reason = contradiction
     elif not state_takes(instrument.state, terms):
         reason = RejectReason.INSTRUMENT_STATE
+    elif (forbidden := collar_in(instrument, order)) is not None:
+        reason = forbidden
     elif not post_only_keeps_off(instrument, order, terms):
         reason = RejectReason.WOULD_TRADE
     elif (may_rest or terms.time_in_force in CROSS_ONLY) and not market.free:
@@ -113,6 +115,8 @@ def replace_order(market: Market) -> None:
         reason = RejectReason.INVALID_TIME_IN_FORCE
     elif (contradiction := contradiction_in(terms)) is not None:
         reason = contradiction
+    elif (forbidden := collar_in(instrument, order)) is not None:
+        reason = forbidden
     elif not post_only_keeps_off(instrument, order, terms):
         reason = RejectReason.WOULD_TRADE
     elif terms.time_in_force in RESTING and not has_room(market, instrument, order):
@@ -214,6 +218,13 @@ def contradiction_in(terms: Terms) -> RejectReason | None:
     if minimum > terms.quantity or (minimum and force != Force.IMMEDIATE_OR_CANCEL):
         return RejectReason.INVALID_MINIMUM_QUANTITY
     return None
+
+
+def collar_in(instrument: Instrument, order: Order) -> RejectReason | None:
+    """README, Collars."""
+    return instrument.collar.reason(
+        instrument.state, order.side, order.price, order.quantity, order.options
+    )
 
 
 def self_trade_contradicts(options: int) -> bool:

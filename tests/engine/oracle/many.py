@@ -11,7 +11,7 @@ from ringbus.messages import (
     RejectReason,
 )
 from ringbus.messages import TimeInForce as Force
-from tests.engine.oracle.entry import PRICE_TICKS_MAX, self_trade_contradicts
+from tests.engine.oracle.entry import PRICE_TICKS_MAX, collar_in, self_trade_contradicts
 from tests.engine.oracle.market import BUY, SELL, Market, Order
 from tests.engine.oracle.matching import SELF_TRADE, cancel_rest, fillable, match
 from tests.engine.oracle.wire import Fields
@@ -34,7 +34,9 @@ def mass_cancel(market: Market) -> None:
     for instrument in market.instruments:
         for order in instrument.all_orders():
             if is_in_scope(first, order):
-                cancel_rest(market, order, CancelReason.MASS_CANCEL)
+                is_own = order.topic == first["topic"]
+                reason = CancelReason.MASS_CANCEL if is_own else CancelReason.SUPERVISORY
+                cancel_rest(market, order, reason)
                 market.remove(order)
 
 
@@ -76,6 +78,8 @@ def multi_leg_order(market: Market) -> None:
         market.instruments[leg["instrument"]].state != InstrumentState.CONTINUOUS for leg in legs
     ):
         market.refuse(RejectReason.INSTRUMENT_STATE)
+    elif refusals := [reason for leg in legs if (reason := collar_of_leg(market, leg)) is not None]:
+        market.refuse(refusals[0])
     else:
         market.say_first()
         orders = [order_of_leg(market, leg) for leg in legs]
@@ -86,6 +90,11 @@ def multi_leg_order(market: Market) -> None:
                 assert order.quantity == 0
             else:
                 cancel_rest(market, order, CancelReason.LEGS)
+
+
+def collar_of_leg(market: Market, leg: Fields) -> RejectReason | None:
+    """README, Collars: each leg is an order."""
+    return collar_in(market.instruments[leg["instrument"]], order_of_leg(market, leg))
 
 
 def legs_are_valid(market: Market) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ringbus.messages import Flag, InstrumentState, OrderOption, RejectReason, Side, Template
+from tests.engine.oracle.collar import Collar
 from tests.engine.oracle.wire import Fields, Group, encode, without_sequence
 
 BUY, SELL = Side.BUY, Side.SELL
@@ -84,6 +85,7 @@ class Instrument:
     changes: int = 0
     sides: dict[int, list[Order]] = field(default_factory=lambda: {BUY: [], SELL: []})
     held: list[Order] = field(default_factory=list)
+    collar: Collar = field(default_factory=Collar)
 
     def others(self, side: int) -> list[Order]:
         """The side that an order of this side meets."""
@@ -188,6 +190,8 @@ class Market:
 
     def say(self, template: Template, order: Order, **fields: int) -> None:
         """A line that the engine makes about an order."""
+        if template == Template.EXECUTED:
+            self.instrument_of(order).collar.last = fields["price_ticks"]
         line = self._generated(template, order.topic)
         for name in ("instrument", "locate", "client_order_id", "account", "firm", "side"):
             line[name] = getattr(order, name)

@@ -27,6 +27,8 @@ def enter(market: Market, order: Order, minimum_quantity: int = 0) -> None:
     if order.time_in_force in CROSS_ONLY or instrument.state in COLLECTING:
         market.hold(order)
         return
+    if order.market:
+        order.price = instrument.collar.worst(order.side, order.price)
     if order.time_in_force == Force.FILL_OR_KILL and fillable(market, order) < order.quantity:
         cancel_rest(market, order, CancelReason.FILL_OR_KILL)
     elif fillable_less_than(market, order, minimum_quantity):
