@@ -93,7 +93,7 @@ class Account:
         self, topic: int, instruments: Sequence[Instrument], by_number: bool = False
     ) -> None:
         self.topic = topic
-        self._by_number = by_number
+        self._is_numbered = by_number
         self.instruments = instruments
         self.orders: dict[int, Order] = {}
         self.texts: dict[str, Order | None] = {}
@@ -145,7 +145,7 @@ class Account:
 
     def _name(self, line: Line, tag: Tag | None) -> str:
         """The ClOrdID of the order that a line brings."""
-        is_text = tag is not None and tag.text and (tag.number is not None or not self._by_number)
+        is_text = tag is not None and tag.text and (tag.number is not None or not self._is_numbered)
         return tag.text if tag is not None and is_text else str(line.client_order_id)
 
     def _entered(self, line: Line, tag: Tag | None) -> Report:
@@ -205,7 +205,7 @@ class Account:
     def _canceled(self, line: Line, tag: Tag | None, text: str = "") -> Report:
         """By its client, or by somebody else, or not over FIX: then without a new ClOrdID."""
         order = self.orders[line.client_order_id]
-        tag = None if tag is not None and tag.number is None and self._by_number else tag
+        tag = None if tag is not None and tag.number is None and self._is_numbered else tag
         before = order.text if tag is not None else ""
         if tag is not None:
             order.text = tag.text
