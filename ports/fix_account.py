@@ -94,6 +94,8 @@ class Account:
     ) -> None:
         self.topic = topic
         self._is_numbered = by_number
+        # Every number that an order ever had: a trade may be changed long after it.
+        self._numbers: dict[int, Order] = {}
         self.instruments = instruments
         self.orders: dict[int, Order] = {}
         self.texts: dict[str, Order | None] = {}
@@ -167,7 +169,7 @@ class Account:
         )
         if line.template == Template.STOP_ORDER:
             order.stop_ticks, order.locate, order.is_held = line.locate, NOWHERE, True
-        self.orders[order.id] = order
+        self.orders[order.id] = self._numbers[order.id] = order
         self.texts[text] = order
         self._use_up(line.client_order_id)
         return self._report(Event.NEW, order, line)
@@ -197,7 +199,7 @@ class Account:
         order.total = order.executed + line.quantity
         order.locate = line.locate
         order.time_in_force = str(line.detail)
-        self.orders[order.id] = order
+        self.orders[order.id] = self._numbers[order.id] = order
         self.texts[order.text] = order
         self._use_up(order.id)
         return self._report(Event.REPLACED, order, line, original=before)
@@ -244,7 +246,7 @@ class Account:
 
     def _trade_changed(self, line: Line, tag: Tag) -> Report:
         """A trade is void or has another price; the order's sums say so, what is open stays."""
-        order = self.texts.get(tag.text) or self._by_number(line.client_order_id)
+        order = self._numbers[line.client_order_id]
         kind, match = line.small & 255, line.locate << 32 | line.quantity
         quantity = line.last
         # Where an Executed line has the liquidity stands the letter that its client heard.
@@ -269,11 +271,6 @@ class Account:
             match_id=match,
             refers_to=refers_to,
         )
-
-    def _by_number(self, client_order_id: int) -> Order:
-        """One that had no ClOrdID, or was taken over."""
-        orders = (order for order in self.texts.values() if order is not None)
-        return next(order for order in orders if order.id == client_order_id)
 
     def _refused(self, line: Line, tag: Tag | None) -> Report | None:
         is_order = line.detail in (Template.NEW_ORDER, Template.STOP_ORDER)
