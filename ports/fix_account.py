@@ -93,7 +93,9 @@ class Account:
         self, topic: int, instruments: Sequence[Instrument], by_number: bool = False
     ) -> None:
         self.topic = topic
-        self._by_number = by_number
+        self._is_numbered = by_number
+        # Every number that an order ever had: a trade may be changed long after it.
+        self._numbers: dict[int, Order] = {}
         self.instruments = instruments
         self.orders: dict[int, Order] = {}
         self.texts: dict[str, Order | None] = {}
@@ -145,7 +147,7 @@ class Account:
 
     def _name(self, line: Line, tag: Tag | None) -> str:
         """The ClOrdID of the order that a line brings."""
-        is_text = tag is not None and tag.text and (tag.number is not None or not self._by_number)
+        is_text = tag is not None and tag.text and (tag.number is not None or not self._is_numbered)
         return tag.text if tag is not None and is_text else str(line.client_order_id)
 
     def _entered(self, line: Line, tag: Tag | None) -> Report:
@@ -167,7 +169,7 @@ class Account:
         )
         if line.template == Template.STOP_ORDER:
             order.stop_ticks, order.locate, order.is_held = line.locate, NOWHERE, True
-        self.orders[order.id] = order
+        self.orders[order.id] = self._numbers[order.id] = order
         self.texts[text] = order
         self._use_up(line.client_order_id)
         return self._report(Event.NEW, order, line)
@@ -197,7 +199,7 @@ class Account:
         order.total = order.executed + line.quantity
         order.locate = line.locate
         order.time_in_force = str(line.detail)
-        self.orders[order.id] = order
+        self.orders[order.id] = self._numbers[order.id] = order
         self.texts[order.text] = order
         self._use_up(order.id)
         return self._report(Event.REPLACED, order, line, original=before)
@@ -205,7 +207,7 @@ class Account:
     def _canceled(self, line: Line, tag: Tag | None, text: str = "") -> Report:
         """By its client, or by somebody else, or not over FIX: then without a new ClOrdID."""
         order = self.orders[line.client_order_id]
-        tag = None if tag is not None and tag.number is None and self._by_number else tag
+        tag = None if tag is not None and tag.number is None and self._is_numbered else tag
         before = order.text if tag is not None else ""
         if tag is not None:
             order.text = tag.text
@@ -244,8 +246,7 @@ class Account:
 
     def _trade_changed(self, line: Line, tag: Tag) -> Report:
         """A trade is void or has another price; the order's sums say so, what is open stays."""
-        named = None if self._by_number else self.texts.get(tag.text)
-        order = named or self._numbered(line.client_order_id)
+        order = self._numbers[line.client_order_id]
         kind, match = line.small & 255, line.locate << 32 | line.quantity
         quantity = line.last
         # Where an Executed line has the liquidity stands the letter that its client heard.
@@ -270,11 +271,6 @@ class Account:
             match_id=match,
             refers_to=refers_to,
         )
-
-    def _numbered(self, client_order_id: int) -> Order:
-        """One that had no ClOrdID, or was taken over."""
-        orders = (order for order in self.texts.values() if order is not None)
-        return next(order for order in orders if order.id == client_order_id)
 
     def _refused(self, line: Line, tag: Tag | None) -> Report | None:
         is_order = line.detail in (Template.NEW_ORDER, Template.STOP_ORDER)
