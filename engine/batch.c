@@ -110,7 +110,7 @@ int32_t eng_book_apply(eng_book *book, const rb_message *message, rb_message *ou
 static int is_continuation(uint8_t template_id)
 {
     return template_id == RB_TEMPLATE_ORDER_TERMS || template_id == RB_TEMPLATE_LEG ||
-           template_id == RB_TEMPLATE_ORDER_TAG;
+           template_id == RB_TEMPLATE_ORDER_TAG || template_id == RB_TEMPLATE_TEXT;
 }
 
 /* The group at the front of the `left` lines from `position` on. */

@@ -56,7 +56,7 @@ static inline const rb_message *eng_group_line(const eng_group *group, uint32_t 
 }
 
 /* Whether the lines behind the first are such as belong there, in this order: legs (MultiLegOrder),
- * terms (NewOrder, Replace), a tag. */
+ * terms (NewOrder, Replace), a tag, texts (Command, MassCancel, CommandAsked). */
 int eng_group_is_well_formed(const eng_group *group);
 
 /* Where answers go: slot n is base[(position + n) & mask], `limit` of them may be written now. */

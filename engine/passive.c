@@ -36,7 +36,8 @@ static int is_behind(const rb_message *line)
 {
     uint8_t template_id = line->header.template_id;
     return template_id == RB_TEMPLATE_ORDER_TAG || template_id == RB_TEMPLATE_ORDER_TERMS ||
-           template_id == RB_TEMPLATE_LEG || template_id == RB_TEMPLATE_TRADE_PARTY;
+           template_id == RB_TEMPLATE_LEG || template_id == RB_TEMPLATE_TRADE_PARTY ||
+           template_id == RB_TEMPLATE_TEXT;
 }
 
 /* Whether a line begins a group: it was contributed, or stands for what was refused. */

@@ -216,6 +216,13 @@ static uint8_t group_template(const eng_group *group, uint32_t n)
     return eng_group_line(group, n)->header.template_id;
 }
 
+/* What an operator says has author and reason behind it. */
+static int is_operators(uint8_t template_id)
+{
+    return template_id == RB_TEMPLATE_COMMAND || template_id == RB_TEMPLATE_MASS_CANCEL ||
+           template_id == RB_TEMPLATE_COMMAND_ASKED;
+}
+
 /* Both parties, each with its tag. */
 static int has_parties(const eng_group *group)
 {
@@ -248,6 +255,10 @@ int eng_group_is_well_formed(const eng_group *group)
         at++;
     }
     if (at < group->count && group_template(group, at) == RB_TEMPLATE_ORDER_TAG) {
+        at++;
+    }
+    while (is_operators(first) && at < group->count &&
+           group_template(group, at) == RB_TEMPLATE_TEXT) {
         at++;
     }
     return at == group->count;

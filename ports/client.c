@@ -377,8 +377,9 @@ static int32_t hear(prt_client *port, const rb_message *line)
     uint8_t template_id = line->header.template_id;
     int is_tag = template_id == RB_TEMPLATE_ORDER_TAG;
     int is_terms = template_id == RB_TEMPLATE_ORDER_TERMS;
-    RB_CHECK(is_tag || is_terms || template_id == RB_TEMPLATE_LEG ||
-             template_id == RB_TEMPLATE_TRADE_PARTY);
+    int is_other = template_id == RB_TEMPLATE_LEG || template_id == RB_TEMPLATE_TRADE_PARTY ||
+                   template_id == RB_TEMPLATE_TEXT;
+    RB_CHECK(is_tag || is_terms || is_other);
     if (is_terms) {
         port->head_terms = *line;
     }

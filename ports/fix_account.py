@@ -244,7 +244,8 @@ class Account:
 
     def _trade_changed(self, line: Line, tag: Tag) -> Report:
         """A trade is void or has another price; the order's sums say so, what is open stays."""
-        order = self.texts.get(tag.text) or self._by_number(line.client_order_id)
+        named = None if self._by_number else self.texts.get(tag.text)
+        order = named or self._numbered(line.client_order_id)
         kind, match = line.small & 255, line.locate << 32 | line.quantity
         quantity = line.last
         # Where an Executed line has the liquidity stands the letter that its client heard.
@@ -270,7 +271,7 @@ class Account:
             refers_to=refers_to,
         )
 
-    def _by_number(self, client_order_id: int) -> Order:
+    def _numbered(self, client_order_id: int) -> Order:
         """One that had no ClOrdID, or was taken over."""
         orders = (order for order in self.texts.values() if order is not None)
         return next(order for order in orders if order.id == client_order_id)

@@ -28,15 +28,15 @@ from ports.fix_desk import Client, Desk, Outcome, Phase
 from ports.fix_logins import Logins
 from ports.fix_requests import Request
 from ports.fix_session import Action, Do, Session
+from ports.fix_stream import Follower
 from ports.lines import Line, Tag
 from ringbus._ringbus import lib as ringbus_lib
 from ringbus.contributor import Contributor
 from ringbus.core import Core
 from ringbus.lane import Lane
-from ringbus.marks import Marks
-from ringbus.messages import Flag, SessionEventKind, Template
+from ringbus.messages import SessionEventKind
 from ringbus.replay import Stream
-from ringbus.status import CapacityError, CorruptionError, Lapped, check
+from ringbus.status import CapacityError, check
 
 __all__ = ["FixLimits", "FixPort"]
 
@@ -66,6 +66,7 @@ class FixLimits:
     socket_receive_bytes: int = 4096
     socket_send_bytes: int = 0  # the kernel's choice
     passwords: bool = True
+    is_live: bool = False  # the exchange's environment
     stops: bool = False
 
 
@@ -103,16 +104,10 @@ class FixPort:
         self._lane = Lane(contributor.lane)
         # What a dead predecessor left half-said.
         self._lane.repair()
-        self._replay = stream.replay()
-        self._marks = Marks(stream.marks) if stream.marks is not None and stream.copies else None
-        self._copies = stream.copies
-        self._allowed = 0 if self._marks else 1 << 64
-        self._has_journal = stream.directory is not None
+        self._follower = Follower(stream, opening)
+        self._allowed = 0
         self._reign = 0
-        self._heard = 0
-        self._opening = opening
         self._ticked_ns = 0
-        self._head: Line | None = None
         self._asked: deque[Client] = deque()
         # By user: the connection that has the session, or waits for it.
         self._holders: dict[str, Connection] = {}
@@ -149,8 +144,9 @@ class FixPort:
         if self.limits.socket_send_bytes:
             one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self.limits.socket_send_bytes)
         now_ns = self._core.now_ns
-        session = Session(self._comp_id, self.desk.by_user.__contains__, now_ns)
         limits = self.limits
+        is_user = self.desk.by_user.__contains__
+        session = Session(self._comp_id, is_user, now_ns, limits.is_live)
         made = Connection(
             one, session, self._comp_id, limits.receive_bytes, limits.send_bytes, now_ns
         )
@@ -169,8 +165,7 @@ class FixPort:
         heard = self._follow(limit)
         if not self.is_live:
             return heard
-        if self._marks is not None:
-            self._allowed = self._marks.reached(self._copies)
+        self._allowed = self._follower.allowed
         now_ns = self._core.now_ns
         done = heard + self._take_verdicts() + self._poll()
         for connection in list(self._connections.values()):
@@ -187,7 +182,7 @@ class FixPort:
         if self._listener is not None:
             self._listener.close()
         self._epoll.close()
-        self._replay.close()
+        self._follower.close()
         self.logins.close()
 
     def __enter__(self) -> FixPort:
@@ -204,37 +199,13 @@ class FixPort:
     # --- the stream
 
     def _follow(self, limit: int) -> int:
-        try:
-            batch = self._replay.poll(limit)
-        except Lapped:
-            if not self._has_journal:
-                raise
-            # What the ring has lost will be in the files in a moment.
-            return 0
+        batch = self._follower.poll(limit)
         if len(batch):
-            first = int(batch["sequence"][0])
-            if first != self._heard + 1:
-                raise CorruptionError(f"message {first} came behind {self._heard}")
-            self._heard += len(batch)
-            for n in np.flatnonzero(self.desk.is_wanted[batch["topic"]]):
-                self._hear(batch, int(n))
-        elif not self.is_live and self._heard >= self._opening and self._replay.lag == 0:
+            for line, tag in self._follower.messages(batch, self.desk.is_wanted):
+                self._apply(line, tag)
+        elif not self.is_live and self._follower.has_caught_up:
             self._go_live()
         return len(batch)
-
-    def _hear(self, batch: NDArray[np.void], n: int) -> None:
-        """A line of one of its topics; one of several lines is heard with its last one."""
-        data = batch[n].tobytes()
-        template, flags = data[24], data[25]
-        if self._head is None:
-            line = Line.read(data)
-            if flags & Flag.CONTINUED:
-                self._head = line
-            else:
-                self._apply(line, None)
-        elif not flags & Flag.CONTINUED:
-            line, self._head = self._head, None
-            self._apply(line, Tag.read(data) if template == Template.ORDER_TAG else None)
 
     def _apply(self, line: Line, tag: Tag | None) -> None:
         change = self.desk.apply(line, tag)
@@ -519,7 +490,7 @@ class FixPort:
         """One send for each connection that has something to say; none is always first."""
         done = 0
         behind = list(self._connections.values())
-        at = self._heard % len(behind) if behind else 0
+        at = self._follower.heard % len(behind) if behind else 0
         for connection in behind[at:] + behind[:at]:
             if connection.is_behind and not connection.is_blocked:
                 sent = connection.write(self._allowed, now_ns)

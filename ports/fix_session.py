@@ -88,10 +88,13 @@ class Action:
 class Session:
     """The machine of one connection.
 
-    Args: comp_id: ours; is_known: whether a CompID is a client's; now_ns: the time.
+    Args: comp_id: ours; is_known: whether a CompID is a client's; now_ns: the time; is_live: orders
+    are meant, it is no test.
     """
 
-    def __init__(self, comp_id: str, is_known: Callable[[str], bool], now_ns: int) -> None:
+    def __init__(
+        self, comp_id: str, is_known: Callable[[str], bool], now_ns: int, is_live: bool = False
+    ) -> None:
         self.state = State.NEW
         self.todo: deque[Action] = deque()
         self.begin = ""
@@ -100,6 +103,7 @@ class Session:
         self.logon: Message | None = None
         self._comp_id = comp_id
         self._is_known = is_known
+        self._is_live = is_live
         self._since_ns = self._received_ns = self._sent_ns = now_ns
         self._heartbeat_ns = 0
         self._has_asked = False
@@ -158,6 +162,12 @@ class Session:
         """
         assert self.logon is not None
         number = self.logon.number or 0
+        # TestMessageIndicator, which says "test" or "production".
+        if self.logon.get(464) == ("Y" if self._is_live else "N"):
+            here, there = ("live", "test") if self._is_live else ("test", "live")
+            self._say(LOGOUT, ((58, f"This exchange is {here}, the Logon says {there} (464)"),))
+            self._drop()
+            return None
         if self.is_reset:
             if number == 1:
                 return 1
@@ -187,6 +197,8 @@ class Session:
         """The fields of the Logon that answers the client's."""
         assert self.logon is not None
         fields: tuple[Pair, ...] = ((98, "0"), (108, self.logon.get(108)))
+        if self.logon.get(464):
+            fields = (*fields, (464, self.logon.get(464)))
         return (*fields, (141, "Y")) if self.is_reset else fields
 
     def tick(self, now_ns: int) -> None:

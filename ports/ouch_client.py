@@ -72,7 +72,8 @@ Numbering = (
 
 REJECT_HELP: Final[dict[str, str]] = {
     "A": "not authorised: check user and password",
-    "S": "session not available: leave the session blank to get the active one",
+    "S": "session not available: another program has it, or it is not the active one; of a live "
+    "exchange its name has to be said, of a test one it may be left blank",
 }
 
 

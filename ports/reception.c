@@ -198,14 +198,22 @@ int32_t prt_client_turn_away(prt_client *port, prt_session *session)
                         PRT_SOUP_SESSION_NOT_AVAILABLE);
 }
 
+/* Whether a client may come in that asks for this session, "" for the active one. Of a live
+ * exchange, whose sessions begin with L, it has to be named: who has a test in mind does not get
+ * in. */
+static int is_session(const prt_client *port, const char *wanted)
+{
+    const char *own = port->config.session;
+    return wanted[0] == '\0' ? own[0] != 'L' : strcmp(wanted, own) == 0;
+}
+
 static int32_t on_verdict(prt_client *port, prt_connection *connection, int good)
 {
     prt_session *session = prt_desk_find_user(&port->desk, connection->login.user);
     if (!good || session == NULL) {
         return refuse_login(port, connection, PRT_SOUP_NOT_AUTHORISED);
     }
-    const char *wanted = connection->login.session;
-    if (wanted[0] != '\0' && strcmp(wanted, port->config.session) != 0) {
+    if (!is_session(port, connection->login.session)) {
         return refuse_login(port, connection, PRT_SOUP_SESSION_NOT_AVAILABLE);
     }
     int is_elsewhere = session->holder != 0 && session->holder != port->desk.publisher;

@@ -215,7 +215,7 @@ class CrossResult(NamedTuple):
 
 
 class Command(NamedTuple):
-    """An operator's change of a rule or a state; author and reason are in the OrderTag line behind it."""
+    """An operator's change of a rule or a state; author and reason are in the Text lines behind it."""
 
     sequence: int
     time_ns: int
@@ -361,6 +361,8 @@ class BuildRecord(NamedTuple):
     checksum: int
     instrument: int
     shards: int
+    environment: int
+    spare: int
     schema_hash: int
     configuration_hash: int
     build_hash: int
@@ -617,6 +619,51 @@ class TradeParty(NamedTuple):
     spare: int
 
 
+class Text(NamedTuple):
+    """A piece of what an operator says of a Command, MassCancel or CommandAsked, which it stands behind: who (as said), the number of the local user who said it, and why, a line each, in UTF-8 over all pieces."""
+
+    sequence: int
+    time_ns: int
+    topic_sequence: int
+    topic: int
+    publisher: int
+    template_id: int
+    flags: int
+    shard: int
+    reserved: int
+    checksum: int
+    instrument: int
+    text: bytes
+
+
+class CommandAsked(NamedTuple):
+    """A Command or MassCancel that waits for a second author, or the word that one waits no more; it becomes true when a line of that template with its number follows."""
+
+    sequence: int
+    time_ns: int
+    topic_sequence: int
+    topic: int
+    publisher: int
+    template_id: int
+    flags: int
+    shard: int
+    reserved: int
+    checksum: int
+    instrument: int
+    price_ticks: int
+    value: int
+    client_order_id: int
+    account: int
+    firm: int
+    kind: int
+    state: int
+    session: int
+    scope: int
+    limit: int
+    asked_template: int
+    side: int
+
+
 class Alarm(NamedTuple):
     """A guardian found that a rule of its table does not hold."""
 
@@ -816,7 +863,7 @@ class Skip(NamedTuple):
     spare4: int
 
 
-Line = NewOrder | Cancel | Replace | OrderTag | Reject | MassCancel | SessionEvent | CrossResult | Command | Tick | EpochStart | EndOfDay | InstrumentDefinition | ParticipantDefinition | BuildRecord | OrderTerms | MultiLegOrder | Leg | StopOrder | StopCancel | Imbalance | AuctionExtension | TradeReported | TradeChange | TradeParty | Alarm | Executed | Canceled | Rejected | StateChanged | Replenished | TradeChanged | Skip
+Line = NewOrder | Cancel | Replace | OrderTag | Reject | MassCancel | SessionEvent | CrossResult | Command | Tick | EpochStart | EndOfDay | InstrumentDefinition | ParticipantDefinition | BuildRecord | OrderTerms | MultiLegOrder | Leg | StopOrder | StopCancel | Imbalance | AuctionExtension | TradeReported | TradeChange | TradeParty | Text | CommandAsked | Alarm | Executed | Canceled | Rejected | StateChanged | Replenished | TradeChanged | Skip
 LINES: Final[dict[Template, type[Line]]] = {
     Template.NEW_ORDER: NewOrder,
     Template.CANCEL: Cancel,
@@ -843,6 +890,8 @@ LINES: Final[dict[Template, type[Line]]] = {
     Template.TRADE_REPORTED: TradeReported,
     Template.TRADE_CHANGE: TradeChange,
     Template.TRADE_PARTY: TradeParty,
+    Template.TEXT: Text,
+    Template.COMMAND_ASKED: CommandAsked,
     Template.ALARM: Alarm,
     Template.EXECUTED: Executed,
     Template.CANCELED: Canceled,

@@ -7,12 +7,12 @@
 
 #define RB_SCHEMA_ID 1u
 #define RB_SCHEMA_VERSION 1u
-#define RB_SCHEMA_HASH UINT64_C(0xeebcd1e29a5047d5)
+#define RB_SCHEMA_HASH UINT64_C(0x5950e699814fb41a)
 #define RB_MESSAGE_BYTES 64u
 #define RB_INSTRUMENT_NONE UINT32_C(4294967295)
 #define RB_TEMPLATE_CONTRIBUTED_MAX 63u
 /* Templates that have an account, by bit, and where. */
-#define RB_ACCOUNT_TEMPLATES {UINT64_C(0x00000000461e03ee), UINT64_C(0x0000000000000037), UINT64_C(0x0000000000000000), UINT64_C(0x0000000000000000)}
+#define RB_ACCOUNT_TEMPLATES {UINT64_C(0x00000000561e03ee), UINT64_C(0x0000000000000037), UINT64_C(0x0000000000000000), UINT64_C(0x0000000000000000)}
 #define RB_ACCOUNT_OFFSET 52u
 
 enum rb_template {
@@ -41,6 +41,8 @@ enum rb_template {
     RB_TEMPLATE_TRADE_REPORTED = 23,
     RB_TEMPLATE_TRADE_CHANGE = 25,
     RB_TEMPLATE_TRADE_PARTY = 26,
+    RB_TEMPLATE_TEXT = 27,
+    RB_TEMPLATE_COMMAND_ASKED = 28,
     RB_TEMPLATE_ALARM = 30,
     RB_TEMPLATE_EXECUTED = 64,
     RB_TEMPLATE_CANCELED = 65,
@@ -92,6 +94,11 @@ enum rb_instrument_state {
     RB_INSTRUMENT_STATE_HALTED = 3, /* Cancels only. */
     RB_INSTRUMENT_STATE_CLOSED = 4, /* Cancels only. */
     RB_INSTRUMENT_STATE_PRE_OPEN = 5, /* Orders are held for an auction that has not begun: it cannot be crossed. */
+};
+
+enum rb_environment {
+    RB_ENVIRONMENT_TEST = 1,
+    RB_ENVIRONMENT_LIVE = 2,
 };
 
 enum rb_cross_type {
@@ -458,7 +465,9 @@ typedef struct rb_participant_definition {
 typedef struct rb_build_record {
     rb_header header;
     uint32_t instrument; /* 4294967295. */
-    uint32_t shards;
+    uint16_t shards;
+    uint8_t environment;
+    uint8_t spare;
     uint64_t schema_hash;
     uint64_t configuration_hash;
     uint64_t build_hash;
@@ -604,6 +613,29 @@ typedef struct rb_trade_party {
     uint32_t quantity; /* Of the trade. */
     uint32_t spare;
 } rb_trade_party;
+
+typedef struct rb_text {
+    rb_header header;
+    uint32_t instrument; /* 4294967295. */
+    char text[28];
+} rb_text;
+
+typedef struct rb_command_asked {
+    rb_header header;
+    uint32_t instrument; /* All up to limit as in the line that it would be. */
+    int32_t price_ticks;
+    uint64_t value;
+    uint32_t client_order_id; /* The operator's own number, of both lines. */
+    uint16_t account;
+    uint16_t firm;
+    uint8_t kind;
+    uint8_t state;
+    uint16_t session;
+    uint8_t scope;
+    uint8_t limit;
+    uint8_t asked_template; /* Template of what waits; 0: that of this number waits no more. */
+    uint8_t side;
+} rb_command_asked;
 
 typedef struct rb_alarm {
     rb_header header;
@@ -753,6 +785,8 @@ typedef union rb_message {
     rb_trade_reported trade_reported;
     rb_trade_change trade_change;
     rb_trade_party trade_party;
+    rb_text text;
+    rb_command_asked command_asked;
     rb_alarm alarm;
     rb_executed executed;
     rb_canceled canceled;
@@ -905,6 +939,8 @@ _Static_assert(offsetof(rb_participant_definition, user) == 48, "layout");
 _Static_assert(offsetof(rb_participant_definition, firm_name) == 56, "layout");
 _Static_assert(offsetof(rb_build_record, instrument) == 32, "layout");
 _Static_assert(offsetof(rb_build_record, shards) == 36, "layout");
+_Static_assert(offsetof(rb_build_record, environment) == 38, "layout");
+_Static_assert(offsetof(rb_build_record, spare) == 39, "layout");
 _Static_assert(offsetof(rb_build_record, schema_hash) == 40, "layout");
 _Static_assert(offsetof(rb_build_record, configuration_hash) == 48, "layout");
 _Static_assert(offsetof(rb_build_record, build_hash) == 56, "layout");
@@ -1009,6 +1045,21 @@ _Static_assert(offsetof(rb_trade_party, account) == 52, "layout");
 _Static_assert(offsetof(rb_trade_party, firm) == 54, "layout");
 _Static_assert(offsetof(rb_trade_party, quantity) == 56, "layout");
 _Static_assert(offsetof(rb_trade_party, spare) == 60, "layout");
+_Static_assert(offsetof(rb_text, instrument) == 32, "layout");
+_Static_assert(offsetof(rb_text, text) == 36, "layout");
+_Static_assert(offsetof(rb_command_asked, instrument) == 32, "layout");
+_Static_assert(offsetof(rb_command_asked, price_ticks) == 36, "layout");
+_Static_assert(offsetof(rb_command_asked, value) == 40, "layout");
+_Static_assert(offsetof(rb_command_asked, client_order_id) == 48, "layout");
+_Static_assert(offsetof(rb_command_asked, account) == 52, "layout");
+_Static_assert(offsetof(rb_command_asked, firm) == 54, "layout");
+_Static_assert(offsetof(rb_command_asked, kind) == 56, "layout");
+_Static_assert(offsetof(rb_command_asked, state) == 57, "layout");
+_Static_assert(offsetof(rb_command_asked, session) == 58, "layout");
+_Static_assert(offsetof(rb_command_asked, scope) == 60, "layout");
+_Static_assert(offsetof(rb_command_asked, limit) == 61, "layout");
+_Static_assert(offsetof(rb_command_asked, asked_template) == 62, "layout");
+_Static_assert(offsetof(rb_command_asked, side) == 63, "layout");
 _Static_assert(offsetof(rb_alarm, instrument) == 32, "layout");
 _Static_assert(offsetof(rb_alarm, session) == 36, "layout");
 _Static_assert(offsetof(rb_alarm, rule) == 38, "layout");

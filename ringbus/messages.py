@@ -9,7 +9,7 @@ import numpy as np
 
 SCHEMA_ID: Final = 1
 SCHEMA_VERSION: Final = 1
-SCHEMA_HASH: Final = 0xeebcd1e29a5047d5
+SCHEMA_HASH: Final = 0x5950e699814fb41a
 MESSAGE_BYTES: Final = 64
 INSTRUMENT_NONE: Final = 4294967295
 TEMPLATE_CONTRIBUTED_MAX: Final = 63
@@ -43,6 +43,8 @@ class Template(IntEnum):
     TRADE_REPORTED = 23
     TRADE_CHANGE = 25
     TRADE_PARTY = 26
+    TEXT = 27
+    COMMAND_ASKED = 28
     ALARM = 30
     EXECUTED = 64
     CANCELED = 65
@@ -104,6 +106,13 @@ class InstrumentState(IntEnum):
     HALTED = 3
     CLOSED = 4
     PRE_OPEN = 5
+
+
+class Environment(IntEnum):
+    """Data and clients of one are refused by the other."""
+
+    TEST = 1
+    LIVE = 2
 
 
 class CrossType(IntEnum):
@@ -1317,6 +1326,8 @@ BUILD_RECORD: Final[np.dtype[np.void]] = np.dtype(
             "checksum",
             "instrument",
             "shards",
+            "environment",
+            "spare",
             "schema_hash",
             "configuration_hash",
             "build_hash",
@@ -1333,7 +1344,9 @@ BUILD_RECORD: Final[np.dtype[np.void]] = np.dtype(
             "u1",
             "<u4",
             "<u4",
-            "<u4",
+            "<u2",
+            "u1",
+            "u1",
             "<u8",
             "<u8",
             "<u8",
@@ -1351,6 +1364,8 @@ BUILD_RECORD: Final[np.dtype[np.void]] = np.dtype(
             28,
             32,
             36,
+            38,
+            39,
             40,
             48,
             56,
@@ -2071,6 +2086,133 @@ TRADE_PARTY: Final[np.dtype[np.void]] = np.dtype(
         "itemsize": 64,
     }
 )
+TEXT: Final[np.dtype[np.void]] = np.dtype(
+    {
+        "names": [
+            "sequence",
+            "time_ns",
+            "topic_sequence",
+            "topic",
+            "publisher",
+            "template_id",
+            "flags",
+            "shard",
+            "reserved",
+            "checksum",
+            "instrument",
+            "text",
+        ],
+        "formats": [
+            "<u8",
+            "<u8",
+            "<u4",
+            "<u2",
+            "<u2",
+            "u1",
+            "u1",
+            "u1",
+            "u1",
+            "<u4",
+            "<u4",
+            "S28",
+        ],
+        "offsets": [
+            0,
+            8,
+            16,
+            20,
+            22,
+            24,
+            25,
+            26,
+            27,
+            28,
+            32,
+            36,
+        ],
+        "itemsize": 64,
+    }
+)
+COMMAND_ASKED: Final[np.dtype[np.void]] = np.dtype(
+    {
+        "names": [
+            "sequence",
+            "time_ns",
+            "topic_sequence",
+            "topic",
+            "publisher",
+            "template_id",
+            "flags",
+            "shard",
+            "reserved",
+            "checksum",
+            "instrument",
+            "price_ticks",
+            "value",
+            "client_order_id",
+            "account",
+            "firm",
+            "kind",
+            "state",
+            "session",
+            "scope",
+            "limit",
+            "asked_template",
+            "side",
+        ],
+        "formats": [
+            "<u8",
+            "<u8",
+            "<u4",
+            "<u2",
+            "<u2",
+            "u1",
+            "u1",
+            "u1",
+            "u1",
+            "<u4",
+            "<u4",
+            "<i4",
+            "<u8",
+            "<u4",
+            "<u2",
+            "<u2",
+            "u1",
+            "u1",
+            "<u2",
+            "u1",
+            "u1",
+            "u1",
+            "u1",
+        ],
+        "offsets": [
+            0,
+            8,
+            16,
+            20,
+            22,
+            24,
+            25,
+            26,
+            27,
+            28,
+            32,
+            36,
+            40,
+            48,
+            52,
+            54,
+            56,
+            57,
+            58,
+            60,
+            61,
+            62,
+            63,
+        ],
+        "itemsize": 64,
+    }
+)
 ALARM: Final[np.dtype[np.void]] = np.dtype(
     {
         "names": [
@@ -2662,6 +2804,8 @@ DTYPES: Final[dict[Template, np.dtype[np.void]]] = {
     Template.TRADE_REPORTED: TRADE_REPORTED,
     Template.TRADE_CHANGE: TRADE_CHANGE,
     Template.TRADE_PARTY: TRADE_PARTY,
+    Template.TEXT: TEXT,
+    Template.COMMAND_ASKED: COMMAND_ASKED,
     Template.ALARM: ALARM,
     Template.EXECUTED: EXECUTED,
     Template.CANCELED: CANCELED,
@@ -2736,6 +2880,7 @@ ENUMS: Final[dict[Template, dict[str, type[IntEnum] | type[IntFlag]]]] = {
     },
     Template.BUILD_RECORD: {
         "flags": Flag,
+        "environment": Environment,
     },
     Template.ORDER_TERMS: {
         "flags": Flag,
@@ -2777,6 +2922,17 @@ ENUMS: Final[dict[Template, dict[str, type[IntEnum] | type[IntFlag]]]] = {
     },
     Template.TRADE_PARTY: {
         "flags": Flag,
+        "side": Side,
+    },
+    Template.TEXT: {
+        "flags": Flag,
+    },
+    Template.COMMAND_ASKED: {
+        "flags": Flag,
+        "kind": CommandKind,
+        "state": InstrumentState,
+        "scope": MassCancelScope,
+        "limit": RiskLimit,
         "side": Side,
     },
     Template.ALARM: {

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from typing import Final
 
-from tools.kinds import auction, drop, fairy, fix, guardian, market, reporter, stops, ticker
+from tools.kinds import (
+    auction,
+    console,
+    drop,
+    fairy,
+    fix,
+    guardian,
+    market,
+    reporter,
+    stops,
+    ticker,
+)
 from tools.site import Kind
 
 KINDS: Final[dict[str, Kind]] = {
     "auction": Kind(auction.Options, auction.make, proposes=True, instruments=True),
+    "console": Kind(console.Options, console.make, proposes=True, sockets=True),
     "drop": Kind(drop.Options, drop.make, proposes=True, listens=("",)),
     "fairy": Kind(fairy.Options, fairy.make, proposes=True),
     "fix": Kind(fix.Options, fix.make, proposes=True, listens=("",)),

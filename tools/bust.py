@@ -38,8 +38,10 @@ from ringbus.replay import Stream
 from ringbus.status import RingbusError
 from ringbus.topics import Topics
 from tools.clients import port_instruments
-from tools.command import AUTHOR_MAX, OPERATOR, REASON_MAX, CommandError, Order, give, told
 from tools.configuration import Configuration
+from tools.console.record import OPERATOR
+from tools.console.words import CommandError
+from tools.direct import AUTHOR_MAX, REASON_MAX, Order, give, told
 from tools.memory import Attachment
 from tools.state import CONFIGURATION_FILE, exchange_name, find
 from tools.topology import ConfigurationError

@@ -29,6 +29,14 @@ DELEGATED = {
     "trades": "all trades of a recorded day, with busts and corrections, as CSV or Parquet",
     "facility": "a facility that takes trade reports and keeps them in a file",
     "command": "limits, kills, reference prices and states: an operator's word, on the stream",
+    "kill": "cancel all open orders of a user, account, firm or everybody, and take nothing new",
+    "halt": "halt an instrument",
+    "resume": "lift a kill",
+    "cancel": "cancel open orders by owner, instrument, side",
+    "approve": "let a command go that waits for a second author",
+    "withdraw": "take back a command that waits",
+    "log": "what operators did on a day: who, what, why, when, and what came of it",
+    "diff": "what a new configuration would change, in words",
     "promote": "let the passive engine take the dead engine's place",
     "shards": "what each shard of a topology has to carry, and why an instrument is where it is",
     "verify-release": "replay recorded days through this build, and sign that nothing differs",
@@ -38,6 +46,9 @@ DELEGATED = {
     "tune": "what costs latency on this host, how to set it, and how to undo it",
     "schema": "make the generated files of the message schema",
 }
+
+# Words whose module is another's, which is told the word.
+SHORT = dict.fromkeys(("kill", "halt", "resume", "cancel", "approve", "withdraw"), "command")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -55,8 +66,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _main(arguments: list[str]) -> int:
     if arguments and arguments[0] in DELEGATED:
-        module = importlib.import_module(f"tools.{arguments[0].replace('-', '_')}")
-        return int(module.main(arguments[1:]) or 0)
+        word = arguments[0]
+        module = importlib.import_module(f"tools.{SHORT.get(word, word).replace('-', '_')}")
+        more = (word,) if word in SHORT else ()
+        return int(module.main(arguments[1:], *more) or 0)
     options = _parser().parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = options.run
     return run(options)

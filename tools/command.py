@@ -1,303 +1,175 @@
-"""`ringbus command`: an operator's limits, kills, reference prices and states, sequenced.
+"""`ringbus command`, `kill`, `halt`, `resume`, `cancel`, `approve`, `withdraw`: an operator's word.
 
-Nothing is done here: a command is proposed on the console's lane, and what it did is read from the
-stream. Author and reason are on the stream behind it.
+Nothing is done here: a console checks the command and sequences it, and what it did is read from
+the stream. Author and reason are on the stream behind it.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable, Sequence
+from typing import Final, cast
 
-# An exception to the rule against time: to give a command is to wait for its answer.
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
-from pathlib import Path
+from ringbus.messages import RejectReason
+from ringbus.status import RingbusError
+from tools.console.client import Target, target_of
+from tools.console.conversation import Answer
+from tools.console.record import AUTHOR_BYTES_MAX, REASON_BYTES_MAX
+from tools.console.words import LIMITS, SIDES, STATES, CommandError
+from tools.topology import ConfigurationError
 
-import numpy as np
-from numpy.typing import NDArray
-
-from engine.risk import NO_LIMIT
-from ringbus._ringbus import lib
-from ringbus.idle import Idle, bell_mask
-from ringbus.lane import Lane
-from ringbus.lock import PUBLISHER, ByteLocks
-from ringbus.messages import (
-    COMMAND,
-    INSTRUMENT_NONE,
-    MASS_CANCEL,
-    MESSAGE,
-    ORDER_TAG,
-    REJECTED,
-    CommandKind,
-    Flag,
-    InstrumentState,
-    MassCancelScope,
-    RejectReason,
-    RiskLimit,
-    Template,
-)
-from ringbus.replay import Replay
-from ringbus.status import RingbusError, check
-from ringbus.topics import Topics
-from tools.configuration import Configuration
-from tools.memory import Attachment
-from tools.state import CONFIGURATION_FILE, exchange_name, find
-from tools.topology import CONSOLE, ConfigurationError
-
-OPERATOR = 0  # the topic
-PATIENCE_SECONDS = 10.0
-LOOK_SECONDS = 0.001
-# Of the 24 bytes of an OrderTag.
-AUTHOR_MAX, REASON_MAX = 8, 15
-LIMITS = {limit.name.lower().replace("_", "-"): limit for limit in RiskLimit}
-STATES = {state.name.lower(): state for state in InstrumentState}
+DONE: Final = 0
+NOT_DONE: Final = 1
+WAITS: Final = 3
+# Another operator's command may take the number again and again; a person gives up sooner.
+TRIES_MAX: Final = 20
+# Of the options, those that are no part of the command.
+OWN: Final = ("exchange", "yes")
 
 
-class CommandError(Exception):
-    """It was not given, or not taken; the text says why and what to do."""
+def give(target: Target, command: Answer, confirm: Callable[[str], bool]) -> Answer:
+    """Check a command, have it confirmed, and say it.
 
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """A command as it will be proposed, of one line or several, and in words.
-
-    `number` is the operator's next one in the shard, where the words hold only if nobody has said
-    anything there since; 0: they hold in any case.
+    Args: command: the fields of a Request; confirm: is shown it in words.
+    Returns: what came of it, as Console.told. Raises: CommandError: it was not given, or refused.
     """
-
-    line: NDArray[np.void]
-    shard: int
-    words: str
-    number: int = 0
-
-
-def make(configuration: Configuration, options: argparse.Namespace) -> Order:
-    """What the words mean. Raises: CommandError: no such symbol, owner, price or value."""
-    if options.verb in ("reference", "state"):
-        return _of_instrument(configuration, options)
-    scope, owner, who = _owner(configuration, options)
-    if options.verb == "kill":
-        line = np.zeros(1, MASS_CANCEL)
-        line["template_id"], line["scope"] = Template.MASS_CANCEL, scope | MassCancelScope.KILL
-        words = f"kill {who}: cancel all open orders, take nothing new"
-    else:
-        line = np.zeros(1, COMMAND)
-        line["template_id"], line["scope"] = Template.COMMAND, scope
-        line["kind"], words = CommandKind.RESUME, f"take orders of {who} again"
-    if options.verb == "limit":
-        line["kind"], line["limit"] = CommandKind.LIMIT, LIMITS[options.limit]
-        line["value"] = _value(options.value)
-        words = f"limit {options.limit} of {who} to {options.value}"
-    line["instrument"] = INSTRUMENT_NONE
-    for name, value in owner.items():
-        line[name] = value
-    return Order(line.view(MESSAGE), 0, words)
+    checked = _ask(target, {"do": "check", "command": command})
+    words = str(checked["words"])
+    if checked["banner"]:
+        print(checked["banner"], file=sys.stderr)
+    if not confirm(words + (" (it will wait for a second author)" if checked["waits"] else "")):
+        raise CommandError("nothing was done")
+    for _ in range(TRIES_MAX):
+        command = {**command, "number": checked["number"]}
+        answer = target.ask({"do": "say", "command": command})
+        if "error" not in answer:
+            return answer
+        if not answer.get("taken"):
+            break
+        # The same command, under the number that is free now.
+        again: Answer = {name: value for name, value in command.items() if name != "number"}
+        checked = _ask(target, {"do": "check", "command": again})
+        if checked["words"] != words:
+            raise CommandError("the exchange has changed meanwhile; nothing was done")
+    raise CommandError(str(answer["error"]))
 
 
-def _owner(
-    configuration: Configuration, options: argparse.Namespace
-) -> tuple[MassCancelScope, dict[str, int], str]:
-    people = configuration.participants
-    if getattr(options, "everybody", False):
-        return MassCancelScope.EVERYTHING, {}, "everybody"
-    if getattr(options, "user", None) is not None:
-        found = [one for one in people if one.user == options.user]
-        if not found:
-            raise CommandError(f"there is no user {options.user}; the participants file names them")
-        return MassCancelScope.SESSION, {"session": found[0].session}, f"user {options.user}"
-    if options.firm is not None:
-        found = [one for one in people if one.firm_name == options.firm]
-        if not found:
-            names = ", ".join(sorted({one.firm_name for one in people}))
-            raise CommandError(f"there is no firm {options.firm}; firms are {names}")
-        return MassCancelScope.FIRM, {"firm": found[0].firm}, f"firm {options.firm}"
-    if options.account not in {one.account for one in people}:
-        raise CommandError(f"no participant has account {options.account}")
-    return MassCancelScope.ACCOUNT, {"account": options.account}, f"account {options.account}"
-
-
-def _value(text: str) -> int:
-    if text == "none":
-        return NO_LIMIT
-    if not text.isdecimal() or int(text) >= 1 << 61:
-        raise CommandError(f'found {text!r}; write a whole number below 2^61, or "none"')
-    return int(text)
-
-
-def _of_instrument(configuration: Configuration, options: argparse.Namespace) -> Order:
-    found = [one for one in configuration.instruments if one.symbol == options.symbol]
-    if not found:
-        raise CommandError(f"there is no instrument {options.symbol}")
-    line: NDArray[np.void] = np.zeros(1, COMMAND)
-    line["template_id"], line["instrument"] = Template.COMMAND, found[0].index
-    if options.verb == "state":
-        line["kind"], line["state"] = CommandKind.INSTRUMENT_STATE, STATES[options.state]
-        words = f"set {options.symbol} to {options.state}"
-    else:
-        line["kind"] = CommandKind.REFERENCE_PRICE
-        line["price_ticks"] = _ticks(options.price, found[0].tick_1e4)
-        words = f"count sells of {options.symbol} at {options.price} at least"
-    return Order(line.view(MESSAGE), found[0].shard, words)
-
-
-def _ticks(text: str, tick_1e4: int) -> int:
-    try:
-        price = Decimal(text) * 10_000
-    except InvalidOperation:
-        raise CommandError(f"found {text!r}; write a price such as 12.34") from None
-    if price < 0 or price != int(price) or int(price) % tick_1e4 != 0:
-        raise CommandError(f"{text} is not a multiple of the tick {Decimal(tick_1e4) / 10_000}")
-    return int(price) // tick_1e4
-
-
-def give(name: str, order: Order, author: str, reason: str) -> NDArray[np.void]:
-    """Propose a command and wait for its answer.
-
-    Returns: the answer's lines, shape (n,), dtype MESSAGE.
-    Raises: CommandError: another command is being given, it was refused, or nothing came back.
-    """
-    state = find(name)
-    if state is None or not state.ready:
-        raise CommandError(f"exchange {name} is not up; `ringbus up` starts one")
-    configuration = Configuration.restore(Path(state.directory) / CONFIGURATION_FILE)
-    topology = configuration.topology
-    with Attachment(name) as shared:
-        lane = shared.attach(f"lane.{CONSOLE}", writable=True)
-        locks = ByteLocks(lane.path)
-        replay = Replay(
-            shared.attach("stream"), topology.journal_paths, 1, topology.journal.segment_messages
+def told(target: Target, answer: Answer) -> tuple[int, str]:
+    """What came of a command, as exit status and in words."""
+    words = str(answer["words"])
+    if answer["refused"]:
+        reason = RejectReason(cast(int, answer["refused"])).name
+        return NOT_DONE, f"refused ({reason}) at message {answer['sequence']:,}"
+    if answer["waits"]:
+        return WAITS, (
+            f"waits at message {answer['sequence']:,}: {words}; another author lets it go with\n"
+            f"  ringbus approve {target.name} {answer['number']} --author … --reason …"
         )
-        try:
-            if not locks.take(PUBLISHER):
-                raise CommandError("another command is being given; try again when it is done")
-            bells = shared.attach("bells", writable=True)
-            doorbell = shared.attach("doorbell", writable=True)
-            with Idle(bells, CONSOLE, stream_reader=False) as idle:
-                topics = Topics(configuration.topics, topology.exchange.shards)
-                while len(batch := replay.poll()):
-                    topics.hear(batch)
-                number = topics.next(OPERATOR, order.shard)
-                if order.number not in (0, number):
-                    raise CommandError("another command came before it; look, and give it again")
-                writer = Lane(lane)
-                writer.repair()
-                if not writer.offer(_addressed(order, number, topics.reign, author, reason)):
-                    raise CommandError("the console's lane is full: is the engine at work?")
-                check(lib.rb_doorbell_press(doorbell.address, 0), "doorbell")
-                idle.ring(bell_mask(bells, topology.core_of("sequencer").name))
-                return _answer(replay, number)
-        finally:
-            replay.close()
-            locks.close()
+    outcome = f", {answer['outcome']}" if answer["outcome"] else ""
+    return DONE, f"done at message {answer['sequence']:,}: {words}{outcome}"
 
 
-def _addressed(order: Order, number: int, reign: int, author: str, reason: str) -> NDArray[np.void]:
-    tag: NDArray[np.void] = np.zeros(1, ORDER_TAG)
-    tag["template_id"], tag["text"] = Template.ORDER_TAG, f"{author}:{reason}".encode()
-    lines = np.concatenate((order.line, tag.view(MESSAGE)))
-    # Where a MassCancel has its number too.
-    lines[:1].view(COMMAND)["client_order_id"] = number
-    lines["topic"], lines["topic_sequence"] = OPERATOR, number
-    lines["flags"] = Flag.CONTINUED
-    lines["flags"][-1] = Flag.LAST_OF_GROUP
-    lines["reserved"][0] = reign
-    return lines
+def _ask(target: Target, request: Answer) -> Answer:
+    answer = target.ask(request)
+    if "error" in answer:
+        raise CommandError(str(answer["error"]))
+    return answer
 
 
-def _answer(replay: Replay, number: int) -> NDArray[np.void]:
-    """The group that begins with the operator's own line of that number."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    found: list[NDArray[np.void]] = []
-    while time.monotonic() < deadline:
-        batch = replay.poll().copy()
-        for n in range(len(batch)):
-            line = batch[n : n + 1]
-            is_own = int(line["publisher"][0]) == 1 and int(line["topic"][0]) == OPERATOR
-            if found or (is_own and int(line.view(COMMAND)["client_order_id"][0]) == number):
-                found.append(line)
-                if int(line["flags"][0]) & Flag.LAST_OF_GROUP:
-                    return np.concatenate(found)
-        if len(batch) == 0:
-            time.sleep(LOOK_SECONDS)
-    raise CommandError(
-        "no answer came: `ringbus status` says whether the engine is at work; "
-        "look at the stream before you give it again"
-    )
-
-
-def told(order: Order, lines: NDArray[np.void]) -> str:
-    """What came of it, in words. Raises: CommandError: it was refused."""
-    first = lines[:1]
-    if int(first["template_id"][0]) == Template.REJECTED:
-        reason = RejectReason(int(first.view(REJECTED)["reason"][0])).name
-        raise CommandError(f"refused ({reason}): {order.words}")
-    gone = int((lines["template_id"] == Template.CANCELED).sum())
-    canceled = f", {gone:,} orders canceled" if order.words.startswith("kill") else ""
-    return f"done at message {int(first['sequence'][0]):,}: {order.words}{canceled}"
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Returns the exit status: 0 done, 1 not."""
-    options = _parser().parse_args(argv)
+def main(argv: Sequence[str] | None = None, word: str = "command") -> int:
+    """Returns the exit status: 0 done, 1 not, 3 it waits for a second author."""
+    options = _parser(word).parse_args(argv)
     try:
-        name = exchange_name(options.exchange)
-        state = find(name)
-        if state is None:
-            raise CommandError(f"exchange {name} is not up; `ringbus up` starts one")
-        order = make(Configuration.restore(Path(state.directory) / CONFIGURATION_FILE), options)
-        for what, text, most in (
-            ("--author", options.author, AUTHOR_MAX),
-            ("--reason", options.reason, REASON_MAX),
-        ):
-            if not 1 <= len(text) <= most or not text.isascii() or not text.isprintable():
-                raise CommandError(f"{what}: found {text!r}; write 1 to {most} plain characters")
-        print(f"{name}: {order.words}")
-        if not options.yes and input("Do it? [y/N] ").strip().lower() != "y":
-            raise CommandError("nothing was done")
-        print(told(order, give(name, order, options.author, options.reason)))
-        return 0
+        target = target_of(options.exchange)
+        said = {
+            name: value
+            for name, value in vars(options).items()
+            if name not in OWN and value is not None and value is not False
+        }
+
+        def confirm(words: str) -> bool:
+            print(f"{target.name}: {words}", flush=True)
+            return options.yes or input("Do it? [y/N] ").strip().lower() == "y"
+
+        status, text = told(target, give(target, said, confirm))
+        print(text, file=sys.stderr if status == NOT_DONE else sys.stdout)
+        return status
     except EOFError:
-        print("ringbus command: nobody to ask; --yes does it unasked", file=sys.stderr)
+        print(f"ringbus {word}: nobody to ask; --yes does it unasked", file=sys.stderr)
     except (CommandError, ConfigurationError, RingbusError, OSError) as error:
-        print(f"ringbus command: {error}", file=sys.stderr)
-    return 1
+        print(f"ringbus {word}: {error}", file=sys.stderr)
+    return NOT_DONE
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(word: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="ringbus command",
-        description="Limits, kills, reference prices and states; each is on the stream, with its "
-        "author and reason, before it is true.",
-        epilog='example: ringbus command demo --author ann --reason INC-7 kill --firm "DEMO"',
+        prog=f"ringbus {word}",
+        description="Every command is on the stream, with author and reason, before it is true.",
+        epilog="tools/README.md has an example of each",
     )
-    parser.add_argument("exchange", help="its name, or its topology file")
-    parser.add_argument("--author", required=True, help=f"who, up to {AUTHOR_MAX} characters")
-    parser.add_argument("--reason", required=True, help=f"why, up to {REASON_MAX} characters")
+    target = "its name, its topology file, or its console's socket"
+    parser.add_argument("exchange", help=target)
+    parser.add_argument("--author", required=True, help=f"who; up to {AUTHOR_BYTES_MAX} bytes")
+    parser.add_argument("--reason", required=True, help=f"why; up to {REASON_BYTES_MAX} bytes")
     parser.add_argument("--yes", action="store_true", help="do not ask")
+    if word != "command":
+        WORDS[word][1](parser)
+        parser.set_defaults(verb=word)
+        return parser
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    limit = verbs.add_parser("limit", help="of an account or a firm")
-    whose = limit.add_mutually_exclusive_group(required=True)
-    whose.add_argument("--account", type=int)
-    whose.add_argument("--firm")
-    limit.add_argument("limit", choices=LIMITS)
-    limit.add_argument("value", help='notional in 1/10,000 of the currency, or a count; or "none"')
-    for verb, text in (
-        ("kill", "cancel all open orders and take nothing new"),
-        ("resume", "lift a kill of the same words"),
-    ):
-        word = verbs.add_parser(verb, help=text)
-        whose = word.add_mutually_exclusive_group(required=True)
-        whose.add_argument("--account", type=int)
-        whose.add_argument("--firm")
-        whose.add_argument("--user")
-        whose.add_argument("--everybody", action="store_true")
-    word = verbs.add_parser("reference", help="what sells of an instrument count at, at least")
-    word.add_argument("symbol")
-    word.add_argument("price", help="0: none")
-    word = verbs.add_parser("state", help="of an instrument")
-    word.add_argument("symbol")
-    word.add_argument("state", choices=STATES)
+    for verb, (text, add) in WORDS.items():
+        add(verbs.add_parser(verb, help=text))
     return parser
+
+
+def _of_owner(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--everybody", action="store_true")
+    parser.add_argument("--user")
+    parser.add_argument("--account", type=int)
+    parser.add_argument("--firm")
+
+
+def _of_some(parser: argparse.ArgumentParser) -> None:
+    _of_owner(parser)
+    parser.add_argument("--symbol")
+    parser.add_argument("--side", choices=SIDES)
+
+
+def _limit(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--account", type=int)
+    parser.add_argument("--firm")
+    parser.add_argument("limit", choices=LIMITS)
+    parser.add_argument("value", help='notional in 1/10,000 of the currency, or a count; or "none"')
+
+
+def _reference(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("symbol")
+    parser.add_argument("price", help="0: none")
+
+
+def _state(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("symbol")
+    parser.add_argument("state", choices=STATES)
+
+
+def _symbol(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("symbol")
+
+
+def _number(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("number", type=int, help="of the command that waits")
+
+
+# Verb: what it does, and what it needs to be told.
+WORDS: Final[dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]]] = {
+    "limit": ("a limit of an account or a firm", _limit),
+    "kill": ("cancel all open orders of its owner and take nothing new", _of_owner),
+    "resume": ("lift a kill of the same words", _of_owner),
+    "cancel": ("cancel open orders by owner, instrument, side", _of_some),
+    "reference": ("what sells of an instrument count at, at least", _reference),
+    "halt": ("halt an instrument", _symbol),
+    "state": ("the state of an instrument", _state),
+    "approve": ("let a command go that waits for a second author", _number),
+    "withdraw": ("take back a command that waits", _number),
+}

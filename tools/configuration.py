@@ -127,6 +127,7 @@ class Configuration:
         content: dict[str, object] = {
             "environment": exchange.environment,
             "session": exchange.session,
+            "control": dataclasses.asdict(self.topology.control),
             "limits": [limits.orders, limits.price_nodes, limits.positions],
             "instruments": [
                 [
@@ -185,16 +186,14 @@ class Configuration:
         """Read what `save` wrote. Raises: ConfigurationError: it is not there, or not whole."""
         try:
             document = cast(dict[str, Any], json.loads(path.read_text(encoding="utf-8")))
-            for core in document["core"]:
-                core["agents"] = tuple(core["agents"])
-            for name, said in document["host"].items():
-                document["host"][name] = tuple(said)
-            parts: dict[str, Any] = {name: kind(**document[name]) for name, kind in SINGLE.items()}
+            parts: dict[str, Any] = {
+                name: _section(kind, document[name]) for name, kind in SINGLE.items()
+            }
             for name, kind in REPEATED.items():
                 if name == "application":
                     parts[f"{name}s"] = tuple(_application(one) for one in document[name])
                 else:
-                    parts[f"{name}s"] = tuple(kind(**one) for one in document[name])
+                    parts[f"{name}s"] = tuple(_section(kind, one) for one in document[name])
             original = Path(document["path"])
             return cls(
                 Topology(path=original, source=Source(original, ""), **parts),
@@ -212,14 +211,18 @@ def _participant(saved: list[Any]) -> Participant:
     return dataclasses.replace(Participant(*saved), hears=tuple(saved[-1]))
 
 
-def _application(saved: dict[str, Any]) -> ApplicationSection:
-    """One application from what was saved; JSON knows lists only."""
-    options = {
-        key: tuple(value) if isinstance(value, list) else value
-        for key, value in saved["options"].items()
+def _section(kind: type[object], saved: dict[str, Any]) -> Any:
+    """A section from what was saved; JSON knows lists only."""
+    values = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in saved.items()
     }
-    kind = cast(Callable[..., object], KINDS[saved["kind"]].options)
-    return ApplicationSection(saved["name"], saved["kind"], kind(**options))
+    return cast(Callable[..., object], kind)(**values)
+
+
+def _application(saved: dict[str, Any]) -> ApplicationSection:
+    """One application from what was saved."""
+    options = _section(KINDS[saved["kind"]].options, saved["options"])
+    return ApplicationSection(saved["name"], saved["kind"], options)
 
 
 def write_private(path: Path, text: str) -> None:

@@ -45,7 +45,7 @@ from tools.build import build_hash
 from tools.clients import client_sessions, port_instruments
 from tools.configuration import Configuration
 from tools.confine import CONFINED, confine
-from tools.day import drain
+from tools.day import check_joins, drain
 from tools.edge import allow_files, limits_of
 from tools.journals import open_journal
 from tools.memory import Attachment, tcp_counter
@@ -437,6 +437,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         goes_on = GO_ON in arguments
         said = [one.partition("=") for one in arguments[3:] if one != GO_ON]
         tcp = {name: int(number) for name, _, number in said}
+        with Attachment(configuration.topology.name) as shared:
+            check_joins(configuration, shared)
         allow_files(configuration.topology, section)
         if section.pinned is not None:
             os.sched_setaffinity(0, {section.pinned})

@@ -18,12 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.passive import GROUP_LINES_MAX, unfinished
+from ringbus.describe import named
 from ringbus.journal import Journal, map_file, noted
-from ringbus.messages import BUILD_RECORD, MESSAGE, SCHEMA_HASH, Template
+from ringbus.messages import BUILD_RECORD, MESSAGE, SCHEMA_HASH, Environment, Template
 from ringbus.multicast import Writer, begin_multicast
 from ringbus.repair import cut, differing, prefix, repair
 from ringbus.replay import Replay
-from ringbus.status import DataError, LayoutError, NotFoundError, RingbusError
+from ringbus.status import DataError, Lapped, LayoutError, NotFoundError, RingbusError
 from tools.configuration import Configuration
 from tools.journals import open_journal
 from tools.memory import Attachment
@@ -236,20 +237,55 @@ def _check_opening(configuration: Configuration, lines: NDArray[np.void]) -> Non
     first = lines[:1].view(BUILD_RECORD)[0]
     if int(first["template_id"]) != Template.BUILD_RECORD:
         raise DayError(f"the day in {topology.directory} does not begin with its BuildRecord")
+    differs = _difference(configuration, first)
+    if differs:
+        raise DayError(
+            f"the day in {topology.directory} was begun with another {differs}; go on with that "
+            "one, or begin another day with `ringbus up --new-day`"
+        )
+
+
+def check_joins(configuration: Configuration, shared: Attachment) -> None:
+    """See that a process is of the day that is on the stream, if one was opened.
+
+    Raises: ConfigurationError: the day was begun with something else, which is named.
+    """
+    topology = configuration.topology
+    paths, segment = topology.journal_paths, topology.journal.segment_messages
+    replay = Replay(shared.attach("stream"), paths, 1, segment)
+    try:
+        lines = replay.poll(1)
+        differs = _difference(configuration, lines.view(BUILD_RECORD)[0]) if len(lines) else ""
+    except (DataError, Lapped):
+        # Its journals are damaged: they are mended by those that write them.
+        differs = ""
+    finally:
+        replay.close()
+    if differs:
+        raise ConfigurationError(
+            f"the exchange's day was begun with another {differs}; what is saved in "
+            f"{topology.directory} is not what it was begun with: take it down and up"
+        )
+
+
+def _difference(configuration: Configuration, first: np.void) -> str:
+    """What a day's BuildRecord and a configuration do not agree about; "" if they do."""
+    exchange = configuration.topology.exchange
+    was_in = named(Environment, int(first["environment"])).lower()
+    if was_in != exchange.environment:
+        return f"environment ({was_in}, now {exchange.environment})"
     said = {
         "schema": (int(first["schema_hash"]), SCHEMA_HASH),
         "configuration (instruments, participants, limits, session)": (
             int(first["configuration_hash"]),
             configuration.hash,
         ),
-        "number of shards": (int(first["shards"]), topology.exchange.shards),
+        "number of shards": (int(first["shards"]), exchange.shards),
     }
     for what, (was, now) in said.items():
         if was != now:
-            raise DayError(
-                f"the day in {topology.directory} was begun with another {what} ({was:x}, now "
-                f"{now:x}); go on with that one, or begin another day with `ringbus up --new-day`"
-            )
+            return f"{what} ({was:x}, now {now:x})"
+    return ""
 
 
 def _check_same(paths: tuple[Path, ...], segment_messages: int) -> None:

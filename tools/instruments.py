@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from tools.assignment import Wish, assign
+from tools.rules import meant
 from tools.topology import ConfigurationError
 
 INSTRUMENTS_MAX: Final = 1 << 20
@@ -93,6 +94,14 @@ class _Row:
         value = self.values[name]
         if not re.fullmatch(pattern, value, re.ASCII):
             raise self.error(name, f"found {value!r}", f"write {what}")
+        return value
+
+    def choice(self, name: str, choices: tuple[str, ...]) -> str:
+        """One of some words, or nothing."""
+        value = self.values[name]
+        if value and value not in choices:
+            listed = " or ".join(choices)
+            raise self.error(name, f"found {value!r}", f"write {listed}{meant(value, choices)}")
         return value
 
     def whole(self, name: str, low: int, high: int) -> int:
@@ -275,12 +284,11 @@ def _hears(row: _Row, speakers: list[Participant]) -> tuple[int, ...]:
 def _rules(row: _Row) -> tuple[str, int, int, bool, str]:
     """What the optional columns say."""
     said = {name: row.values[name] for name in PARTICIPANT_OPTIONS}
-    listed = " or ".join(PROTOCOLS)
     return (
-        row.text("protocol", f"(|{'|'.join(PROTOCOLS)})", listed) or PROTOCOLS[0],
+        row.choice("protocol", PROTOCOLS) or PROTOCOLS[0],
         row.whole("rate", 0, RATE_MAX) if said["rate"] else 0,
         row.whole("notional_max", 1, NOTIONAL_MAX) * 10000 if said["notional_max"] else 0,
-        row.text("cancel_on_disconnect", "(|yes|no)", "yes or no") == "yes",
+        row.choice("cancel_on_disconnect", ("yes", "no")) == "yes",
         row.text("self_trade", "[OWDYowdyN]?", "N, or one of O W D Y o w d y") or "N",
     )
 
@@ -323,6 +331,7 @@ def _header(
         if name not in fields:
             raise ConfigurationError(
                 f"{path}:{line}: found the column {name!r}; columns are {','.join(fields)}"
+                f"{meant(name, fields)}"
             )
     for name in fields:
         if found.count(name) > 1:

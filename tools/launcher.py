@@ -415,6 +415,7 @@ class Launcher:
             ports=dict(self._ports),
             build=f"{self._build:016x}",
             ready=self._ready,
+            banner=self.topology.exchange.banner,
         )
 
     def _write_state(self) -> State:
@@ -495,4 +496,5 @@ def ready_line(configuration: Configuration, state: State) -> str:
     """What `up` says last: where clients connect."""
     hosts = {port.name: f"{port.host}:" for port in configuration.topology.ports}
     ports = [f"{name} {hosts.get(name, '')}{tcp}" for name, tcp in state.ports.items()]
-    return " ".join(["READY", state.name, *ports])
+    live = ["LIVE"] if state.banner else []
+    return " ".join(["READY", state.name, *live, *ports])

@@ -91,8 +91,10 @@ class Load:
         if unknown:
             raise LoadError(f"user {unknown[0]} is not in the exchange's participants file")
         self.dealer = Dealer(len(clients))
+        # A live one has to be named.
+        session = configuration.topology.exchange.session
         self.sessions = [
-            LoadSession(exchange.port(port), user, password, topics[user])
+            LoadSession(exchange.port(port), user, password, topics[user], session)
             for user, password in clients
         ]
         self._attachment = Attachment(exchange.name)
@@ -292,6 +294,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--mode", choices=("exact", "paced"), default="exact")
     parser.add_argument("--rate", type=float, default=2000.0, help="paced: requests a second")
     parser.add_argument("--limit", type=int, help="first rows of the file only")
+    parser.add_argument("--live", action="store_true", help="send it at a live exchange too")
     args = parser.parse_args(argv)
     if args.rate <= 0:
         parser.error("--rate must be above 0")
@@ -299,7 +302,12 @@ def main(argv: list[str] | None = None) -> int:
         state = find(args.exchange)
         if state is None:
             raise LoadError(f"exchange {args.exchange} is not up: `ringbus up TOPOLOGY` starts one")
-        report = _run(Exchange(Configuration.load(state.topology)), args)
+        exchange = Exchange(Configuration.load(state.topology))
+        if state.banner:
+            print(state.banner, file=sys.stderr)
+            if not args.live:
+                raise LoadError(f"{state.name} is live, and a load sends orders; --live means it")
+        report = _run(exchange, args)
     except (LoadError, ConfigurationError) as error:
         print(f"ringbus load: {error}", file=sys.stderr)
         return 1

@@ -31,6 +31,7 @@ class LoadSession:
     user: str
     password: str
     topic: int
+    session: str = ""  # of the exchange; "": the active one
     received: list[bytes] = field(default_factory=list)
     reconnects: int = 0
     logged_in: bool = False
@@ -63,7 +64,10 @@ class LoadSession:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket.setblocking(False)
         self._soup = SoupClientSession(
-            self.user, self.password, next_sequence=len(self.received) + 1
+            self.user,
+            self.password,
+            session=self.session,
+            next_sequence=len(self.received) + 1,
         )
         self.send(self._soup.login())
         while self._socket is not None and time.monotonic() < deadline:

@@ -21,6 +21,7 @@ from ringbus.messages import (
     MESSAGE,
     PARTICIPANT_DEFINITION,
     SCHEMA_HASH,
+    Environment,
     Template,
 )
 from ringbus.multicast import Reader
@@ -50,6 +51,7 @@ def opening_lines(configuration: Configuration, build: int) -> NDArray[np.void]:
     first["template_id"] = Template.BUILD_RECORD
     first["instrument"] = INSTRUMENT_NONE
     first["shards"] = configuration.topology.exchange.shards
+    first["environment"] = Environment[configuration.topology.exchange.environment.upper()]
     first["schema_hash"] = SCHEMA_HASH
     first["configuration_hash"] = configuration.hash
     first["build_hash"] = build

@@ -124,6 +124,21 @@ def texts(pattern: str, what: str) -> Rule:
     return rule
 
 
+def choices(*known: str) -> Rule:
+    """A list of some words, none twice; a tuple afterwards."""
+    one = choice(*known)
+
+    def rule(value: object) -> object:
+        if not isinstance(value, list):
+            raise Refused(f"found {kind_of(value)} ({value!r})", "write a list of words, in []")
+        out = tuple(one(each) for each in value)
+        if len(set(out)) != len(out):
+            raise Refused(f"found {value!r}", "write each word once")
+        return out
+
+    return rule
+
+
 def flag(value: object) -> object:
     """True or false."""
     if not isinstance(value, bool):

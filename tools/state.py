@@ -41,7 +41,8 @@ class CoreRecord:
 class State:
     """One exchange; `ports` are TCP ports by port, `ready` when the day was opened.
 
-    `build` is the fingerprint of the code it runs, in hexadecimal digits.
+    `build` is the fingerprint of the code it runs, in hexadecimal digits; `banner` what a tool says
+    before it does anything to it, "" of a test.
     """
 
     name: str
@@ -52,6 +53,7 @@ class State:
     ports: dict[str, int]
     build: str
     ready: bool
+    banner: str
 
     @property
     def path(self) -> Path:
@@ -79,6 +81,7 @@ class State:
                 document["ports"],
                 document["build"],
                 document["ready"],
+                document["banner"],
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"{path} is no state of an exchange: {error!r}") from None

@@ -173,6 +173,8 @@ def alarm_words(line: Alarm) -> str:
 def show(status: ExchangeStatus, console: Console) -> None:
     """Print the tables."""
     state = status.state
+    if state.banner:
+        console.print(state.banner, style="bold red")
     launcher = "alive" if status.launcher_alive else "[red]dead[/red]"
     console.print(
         f"exchange [bold]{state.name}[/bold]  launcher {state.launcher.pid} ({launcher})  "

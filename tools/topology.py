@@ -16,6 +16,7 @@ from typing import Final, TypeVar, cast
 from ringbus.backing import Backing, Pages
 from tools import rules
 from tools.applications import KINDS
+from tools.control import LIVE, ControlSection, session_fault
 from tools.host import HostSection
 from tools.rules import ConfigurationError as ConfigurationError
 from tools.rules import Refused, kind_of, meant
@@ -71,7 +72,7 @@ class ExchangeSection:
     directory: str = field(metadata={"rule": _PATH})
     instruments: str = field(metadata={"rule": _PATH})
     participants: str = field(metadata={"rule": _PATH})
-    environment: str = field(default="test", metadata={"rule": rules.choice("test", "live")})
+    environment: str = field(default="test", metadata={"rule": rules.choice("test", LIVE)})
     shards: int = field(default=1, metadata={"rule": rules.whole(1, SHARDS_MAX)})
     clock: str = field(default="real", metadata={"rule": rules.choice("real", "stopped")})
     failover: str = field(
@@ -81,6 +82,11 @@ class ExchangeSection:
     require_release: str = field(default="", metadata={"rule": _PATH})
     release_key: str = field(default="", metadata={"rule": _PATH})
     acknowledge: str = field(default="journaled", metadata={"rule": rules.choice(*ACKNOWLEDGE)})
+
+    @property
+    def banner(self) -> str:
+        """What a tool says before it does anything to it; "" of a test."""
+        return f"*** LIVE: orders at {self.name} are meant ***" if self.environment == LIVE else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +215,7 @@ class Topology:
     host: HostSection
     limits: LimitsSection
     journal: JournalSection
+    control: ControlSection
     ports: tuple[PortSection, ...]
     applications: tuple[ApplicationSection, ...]
     cores: tuple[CoreSection, ...]
@@ -344,6 +351,7 @@ SINGLE: Final[dict[str, type[object]]] = {
     "host": HostSection,
     "limits": LimitsSection,
     "journal": JournalSection,
+    "control": ControlSection,
 }
 REPEATED: Final[dict[str, type[object]]] = {
     "port": PortSection,
@@ -374,6 +382,7 @@ def load_topology(
         host=cast(HostSection, sections["host"]),
         limits=cast(LimitsSection, sections["limits"]),
         journal=cast(JournalSection, sections["journal"]),
+        control=cast(ControlSection, sections["control"]),
         ports=cast(tuple[PortSection, ...], _repeated(source, document, "port")),
         applications=cast(
             tuple[ApplicationSection, ...], _repeated(source, document, "application")
@@ -382,6 +391,7 @@ def load_topology(
         source=source,
     )
     _check_files(topology)
+    _check_environment(topology)
     _check_promise(topology)
     _check_release(topology)
     _check_lossy(topology)
@@ -475,7 +485,7 @@ def _section(
             raise source.error(
                 (name, nth, key),
                 "no such key",
-                f"keys are {', '.join((*others, *fields))}{meant(key, list(fields))}",
+                f"keys are {', '.join((*others, *fields))}{meant(key, (*others, *fields))}",
             )
     values: dict[str, object] = {}
     for key, entry in fields.items():
@@ -556,6 +566,12 @@ def _check_failover(topology: Topology) -> None:
             "there is no passive engine to fail over to",
             f'add a [[core]] with agents = ["{PASSIVE}"]',
         )
+
+
+def _check_environment(topology: Topology) -> None:
+    fault = session_fault(topology.exchange.environment, topology.exchange.session)
+    if fault is not None:
+        raise topology.source.error(("exchange", 0, "session"), *fault)
 
 
 def _check_promise(topology: Topology) -> None:

@@ -47,7 +47,7 @@ from tools.exchange import Exchange, launched
 from tools.memory import Attachment
 
 pytestmark = pytest.mark.xdist_group("processes")
-PATIENCE_S = 60
+PATIENCE_S = 120
 # No contributor may say them: numbers without a name, and what only the engine says.
 UNSAID = [one for one in range(256) if one >= Template.EXECUTED or one not in list(Template)]
 REASON_OF = {
@@ -224,7 +224,7 @@ def test_one_command_stops_everybody_until_another_lets_them_in(make: Maker) -> 
         assert len(canceled) == len(entered) >= 200
         assert set(canceled["time_ns"].tolist()) == {int(kill["time_ns"])}
         former = exchange.kill("edge")
-        exchange.await_restart("edge", former)
+        exchange.await_restart("edge", former, PATIENCE_S)
         ref = 1 + int(entered["client_order_id"].max()) + 10_000
         assert isinstance(order(exchange, ref), OrderRejected)
         assert last_refusal(exchange) == RejectReason.KILLED

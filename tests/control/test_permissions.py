@@ -26,7 +26,7 @@ pytestmark = pytest.mark.xdist_group("processes")
 PASSIVE = '[[core]]\nname = "standby"\nagents = ["passive"]\n'
 NOBODY = 65534
 OF_OTHERS = 0o077
-PATIENCE_S = 60
+PATIENCE_S = 120
 # What a process of the edge writes besides its own lanes, page and metrics: what wakes others, and
 # the table in which readers say where they are.
 SHARED = {"bells", "doorbell", "stream.lossy"}
@@ -118,7 +118,7 @@ def test_a_port_that_runs_the_code_of_strangers_cannot_open_the_stream(make: Mak
     with launched(make(extra=APART)) as exchange:
         asyncio.run(asyncio.wait_for(log_in(exchange), PATIENCE_S))
         former = exchange.kill("door")
-        exchange.await_restart("door", former)
+        exchange.await_restart("door", former, PATIENCE_S)
         asyncio.run(asyncio.wait_for(log_in(exchange, 2), PATIENCE_S))
         cores = [core.name for core in exchange.configuration.topology.cores]
         assert [core for core in cores if confined(exchange, core)] == ["door", "watch", "clock"]

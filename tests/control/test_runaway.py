@@ -30,7 +30,7 @@ from tools.exchange import Exchange, launched
 
 pytestmark = pytest.mark.xdist_group("processes")
 BOUND = 150
-PATIENCE_S = 60
+PATIENCE_S = 120
 SECOND_NS = 1_000_000_000
 GUARDIAN = (
     '[[application]]\nname = "guardian.0"\nkind = "guardian"\nevery_ms = 50\nrules = [\n'
@@ -85,7 +85,7 @@ async def run_away(exchange: Exchange, draw: random.Random, kills: int) -> None:
     def torment() -> None:
         for _ in range(kills):
             former = exchange.kill("watch")
-            exchange.await_restart("watch", former)
+            exchange.await_restart("watch", former, PATIENCE_S)
 
     async with OuchClient(host, tcp, "BOB", "SECRET") as bob:
         assert await accepted(bob)

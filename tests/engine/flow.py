@@ -49,7 +49,10 @@ INSTRUMENTS = 6
 GROUP_OF = (1, 0, 0, 0, 1, 0)
 TOPICS = 10
 # Lines that only stand behind others.
-BEHIND = (Template.ORDER_TAG, Template.ORDER_TERMS, Template.LEG, Template.TRADE_PARTY)
+BEHIND = (
+    *(Template.ORDER_TAG, Template.ORDER_TERMS, Template.LEG),
+    *(Template.TRADE_PARTY, Template.TEXT),
+)
 PRICES = range(95, 106)
 CHANGES = (
     *(Template.NEW_ORDER, Template.CANCEL, Template.REPLACE),
@@ -208,7 +211,7 @@ class _Market:
         draw = self._draw
         topic = draw.choice((7, 8, 9))
         kind = draw.random()
-        if self._states[instrument] == InstrumentState.AUCTION and kind < 0.6:
+        if self._states[instrument] == InstrumentState.AUCTION and kind < 0.75:
             group = self._cross(instrument)
         elif self._states[instrument] != InstrumentState.CONTINUOUS and kind < 0.9:
             group = _command(instrument, InstrumentState.CONTINUOUS)
@@ -218,7 +221,7 @@ class _Market:
             )
         elif kind < 0.55:
             group = self._mass_cancel(instrument)
-        elif kind < 0.65 and self._trades:
+        elif kind < 0.59 and self._trades:
             group = self._trade_change()
         else:
             instrument = draw.choice((0, 0, 0, instrument))

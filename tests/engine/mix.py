@@ -26,7 +26,7 @@ from tests.engine.oracle import BUY, SELL, Instrument, Oracle, Order
 from tests.engine.oracle.auction import can_be_matched, taking_part
 from tests.engine.oracle.collar import RULES
 from tests.engine.oracle.matching import CROSS_ONLY, RESTING
-from tests.engine.oracle.wire import Fields, encode
+from tests.engine.oracle.wire import OF_THE_OPERATOR, Fields, encode
 from tests.engine.profiles import NARROW, QUANTITY_MAX, SPOILED, Profile
 
 Message = list[bytes]
@@ -85,8 +85,12 @@ class Mix:
         raw = [encode(line | header | {"topic": lines[0]["topic"]}) for line in lines]
         if dice.random() < profile.tagged:
             raw.append(line_behind(raw[0], Template.ORDER_TAG, b"tag %d" % self.number))
+        elif profile.texts and raw[0][24] in OF_THE_OPERATOR and dice.random() < profile.texts:
+            piece = line_behind(raw[0], Template.TEXT, b"\xff" * 4 + b"%28d" % self.number)
+            raw += [piece] * dice.randrange(1, GROUP_LINES_MAX)
         if dice.random() < profile.spoiled / 10:
-            stray = dice.choice((Template.ORDER_TERMS, Template.LEG, Template.ORDER_TAG))
+            strays = (Template.ORDER_TERMS, Template.LEG, Template.ORDER_TAG)
+            stray = dice.choice((*strays, Template.TEXT) if profile.texts else strays)
             raw.insert(dice.randrange(1, len(raw) + 1), line_behind(raw[0], stray))
         return joined(raw[:GROUP_LINES_MAX])
 

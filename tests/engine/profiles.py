@@ -76,6 +76,8 @@ class Profile:
     # Share of messages with a field that is wrong, and with an OrderTag behind.
     spoiled: float = 0.06
     tagged: float = 0.05
+    # Of what operators say: that author and reason are behind it.
+    texts: float = 0.0
     stale: float = 0.03
 
 
@@ -122,6 +124,13 @@ PROFILES = {
         orders=200,
         prices=NARROW,
         spoiled=0.03,
+    ),
+    "operators": Profile(
+        ALL_KINDS | {"command": 15, "mass_cancel": 5},
+        instruments=3,
+        prices=NARROW,
+        spoiled=0.02,
+        texts=0.6,
     ),
     "reserve": Profile(
         {"new": 55, "cancel": 15, "replace": 25, "legs": 5},

@@ -10,7 +10,7 @@ from ringbus.messages import CancelReason, InstrumentState, Liquidity, OrderOpti
 from ringbus.messages import TimeInForce as Force
 from tests.engine.mix import Message, Mix
 from tests.engine.oracle import BUY, LINE_BYTES, SELL
-from tests.engine.oracle.wire import Fields, decode
+from tests.engine.oracle.wire import LAYOUTS, Fields, decode
 from tests.engine.profiles import PROFILES, Profile
 from tests.engine.trial import Trial
 
@@ -48,7 +48,7 @@ class Ledger:
     def hear(self, answer: bytes) -> None:
         """One answer of the book."""
         raw = [answer[at : at + LINE_BYTES] for at in range(0, len(answer), LINE_BYTES)]
-        lines = [decode(one) for one in raw if one[24] != Template.ORDER_TAG]
+        lines = [decode(one) for one in raw if one[24] in LAYOUTS]
         first = lines[0]
         self.passing = {}
         if first["template_id"] == Template.REJECTED:

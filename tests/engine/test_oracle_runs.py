@@ -37,6 +37,7 @@ MESSAGES = {
     "collars": 10_000,
     "legs": 10_000,
     "reserve": 10_000,
+    "operators": 6_000,
 }
 # What is refused by ports and the sequencer only.
 NOT_THE_BOOKS = {
@@ -102,7 +103,8 @@ def test_the_runs_hold_everything() -> None:
     lines -= {Template.BUILD_RECORD, Template.EPOCH_START}
     # Those that the engine only repeats.
     lines -= {Template.TICK, Template.STOP_ORDER, Template.STOP_CANCEL, Template.TRADE_REPORTED}
-    lines -= {Template.IMBALANCE, Template.AUCTION_EXTENSION, Template.ALARM}
+    lines -= {Template.IMBALANCE, Template.AUCTION_EXTENSION, Template.COMMAND_ASKED}
+    lines -= {Template.ALARM}
     # Those of trades, which the book does not keep.
     lines -= {Template.TRADE_CHANGE, Template.TRADE_PARTY, Template.TRADE_CHANGED}
     assert [one.name for one in sorted(lines) if told["template"][one] < 20] == []

@@ -70,6 +70,7 @@ def test_the_day_has_everything_in_it() -> None:
     ):
         assert kinds[template] > 100, template.name
     assert kinds[Template.CROSS_RESULT] >= 20
+    assert kinds[Template.TRADE_CHANGE] > 20
     reasons = view(one.stream[one.stream["template_id"] == Template.CANCELED], CANCELED)["reason"]
     canceled = np.bincount(reasons)
     assert canceled[CancelReason.MASS_CANCEL] + canceled[CancelReason.SUPERVISORY] > 500

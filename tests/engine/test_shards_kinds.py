@@ -20,7 +20,7 @@ from ringbus.messages import (
 from ringbus.multicast import Reader
 from tests.engine.mix import Message, Mix
 from tests.engine.oracle import LINE_BYTES, Oracle
-from tests.engine.oracle.wire import decode, encode
+from tests.engine.oracle.wire import LAYOUTS, decode, encode
 from tests.engine.parts import EMPTY, Lines, is_sealed
 from tests.engine.profiles import NARROW, PROFILES, Profile
 from tests.engine.trial import as_lines, described
@@ -38,6 +38,7 @@ PROFILE = Profile(
     nodes=20_000,
     prices=NARROW,
     topics=TOPICS - 1,
+    texts=0.3,
 )
 LOCATE_UNKNOWN = 2**32 - 1
 # Commands that the oracle of the book knows nothing of.
@@ -142,7 +143,7 @@ def is_sendable(message: Message) -> bool:
     instrument of its first line, which must be the first leg's; an unknown instrument is refused
     before the scope of a MassCancel is looked at.
     """
-    first, *behind = (decode(one) for one in message if one[24] != Template.ORDER_TAG)
+    first, *behind = (decode(one) for one in message if one[24] in LAYOUTS)
     instrument = first["instrument"]
     if first["template_id"] == Template.MASS_CANCEL and instrument != INSTRUMENT_NONE:
         return instrument < INSTRUMENTS

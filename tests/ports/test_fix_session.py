@@ -12,7 +12,7 @@ import pytest
 from ports.fix import SECOND_NS, time_text
 from ports.fix_session import FAREWELL_NS, LOGON_NS, TOLERANCE_NS
 from tests.ports.exchange import START_NS
-from tests.ports.fix_exchange import FIX42, FIX44, Client, FixExchange, frame, order
+from tests.ports.fix_exchange import FIX42, FIX44, Client, FixExchange, frame, limits, order
 
 NOW = time_text(START_NS)
 LATER = time_text(START_NS + 10 * SECOND_NS)
@@ -159,6 +159,27 @@ def test_a_logon_that_is_too_low_is_told_so(exchange: FixExchange, begin: str) -
     second.logon()
     assert second.one("5")[58] == TOO_LOW.format(3, 1)
     second.ended()
+
+
+@pytest.mark.parametrize(("is_live", "said"), [(True, "Y"), (False, "N")])
+def test_a_logon_for_the_other_environment_is_told_so(is_live: bool, said: str) -> None:
+    """TestMessageIndicator; who says nothing of it, as FIX 4.2 cannot, is let in."""
+    here = "N" if said == "Y" else "Y"
+    with FixExchange(limits=limits(is_live=is_live)) as exchange:
+        other = exchange.connect()
+        other.logon(30, (464, said))
+        refusal = other.one("5")[58]
+        assert refusal.startswith(f"This exchange is {'live' if is_live else 'test'}, the Logon")
+        other.ended()
+        exchange.settle()
+        same = exchange.connect("BOB")
+        same.logon(30, (464, here))
+        assert same.one("A")[464] == here
+        same.close()
+        exchange.settle()
+        silent = exchange.connect("CAROL")
+        silent.logon(30)
+        assert 464 not in silent.one("A")
 
 
 def test_a_logon_can_begin_anew(alice: Client) -> None:

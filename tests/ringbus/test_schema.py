@@ -159,6 +159,7 @@ def test_numbers_that_are_promised_are_not_given_away() -> None:
               "EndOfDay": 12, "InstrumentDefinition": 13, "ParticipantDefinition": 14,
               "BuildRecord": 15,
               "OrderTerms": 16, "MultiLegOrder": 17, "Leg": 18, "StopOrder": 19, "StopCancel": 20,
+              "Text": 27, "CommandAsked": 28,
               "Executed": 64, "Canceled": 65,
               "Rejected": 66, "StateChanged": 67, "Replenished": 68, "Skip": 127}  # fmt: skip
     assert given | frozen == given

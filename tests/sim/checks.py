@@ -45,7 +45,7 @@ SHOWN = (
 EVENTS = (
     SessionEventKind.ENTRY_DISABLED, SessionEventKind.ENTRY_ENABLED, SessionEventKind.ACCOUNT_QUERY,
 )  # fmt: skip
-BEHIND = (Template.ORDER_TAG, Template.ORDER_TERMS, Template.LEG)
+BEHIND = (Template.ORDER_TAG, Template.ORDER_TERMS, Template.LEG, Template.TEXT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,9 @@ USUAL = {
 }
 # Topics on which it waits for an answer, at most.
 IN_FLIGHT_MAX = 3
-BEHIND = (int(Template.ORDER_TAG), int(Template.ORDER_TERMS), int(Template.LEG))
+BEHIND = tuple(
+    int(one) for one in (Template.ORDER_TAG, Template.ORDER_TERMS, Template.LEG, Template.TEXT)
+)
 BROADCAST = int(Flag.BROADCAST)
 OF_THE_OPERATOR = (Template.COMMAND, Template.CROSS_RESULT)
 

@@ -38,8 +38,8 @@ from tests.tools.test_applications import stream_of
 from tests.tools.test_launcher import ringbus, until
 from tests.tools.test_market import day_of
 from tools.book import picture
-from tools.command import Order, give
 from tools.configuration import Configuration
+from tools.direct import Order, give
 from tools.exchange import Exchange, launched
 from tools.topology import ConfigurationError
 

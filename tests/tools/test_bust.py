@@ -19,7 +19,8 @@ from tests.tools.conftest import Maker
 from tests.tools.test_launcher import ringbus
 from tools.bust import look, make
 from tools.clients import port_instruments
-from tools.command import CommandError, give
+from tools.console.words import CommandError
+from tools.direct import give
 from tools.exchange import Exchange, launched
 from tools.memory import Attachment
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 
@@ -12,12 +13,12 @@ from ports.ouch import OrderAccepted, OrderCanceled, OrderRejected
 from ports.ouch_client import OuchClient
 from ringbus.journal import read_day
 from ringbus.lock import PUBLISHER, ByteLocks
-from ringbus.messages import ORDER_TAG, Template
+from ringbus.messages import TEXT, Template
 from tests.tools.conftest import Maker
 from tools.exchange import Exchange, launched
 from tools.memory import Attachment
 
-WHO = ("--author", "ann", "--reason", "INC-7")
+WHO = ("--author", "ann", "--reason", "INC-7: orders without end, their desk does not answer")
 
 
 def command(exchange: Exchange, *words: str, yes: bool = True) -> subprocess.CompletedProcess[str]:
@@ -85,9 +86,8 @@ def test_limits_and_kills_hold_and_say_who_and_why(make: Maker) -> None:
         assert isinstance(order(exchange, 6), OrderAccepted)
         directory = exchange.directory / "journal"
     day = read_day(directory)
-    tags = day[day["template_id"] == Template.ORDER_TAG].view(ORDER_TAG)
-    said = [bytes(one).rstrip(b"\0") for one in tags[tags["topic"] == 0]["text"]]
-    assert said == [b"ann:INC-7"] * 5
+    said = day[day["template_id"] == Template.TEXT].view(TEXT)["text"]
+    assert b"".join(said) == f"ann\n{os.getuid()}\n{WHO[3]}".encode() * 5
 
 
 @pytest.mark.xdist_group("processes")

@@ -52,9 +52,10 @@ SAME = {
 OTHER = {
     "environment": (
         "t.toml",
-        "shards = 1",
-        'shards = 1\nenvironment = "live"\nrequire_release = "r"\nrelease_key = "k"',
+        '"20230711"',
+        '"L20230711"\nenvironment = "live"\nrequire_release = "r"\nrelease_key = "k"',
     ),
+    "control": ("t.toml", "[journal]", "[control]\napprovals = 2\n[journal]"),
     "session": ("t.toml", "20230711", "20230712"),
     "orders": ("t.toml", "\norders = 1024", "\norders = 2048"),
     "tick": ("instruments.csv", "S1,0.01", "S1,0.0001"),

@@ -107,7 +107,12 @@ def test_participants(tmp_path: Path) -> None:
 
 
 BROKEN_INSTRUMENTS = {
-    "unknown column": ("quantity_max,shard", "quantity_max,sherd", 1, ["'sherd'", "columns are"]),
+    "unknown column": (
+        "quantity_max,shard",
+        "quantity_max,sherd",
+        1,
+        ["'sherd'", "columns are", 'did you mean "shard"?'],
+    ),
     "column missing": (",tick,", ",", 1, ["tick: the column is missing", "begin with symbol,"]),
     "column twice": ("quantity_max,shard", "quantity_max,lot", 1, ["lot: stands twice"]),
     "too few fields": (

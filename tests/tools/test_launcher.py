@@ -363,6 +363,29 @@ def test_a_core_refuses_other_code_than_its_exchange(make: Maker, tmp_path: Path
         assert ringbus("status", exchange.name).returncode == 0
 
 
+SAVED = {
+    "environment (test, now live)": ('"environment": "test"', '"environment": "live"'),
+    "configuration (instruments, participants, limits, session)": (
+        '"orders": 1024',
+        '"orders": 2048',
+    ),
+    "number of shards (2, now 1)": ('"shards": 2', '"shards": 1'),
+}
+
+
+@pytest.mark.parametrize("differs", SAVED)
+def test_a_core_refuses_another_configuration_than_its_day(make: Maker, differs: str) -> None:
+    """R107: the day's first line says with what it was begun; what differs is named."""
+    with launched(make(ports=1)) as exchange:
+        saved = exchange.directory / "configuration.json"
+        text = saved.read_text()
+        assert SAVED[differs][0] in text
+        saved.write_text(text.replace(*SAVED[differs], 1))
+        exchange.kill("edge")
+        log = exchange.directory / "logs" / "edge.log"
+        assert until(lambda: f"begun with another {differs}" in log.read_text())
+
+
 def test_a_core_whose_parent_is_gone_does_not_start(make: Maker) -> None:
     with launched(make()) as exchange:
         saved = exchange.directory / "configuration.json"

@@ -166,6 +166,20 @@ BROKEN = {
         8,
         ["found 'tst'", 'write "test" or "live"; did you mean "test"?'],
     ),
+    "test session of a live one": (
+        "shards = 2",
+        'shards = 2\nenvironment = "live"',
+        3,
+        ["session: found", 'begins with "L" where it is "live", and only there'],
+    ),
+    "live session of a test": ("20230711", "L2023", 3, ['found "L2023"', 'is "test"']),
+    "control": ("[stream]", "[control]\naprovals = 2\n[stream]", 9, ['mean "approvals"?']),
+    "word of a list": (
+        "[stream]",
+        '[control]\nalone = ["kil"]\n[stream]',
+        9,
+        ["found 'kil'", 'did you mean "kill"?'],
+    ),
     "clock": ("shards = 2", 'shards = 2\nclock = "fast"', 8, ['write "real" or "stopped"']),
     "not a power of two": (
         "slots = 4096",

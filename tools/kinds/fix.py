@@ -47,6 +47,7 @@ def make(site: Site) -> FixPort:
                 connections=options.connections,
                 backlog=options.backlog,
                 passwords=options.passwords,
+                is_live=configuration.topology.exchange.environment == "live",
                 stops=any(one.kind == "stops" for one in configuration.topology.applications),
             ),
             configuration.opening,

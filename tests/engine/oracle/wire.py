@@ -13,6 +13,8 @@ Fields = dict[str, int]
 
 LINE_BYTES = MESSAGE.itemsize
 _TEMPLATE_AT = 24
+# Who says one of these may say why.
+OF_THE_OPERATOR = (Template.COMMAND, Template.MASS_CANCEL, Template.COMMAND_ASKED)
 # Every template but those with longer text in them, which nobody here looks into.
 _NUMBERS = {1: "B", 2: "H", 4: "I", 8: "Q"}
 
@@ -73,6 +75,9 @@ class Group:
         """The lines of one message, in their order."""
         first, behind = decode(lines[0]), lines[1:]
         templates = [line[_TEMPLATE_AT] for line in behind]
+        if lines[0][_TEMPLATE_AT] in OF_THE_OPERATOR:
+            while templates[-1:] == [Template.TEXT]:
+                templates.pop()
         untagged = templates[:-1] if templates[-1:] == [Template.ORDER_TAG] else templates
         group = cls(first, behind, untagged in allowed_behind(first["template_id"], len(untagged)))
         if not group.is_well_formed:

@@ -1,0 +1,193 @@
+"""Commands in words, with names for symbols, users and firms."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.risk import NO_LIMIT
+from ringbus.describe import describe, named
+from ringbus.messages import (
+    BUILD_RECORD,
+    COMMAND,
+    COMMAND_ASKED,
+    EPOCH_START,
+    INSTRUMENT_DEFINITION,
+    INSTRUMENT_NONE,
+    MASS_CANCEL,
+    PARTICIPANT_DEFINITION,
+    REJECTED,
+    CommandKind,
+    Environment,
+    InstrumentState,
+    MassCancelScope,
+    RejectReason,
+    RiskLimit,
+    Side,
+    Template,
+)
+from tools.console.record import Change
+
+if TYPE_CHECKING:
+    from tools.configuration import Configuration
+
+# Fingerprints of a BuildRecord.
+PRINTS = ("build", "schema", "configuration")
+SIDES = {int(Side.BUY): "buys", int(Side.SELL): "sells"}
+
+
+def _text(value: object) -> str:
+    return bytes(value).decode("latin-1").rstrip("\0 ")  # type: ignore[call-overload,no-any-return]
+
+
+class Names:
+    """What the numbers of a day's commands stand for."""
+
+    def __init__(self) -> None:
+        self._symbols: dict[int, tuple[str, int]] = {}
+        self._users: dict[int, str] = {}
+        self._firms: dict[int, str] = {}
+
+    @classmethod
+    def of(cls, configuration: Configuration) -> Names:
+        """Those of a configuration."""
+        names = cls()
+        names._symbols = {
+            one.index: (one.symbol, one.tick_1e4) for one in configuration.instruments
+        }
+        names._users = {one.session: one.user for one in configuration.participants}
+        names._firms = {one.firm: one.firm_name for one in configuration.participants}
+        return names
+
+    def hear(self, batch: NDArray[np.void]) -> None:
+        """Learn from the first lines of a day: shape (n,), dtype MESSAGE."""
+        of = batch["template_id"]
+        for one in batch[of == Template.INSTRUMENT_DEFINITION].view(INSTRUMENT_DEFINITION):
+            self._symbols[int(one["instrument"])] = _text(one["symbol"]), int(one["tick_1e4"])
+        for one in batch[of == Template.PARTICIPANT_DEFINITION].view(PARTICIPANT_DEFINITION):
+            self._users[int(one["session"])] = _text(one["user"])
+            self._firms[int(one["firm"])] = _text(one["firm_name"])
+
+    def symbol(self, instrument: int) -> str:
+        """An instrument's."""
+        return self._symbols.get(instrument, (f"instrument {instrument}", 0))[0]
+
+    def words(self, raw: bytes) -> str:
+        """What a line of 64 bytes does, or would do."""
+        template = raw[24]
+        if template == Template.COMMAND:
+            return self._command(np.frombuffer(raw, COMMAND)[0])
+        if template == Template.MASS_CANCEL:
+            return self._mass_cancel(np.frombuffer(raw, MASS_CANCEL)[0])
+        if template == Template.COMMAND_ASKED:
+            asked = command_of(raw)
+            return self.words(asked) if asked else "waits no more"
+        if template == Template.REJECTED:
+            line = np.frombuffer(raw, REJECTED)[0]
+            refused = named(Template, int(line["refused_template"]))
+            return f"{refused}: refused, {named(RejectReason, int(line['reason']))}"
+        if template == Template.BUILD_RECORD:
+            one = np.frombuffer(raw, BUILD_RECORD)[0]
+            prints = [f"{what} {int(one[f'{what}_hash']):016x}" for what in PRINTS]
+            environment = named(Environment, int(one["environment"])).lower()
+            return (
+                f"the day begins, {environment}: {', '.join(prints)}, {int(one['shards'])} shards"
+            )
+        if template == Template.EPOCH_START:
+            one = np.frombuffer(raw, EPOCH_START)[0]
+            return f"engine {int(one['epoch'])} begins: build {int(one['build_hash']):016x}"
+        return describe(np.frombuffer(raw, COMMAND)[0])
+
+    def _command(self, line: np.void) -> str:
+        kind = int(line["kind"])
+        symbol = self.symbol(int(line["instrument"]))
+        if kind == CommandKind.INSTRUMENT_STATE:
+            return f"set {symbol} to {_state(int(line['state']))}"
+        if kind == CommandKind.REFERENCE_PRICE:
+            tick_1e4 = self._symbols.get(int(line["instrument"]), ("", 0))[1]
+            ticks = int(line["price_ticks"])
+            return f"count sells of {symbol} at {Decimal(ticks * tick_1e4) / 10_000} at least"
+        if kind == CommandKind.LIMIT:
+            limit = named(RiskLimit, int(line["limit"])).lower().replace("_", "-")
+            value = "none" if int(line["value"]) == NO_LIMIT else str(int(line["value"]))
+            return f"limit {limit} of {self._whose(line)} to {value}"
+        if kind == CommandKind.RESUME:
+            return f"take orders of {self._whose(line)} again"
+        return describe(line)
+
+    def _mass_cancel(self, line: np.void) -> str:
+        scope = int(line["scope"])
+        if scope & MassCancelScope.KILL:
+            return f"kill {self._whose(line)}: cancel all open orders, take nothing new"
+        parts = ["cancel all open orders"]
+        if scope & ~(MassCancelScope.INSTRUMENT | MassCancelScope.SIDE):
+            parts.append(f"of {self._whose(line)}")
+        if int(line["instrument"]) != INSTRUMENT_NONE:
+            parts.append(f"in {self.symbol(int(line['instrument']))}")
+        if scope & MassCancelScope.SIDE:
+            parts.append(f"that are {SIDES.get(int(line['side']), 'of no side')}")
+        return " ".join(parts)
+
+    def _whose(self, line: np.void) -> str:
+        scope = int(line["scope"])
+        words = ["everybody"] if scope & MassCancelScope.EVERYTHING else []
+        if scope & MassCancelScope.SESSION:
+            session = int(line["session"])
+            words.append(f"user {self._users.get(session, str(session))}")
+        if scope & MassCancelScope.ACCOUNT:
+            words.append(f"account {int(line['account'])}")
+        if scope & MassCancelScope.FIRM:
+            firm = int(line["firm"])
+            words.append(f"firm {self._firms.get(firm, str(firm))}")
+        return ", ".join(words)
+
+
+def outcome(change: Change, names: Names) -> str:
+    """What a change did, in words; "" if that says itself."""
+    if change.refused:
+        return f"refused ({named(RejectReason, change.refused)})"
+    said = []
+    for instrument, before, after in change.states[:1]:
+        said.append(f"{names.symbol(instrument)} {_state(before)} to {_state(after)}")
+    if change.canceled or change.template == Template.MASS_CANCEL:
+        said.append(f"{change.canceled:,} orders canceled")
+    return ", ".join(said)
+
+
+def _state(state: int) -> str:
+    return named(InstrumentState, state).lower()
+
+
+# Fields that a command that waits shares with the line that it would be.
+_SHARED = ("instrument", "client_order_id", "account", "firm", "session", "scope")
+_OF_A_COMMAND = ("price_ticks", "value", "kind", "state", "limit")
+
+
+def asked_of(raw: bytes) -> bytes:
+    """A Command or MassCancel as the CommandAsked that waits for a second author."""
+    asked: NDArray[np.void] = np.zeros(1, COMMAND_ASKED)
+    asked["asked_template"] = raw[24]
+    _copy(np.frombuffer(raw, COMMAND if raw[24] == Template.COMMAND else MASS_CANCEL), asked)
+    asked["template_id"] = Template.COMMAND_ASKED
+    return asked.tobytes()
+
+
+def command_of(raw: bytes) -> bytes:
+    """The Command or MassCancel that a CommandAsked would be; b"" if it waits no more."""
+    asked = np.frombuffer(raw, COMMAND_ASKED)
+    template = int(asked["asked_template"][0])
+    if template not in (Template.COMMAND, Template.MASS_CANCEL):
+        return b""
+    line: NDArray[np.void] = np.zeros(1, COMMAND if template == Template.COMMAND else MASS_CANCEL)
+    _copy(asked, line)
+    line["template_id"] = template
+    return line.tobytes()
+
+
+def _copy(from_: NDArray[np.void], to: NDArray[np.void]) -> None:
+    is_command = from_.dtype == COMMAND or to.dtype == COMMAND
+    for name in (*_SHARED, *(_OF_A_COMMAND if is_command else ("side",))):
+        to[name] = from_[name]
