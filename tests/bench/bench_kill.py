@@ -117,7 +117,7 @@ def main(rounds: int = ROUNDS, count: int = ORDERS) -> None:
                 seconds = sorted(measure(instruments, scope, count, pool) for _ in range(rounds))
                 middle = statistics.median(seconds)
                 print(
-                    f"{count:,} orders of {scope.name.lower():10} over {instruments:6,} "
+                    f"{count:,} orders of {str(scope.name).lower():10} over {instruments:6,} "
                     f"instruments, room for {pool:9,}: last cancel after {middle * 1e3:6.2f} ms "
                     f"({seconds[0] * 1e3:.2f}-{seconds[-1] * 1e3:.2f}), "
                     f"{count / middle / 1e6:5.2f} M/s"

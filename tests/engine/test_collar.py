@@ -105,8 +105,9 @@ def test_a_market_order_trades_no_further_than_the_collar(trial: Trial) -> None:
     told(trial, new(2, SELL, 1, 106))
     told(trial, rule(CommandKind.REFERENCE_PRICE, 100))
     told(trial, collar(5))
-    force = {"time_in_force": TimeInForce.IMMEDIATE_OR_CANCEL, "options": MARKET}
-    lines = told(trial, new(3, BUY, 5, PRICE_TICKS_MAX, **force))
+    force = int(TimeInForce.IMMEDIATE_OR_CANCEL)
+    market = new(3, BUY, 5, PRICE_TICKS_MAX, time_in_force=force, options=int(MARKET))
+    lines = told(trial, market)
     assert [line["template_id"] for line in lines[1:]] == [
         Template.EXECUTED,
         Template.EXECUTED,

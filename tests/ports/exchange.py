@@ -59,7 +59,7 @@ INSTRUMENTS = (
 def make_engine(size: Size, clock: str, changes: Mapping[str, Any]) -> FusedEngine:
     """An engine that keeps limits; `changes` are of its bounds, `risk` of those of its owners."""
     bounds = dict(changes)
-    owners = bounds.pop("risk", RiskSize(accounts=64, firms=16, positions=1 << 12))
+    owners = bounds.pop("risk", RiskSize(accounts=4096, firms=16, positions=1 << 14))
     size = replace(size, **bounds)
     table = [RiskInstrument(one.tick_1e4, one.price_ticks_max) for one in INSTRUMENTS]
     risk = Risk(table, size.shards, size.orders, owners, size.topics)
