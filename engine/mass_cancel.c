@@ -231,9 +231,9 @@ static int32_t cancel_found(eng_book *book, eng_sink *sink)
             }
             uint32_t locate = lane->found[lane->used];
             int is_own = book->orders[locate].topic == sweep->topic;
-            int32_t status = eng_answer_order_canceled(
-                book, sink, locate,
-                is_own ? RB_CANCEL_REASON_MASS_CANCEL : RB_CANCEL_REASON_SUPERVISORY);
+            int32_t status = eng_answer_order_canceled(book, sink, locate,
+                                                       is_own ? RB_CANCEL_REASON_MASS_CANCEL
+                                                              : RB_CANCEL_REASON_SUPERVISORY);
             if (status != RB_OK) {
                 return status;
             }
