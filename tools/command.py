@@ -16,7 +16,7 @@ from ringbus.status import RingbusError
 from tools.console.client import Target, target_of
 from tools.console.conversation import Answer
 from tools.console.record import AUTHOR_BYTES_MAX, REASON_BYTES_MAX
-from tools.console.words import LIMITS, SIDES, STATES, CommandError
+from tools.console.words import LIMITS, MAY, MODES, PHASES, SIDES, STATES, CommandError
 from tools.topology import ConfigurationError
 
 DONE: Final = 0
@@ -153,6 +153,33 @@ def _state(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("state", choices=STATES)
 
 
+def _collar(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("symbol")
+    parser.add_argument("state", choices=PHASES, help="the phase in which it holds")
+    parser.add_argument("--low", help="lowest price")
+    parser.add_argument("--high", help="highest price")
+    parser.add_argument("--width", help="furthest from the last trade, either way")
+
+
+def _fat_finger(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("symbol")
+    parser.add_argument("--width", help="furthest past the last trade")
+    parser.add_argument("--value", help="largest notional, in 1/10,000 of the currency")
+
+
+def _restrict(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--account", type=int)
+    parser.add_argument("--firm")
+    parser.add_argument("symbol")
+    parser.add_argument("may", choices=MAY, help="what it may still do there")
+
+
+def _self_trade(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--account", type=int)
+    parser.add_argument("--firm")
+    parser.add_argument("mode", choices=MODES, help="what is canceled when its orders meet")
+
+
 def _symbol(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("symbol")
 
@@ -168,6 +195,13 @@ WORDS: Final[dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]]] =
     "resume": ("lift a kill of the same words", _of_owner),
     "cancel": ("cancel open orders by owner, instrument, side", _of_some),
     "reference": ("what sells of an instrument count at, at least", _reference),
+    "collar": (
+        "what prices of an instrument must be between; what is not said is no rule",
+        _collar,
+    ),
+    "fat-finger": ("how far off and how large an order may be; likewise", _fat_finger),
+    "restrict": ("what an account or a firm may do in an instrument", _restrict),
+    "self-trade": ("what happens when orders of an owner meet that do not say", _self_trade),
     "halt": ("halt an instrument", _symbol),
     "state": ("the state of an instrument", _state),
     "approve": ("let a command go that waits for a second author", _number),

@@ -8,7 +8,10 @@ from typing import Final
 from tools import rules
 
 # Kinds of command, as operators call them.
-COMMAND_KINDS: Final = ("cancel", "halt", "kill", "limit", "reference", "resume", "state")
+COMMAND_KINDS: Final = (
+    *("cancel", "collar", "fat-finger", "halt", "kill", "limit"),
+    *("reference", "restrict", "resume", "self-trade", "state"),
+)
 LIVE: Final = "live"
 # The first letter of a live exchange's session, as ports/reception.c has it.
 LIVE_SESSION: Final = "L"

@@ -13,7 +13,7 @@ from ports.ouch import OrderAccepted, OrderCanceled, OrderRejected
 from ports.ouch_client import OuchClient
 from ringbus.journal import read_day
 from ringbus.lock import PUBLISHER, ByteLocks
-from ringbus.messages import TEXT, Template
+from ringbus.messages import NEW_ORDER, TEXT, OrderOption, Template
 from tests.tools.conftest import Maker
 from tools.exchange import Exchange, launched
 from tools.memory import Attachment
@@ -91,6 +91,48 @@ def test_limits_and_kills_hold_and_say_who_and_why(make: Maker) -> None:
 
 
 @pytest.mark.xdist_group("processes")
+def test_rules_for_single_orders_hold_until_they_are_lifted(make: Maker) -> None:
+    """R103: collars, fat fingers, restrictions, self-trade: each refuses, or shows on the order."""
+    with launched(make(ports=1)) as exchange:
+        firm = exchange.configuration.participants[0].firm_name
+        account = str(exchange.configuration.participants[0].account)
+        assert command(exchange, "reference", "S1", "1.00").returncode == 0
+        ref = 0
+        for rule, words, lifted in (
+            (
+                ("collar", "S1", "continuous", "--low", "2", "--width", "0.5"),
+                "collar of S1 in continuous: at least 2, width 0.5",
+                ("collar", "S1", "continuous"),
+            ),
+            (
+                ("fat-finger", "S1", "--width", "3", "--value", "9900"),
+                "fat finger in S1: 3 past the last trade and a notional of 9900 at most",
+                ("fat-finger", "S1"),
+            ),
+            (
+                ("restrict", "--firm", firm, "S1", "sell-only"),
+                f"let firm {firm} only sell in S1",
+                ("restrict", "--firm", firm, "S1", "everything"),
+            ),
+        ):
+            done = command(exchange, *rule)
+            assert done.returncode == 0, done.stderr
+            assert words in done.stdout
+            assert isinstance(order(exchange, ref + 1), OrderRejected)
+            assert command(exchange, *lifted).returncode == 0
+            assert isinstance(order(exchange, ref + 2), OrderAccepted)
+            ref += 2
+        done = command(exchange, "self-trade", "--account", account, "both")
+        assert f"when orders of account {account} meet, cancel: both" in done.stdout, done.stderr
+        assert isinstance(order(exchange, ref + 1), OrderAccepted)
+        directory = exchange.directory / "journal"
+    day = read_day(directory)
+    options = day[day["template_id"] == Template.NEW_ORDER].view(NEW_ORDER)["options"]
+    both = OrderOption.SELF_TRADE_NEWEST | OrderOption.SELF_TRADE_OLDEST
+    assert options.tolist() == [0, 0, 0, both]
+
+
+@pytest.mark.xdist_group("processes")
 def test_what_cannot_be_done_is_said(make: Maker) -> None:
     with launched(make(ports=1)) as exchange:
         for words, problem in (
@@ -100,6 +142,8 @@ def test_what_cannot_be_done_is_said(make: Maker) -> None:
             (("state", "NONE", "halted"), "there is no instrument NONE"),
             (("state", "S1", "continuous"), "refused (INSTRUMENT_STATE)"),
             (("reference", "S1", "1.00001"), "not a multiple of the tick"),
+            (("collar", "S1", "continuous", "--low", "3", "--high", "2"), "INVALID_OPTIONS"),
+            (("restrict", "S1", "nothing"), "say whose: one of --account, --firm"),
         ):
             done = command(exchange, *words)
             assert done.returncode == 1

@@ -28,7 +28,8 @@ from ringbus.proposer import Proposal, Proposer
 from ringbus.replay import Stream
 from tools.console.names import Names, asked_of, command_of, outcome
 from tools.console.record import OPERATOR, Change, Record, texts
-from tools.console.words import CommandError, Order, Request, kind_of, order_of
+from tools.console.verbs import kind_of, order_of
+from tools.console.words import CommandError, Order, Request
 
 if TYPE_CHECKING:
     from tools.configuration import Configuration

@@ -24,18 +24,26 @@ from ringbus.messages import (
     Environment,
     InstrumentState,
     MassCancelScope,
+    OrderOption,
     RejectReason,
+    Restriction,
     RiskLimit,
     Side,
     Template,
 )
 from tools.console.record import Change
+from tools.console.words import MODES
 
 if TYPE_CHECKING:
     from tools.configuration import Configuration
 
 # Fingerprints of a BuildRecord.
 PRINTS = ("build", "schema", "configuration")
+_RESTRICTIONS = {
+    int(Restriction.NONE): "do everything",
+    int(Restriction.SELL_ONLY): "only sell",
+    int(Restriction.NO_ORDERS): "do nothing new",
+}
 SIDES = {int(Side.BUY): "buys", int(Side.SELL): "sells"}
 
 
@@ -107,16 +115,38 @@ class Names:
         if kind == CommandKind.INSTRUMENT_STATE:
             return f"set {symbol} to {_state(int(line['state']))}"
         if kind == CommandKind.REFERENCE_PRICE:
-            tick_1e4 = self._symbols.get(int(line["instrument"]), ("", 0))[1]
-            ticks = int(line["price_ticks"])
-            return f"count sells of {symbol} at {Decimal(ticks * tick_1e4) / 10_000} at least"
+            price = self._price(line, int(line["price_ticks"]))
+            return f"count sells of {symbol} at {price} at least"
         if kind == CommandKind.LIMIT:
             limit = named(RiskLimit, int(line["limit"])).lower().replace("_", "-")
             value = "none" if int(line["value"]) == NO_LIMIT else str(int(line["value"]))
             return f"limit {limit} of {self._whose(line)} to {value}"
         if kind == CommandKind.RESUME:
             return f"take orders of {self._whose(line)} again"
+        if kind == CommandKind.COLLAR:
+            low, high = int(line["value"]) & 0xFFFF_FFFF, int(line["value"]) >> 32
+            prices = (("at least", low), ("at most", high), ("width", int(line["price_ticks"])))
+            said = [f"{word} {self._price(line, ticks)}" for word, ticks in prices if ticks]
+            phase = _state(int(line["state"]))
+            return f"collar of {symbol} in {phase}: {', '.join(said) or 'none'}"
+        if kind == CommandKind.FAT_FINGER:
+            tick_1e4 = self._symbols.get(int(line["instrument"]), ("", 0))[1]
+            ticks, notional = int(line["price_ticks"]), int(line["value"]) * tick_1e4
+            said = [f"{self._price(line, ticks)} past the last trade"] if ticks else []
+            said += [f"a notional of {notional}"] if notional else []
+            return f"fat finger in {symbol}: {' and '.join(said) or 'anything'} at most"
+        if kind == CommandKind.RESTRICTION:
+            may = _RESTRICTIONS.get(int(line["value"]), "do what nobody knows")
+            return f"let {self._whose(line)} {may} in {symbol}"
+        if kind == CommandKind.SELF_TRADE:
+            mode = int(line["value"]) & ~int(OrderOption.SELF_TRADE_FIRM)
+            what = next((word for word, options in MODES.items() if options == mode), str(mode))
+            return f"when orders of {self._whose(line)} meet, cancel: {what}"
         return describe(line)
+
+    def _price(self, line: np.void, ticks: int) -> Decimal:
+        tick_1e4 = self._symbols.get(int(line["instrument"]), ("", 0))[1]
+        return Decimal(ticks * tick_1e4) / 10_000
 
     def _mass_cancel(self, line: np.void) -> str:
         scope = int(line["scope"])
