@@ -432,6 +432,7 @@ static int take(eng_sequencer *sequencer, uint32_t contributor)
     if ((uint16_t)(lock >> 32) >= sequencer->topic_count ||
         first->header.reserved != sequencer->reign) {
         count(sequencer->dropped_count);
+        sequencer->held_for = 0;
         rb_lane_release(lane, lines);
         return 1;
     }
@@ -453,6 +454,8 @@ static int take(eng_sequencer *sequencer, uint32_t contributor)
     if (is_guarded && !is_decided(sequencer, &said)) {
         return 0;
     }
+    /* Nobody waits for it any more, nor if it has waited only for what came before it. */
+    sequencer->held_for = 0;
     int is_for_all = said.instrument == RB_INSTRUMENT_NONE && said.reason == 0 &&
                      template_id == RB_TEMPLATE_MASS_CANCEL;
     uint64_t proposed_ns = first->header.time_ns;

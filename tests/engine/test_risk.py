@@ -14,10 +14,12 @@ from ringbus.messages import (
     EXECUTED,
     INSTRUMENT_NONE,
     REJECTED,
+    SESSION_EVENT,
     CommandKind,
     MassCancelScope,
     RejectReason,
     RiskLimit,
+    SessionEventKind,
     Side,
     Template,
     TradeChangeKind,
@@ -130,4 +132,41 @@ def test_after_a_bust_its_owners_are_looked_at_whole() -> None:
     refused = order(1, Side.BUY, 16)
     assert refused["template_id"][0] == Template.REJECTED
     assert refused.view(REJECTED)["reason"][0] == RejectReason.NET_POSITION_LIMIT
+    engine.close()
+
+
+def test_who_waited_for_a_rule_holds_nobody_up_once_it_is_true() -> None:
+    """What only waited for a rule needs no look when that is true; others go on behind it."""
+    risk = Risk(TABLE, 1, 64, RiskSize(ACCOUNTS, FIRMS, 64), 16)
+    # So few slots that the sequencer reads what is published before it looks at its lanes.
+    size = Size(len(TABLE), 1, topics=16, contributors=3, orders=64, stream_slots=16)
+    engine, turns = FusedEngine(size, risk=risk), 7
+    reader = Reader(engine.ring)
+    rule = lines(
+        COMMAND,
+        Template.COMMAND,
+        instrument=INSTRUMENT_NONE,
+        kind=CommandKind.LIMIT,
+        limit=RiskLimit.OPEN_ORDERS,
+        scope=MassCancelScope.ACCOUNT,
+        account=1,
+        value=5,
+        topic_sequence=turns,
+    )
+
+    def event(topic: int, number: int) -> Lines:
+        kind, none = SessionEventKind.LOGIN, INSTRUMENT_NONE
+        of = Template.SESSION_EVENT
+        out = lines(SESSION_EVENT, of, instrument=none, kind=kind, topic_sequence=number)
+        out["topic"] = topic
+        return out
+
+    # One of each a turn: in the last one the rule is first.
+    for number in range(1, turns + 1):
+        assert engine.offer(event(0, number) if number < turns else rule, 0) == 1
+        assert engine.offer(event(1, number), 1) == 1
+    engine.settle()
+    assert engine.offer(event(2, 1), 2) == 1
+    engine.settle()
+    assert reader.poll()["topic"].tolist() == [0, 1] * turns + [2]
     engine.close()

@@ -215,7 +215,7 @@ def test_orders_and_events() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "words"), [("A", "check user and password"), ("S", "leave the session blank")]
+    ("code", "words"), [("A", "check user and password"), ("S", "it may be left blank")]
 )
 def test_login_rejected(code: str, words: str) -> None:
     async def script(peer: Peer) -> None:

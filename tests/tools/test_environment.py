@@ -14,6 +14,7 @@ from ports.ouch_client import LoginRejected, OuchClient
 from ringbus.journal import read_day
 from ringbus.messages import BUILD_RECORD, Environment
 from tests.tools.conftest import Maker
+from tests.tools.releases import key_file, signed
 from tools.configuration import Configuration
 from tools.day import DayError, recover
 from tools.exchange import launched
@@ -22,9 +23,12 @@ LIVE_SESSION = "L20230711"
 
 
 def live(path: Path) -> Path:
-    """The same exchange, live."""
+    """The same exchange, live, with a release that was signed."""
+    key = key_file(path.parent)
+    signed(path.parent / "release.json")
     text = path.read_text().replace('session = "20230711"', f'session = "{LIVE_SESSION}"')
-    path.write_text(text.replace("[stream]", 'environment = "live"\n[stream]'))
+    more = f'require_release = "release.json"\nrelease_key = "{key.name}"'
+    path.write_text(text.replace("[stream]", f'environment = "live"\n{more}\n[stream]'))
     return path
 
 

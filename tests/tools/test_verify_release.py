@@ -16,15 +16,15 @@ from ringbus.journal import read_day
 from ringbus.messages import SCHEMA_HASH, Template
 from tests.tools.conftest import Maker
 from tests.tools.days import record
+from tests.tools.releases import KEY, key_file, signed
 from tests.tools.test_launcher import ringbus
 from tests.tools.test_replay import change, copied
 from tools.build import build_hash
 from tools.configuration import Configuration
 from tools.launcher import Launcher, LaunchError
-from tools.release import DayResult, Release, ReleaseError, read_key
+from tools.release import Release, ReleaseError, read_key
 from tools.topology import ConfigurationError
 
-KEY = b"0123456789abcdef0123456789abcdef"
 SIGNED = ("--author", "ann", "--record")
 
 
@@ -35,10 +35,7 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def key(tmp_path: Path) -> Path:
-    path = tmp_path / "key"
-    path.write_bytes(KEY)
-    path.chmod(0o600)
-    return path
+    return key_file(tmp_path)
 
 
 def test_identical_days_are_signed(day: Path, key: Path, tmp_path: Path) -> None:
@@ -107,18 +104,10 @@ def test_a_worker_that_is_killed_signs_nothing(day: Path, tmp_path: Path) -> Non
     assert not file.exists()
 
 
-def _signed(file: Path, key: bytes | None) -> Release:
-    build, schema = f"{build_hash():016x}", f"{SCHEMA_HASH:016x}"
-    day = DayResult("day", 7, "d" * 64, "b" * 16)
-    release = Release(build, schema, "ann", "2026-11-22T08:00:00+00:00", (day,))
-    release.write(file, key)
-    return release
-
-
 def test_a_seal_shows_what_was_changed(tmp_path: Path) -> None:
     for key in (None, KEY):
         file = tmp_path / "release.json"
-        release = _signed(file, key)
+        release = signed(file, key)
         assert Release.read(file, key) == release
         with pytest.raises(ReleaseError, match="seal does not fit"):
             Release.read(file, KEY if key is None else None)
@@ -171,7 +160,7 @@ def test_an_exchange_starts_with_the_signed_build_only(
 ) -> None:
     assert callable(change_it)
     file = tmp_path / "release.json"
-    _signed(file, KEY)
+    signed(file)
     change_it(file)
     path = make()
     required = 'shards = 2\nrequire_release = "release.json"\nrelease_key = "key"'
@@ -195,7 +184,7 @@ def _other(file: Path, **fields: object) -> None:
 
 def test_a_live_exchange_requires_one(make: Maker) -> None:
     path = make()
-    text = path.read_text()
+    text = path.read_text().replace('session = "2', 'session = "L2')
     for more, missing in (
         ("", "require_release"),
         ('\nrequire_release = "r"', "release_key"),
