@@ -42,7 +42,7 @@ from tests.tools.conftest import Maker
 from tests.tools.test_applications import stream_of
 from tests.tools.test_command import command, order
 from tests.tools.test_fairies import TICKER
-from tests.tools.test_launcher import ringbus, until
+from tests.tools.test_launcher import journal_holds, ringbus, until
 from tools.exchange import Exchange, launched
 from tools.memory import Attachment
 
@@ -75,6 +75,8 @@ def test_messages_of_another_schema_are_not_taken_apart(make: Maker) -> None:
     """R107: a release in which a number means something else neither joins a day nor goes on."""
     path = make()
     with launched(path) as exchange:
+        # Something to go on with.
+        assert until(lambda: journal_holds(exchange, 1), PATIENCE_S)
         with Attachment(exchange.name) as shared:
             stream = shared.attach("stream").path
         # As the other release would have made it: the schema's hash is in every segment and file.
