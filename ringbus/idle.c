@@ -18,7 +18,10 @@
 
 /* About what a sleep and a wake-up cost: a wait that is shorter is not worth sleeping for, and a
  * longer spin takes the CPU from whoever we wait for when cores share CPUs. */
-enum { SPIN_DEFAULT_NS = 10000, TIMEOUT_DEFAULT_US = 1000, BELL_DRAIN_MAX = 64 };
+enum { SPIN_DEFAULT_NS = 10000, BELL_DRAIN_MAX = 64 };
+/* Who looks up without a bell does it for timers. One that is due some time after the last work is
+ * late by no more than that time again, and by 10 ms at most. */
+enum { TIMEOUT_DEFAULT_US = 1000, TIMEOUT_MOST_US = 10000 };
 /* Adaptive: 10 us of the waker and 29 us until the sleeper runs (AMD Zen 5, virtual, 2026-11). A
  * wait counts four times that at most, so that after a quiet night a dozen short ones suffice. */
 enum { WAKE_COST_NS = 40000, SPIN_SHORT = 16, WAIT_MOST = 4, WAITS_MEAN = 8 };
@@ -97,6 +100,8 @@ int32_t rb_idle_attach(rb_idle *idle, void *bells, size_t bytes, const char *nam
     idle->spin_ns = strategy == RB_IDLE_ADAPTIVE ? WAKE_COST_NS : SPIN_DEFAULT_NS;
     idle->clock.mode = RB_CLOCK_REAL;
     idle->timeout_us = TIMEOUT_DEFAULT_US;
+    idle->timeout_us_max = TIMEOUT_MOST_US;
+    idle->sleep_us = TIMEOUT_DEFAULT_US;
     idle->epoll_fd = epoll_fd;
     idle->socket_fd = -1;
     idle->sender_fd = -1;
@@ -171,15 +176,15 @@ void rb_idle_close(rb_idle *idle)
 
 static void sleep_futex(rb_idle *idle, rb_bell *bell)
 {
-    struct timespec timeout = {.tv_sec = idle->timeout_us / 1000000u,
-                               .tv_nsec = (long)(idle->timeout_us % 1000000u) * 1000};
+    struct timespec timeout = {.tv_sec = idle->sleep_us / 1000000u,
+                               .tv_nsec = (long)(idle->sleep_us % 1000000u) * 1000};
     (void)syscall(SYS_futex, &bell->rings, FUTEX_WAIT, idle->key, &timeout, NULL, 0);
 }
 
 static void sleep_epoll(rb_idle *idle)
 {
     struct epoll_event event;
-    int timeout_ms = (int)((idle->timeout_us + 999u) / 1000u);
+    int timeout_ms = (int)((idle->sleep_us + 999u) / 1000u);
     (void)epoll_wait(idle->epoll_fd, &event, 1, timeout_ms);
 }
 
@@ -249,6 +254,12 @@ static void learn(rb_idle *idle)
     idle->slept = 0;
 }
 
+/* Of the next sleep, if this one brought no work. */
+static uint32_t longer(const rb_idle *idle)
+{
+    return idle->sleep_us < idle->timeout_us_max / 2 ? idle->sleep_us * 2 : idle->timeout_us_max;
+}
+
 int32_t rb_idle_step(rb_idle *idle, int64_t work)
 {
     uint64_t bit = UINT64_C(1) << idle->bell;
@@ -258,6 +269,7 @@ int32_t rb_idle_step(rb_idle *idle, int64_t work)
             learn(idle);
         }
         idle->spinning = 0;
+        idle->sleep_us = idle->timeout_us;
         withdraw(idle, bit);
         return 0;
     }
@@ -284,6 +296,7 @@ int32_t rb_idle_step(rb_idle *idle, int64_t work)
     } else {
         sleep_epoll(idle);
     }
+    idle->sleep_us = longer(idle);
     withdraw(idle, bit);
     return 0;
 }
@@ -345,6 +358,8 @@ uint64_t rb_idle_wakes(const rb_idle *idle)
 void rb_idle_set_timeout(rb_idle *idle, uint32_t timeout_us)
 {
     idle->timeout_us = timeout_us;
+    idle->timeout_us_max = timeout_us;
+    idle->sleep_us = timeout_us;
 }
 
 void rb_idle_set_spin(rb_idle *idle, uint32_t spin_ns)
