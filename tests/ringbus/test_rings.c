@@ -412,10 +412,10 @@ static void test_adaptive(void)
     free(bells);
 }
 
-/* A sleep for nothing makes the next one longer, up to 10 ms; work makes it a millisecond again. */
+/* A sleep for nothing makes the next one longer, up to 50 ms; work makes it a millisecond again. */
 static void test_sleeps(void)
 {
-    static const uint32_t longest_us[] = {1000, 2000, 4000, 8000, 10000, 10000};
+    static const uint32_t longest_us[] = {1000, 4000, 16000, 50000, 50000};
     void *bells = zeroed(rb_bells_bytes());
     EXPECT(rb_bells_init(bells, rb_bells_bytes(), "sleeps") == RB_OK);
     rb_idle idle;
@@ -436,6 +436,28 @@ static void test_sleeps(void)
     for (int n = 0; n < 4; n++) {
         (void)rb_idle_step(&idle, 0);
         EXPECT(idle.sleep_us == 500);
+    }
+    /* A timer ends a sleep of 20 s, the earlier of two first; a lost one makes this time out. */
+    rb_idle_set_timeout(&idle, 20000000);
+    (void)rb_idle_step(&idle, 1);
+    idle.clock.mode = RB_CLOCK_REAL;
+    uint64_t begun_ns = rb_clock_read(&idle.clock);
+    rb_idle_wake_at(&idle, begun_ns + 2000000);
+    rb_idle_wake_at(&idle, begun_ns + 1000000);
+    rb_idle_wake_at(&idle, begun_ns + 3000000);
+    EXPECT(idle.due_ns == begun_ns + 1000000);
+    uint64_t parks = rb_idle_parks(&idle);
+    while (idle.due_ns != 0) {
+        (void)rb_idle_step(&idle, 0);
+    }
+    EXPECT(rb_clock_read(&idle.clock) >= begun_ns + 1000000);
+    /* It was awake when the timer was due: whose it is was asked. Then it sleeps as ever. */
+    EXPECT(rb_idle_parks(&idle) <= parks + 10);
+    EXPECT(idle.announced == 0);
+    rb_idle_set_timeout(&idle, 500);
+    parks = rb_idle_parks(&idle);
+    while (rb_idle_parks(&idle) == parks) {
+        (void)rb_idle_step(&idle, 0);
     }
     rb_idle_close(&idle);
     free(bells);
