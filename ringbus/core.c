@@ -287,10 +287,12 @@ static void look(rb_core *core, int64_t work, int has_slept)
     }
     uint64_t now_ns = rb_clock_read(&core->watch);
     uint64_t since_ns = core->looked_ns;
-    if (!has_slept && since_ns != 0 && now_ns >= since_ns + RB_CORE_STALL_NS) {
-        rb_histogram_record(core->stalls, now_ns - since_ns);
-    }
     core->looked_ns = now_ns;
+    uint64_t asked_ns = has_slept ? (uint64_t)core->idle->timeout_us * 1000 : 0;
+    uint64_t least_ns = has_slept ? RB_CORE_OVERSLEPT_NS : RB_CORE_STALL_NS;
+    if (since_ns != 0 && now_ns >= since_ns + asked_ns + least_ns) {
+        rb_histogram_record(core->stalls, now_ns - since_ns - asked_ns);
+    }
 }
 
 static int32_t turn(rb_core *core, int64_t more)

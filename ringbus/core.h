@@ -8,13 +8,13 @@
  * The page of a core is in shared memory: it beats, counts, says what failed, and can be told to
  * stop.
  *
- * What turns take. Reading the clock costs as much as an empty turn, so one round in 256 is timed,
- * in 16 where a core does not spin anyway, drawn by chance: no rhythm of the load can hide from
- * that or fill it. A turn that had work counts as long as it took; the sum of those, times 256
+ * What turns take. Reading the clock costs as much as an empty turn, so one round in 256 is timed
+ * (one in 16 where a core does not spin anyway), drawn by chance: no rhythm of the load can hide
+ * from that or fill it. A turn that had work counts as long as it took; the sum of those, times 256
  * (16), is the time that an agent was at work. Stalls are not drawn: a look at the clock after each
  * round that had work and each eighth that had none finds every stretch of 20 us and more in which
  * no agent had its turn, whoever took it: a long turn, another process, an interrupt, the host.
- * Sleeping is no stall.
+ * Sleeping is no stall, but what it was longer than asked for is, from a millisecond on.
  *
  * Who: rb_core_round and rb_core_run from the core's one thread; the page is read by anybody, and
  * its `stop` is written by the launcher. Crash: the page keeps the last beat; a successor claims
@@ -33,6 +33,7 @@
 #define RB_CORE_EVERY_SPINNING 256u
 #define RB_CORE_EVERY 16u
 #define RB_CORE_STALL_NS 20000u
+#define RB_CORE_OVERSLEPT_NS 1000000u
 #define RB_CORE_LOOK_ROUNDS 8u
 
 enum rb_core_state {
