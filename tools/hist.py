@@ -17,6 +17,7 @@ from ringbus.metrics import Metrics
 from ringbus.segment import PREFIX, Segment, listing
 from ringbus.status import NotFoundError, RingbusError
 from tools.curves import draw
+from tools.manual import Parser
 from tools.units import duration
 from tuning.fingerprint import fingerprint, store
 from tuning.host import Host
@@ -156,7 +157,7 @@ def _run(
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="ringbus hist", description=__doc__.partition(":")[2])
+    parser = Parser(prog="ringbus hist", description=__doc__.partition(":")[2])
     parser.add_argument("exchange", help="name of the running exchange")
     parser.add_argument(
         "--seconds", type=_seconds, help="only what is recorded in the next SECONDS"

@@ -218,7 +218,7 @@ static uint64_t turn(uint32_t active)
     return taken + ticks() - start;
 }
 
-static void lane_round(uint32_t sessions, uint32_t active, uint64_t messages, figure *rate)
+static spread lane_round(uint32_t sessions, uint32_t active, uint64_t messages)
 {
     open_side(sessions);
     uint64_t start_ns = now_ns();
@@ -230,8 +230,7 @@ static void lane_round(uint32_t sessions, uint32_t active, uint64_t messages, fi
     }
     double ns_per_tick = (double)(now_ns() - start_ns) / (double)(ticks() - start);
     EXPECT(side.shown == done);
-    /* The middle turn: another job of the machine that takes the CPU now and then is not in it. */
-    note(rate, active * 1000 / spread_of(turn_ticks, turns, ns_per_tick).p50);
+    return spread_of(turn_ticks, turns, ns_per_tick);
 }
 
 static void lane_part(int rounds, uint64_t messages)
@@ -239,17 +238,28 @@ static void lane_part(int rounds, uint64_t messages)
     static const uint32_t cases[][2] = {{1, 1}, {500, 500}, {2000, 1}, {2000, 500}};
     for (size_t n = 0; n < sizeof cases / sizeof cases[0]; n++) {
         figure rate = {.count = 0};
+        figure tail[2] = {{.count = 0}, {.count = 0}};
         for (int round = 0; round < rounds; round++) {
-            lane_round(cases[n][0], cases[n][1], messages, &rate);
+            spread turn_ns = lane_round(cases[n][0], cases[n][1], messages);
+            /* The middle turn: another job of the machine that takes the CPU is not in it. */
+            note(&rate, cases[n][1] * 1000 / turn_ns.p50);
+            note(&tail[0], turn_ns.p99);
+            note(&tail[1], turn_ns.p999);
             if (round + 1 < rounds) {
                 close_side();
             }
         }
         char name[64];
         (void)snprintf(name, sizeof name, "lane side, %u of %u sessions", cases[n][1], cases[n][0]);
+        record_result(name, side.hash);
         print(name, &rate, "M/s");
         (void)printf("%s: result hash %08x, %llu messages each way\n", name, side.hash,
                      (unsigned long long)side.shown);
+        if (cases[n][1] == 1) {
+            /* A turn is one message each way. */
+            print_against("  one request and its answer, p99", &tail[0], "ns", "< 10000");
+            print("  one request and its answer, p99.9", &tail[1], "ns");
+        }
         close_side();
     }
 }
@@ -365,6 +375,7 @@ static void note_round(tcp_row *row, tcp_row *before, const tcp_result *result)
 
 static void print_row(tcp_row *row)
 {
+    record_below(row->name);
     (void)printf("%s\n", row->name);
     print("  answers", &row->rate, "k/s");
     print("  p50", &row->p50, "us");
@@ -409,12 +420,12 @@ static void tcp_part(int rounds, uint64_t taken_ms, uint32_t storm)
         {.name = "1 client, 32 on their way", .plan = {.clients = 1, .window = 32}},
         {.name = "500 clients, one at a time", .plan = {.clients = 500, .window = 1}},
         {.name = "8 clients, one at a time", .plan = {.clients = 8, .window = 1}},
-        {.name = "the same beside one that floods",
+        {.name = "8 clients beside one that floods",
          .plan = {.clients = 8, .window = 1, .floods = 1}},
         {.name = "2,000 a second from 8", .plan = {.clients = 8, .window = 1, .rate = 2000}},
-        {.name = "the same beside one that floods",
+        {.name = "2,000 a second beside one that floods",
          .plan = {.clients = 8, .window = 1, .rate = 2000, .floods = 1}},
-        {.name = "the same, and a storm of connects",
+        {.name = "2,000 a second and a storm of connects",
          .plan = {.clients = 8, .window = 1, .rate = 2000, .storm = 1}},
     };
     enum { ROWS = sizeof rows / sizeof rows[0] };
