@@ -173,6 +173,12 @@ bench-programs: build/ctest/build.ninja
 bench-all: build bench-programs ## All of them several times, in turns: make bench-all BENCH="--output results.json".
 	@$(BIN)/ringbus bench $(BENCH)
 
+# The page of results anew; a part alone: make bench-page BENCH="engine --keep".
+.PHONY: bench-page
+bench-page: build bench-programs ## All benchmarks, and tests/bench/LATEST.md from what they found (a quiet machine).
+	@$(BIN)/ringbus bench $(BENCH) --output tests/bench/latest.json
+	@$(BIN)/ringbus bench --page tests/bench/latest.json >tests/bench/LATEST.md
+
 .PHONY: bench-many
 bench-many: build/ctest/build.ninja ## Mass cancels and crosses: one message, many orders.
 	@ninja -C build/ctest --quiet tests/bench_many

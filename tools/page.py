@@ -48,6 +48,9 @@ def _head(results: Results) -> Iterator[str]:
     }
     for name, text in rows.items():
         yield f"| {name} | {text} |"
+    if missing := [name for name in BENCHMARKS if name not in results.parts]:
+        yield ""
+        yield f"Not in this run: {', '.join(missing)}."
 
 
 def _settings(host: dict[str, object]) -> str:
@@ -61,8 +64,10 @@ def _settings(host: dict[str, object]) -> str:
 
 
 def _parts(results: Results) -> Iterator[Iterator[str]]:
-    for name, part in results.parts.items():
-        yield _part(name, part)
+    # In the order of the benchmarks, whichever was run first; then those that are no more.
+    for name in dict.fromkeys((*BENCHMARKS, *results.parts)):
+        if name in results.parts:
+            yield _part(name, results.parts[name])
 
 
 def _part(name: str, part: Part) -> Iterator[str]:

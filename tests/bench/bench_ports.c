@@ -267,6 +267,21 @@ static void lane_part(int rounds, uint64_t messages)
 /* --- over loopback TCP --------------------------------------------------------------------- */
 
 static market m;
+/* Turns of the port in which it did something, the last ones: one message in, or one out, where
+ * one client has one request on its way. System calls included. */
+static uint64_t busy_ticks[CALL_SAMPLES];
+static uint64_t busy_turns;
+
+static void step_market(void)
+{
+    uint64_t start = ticks();
+    int64_t worked = prt_client_work(m.port, 256);
+    EXPECT(worked >= 0);
+    if (worked > 0) {
+        busy_ticks[busy_turns++ % CALL_SAMPLES] = ticks() - start;
+    }
+    (void)market_engine_step(&m);
+}
 
 static void verify(void)
 {
@@ -293,8 +308,9 @@ static calls serve_clients(pid_t child, const tcp_result *result)
     calls begin = made;
     calls end = made;
     uint32_t phase = 0;
+    busy_turns = 0;
     for (uint64_t round = 0;; round++) {
-        (void)market_step(&m);
+        step_market();
         verify();
         uint32_t now = rb_load_acquire_u32(&result->phase);
         if (now != phase) {
@@ -354,18 +370,21 @@ typedef struct tcp_row {
     figure p99;
     figure flood;
     figure storm_ms;
+    figure turn;   /* p99 of a busy turn of the port */
     figure share;  /* of the throughput of the row before */
     figure slower; /* p99 against the row before */
     calls used;
 } tcp_row;
 
-static void note_round(tcp_row *row, tcp_row *before, const tcp_result *result)
+static void note_round(tcp_row *row, tcp_row *before, const tcp_result *result, double ns_per_tick)
 {
     note(&row->rate, (double)result->answers * 1e6 / (double)result->taken_ns);
     note(&row->p50, result->latency.p50 / 1000);
     note(&row->p99, result->latency.p99 / 1000);
     note(&row->flood, (double)result->flood_answers * 1e6 / (double)result->taken_ns);
     note(&row->storm_ms, (double)result->storm_ns / 1e6);
+    size_t turns = busy_turns < CALL_SAMPLES ? busy_turns : CALL_SAMPLES;
+    note(&row->turn, spread_of(busy_ticks, turns, ns_per_tick).p99);
     if (before != NULL) {
         int last = row->rate.count - 1;
         note(&row->share, row->rate.values[last] / before->rate.values[last]);
@@ -380,6 +399,9 @@ static void print_row(tcp_row *row)
     print("  answers", &row->rate, "k/s");
     print("  p50", &row->p50, "us");
     print("  p99", &row->p99, "us");
+    if (row->plan.clients == 1 && row->plan.window == 1) {
+        print_against("  the port alone, system calls included, p99", &row->turn, "ns", "< 10000");
+    }
     if (row->share.count > 0) {
         double share = median(&row->share);
         double slower = median(&row->slower);
@@ -438,7 +460,8 @@ static void tcp_part(int rounds, uint64_t taken_ms, uint32_t storm)
             row->plan.storm = row->plan.storm > 0 ? storm : 0;
             row->used = tcp_round(&row->plan, result);
             int is_compared = row->plan.floods || row->plan.storm > 0;
-            note_round(row, is_compared ? row - 1 : NULL, result);
+            double ns_per_tick = (double)(now_ns() - start_ns) / (double)(ticks() - start);
+            note_round(row, is_compared ? row - 1 : NULL, result, ns_per_tick);
         }
     }
     for (size_t n = 0; n < ROWS; n++) {

@@ -13,6 +13,7 @@ import pytest
 
 from tools import bench
 from tools.measure import BENCHMARKS, ROOT, BenchError, build
+from tools.page import page
 from tools.results import (
     FORMAT,
     Figure,
@@ -233,6 +234,14 @@ def test_how_far_two_cpus_are(before_ns: float, after_ns: float, distance: str) 
     assert distance_between(before_ns, after_ns) == distance
     if distance != "moved":
         assert distance_of(before_ns) == distance
+
+
+def test_the_page_says_what_was_not_run_and_has_every_figure() -> None:
+    text = page(run(figure(100, 110, 120)))
+    assert "Not in this run: book, engine, " in text
+    assert "| round trip | 110 ns | 100 .. 120 | 3 | near |  |" in text
+    assert "`bench_ring 3`, 2 s; bare line 105 ns (100-110); load 1.0-1.5." in text
+    assert "Results: fused `c4001ab4`." in text
 
 
 def test_every_field_of_the_file_is_documented() -> None:
