@@ -66,7 +66,7 @@ def values(families: dict[str, Metric], name: str, *labels: str) -> Values:
 @pytest.mark.xdist_group("processes")
 def test_what_is_scraped_is_what_happened(make: Maker) -> None:
     with launched(make(ports=1)) as exchange, endpoint(exchange.name) as url:
-        limit = ("limit", "--firm", "ACME", "open-long", "50")
+        limit = ("limit", "--firm", "ACME", "open-long", "500000")
         assert command(exchange, *limit).returncode == 0
         before = scrape(url)
         enter(exchange, Wish("ALICE", "B", 10, 10_000), Wish("BOB", "S", 4, 10_000))

@@ -155,7 +155,7 @@ def test_keys_sort_look_into_hold_and_explain(make: Maker) -> None:
         await until(pilot, lambda: isinstance(app.screen, Words))
         await until(pilot, lambda: "orders" in shown(pilot) and "1.00" in shown(pilot))
         # It goes on meanwhile.
-        order(Wish("ALICE", "B", 1, 10_300))
+        await asyncio.to_thread(order, Wish("ALICE", "B", 1, 10_300))
         await until(pilot, lambda: "1.03" in shown(pilot))
         await pilot.press("escape")
         await until(pilot, lambda: not isinstance(app.screen, Words))
@@ -165,7 +165,7 @@ def test_keys_sort_look_into_hold_and_explain(make: Maker) -> None:
         await until(pilot, lambda: not isinstance(app.screen, Words))
         await pilot.press("space")
         assert "HELD" in said(app)
-        order(Wish("ALICE", "B", 1, 10_400))
+        await asyncio.to_thread(order, Wish("ALICE", "B", 1, 10_400))
         await pilot.pause(0.5)
         assert cells(app)["S1"][2] == "1.03"
         await pilot.press("space")

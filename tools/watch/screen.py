@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import ClassVar, Final, Literal, cast
+from typing import ClassVar, Final, Literal
 
 from rich.console import Group
 from rich.text import Text
@@ -126,13 +126,17 @@ class Top(App[int]):
         self._rows: list[Row] = []
         self._history: dict[str, deque[int]] = {}
         self._looked_into: tuple[str, Words] | None = None
+        self._summary = Static(id="summary", markup=False)
+        self._tabs = Static(id="tabs")
+        self._table: DataTable[Text] = DataTable(id="table", cursor_type="row", zebra_stripes=True)
+        self._more = Static(id="more", markup=False)
 
     def compose(self) -> ComposeResult:
         """Summary, names of the panels, the panel, the keys."""
-        yield Static(id="summary", markup=False)
-        yield Static(id="tabs")
-        yield DataTable(id="table", cursor_type="row", zebra_stripes=True)
-        yield Static(id="more", markup=False)
+        yield self._summary
+        yield self._tabs
+        yield self._table
+        yield self._more
         yield Footer()
 
     def on_mount(self) -> None:
@@ -150,7 +154,7 @@ class Top(App[int]):
 
     def look(self) -> None:
         """Take a sample and show it; find the exchange again if it has gone."""
-        if self.is_held:
+        if self.is_held or not self._table.is_attached:
             return
         self._lookout.find()
         self._lookout.follow(FOLLOW_MESSAGES)
@@ -165,7 +169,7 @@ class Top(App[int]):
         for hop in sample.hops:
             past = self._history.setdefault(hop.name, deque(maxlen=HISTORY))
             past.append(hop.p99_ns)
-        self._show_sample(sample)
+        self._show_sample(sample, self._row_at_cursor)
 
     def _lose(self, why: str) -> None:
         """The exchange has gone: say so."""
@@ -174,32 +178,26 @@ class Top(App[int]):
             self.exit(1, message=f"ringbus top: {why}")
             return
         waits = "waiting for it to come up; q quits"
-        self._summary(Text(f"{self._lookout.name}: {why}\n{waits}", "bold red"))
+        self._summary.update(Text(f"{self._lookout.name}: {why}\n{waits}", "bold red"))
 
     # Showing.
 
-    def _summary(self, text: Text) -> None:
-        self.query_one("#summary", Static).update(text)
-
-    def _show_sample(self, sample: Sample) -> None:
+    def _show_sample(self, sample: Sample, here: Row | None) -> None:
+        """All of it, the cursor on that line again where it was."""
         first, second = summary(sample)
         held = "  HELD" if self.is_held else ""
         lines = [Text(sample.banner, "bold red")] if sample.banner else []
         style = "" if sample.healthy and not sample.alarms_count else "bold red"
         own = f"  top {100 * sample.own_cpu_share:.1f} % CPU"
         lines += [Text(first + held, "bold"), Text(second + own, style)]
-        self._summary(Text("\n").join(lines))
-        self._show_rows(sample)
+        self._summary.update(Text("\n").join(lines))
+        self._show_rows(sample, here)
         self._show_more(sample)
         if self._looked_into is not None:
             key, words = self._looked_into
             for row in self._rows:
                 if row.key == key:
                     words.words.update(_full(row))
-
-    @property
-    def _table(self) -> DataTable[Text]:
-        return cast("DataTable[Text]", self.query_one("#table", DataTable))
 
     def _show_columns(self) -> None:
         """The panel's headings, the sorted one marked, and which panels there are."""
@@ -208,7 +206,7 @@ class Top(App[int]):
             names.append(str(n), "dim")
             names.append(name, "reverse" if name == self.panel.name else "")
             names.append(" ")
-        self.query_one("#tabs", Static).update(names)
+        self._tabs.update(names)
         at, downwards = self._sorts.get(self.panel.name, (-1, False))
         self._table.clear(columns=True)
         for n, name in enumerate(self.panel.columns):
@@ -218,13 +216,12 @@ class Top(App[int]):
     def _side(self, column: str) -> Literal["left", "right"]:
         return "left" if column in self.panel.words else "right"
 
-    def _show_rows(self, sample: Sample) -> None:
-        """The panel's lines, the cursor on that where it was."""
+    def _show_rows(self, sample: Sample, here: Row | None) -> None:
         table, rows = self._table, self.panel.rows(sample, self._history)
         if self.panel.name in self._sorts:
             at, downwards = self._sorts[self.panel.name]
             rows.sort(key=lambda row: row.cells[at].order, reverse=downwards)
-        here, scrolled = self._row_at_cursor, table.scroll_offset
+        scrolled = table.scroll_offset
         self._rows = rows[:ROWS_MAX]
         table.clear()
         for row in self._rows:
@@ -243,19 +240,19 @@ class Top(App[int]):
 
     def _show_more(self, sample: Sample) -> None:
         """Latency and the last events, where there is room for them."""
-        more = self.query_one("#more", Static)
         is_tall = self.size.height >= TALL
-        more.set_class(is_tall, "tall")
+        self._more.set_class(is_tall, "tall")
         if is_tall:
             others = [PANELS[name] for name in ("latency", "events") if name != self.panel.name]
             parts = [text_table(one, one.rows(sample, self._history)[:MORE_ROWS]) for one in others]
-            more.update(Group(*parts))
+            self._more.update(Group(*parts))
 
     def _show(self) -> None:
         """What was last seen, after a key."""
+        here = self._row_at_cursor
         self._show_columns()
         if self.sample is not None and not self.is_gone:
-            self._show_sample(self.sample)
+            self._show_sample(self.sample, here)
 
     def on_resize(self) -> None:
         """More or less room."""
