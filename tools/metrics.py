@@ -34,7 +34,7 @@ HEAD_BYTES_MAX = 8192
 # Who asks again within this time is told the same.
 FRESH_NS = 250_000_000
 FOLLOW_S = 0.1
-FOLLOW_MESSAGES = 1 << 17
+FOLLOW_MESSAGES = 1 << 16
 FIND_NS = 1_000_000_000
 EVERYTHING = 1 << 40
 

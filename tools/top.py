@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 
 # An exception to the rule against time: a picture is of a moment, and the next one comes later.
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from rich.console import Console
 
@@ -25,8 +29,15 @@ from tools.watch.lookout import Lookout
 from tools.watch.panels import PANELS
 from tools.watch.sample import Sample, plain
 
+if TYPE_CHECKING:  # Half a second, which `--once` need not spend.
+    from textual.pilot import Pilot
+
+    from tools.watch.screen import Top
+
 # Where no terminal says how wide it is.
 WIDTH = 200
+# Characters.
+PICTURE_SIZE = (104, 40)
 # Heard in one go before a single picture: the whole of a day, as far as anybody has one.
 EVERYTHING = 1 << 40
 
@@ -77,11 +88,30 @@ def once(
 
 
 def _live(lookout: Lookout, options: argparse.Namespace) -> int:
-    # Half a second, which `--once` need not spend.
     from tools.watch.screen import Top
 
     panel = options.panel[0] if options.panel else "cores"
-    return Top(lookout, time.time_ns, options.interval, panel, options.exit).run() or 0
+    top = Top(lookout, time.time_ns, options.interval, panel, options.exit)
+    if options.picture is not None:
+        top.run(headless=True, size=PICTURE_SIZE, auto_pilot=partial(_draw, options.picture))
+        return 0
+    return top.run() or 0
+
+
+async def _draw(path: Path, pilot: Pilot[object]) -> None:
+    """Write what stands on the screen when all sparks have been seen, as SVG."""
+    from textual.widgets import DataTable
+
+    top = cast("Top", pilot.app)
+    # Every stripe is a rectangle of its own, and half of the file.
+    top.query_one("#table", DataTable).zebra_stripes = False
+    while not top.is_full:
+        await pilot.pause(0.1)
+    drawn = top.export_screenshot(title=f"ringbus top {top.sample.name if top.sample else ''}")
+    # A page that is read off line has no fonts to fetch; short names are a third of the file.
+    drawn = re.sub(r"@font-face \{.*?\}", "", drawn, flags=re.DOTALL)
+    path.write_text(re.sub(r"terminal-\d+", "top", drawn), encoding="utf-8")
+    await pilot.press("q")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -100,6 +130,9 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         choices=PANELS,
         help="what is shown first; with --once what is shown, more than one if said again",
+    )
+    parser.add_argument(
+        "--picture", type=Path, metavar="SVG", help="look on for 30 pictures, then write the last"
     )
     parser.add_argument("--once", action="store_true", help="print one picture as text")
     parser.add_argument("--json", action="store_true", help="print all numbers once, as JSON")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from enum import IntEnum
-from typing import Final, cast
+from typing import Final, Literal, cast
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -26,10 +26,14 @@ def table(panel: Panel, rows: Sequence[Row]) -> RenderableType:
     if not rows:
         return Text(panel.empty)
     out = Table(box=None, pad_edge=False)
-    for name in panel.columns:
-        out.add_column(name, justify="left" if name in panel.words else "right", no_wrap=True)
+    for n, name in enumerate(panel.columns):
+        # Where there is no room for all, the last column gives way.
+        gives_way = n + 1 == len(panel.columns)
+        side: Literal["left", "right"] = "left" if name in panel.words else "right"
+        out.add_column(name, justify=side, no_wrap=not gives_way)
     for row in rows[:ROWS_MAX]:
-        out.add_row(*(Text(one.text, one.style) for one in row.cells))
+        cells = (Text(one.text, one.style, no_wrap=True, overflow="ellipsis") for one in row.cells)
+        out.add_row(*cells)
     return out
 
 

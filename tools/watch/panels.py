@@ -19,6 +19,8 @@ BLOCKS: Final = "▁▂▃▄▅▆▇█"
 NOTHING: Final = "–"
 # From here on a limit, or a ring, is shown as nearly used up.
 NEARLY: Final = 0.8
+# So many messages to hear are no more than what has come since.
+CATCHING_UP: Final = 1 << 14
 BAD, WARN, GOOD, QUIET = "red", "yellow", "green", "dim"
 # p99 by hop, ns, oldest first.
 History = Mapping[str, Sequence[int]]
@@ -106,7 +108,7 @@ def _cores(sample: Sample, history: History) -> list[Row]:
                 _condition(one),
                 share(one.cpu_share),
                 share(one.duty_share),
-                time(one.waited_ns),
+                share(one.waited_ns / sample.interval_ns if sample.interval_ns else None),
                 time(one.beat_age_ns),
                 count(one.restarts_count, WARN if one.restarts_count else ""),
                 word("any" if one.cpu is None else str(one.cpu)),
@@ -166,9 +168,9 @@ def _readers(sample: Sample, history: History) -> list[Row]:
                 word("gating" if one.gates else "lossy"),
                 count(one.lag_count),
                 count(durable.get(one.name)),
-                count(one.received_count),
-                count(one.lost_count, WARN if one.lost_count else ""),
-                count(one.laps_count, WARN if one.laps_count else ""),
+                count(one.received),
+                count(one.lost, WARN if one.lost else ""),
+                count(one.laps, WARN if one.laps else ""),
                 word(one.distance),
                 count(one.pid),
             ),
@@ -372,6 +374,6 @@ def summary(sample: Sample) -> tuple[str, str]:
     said = [f"cores: {', '.join(wrong)}" if wrong else f"{len(sample.cores)} cores running"]
     said.append(f"alarms {sample.alarms_count:,}")
     said.append(f"commands {sample.commands_count:,}")
-    if sample.behind_count:
+    if sample.behind_count > CATCHING_UP:
         said.append(f"catching up, {sample.behind_count:,} to hear")
     return first, "  ".join(said)

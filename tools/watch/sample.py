@@ -14,6 +14,7 @@ from enum import IntEnum
 from ringbus.core import CoreState
 from ringbus.histogram import Histogram
 from ringbus.messages import InstrumentState, RiskLimit
+from ringbus.places import Place
 
 # A core that has not beaten for so long is silent.
 BEAT_NS_MAX = 1_000_000_000
@@ -84,20 +85,10 @@ class CoreSample:
 
 
 @dataclass(frozen=True, slots=True)
-class ReaderSample:
-    """A reader of the stream; `gates`: the publisher waits for it.
+class ReaderSample(Place):
+    """A reader of the stream in its place, and the messages that it has not taken."""
 
-    `laps_count`: times that it was overtaken; `distance` from the writer: near or far.
-    """
-
-    name: str
-    pid: int
-    gates: bool
-    lag_count: int
-    received_count: int
-    lost_count: int
-    laps_count: int
-    distance: str
+    lag_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)

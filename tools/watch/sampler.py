@@ -294,16 +294,7 @@ def _place(hop: str) -> tuple[int, str]:
 
 
 def _reader(place: Place, tail: int) -> ReaderSample:
-    return ReaderSample(
-        place.name,
-        place.pid,
-        place.gates,
-        max(0, tail - place.cursor),
-        place.received,
-        place.lost,
-        place.laps,
-        place.distance,
-    )
+    return ReaderSample(**dataclasses.asdict(place), lag_count=max(0, tail - place.cursor))
 
 
 def _lag_of(agent: str, core: str, stream: RingSample) -> int | None:

@@ -26,12 +26,13 @@ from tools.watch.panels import PANELS, Panel, Row, summary
 from tools.watch.sample import Sample
 
 FOLLOW_S: Final = 0.1
-# What is heard at a time: 15 ms of a CPU, and more than a million messages a second.
-FOLLOW_MESSAGES: Final = 1 << 17
+# What is heard at a time: 25 ms of a CPU, and more than half a million messages a second.
+FOLLOW_MESSAGES: Final = 1 << 16
 HISTORY: Final = 30
-# From this height on latency and events stand below whatever else is shown.
+# From this height on these stand below whatever else is shown, so many lines of each.
 TALL: Final = 36
-MORE_ROWS: Final = 7
+BELOW: Final = ("cores", "latency", "events")
+MORE_ROWS: Final = 6
 HELP: Final = """\
 [b]1[/b] to [b]9[/b], [b]tab[/b]    another panel
 [b]s[/b], [b]r[/b]         sort by the next column; the other way round
@@ -130,6 +131,11 @@ class Top(App[int]):
         self._tabs = Static(id="tabs")
         self._table: DataTable[Text] = DataTable(id="table", cursor_type="row", zebra_stripes=True)
         self._more = Static(id="more", markup=False)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as much of the past is shown as there is room for."""
+        return any(len(past) == HISTORY for past in self._history.values())
 
     def compose(self) -> ComposeResult:
         """Summary, names of the panels, the panel, the keys."""
@@ -239,11 +245,11 @@ class Top(App[int]):
         return self._rows[at] if 0 <= at < len(self._rows) else None
 
     def _show_more(self, sample: Sample) -> None:
-        """Latency and the last events, where there is room for them."""
+        """What everybody wants to see, where there is room for it."""
         is_tall = self.size.height >= TALL
         self._more.set_class(is_tall, "tall")
         if is_tall:
-            others = [PANELS[name] for name in ("latency", "events") if name != self.panel.name]
+            others = [PANELS[name] for name in BELOW if name != self.panel.name]
             parts = [text_table(one, one.rows(sample, self._history)[:MORE_ROWS]) for one in others]
             self._more.update(Group(*parts))
 

@@ -35,7 +35,7 @@ from ringbus.replay import Stream
 from tools.configuration import Configuration
 from tools.console.names import Names, outcome
 from tools.console.record import Change, Record
-from tools.status import alarm_words
+from tools.watch.alarms import alarm_words
 from tools.watch.sample import EventSample, InstrumentSample, LimitSample, SessionSample
 
 EVENTS_MAX: Final = 256
