@@ -228,6 +228,11 @@ bench-idle: build ## An exchange with nothing to do: CPU of every process, time 
 bench-drop: build ## How much later than its client a drop copy has a message.
 	@$(BIN)/python -m tests.bench.bench_drop $(BENCH)
 
+.PHONY: bench-top
+bench-top: build ## What it costs an exchange to be watched by `ringbus top` and scraped (2 minutes).
+	@echo "$$(uname -sr), $$(nproc) CPUs,$$(grep -m1 'model name' /proc/cpuinfo | cut -d: -f2), $$(git describe --always --dirty 2>/dev/null), load $$(cut -d' ' -f1 /proc/loadavg)"
+	@$(BIN)/python -m tests.bench.bench_top $(BENCH)
+
 .PHONY: bench-ports
 bench-ports: build/ctest/build.ninja ## A client port: messages a second without sockets and over TCP, floods, storms.
 	@ninja -C build/ctest --quiet tests/bench_ports

@@ -23,6 +23,8 @@ DELEGATED = {
     "load": "drive an exchange with orders and measure it",
     "fairness": "whether any connection of a port is told first more often than another",
     "ls": "rings and exchanges on this host, and who uses them",
+    "top": "a running exchange live in the terminal: cores, rings, sessions, prices, limits",
+    "metrics": "the same numbers for Prometheus, over HTTP or as text",
     "tap": "print what is published on a ring or an exchange, as it comes",
     "dump": "print a recorded day, or turn it into JSON lines, CSV or Parquet",
     "explain": "one message of a recorded day: what caused it and what it changed",
