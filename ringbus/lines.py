@@ -863,43 +863,7 @@ class Skip(NamedTuple):
     spare4: int
 
 
-Line = (
-    NewOrder
-    | Cancel
-    | Replace
-    | OrderTag
-    | Reject
-    | MassCancel
-    | SessionEvent
-    | CrossResult
-    | Command
-    | Tick
-    | EpochStart
-    | EndOfDay
-    | InstrumentDefinition
-    | ParticipantDefinition
-    | BuildRecord
-    | OrderTerms
-    | MultiLegOrder
-    | Leg
-    | StopOrder
-    | StopCancel
-    | Imbalance
-    | AuctionExtension
-    | TradeReported
-    | TradeChange
-    | TradeParty
-    | Text
-    | CommandAsked
-    | Alarm
-    | Executed
-    | Canceled
-    | Rejected
-    | StateChanged
-    | Replenished
-    | TradeChanged
-    | Skip
-)
+Line = NewOrder | Cancel | Replace | OrderTag | Reject | MassCancel | SessionEvent | CrossResult | Command | Tick | EpochStart | EndOfDay | InstrumentDefinition | ParticipantDefinition | BuildRecord | OrderTerms | MultiLegOrder | Leg | StopOrder | StopCancel | Imbalance | AuctionExtension | TradeReported | TradeChange | TradeParty | Text | CommandAsked | Alarm | Executed | Canceled | Rejected | StateChanged | Replenished | TradeChanged | Skip
 LINES: Final[dict[Template, type[Line]]] = {
     Template.NEW_ORDER: NewOrder,
     Template.CANCEL: Cancel,
