@@ -122,6 +122,7 @@ class CoreProcess:
                 stopped_ns = STOPPED_NS if stopped else 0
                 standby = go_on(configuration, self._shared, self.core, self._metrics, stopped_ns)
                 self._stack.callback(standby.close)
+        self.core.measure(self._metrics)
 
     def run(self) -> int:
         """Run until told to stop; returns the exit status. Raises: BackingError: [memory] lock."""
@@ -279,6 +280,10 @@ class CoreProcess:
             print(f"{name}: {repaired}", file=sys.stderr, flush=True)
             journal = open_journal(topology, self._shared, name)
         self._stack.callback(journal.close)
+        journal.measure(
+            self._metrics.histogram_address("publisher to journal"),
+            self._metrics.histogram_address("journal to disk"),
+        )
         self.core.add(name, journal)
         idle = self._stack.enter_context(Idle(self._bells, f"{name} sync", stream_reader=False))
         idle.set_timeout(topology.journal.sync_ms * 1000)

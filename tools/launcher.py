@@ -44,7 +44,7 @@ from tools.release import ReleaseError, require
 from tools.standby import DIVERGED
 from tools.state import CONFIGURATION_FILE, CoreRecord, State, claim, find
 from tools.topology import PASSIVE, ConfigurationError, is_engine
-from tools.watch import Watch
+from tools.vigil import Vigil
 from tuning.host import Host
 
 POLL_SECONDS = 0.01
@@ -154,13 +154,13 @@ class Launcher:
 
     def run(self) -> None:
         """Supervise until `stop_requested`. Raises: LaunchError: the exchange cannot go on."""
-        with Watch() as watch:
+        with Vigil() as vigil:
             while not self.stop_requested:
                 self.poll()
                 self._beat()
                 alive = [one.process for one in self._children if one.process and one.due_s is None]
                 hurries = self._vacant or any(one.due_s is not None for one in self._children)
-                watch.wait(alive, POLL_SECONDS if hurries else REST_SECONDS)
+                vigil.wait(alive, POLL_SECONDS if hurries else REST_SECONDS)
 
     def stop(self) -> None:
         """Stop every core, and remove memory and state."""

@@ -165,7 +165,7 @@ def test_cores_are_where_the_topology_says(make: Maker) -> None:
         assert os.sched_getaffinity(exchange.process("engine").pid) == everywhere
         status = look(exchange.name, time.time_ns())
         assert status is not None
-        assert [core.cpu for core in status.cores] == [None, cpu]
+        assert [core.cpu for core in status.sample.cores] == [None, cpu]
 
 
 def test_with_a_stopped_clock_two_days_are_the_same_bytes(make: Maker) -> None:

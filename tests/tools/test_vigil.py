@@ -15,7 +15,7 @@ from types import FrameType
 import pytest
 
 from tools.process import Process
-from tools.watch import Watch
+from tools.vigil import Vigil
 
 REST_SECONDS = 120.0
 
@@ -37,15 +37,15 @@ def soon() -> Iterator[None]:
 
 
 def test_a_death_ends_it() -> None:
-    with Watch() as watch, child() as (one, first), child() as (_, second):
+    with Vigil() as vigil, child() as (one, first), child() as (_, second):
         threading.Timer(0.05, one.kill).start()
         with soon():
-            watch.wait([first, second], REST_SECONDS)
+            vigil.wait([first, second], REST_SECONDS)
         assert not first.alive
         assert second.alive
         # Told once: who is dead is left out, and the rest is one again.
         begun_s = time.monotonic()
-        watch.wait([second], 0.05)
+        vigil.wait([second], 0.05)
         assert time.monotonic() - begun_s >= 0.05
 
 
@@ -57,13 +57,13 @@ def test_a_signal_ends_it() -> None:
 
     former = signal.signal(signal.SIGUSR2, hear)
     try:
-        with Watch() as watch, soon():
+        with Vigil() as vigil, soon():
             threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGUSR2)).start()
             while not heard:
-                watch.wait([], REST_SECONDS)
+                vigil.wait([], REST_SECONDS)
             # One that came while nobody rested ends the next rest.
             os.kill(os.getpid(), signal.SIGUSR2)
-            watch.wait([], REST_SECONDS)
+            vigil.wait([], REST_SECONDS)
     finally:
         signal.signal(signal.SIGUSR2, former)
     assert heard == [signal.SIGUSR2] * 2
@@ -74,15 +74,15 @@ def test_a_kernel_that_does_not_tell_is_asked(monkeypatch: pytest.MonkeyPatch) -
         raise OSError("no such system call")
 
     monkeypatch.setattr(os, "pidfd_open", refuse)
-    with Watch() as watch, child() as (_, process), soon():
-        watch.wait([process], REST_SECONDS)
+    with Vigil() as vigil, child() as (_, process), soon():
+        vigil.wait([process], REST_SECONDS)
         assert process.alive
 
 
 def test_it_leaves_no_descriptors() -> None:
     before = len(os.listdir("/proc/self/fd"))
-    with Watch() as watch, child() as (_, process):
-        watch.wait([process], 0.0)
-        watch.wait([], 0.0)
-        watch.wait([process], 0.0)
+    with Vigil() as vigil, child() as (_, process):
+        vigil.wait([process], 0.0)
+        vigil.wait([], 0.0)
+        vigil.wait([process], 0.0)
     assert len(os.listdir("/proc/self/fd")) == before

@@ -1,4 +1,4 @@
-"""Watch: what a supervisor does all day: it waits for a death, a signal, or the end of a time.
+"""Vigil: what a supervisor does all day: it waits for a death, a signal, or the end of a time.
 
 A death is told by the kernel, at once (pidfd_open(2)); so nothing has to be asked for often.
 """
@@ -18,7 +18,7 @@ LOOK_SECONDS = 0.01
 SIGNALS_MAX = 64
 
 
-class Watch:
+class Vigil:
     """Use it with `with`. Thread: the main one (signals)."""
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class Watch:
         self._poll.unregister(descriptor)
         os.close(descriptor)
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> Vigil:
         return self
 
     def __exit__(
