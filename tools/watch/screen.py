@@ -32,7 +32,7 @@ HISTORY: Final = 30
 # From this height on these stand below whatever else is shown, so many lines of each.
 TALL: Final = 36
 BELOW: Final = ("cores", "latency", "events")
-MORE_ROWS: Final = 6
+MORE_ROWS: Final = 7
 HELP: Final = """\
 [b]1[/b] to [b]9[/b], [b]tab[/b]    another panel
 [b]s[/b], [b]r[/b]         sort by the next column; the other way round
