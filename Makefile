@@ -228,6 +228,16 @@ bench-idle: build ## An exchange with nothing to do: CPU of every process, time 
 bench-drop: build ## How much later than its client a drop copy has a message.
 	@$(BIN)/python -m tests.bench.bench_drop $(BENCH)
 
+# The opening call is left out, so the orders find no book and some are refused: it is a picture.
+.PHONY: picture-top
+picture-top: build ## Make the picture of `ringbus top` in tools/README.md, from the demo's exchange under load.
+	@mkdir -p tools/pictures
+	@$(BIN)/ringbus up tools/demo/demo.toml --detach --new-day
+	@$(BIN)/ringbus load demo tests/data/sse_20230711/inbound.csv.gz --clients tools/demo/clients.csv --mode paced \
+	  --rate 1500 >/dev/null & load=$$!; sleep 2; status=0; \
+	$(BIN)/ringbus top demo --panel sessions --picture tools/pictures/top.svg || status=$$?; \
+	kill $$load; $(BIN)/ringbus down demo; exit $$status
+
 .PHONY: bench-top
 bench-top: build ## What it costs an exchange to be watched by `ringbus top` and scraped (2 minutes).
 	@echo "$$(uname -sr), $$(nproc) CPUs,$$(grep -m1 'model name' /proc/cpuinfo | cut -d: -f2), $$(git describe --always --dirty 2>/dev/null), load $$(cut -d' ' -f1 /proc/loadavg)"

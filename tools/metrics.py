@@ -166,11 +166,8 @@ def _once(lookout: Lookout, collector: ExchangeCollector) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = Parser(
-        prog="ringbus metrics",
-        description=__doc__.partition(":")[2],
-    )
+def _parser() -> Parser:
+    parser = Parser(prog="ringbus metrics", description=__doc__.partition(":")[2])
     parser.add_argument("exchange", help="name of an exchange, up or not, or its topology file")
     parser.add_argument(
         "--listen",
