@@ -5,10 +5,14 @@ from __future__ import annotations
 import copy
 import dataclasses
 import json
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tools import bench
@@ -72,6 +76,27 @@ def test_every_part_runs_and_its_results_can_be_read(
     # Too few rounds for a verdict: said so, and not called equal.
     assert bench.main(["--results", str(path), "--compare", str(path)]) == bench.NOT_COMPARED
     assert "fewer than 3 rounds" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.xdist_group("bench")
+def test_told_to_end_it_leaves_nothing_that_spins(tmp_path: Path) -> None:
+    """A part of many minutes; its programs fork readers that have no other reason to end."""
+    command = [sys.executable, "-m", "tools.cli", "bench", "ring", "--runs", "100"]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+    try:
+        whole = psutil.Process(process.pid)
+        while not any(one.name() == "bench_ring" for one in whole.children(recursive=True)):
+            assert process.poll() is None
+            time.sleep(0.01)
+        started = whole.children(recursive=True)
+        process.terminate()
+        assert process.wait(60) == bench.FAILED
+        gone, alive = psutil.wait_procs(started, timeout=60)
+        assert gone
+        assert alive == []
+    finally:
+        process.kill()
+        process.wait()
 
 
 @pytest.mark.parametrize(
