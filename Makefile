@@ -139,9 +139,10 @@ sim-mutants: build ## Plants bugs in a copy of the tree; the simulation must fin
 sim-long: build ## Simulate for long: make sim-long [SEED=1] [COUNT=5000].
 	@$(BIN)/python -m tests.sim --seed $(or $(SEED),1) --count $(or $(COUNT),5000) --steps $(or $(STEPS),1500)
 
-.PHONY: crash
-crash: build ## Kill real processes under load, round after round: make crash [SEED=1] [ROUNDS=200].
-	@$(BIN)/python -m tests.crash --seed $(or $(SEED),1) --rounds $(or $(ROUNDS),200)
+# A round is up, load over real sockets, SIGKILL of anybody, down; then nothing may be left.
+.PHONY: crash soak
+crash soak: build ## Kill real processes under load, round after round: make soak [SEED=1] [ROUNDS=1000].
+	@$(BIN)/python -m tests.crash --seed $(or $(SEED),1) --rounds $(or $(ROUNDS),$(if $(filter soak,$@),1000,200))
 
 # Any part of it can be done again or elsewhere: SEED is the first piece's, N counts messages, PROFILE is one
 # of tests/engine/profiles.py (all in turn without it). 10^7 take 20 minutes of a quiet core.
@@ -219,9 +220,18 @@ bench-market: build/ctest/build.ninja ## The stream into ITCH and MoldUDP64 pack
 bench-promise: build ## What published, journaled and replicated cost a client; how long a dead engine is missed.
 	@$(BIN)/python -m tests.bench.bench_promise
 
+.PHONY: bench-idle
+bench-idle: build ## An exchange with nothing to do: CPU of every process, time to wake (1 minute).
+	@$(BIN)/python -m tests.bench.bench_idle $(BENCH)
+
 .PHONY: bench-drop
 bench-drop: build ## How much later than its client a drop copy has a message.
 	@$(BIN)/python -m tests.bench.bench_drop $(BENCH)
+
+.PHONY: bench-top
+bench-top: build ## What it costs an exchange to be watched by `ringbus top` and scraped (2 minutes).
+	@echo "$$(uname -sr), $$(nproc) CPUs,$$(grep -m1 'model name' /proc/cpuinfo | cut -d: -f2), $$(git describe --always --dirty 2>/dev/null), load $$(cut -d' ' -f1 /proc/loadavg)"
+	@$(BIN)/python -m tests.bench.bench_top $(BENCH)
 
 .PHONY: bench-ports
 bench-ports: build/ctest/build.ninja ## A client port: messages a second without sockets and over TCP, floods, storms.

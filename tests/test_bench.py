@@ -302,6 +302,20 @@ def test_bench_market_runs_and_makes_the_known_tape() -> None:
     assert "loopback, 64 a call, one receiver" in done.stdout
 
 
+def test_bench_top_runs_and_the_watched_exchange_decides_the_same() -> None:
+    """Half of the orders were watched; what the engine made of them is what it always was."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bench.bench_top", "1", "100", "100", "500"],
+        cwd=PROGRAMS.parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=300,
+    )
+    assert "result hash c46382d1, 300 orders" in done.stdout
+    assert "port's whole way, p99" in done.stdout
+
+
 def test_bench_drop_runs_and_the_copy_is_the_clients_own() -> None:
     """How much later it comes is measured; that it is the same is compared in the run."""
     done = subprocess.run(

@@ -27,8 +27,8 @@ from tools.build import build_hash
 from tools.manual import Parser, Several
 from tools.measure import BENCHMARKS, ROOT, BenchError, build, compiler, run_all, source
 from tools.page import between, number, page
+from tools.regression import TOLERANCE, Outcome, Verdict, compare
 from tools.results import Results, ResultsError
-from tools.verdict import TOLERANCE, Outcome, Verdict, compare
 from tuning.fingerprint import fingerprint
 from tuning.host import Host
 

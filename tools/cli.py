@@ -23,6 +23,8 @@ DELEGATED = {
     "load": "drive an exchange with orders and measure it",
     "fairness": "whether any connection of a port is told first more often than another",
     "ls": "rings and exchanges on this host, and who uses them",
+    "top": "a running exchange live in the terminal: cores, rings, sessions, prices, limits",
+    "metrics": "the same numbers for Prometheus, over HTTP or as text",
     "tap": "print what is published on a ring or an exchange, as it comes",
     "dump": "print a recorded day, or turn it into JSON lines, CSV or Parquet",
     "explain": "one message of a recorded day: what caused it and what it changed",
@@ -136,24 +138,31 @@ def _parser() -> argparse.ArgumentParser:
 
 def _up(options: argparse.Namespace) -> int:
     from tools.configuration import Configuration
+    from tools.costs import foretell, keep_off, plan_of
     from tools.exchange import start_detached
     from tools.launcher import LaunchError, ready_line, up
-    from tools.placement import settle
+    from tools.partitions import forget
     from tools.process import end_with_parent
     from tools.topology import ConfigurationError
+    from tuning.host import Host
 
     if options.parent and not end_with_parent(options.parent):
         return 1
     try:
+        forget(options.topology, Host(), lambda text: print(text, file=sys.stderr))
         if options.detach:
+            for text in foretell(plan_of(options.topology)):
+                print(text, file=sys.stderr, flush=True)
             exchange = start_detached(
                 options.topology, goes_on=options.goes_on, replaces=options.new_day
             )
             print(ready_line(exchange.configuration, exchange.state))
             return 0
         configuration = Configuration.load(options.topology)
-        for text in settle(options.topology):
+        plan = plan_of(options.topology)
+        for text in foretell(plan):
             print(text, flush=True)
+        keep_off(plan)
         return up(configuration, options.notify, options.goes_on, options.new_day)
     except (ConfigurationError, LaunchError, OSError) as error:
         print(f"ringbus up: {error}", file=sys.stderr)
@@ -163,11 +172,14 @@ def _up(options: argparse.Namespace) -> int:
 def _down(options: argparse.Namespace) -> int:
     from ringbus.status import UsageError
     from tools.day import DayError, rescue
+    from tools.partitions import give_back
     from tools.state import exchange_name, remove
+    from tuning.host import Host
 
     try:
         name = exchange_name(options.exchange)
         removed = remove(name) if options.lose else remove(name, rescue)
+        give_back(name, Host(), lambda text: print(text, file=sys.stderr))
     except UsageError as error:
         print(f"ringbus down: {error}", file=sys.stderr)
         return 1

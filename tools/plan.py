@@ -14,7 +14,9 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.text import Text
 
+from tools.costs import costs
 from tools.manual import Parser
+from tools.partitions import keeping
 from tools.placement import Plan, explain, place
 from tools.topology import ConfigurationError, load_topology
 from tuning.host import Host, cpu_list, parse_cpus
@@ -50,7 +52,8 @@ def show(plan: Plan, console: Console) -> None:
     for text in explain(plan):
         console.print(escape(text))
     console.print(f"launcher and tools: CPUs {cpu_list(plan.housekeeping) or 'none of their own'}")
-    for text in plan.notes:
+    console.print(escape(f"CPUs kept by {keeping(plan.topology, plan.machine.host).words}"))
+    for text in (*plan.notes, *costs(plan)):
         console.print(f"[yellow]note:[/yellow] {escape(text)}")
     allowed = plan.topology.host.allow
     for problem in plan.problems:

@@ -18,6 +18,7 @@ import pytest
 from tools import bench
 from tools.measure import BENCHMARKS, ROOT, BenchError, build
 from tools.page import page
+from tools.regression import Outcome, compare
 from tools.results import (
     FORMAT,
     Figure,
@@ -27,7 +28,6 @@ from tools.results import (
     distance_between,
     distance_of,
 )
-from tools.verdict import Outcome, compare
 
 BENCH = ROOT / "tests" / "bench"
 
