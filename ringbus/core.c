@@ -162,6 +162,13 @@ void rb_core_give_up(rb_core *core, uint32_t agent, const char *why)
     }
 }
 
+void rb_core_wake_at(rb_core *core, uint64_t due_ns)
+{
+    if (core->clock.mode == RB_CLOCK_REAL) {
+        rb_idle_wake_at(core->idle, due_ns);
+    }
+}
+
 void rb_core_ring(rb_core *core, uint64_t mask)
 {
     core->wake.mask |= mask;

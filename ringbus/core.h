@@ -113,6 +113,9 @@ int32_t rb_core_host(rb_core *core, const char *name);
 /* What such an agent did since; that it failed, and why: the core has failed then. */
 void rb_core_did(rb_core *core, uint32_t agent, int64_t count);
 void rb_core_give_up(rb_core *core, uint32_t agent, const char *why);
+/* It looks up at `due_ns` at the latest, once, though nobody rings: for an agent with a timer that
+ * goes by the core's clock. A clock that is set by hand wakes nobody. */
+void rb_core_wake_at(rb_core *core, uint64_t due_ns);
 /* Records what turns of agent number `agent` take, and stalls of the core, from here on. RB_USAGE.
  */
 int32_t rb_core_time(rb_core *core, uint32_t agent, void *histogram);

@@ -229,6 +229,10 @@ class Core:
             raise CorruptionError(CorePage(self._page).failure, work)
         return work + self._work()
 
+    def wake_at(self, due_ns: int) -> None:
+        """Look up then at the latest, once, though nobody rings; for a worker with a timer."""
+        lib.rb_core_wake_at(self._handle, due_ns)
+
     def ring(self, mask: int) -> None:
         """Wake the cores of `mask` at the end of the next round; for a worker."""
         lib.rb_core_ring(self._handle, mask)

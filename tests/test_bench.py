@@ -14,6 +14,8 @@ from tests.bench.python.__main__ import ADAPTERS
 PROGRAMS = Path(__file__).resolve().parents[1] / "build" / "ctest" / "tests"
 # Of 6,400 proposals with seed 88172645463325252. It changes with the schema and the matching rules.
 RESULT_HASH = "c4001ab4"
+# Of 2,000 proposals of the same flow, bodies only.
+COMPONENTS_HASH = "b67938c7"
 # Of 4,096 orders to 16 shards that meet nothing.
 STAGES_HASH = "f5e05f3a"
 # Of a day of 20,000 messages and what its last turn adds.
@@ -99,6 +101,21 @@ def test_bench_latency_runs_and_makes_the_known_result() -> None:
     )
     assert "open loop: result hash f1bd16e2, 6400 proposals" in done.stdout
     assert "at 80 % of it, p99.99" in done.stdout
+
+
+def test_bench_components_runs_and_has_the_tail_of_each() -> None:
+    """The 99th percentile of one message through each component, beside what is asked of it."""
+    done = subprocess.run(
+        [PROGRAMS / "bench_components", "1", "2000"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    assert f"one at a time: result hash {COMPONENTS_HASH}, 2000 proposals" in done.stdout
+    rows = [line for line in done.stdout.splitlines() if ", p99 " in line]
+    assert len(rows) == 6
+    assert all(row.endswith("  < 10000") for row in rows)
 
 
 def test_bench_python_book_trades_like_the_plain_one() -> None:
@@ -283,6 +300,20 @@ def test_bench_market_runs_and_makes_the_known_tape() -> None:
     assert "tape: result hash a970a09d, " in done.stdout
     assert "lines of the stream into packets" in done.stdout
     assert "loopback, 64 a call, one receiver" in done.stdout
+
+
+def test_bench_top_runs_and_the_watched_exchange_decides_the_same() -> None:
+    """Half of the orders were watched; what the engine made of them is what it always was."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bench.bench_top", "1", "100", "100", "500"],
+        cwd=PROGRAMS.parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=300,
+    )
+    assert "result hash c46382d1, 300 orders" in done.stdout
+    assert "port's whole way, p99" in done.stdout
 
 
 def test_bench_drop_runs_and_the_copy_is_the_clients_own() -> None:

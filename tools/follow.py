@@ -19,9 +19,9 @@ from rich.live import Live as Screen
 
 from ringbus.status import NotFoundError
 from tools.hist_live import Live
+from tools.intervals import Intervals
 from tools.jitter import jitter_document
 from tools.recording import Document, Recorder
-from tools.watch import Watch
 from tuning.host import Host
 from tuning.jitter import THRESHOLD_NS, measure
 
@@ -47,7 +47,7 @@ class Plan:
 class Followed:
     """What came of it: the watch, how long, why it ended early ("" if it did not), the files."""
 
-    watch: Watch
+    watch: Intervals
     seconds: float
     ended: str
     files: Sequence[Path]
@@ -62,7 +62,7 @@ def follow(
 ) -> Followed:
     """Follow an exchange. Raises: NotFoundError: it is not up; OSError: it cannot be written."""
     interrupts = Interrupts()
-    watch = Watch(exchange)
+    watch = Intervals(exchange)
     start_s = last_s = now_s()
     ended = ""
     files: Sequence[Path] = ()
@@ -133,7 +133,7 @@ class Interrupts:
         return self._asked
 
 
-def _jitter(watch: Watch, cpus: Sequence[int], seconds: float | None) -> Document | None:
+def _jitter(watch: Intervals, cpus: Sequence[int], seconds: float | None) -> Document | None:
     """What the CPUs in use take away, looked at behind the recording; None: it was not.
 
     Beside an exchange that spins this takes its CPUs, so beside a live one only if it is said.

@@ -16,25 +16,12 @@ from ringbus.status import RingbusError, UsageError
 from tools import comparison
 from tools.follow import FOR_EVER, Plan, follow
 from tools.hops import aligned, collect, is_hop, since, table
+from tools.manual import Parser
 from tools.recording import Recording, about, is_there, merged, read_all, write_snapshot
 from tools.state import find
 from tools.units import duration
 from tools.verdict import LEAST
 
-EXAMPLES: Final = """examples:
-  ringbus hist demo                                since it is up
-  ringbus hist demo --live                         refreshed, until Ctrl-C or the exchange's end
-  ringbus hist demo --seconds 60 --output runs/a1  recorded, with host and jitter
-  ringbus hist runs/a1 runs/a2                     several recordings as one
-  ringbus hist demo --since noon                   what came after a snapshot (--output noon)
-  ringbus hist runs/a1 --over-time --hop whole     the tail of every stretch of it
-  ringbus hist runs/a1 --picture a1.html           .png, .svg or .html
-  ringbus hist --compare before after              two sets of runs: directories of recordings
-
-exit status: 0, or 1 if something is wrong. Of --compare: 0 nothing is slower, and all of it could
-be told; 1 something is slower; 2 some of it could not be told, or not be compared.
-tools/latency.md says what the words mean.
-"""
 INTERVAL_S: Final = 1.0
 SECONDS_MAX: Final = 86_400.0
 STRETCHES: Final = 30
@@ -212,12 +199,7 @@ def _over_time(recording: Recording, hops: Sequence[str]) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="ringbus hist",
-        description=__doc__.partition(": ")[2],
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = Parser(prog="ringbus hist", description=__doc__.partition(": ")[2])
     add = parser.add_argument
     add("sources", nargs="*", metavar="SOURCE", help="a running exchange, or recordings")
     add("--live", action="store_true", help="refresh it in the terminal")
@@ -229,7 +211,7 @@ def _parser() -> argparse.ArgumentParser:
         "--jitter",
         type=float,
         metavar="S",
-        help="look at the CPUs so long behind a recording; " "1, beside a live exchange 0",
+        help="look at the CPUs so long behind a recording; 1, beside a live exchange 0",
     )
     add("--since", type=Path, metavar="DIR", help="less an earlier snapshot of the same exchange")
     add("--over-time", action="store_true", help="the percentiles of every stretch of a recording")
@@ -239,14 +221,14 @@ def _parser() -> argparse.ArgumentParser:
         "--compare",
         nargs=2,
         metavar=("A", "B"),
-        help="is B slower than A? each a recording or a " "directory of them, one a run",
+        help="is B slower than A? each a recording or a directory of them, one a run",
     )
     add(
         "--least",
         type=float,
         default=100 * LEAST,
         metavar="PERCENT",
-        help="of --compare: a change " "that counts; 5",
+        help="of --compare: a change that counts; 5",
     )
     add("--percentiles", type=_percentiles, metavar="P,P", help="of --compare; 50,90,99,99.9")
     return parser

@@ -35,6 +35,7 @@ from tools.configuration import Configuration
 from tools.exchange import Exchange
 from tools.hops import table
 from tools.load_session import LoadError, LoadSession
+from tools.manual import Parser
 from tools.memory import Attachment
 from tools.orders import Dealer, Request, load_orders
 from tools.state import find
@@ -332,14 +333,21 @@ def recorded(exchange: str, directory: Path, note: str, interval_s: float = 1.0)
 
 def main(argv: list[str] | None = None) -> int:
     """Run a load against an exchange that is up; 0 when everything was answered."""
-    parser = argparse.ArgumentParser(prog="ringbus load", description=__doc__)
+    parser = Parser(prog="ringbus load", description=__doc__)
     parser.add_argument("exchange", help="name of a running exchange")
     parser.add_argument("orders", type=Path, help="order file (CSV or CSV.gz)")
     parser.add_argument("--clients", type=Path, required=True, help="CSV of user,password")
-    parser.add_argument("--port", default="port.0", help="client port (default: port.0)")
-    parser.add_argument("--mode", choices=("exact", "paced"), default="exact")
-    parser.add_argument("--rate", type=float, default=2000.0, help="paced: requests a second")
-    parser.add_argument("--limit", type=int, help="first rows of the file only")
+    parser.add_argument("--port", default="port.0", help="client port")
+    parser.add_argument(
+        "--mode",
+        choices=("exact", "paced"),
+        default="exact",
+        help="one after the other in the order of the file, or at a rate",
+    )
+    parser.add_argument(
+        "--rate", type=float, default=2000.0, metavar="N", help="paced: requests a second"
+    )
+    parser.add_argument("--limit", type=int, metavar="N", help="first rows of the file only")
     parser.add_argument(
         "--output", type=Path, metavar="DIR", help="record every hop meanwhile (`ringbus hist DIR`)"
     )

@@ -26,9 +26,9 @@ from ringbus.status import FormatError, NotFoundError
 from tools.build import commit
 from tools.configuration import Configuration
 from tools.hops import ordered, sampling
+from tools.intervals import Intervals
 from tools.state import CONFIGURATION_FILE, State
 from tools.topology import ConfigurationError
-from tools.watch import Watch
 from tuning.fingerprint import fingerprint, store
 from tuning.host import Host
 
@@ -164,7 +164,7 @@ class Recorder:
     replaced; start_s: now, seconds since 1970; note: what is recorded, in the user's words.
     """
 
-    def __init__(self, watch: Watch, directory: Path, start_s: float, note: str = "") -> None:
+    def __init__(self, watch: Intervals, directory: Path, start_s: float, note: str = "") -> None:
         self._watch = watch
         self._directory = directory
         self._end_s = start_s

@@ -30,9 +30,9 @@ from tools.follow import Plan, follow
 from tools.hist import main
 from tools.hist_live import Live, sparkline
 from tools.hops import collect, sampling
+from tools.intervals import Intervals
 from tools.pictures import draw_over_time
 from tools.recording import Recorder, read, read_all
-from tools.watch import Watch
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -61,7 +61,7 @@ def write(exchange: str, directory: Path, intervals: list[list[int]]) -> None:
     page = Page(exchange, "core0")
     whole = page.metrics.histogram("whole")
     page.metrics.histogram("never")
-    watch = Watch(exchange)
+    watch = Intervals(exchange)
     with Recorder(watch, directory, 1000.0, "a note") as recorder:
         for n, values in enumerate(intervals):
             whole.record_many(np.array(values, np.uint64))
@@ -134,7 +134,7 @@ def test_a_core_that_was_started_anew_goes_on(exchange: str) -> None:
     """Its page is the same; one that was made anew counts from nothing, and nothing is lost."""
     page = Page(exchange, "core0")
     page.metrics.histogram("whole").record(100)
-    watch = Watch(exchange)
+    watch = Intervals(exchange)
     page.metrics.histogram("whole").record(200)
     assert watch.step() == {"whole": recorded(200)}
     page.close()

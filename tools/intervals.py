@@ -8,7 +8,7 @@ from tools.hops import collect, ordered, sampling
 from tools.state import find
 
 
-class Watch:
+class Intervals:
     """The histograms of an exchange, interval by interval; three copies of each at most.
 
     Raises: NotFoundError: the exchange is not up.
