@@ -21,6 +21,7 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from ringbus.status import UsageError
+from tools.manual import Parser
 from tools.state import exchange_name
 from tools.watch.aside import stand_aside
 from tools.watch.families import metrics
@@ -166,11 +167,9 @@ def _once(lookout: Lookout, collector: ExchangeCollector) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="ringbus metrics",
         description=__doc__.partition(":")[2],
-        epilog="example: ringbus metrics demo --listen 127.0.0.1:9464; tools/watch/grafana.json is "
-        "a dashboard of it",
     )
     parser.add_argument("exchange", help="name of an exchange, up or not, or its topology file")
     parser.add_argument(

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, cast
 from rich.console import Console
 
 from ringbus.status import UsageError
+from tools.manual import Parser
 from tools.state import exchange_name
 from tools.watch.aside import stand_aside
 from tools.watch.frame import frame
@@ -115,12 +116,7 @@ async def _draw(path: Path, pilot: Pilot[object]) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="ringbus top",
-        description=__doc__.partition(":")[2],
-        epilog="examples: ringbus top demo; ringbus top demo --once --panel sessions; "
-        "ringbus top demo --json | jq '.instruments[0]'",
-    )
+    parser = Parser(prog="ringbus top", description=__doc__.partition(":")[2])
     parser.add_argument("exchange", help="name of a running exchange, or its topology file")
     parser.add_argument(
         "--interval", type=_seconds, default=1.0, metavar="S", help="between two pictures (1)"
