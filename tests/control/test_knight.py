@@ -239,10 +239,10 @@ def test_what_the_files_say_is_connected(make: Maker) -> None:
             answer = asyncio.run(asyncio.wait_for(asked, PATIENCE_S))
             assert isinstance(answer, OrderAccepted) == (reason is None), (user, symbol)
             assert reason is None or last_refusal(exchange) == reason
-        said = ringbus("log", exchange.name)
-        assert "the configuration" in said.stdout
-        assert "limit open-orders of account 101 to 1" in said.stdout
-        assert "collar of S0 in continuous: at least 0.95, at most 1.05" in said.stdout
+        assert "the configuration" in ringbus("log", exchange.name).stdout
+        said = ringbus("log", exchange.name, "--json").stdout
+        assert "limit open-orders of account 101 to 1" in said
+        assert "collar of S0 in continuous: at least 0.95, at most 1.05" in said
         diff = ringbus(
             "diff", exchange.name, ruled(path, "account:101,2", head=("owner", "open_orders"))
         )

@@ -88,7 +88,7 @@ async def _day(exchange: Exchange) -> list[int]:
             (("correct", str(first), "1"), "is void already"),
             (("bust", str(first + 1)), "is not a trade"),
             (("bust", "1"), "is not a trade"),
-            (("bust", "999999"), "is not a trade"),
+            (("bust", "999999"), "there is no message 999999 yet"),
             (("correct", str(second), "1.001"), "multiple of the tick 0.01"),
             (("correct", str(second), "2000"), "is outside what S1 may cost"),
             (("correct", str(second), "0.99"), "the price that it has"),

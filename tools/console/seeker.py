@@ -167,12 +167,17 @@ def _executed(stream: Stream, match: int) -> Trade:
         raise no_trade
     replay = stream.replay(match)
     try:
-        pair = replay.poll(2).copy().view(EXECUTED)
+        # One may end a file, and the other begin the next.
+        pair = np.concatenate([replay.poll(1).copy() for _ in range(2)]).view(EXECUTED)
+    except Lapped:
+        raise CommandError(f"message {match} is on its way to the journals; ask again") from None
     except RingbusError:
         raise no_trade from None
     finally:
         replay.close()
-    if len(pair) < 2 or set(pair["template_id"].tolist()) != {Template.EXECUTED}:
+    if len(pair) < 2:
+        raise CommandError(f"there is no message {match} yet")
+    if set(pair["template_id"].tolist()) != {Template.EXECUTED}:
         raise no_trade
     is_first = int(pair["liquidity"][0]) == Liquidity.REMOVED or (
         int(pair["liquidity"][0]) == Liquidity.CROSS and int(pair["side"][0]) == Side.BUY
