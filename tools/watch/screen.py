@@ -32,7 +32,7 @@ HISTORY: Final = 30
 # From this height on these stand below whatever else is shown, so many lines of each.
 TALL: Final = 36
 BELOW: Final = ("cores", "latency", "events")
-MORE_ROWS: Final = 6
+MORE_ROWS: Final = 7
 HELP: Final = """\
 [b]1[/b] to [b]9[/b], [b]tab[/b]    another panel
 [b]s[/b], [b]r[/b]         sort by the next column; the other way round
@@ -41,7 +41,8 @@ HELP: Final = """\
 [b]q[/b]            quit (the exchange goes on)
 
 [b]duty[/b]      how much of the time a core, or an agent, was at work
-[b]waited[/b]    how long a core was ready to run and had no CPU
+[b]waited[/b]    how much of it a core was ready to run and had no CPU
+[b]stalls[/b]    times that none of a core's agents had a turn for long
 [b]behind[/b]    messages on the stream that a reader has not taken
 [b]waiting[/b]   messages in the lanes towards an agent
 [b]held[/b]      messages of a ring that cannot be overwritten yet
