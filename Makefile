@@ -103,6 +103,10 @@ model: build/ctest/build.ninja ## Every interleaving of small scenarios over the
 demo: build ## A market day through the whole exchange, compared trade for trade (a minute).
 	@$(BIN)/python -m tools.demo $(DEMO)
 
+.PHONY: demo-latency
+demo-latency: build ## The demo's exchange, five runs each of two promises, recorded and compared (5 minutes).
+	@$(BIN)/python -m tools.demo.runs $(DEMO)
+
 .PHONY: test
 test: build ctest asan tsan ## Everything: C tests plain and sanitized, then pytest.
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup $(PYTEST)

@@ -10,6 +10,7 @@ in its place unless somebody says so: its clients would log in to numbers of ano
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ from ringbus.multicast import Writer, begin_multicast
 from ringbus.repair import cut, differing, prefix, repair
 from ringbus.replay import Replay
 from ringbus.status import DataError, Lapped, LayoutError, NotFoundError, RingbusError
-from tools.configuration import Configuration
+from tools.configuration import Configuration, write_private
 from tools.journals import open_journal
 from tools.memory import Attachment
 from tools.state import CONFIGURATION_FILE, State
@@ -68,9 +69,13 @@ def begin(topology: Topology, replaces: bool, say: Callable[[str], None]) -> Non
         path.mkdir(exist_ok=True)
 
 
-def opened(topology: Topology) -> None:
-    """Its first lines are on the stream: from here on it is a day that must not be forgotten."""
-    (topology.directory / UNFINISHED_FILE).touch()
+def opened(configuration: Configuration) -> None:
+    """Its first lines are on the stream: from here on it is a day that must not be forgotten.
+
+    What it was begun with is noted, part by part, to name later what is another.
+    """
+    mark = configuration.topology.directory / UNFINISHED_FILE
+    write_private(mark, json.dumps(configuration.prints))
 
 
 def ended(topology: Topology) -> None:
@@ -130,7 +135,7 @@ def recover(configuration: Configuration, say: Callable[[str], None]) -> Day:
         raise DayError(f"{why}, and {durable} were durable; put a copy of its file there")
     if wanted:
         say(f"what is whole behind message {whole} was never durable: cut")
-    opening = 1 + len(configuration.instruments) + len(configuration.participants)
+    opening = configuration.opening
     if whole < opening:
         raise DayError(
             f"the day in {topology.directory} ended while it was opened, with message {whole} of "
@@ -276,7 +281,7 @@ def _difference(configuration: Configuration, first: np.void) -> str:
         return f"environment ({was_in}, now {exchange.environment})"
     said = {
         "schema": (int(first["schema_hash"]), SCHEMA_HASH),
-        "configuration (instruments, participants, limits, session)": (
+        "configuration": (
             int(first["configuration_hash"]),
             configuration.hash,
         ),
@@ -284,8 +289,22 @@ def _difference(configuration: Configuration, first: np.void) -> str:
     }
     for what, (was, now) in said.items():
         if was != now:
-            return f"{what} ({was:x}, now {now:x})"
+            parts = _parts(configuration) if what == "configuration" else ""
+            return f"{what} ({was:x}, now {now:x}){parts}"
     return ""
+
+
+def _parts(configuration: Configuration) -> str:
+    """Which parts of a configuration are not as the day noted them, with their files."""
+    mark = configuration.topology.directory / UNFINISHED_FILE
+    try:
+        was = json.loads(mark.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ""
+    now = configuration.prints
+    # In the order of the files, and then what is gone.
+    names = [*now, *(name for name in was if name not in now)]
+    return f": {', '.join(name for name in names if was.get(name) != now.get(name))}"
 
 
 def _check_same(paths: tuple[Path, ...], segment_messages: int) -> None:

@@ -39,6 +39,7 @@ from tools.day import DayError
 from tools.memory import Attachment, tcp_counter
 from tools.notify import Notifier
 from tools.opening import OpeningError, open_day, opening_lines
+from tools.owner_rules import commands_of
 from tools.process import Process, end
 from tools.release import ReleaseError, require
 from tools.standby import DIVERGED
@@ -242,7 +243,7 @@ class Launcher:
             self._say(str(need))
         if former is not None:
             day.put_on_ring(topology, self._shared, former)
-            day.opened(topology)
+            day.opened(self.configuration)
             self._say(f"the day goes on behind message {former.last}")
         # Every bell is claimed here, in the order of the cores, so that a core finds those it has
         # to ring, whoever starts first.
@@ -304,9 +305,10 @@ class Launcher:
         last = open_day(self.configuration, lines, time.monotonic_ns, self._check_start)
         self._say(
             f"day opened: {len(self.configuration.instruments)} instruments, "
-            f"{len(self.configuration.participants)} participants, message {last}"
+            f"{len(self.configuration.participants)} participants, "
+            f"{len(commands_of(self.configuration))} rules, message {last}"
         )
-        day.opened(self.topology)
+        day.opened(self.configuration)
 
     def _died(self, child: Child, why: str) -> None:
         if not child.restartable and self._passive() is not None:

@@ -174,7 +174,7 @@ def _parser() -> Parser:
         type=_address,
         default=LISTEN,
         metavar="HOST:PORT",
-        help="where to listen, port 0 is any (127.0.0.1:9464); whoever reaches it may read",
+        help="where to listen, port 0 is any; 127.0.0.1:9464; whoever reaches it may read",
     )
     parser.add_argument(
         "--once", action="store_true", help="print them once, for a file of the node exporter"
