@@ -43,6 +43,7 @@ HELP: Final = """\
 [b]duty[/b]      how much of the time a core, or an agent, was at work
 [b]waited[/b]    how much of it a core was ready to run and had no CPU
 [b]stalls[/b]    times that none of a core's agents had a turn for long
+[b]faults[/b]    page faults since it was warm; red where there should be none
 [b]behind[/b]    messages on the stream that a reader has not taken
 [b]waiting[/b]   messages in the lanes towards an agent
 [b]held[/b]      messages of a ring that cannot be overwritten yet
