@@ -17,7 +17,13 @@ from typing import Any, cast
 
 from engine.risk import Risk, RiskInstrument, RiskSize
 from tools.applications import KINDS
-from tools.instruments import Instrument, Participant, load_instruments, load_participants
+from tools.instruments import (
+    Faults,
+    Instrument,
+    Participant,
+    load_instruments,
+    load_participants,
+)
 from tools.placement import placed
 from tools.site import ApplicationSection
 from tools.source import Source
@@ -37,16 +43,22 @@ class Configuration:
     topology: Topology
     instruments: tuple[Instrument, ...]
     participants: tuple[Participant, ...]
+    # Messages of the opening with which a former day's orders come in: no part of the files.
+    carried: int = 0
 
     @classmethod
     def load(cls, path: Path | str, cpus: frozenset[int] | None = None) -> Configuration:
         """Read and check a topology file and what it names. Raises: ConfigurationError."""
         topology = placed(load_topology(path, cpus))
-        return cls(
-            topology,
-            load_instruments(topology.instruments, topology.exchange.shards),
-            load_participants(topology.participants),
-        )
+        instruments: tuple[Instrument, ...] = ()
+        participants: tuple[Participant, ...] = ()
+        faults = Faults()
+        with faults:
+            instruments = load_instruments(topology.instruments, topology.exchange.shards)
+        with faults:
+            participants = load_participants(topology.participants)
+        faults.say()
+        return cls(topology, instruments, participants)
 
     @property
     def topics(self) -> int:
@@ -88,7 +100,7 @@ class Configuration:
     @property
     def opening(self) -> int:
         """Messages of the day's opening."""
-        return 1 + len(self.instruments) + len(self.participants)
+        return 1 + len(self.instruments) + len(self.participants) + self.carried
 
     @property
     def shard_of(self) -> bytes:
@@ -178,6 +190,7 @@ class Configuration:
             },
             "all_instruments": [dataclasses.astuple(one) for one in self.instruments],
             "all_participants": [dataclasses.astuple(one) for one in self.participants],
+            "carried": self.carried,
         }
         write_private(path, json.dumps(document))
 
@@ -199,6 +212,7 @@ class Configuration:
                 Topology(path=original, source=Source(original, ""), **parts),
                 tuple(Instrument(*one) for one in document["all_instruments"]),
                 tuple(_participant(one) for one in document["all_participants"]),
+                document["carried"],
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ConfigurationError(

@@ -35,6 +35,8 @@ PARTICIPANT_OPTIONS: Final = (
 PARTICIPANT_FIELDS: Final = ("user", "session", "account", "firm", "secret", *PARTICIPANT_OPTIONS)
 PROTOCOLS: Final = ("ouch50", "ouch42")
 RATE_MAX: Final = 1_000_000
+# Of what is wrong with a file, so much is said.
+FAULTS_MAX: Final = 100
 # As ports.authenticator.hash_secret makes them.
 SECRET: Final = r"scrypt\$\d+\$\d+\$\d+\$([0-9a-f]{2})+\$[0-9a-f]{64}"
 
@@ -77,6 +79,32 @@ class Participant:
     cancels_on_disconnect: bool = False
     self_trade: str = "N"
     hears: tuple[int, ...] = ()
+
+
+class Faults:
+    """Collects what is wrong with the rows of a file, so that all of it is said at once."""
+
+    def __init__(self) -> None:
+        self._texts: list[str] = []
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        if isinstance(error, ConfigurationError):
+            self._texts.append(str(error))
+            return True
+        return False
+
+    def add(self, text: str) -> None:
+        """One more."""
+        self._texts.append(text)
+
+    def say(self) -> None:
+        """Raises: ConfigurationError: something is wrong, a line of text for each."""
+        if self._texts:
+            more = [f"and {len(self._texts) - FAULTS_MAX:,} more"] * (len(self._texts) > FAULTS_MAX)
+            raise ConfigurationError("\n".join([*self._texts[:FAULTS_MAX], *more]))
 
 
 class _Row:
@@ -139,32 +167,46 @@ def load_instruments(path: Path, shards: int) -> tuple[Instrument, ...]:
     out: list[Instrument] = []
     symbols: dict[str, int] = {}
     chosen: dict[str, tuple[int, int]] = {}
-    for row in _rows(path, INSTRUMENT_FIELDS, optional=("shard", "group", "load")):
+    faults = Faults()
+    for row in _rows(path, INSTRUMENT_FIELDS, ("shard", "group", "load"), faults):
         if len(out) >= INSTRUMENTS_MAX:
             raise row.error("symbol", "too many instruments", f"{INSTRUMENTS_MAX} at most")
-        instrument = _instrument(row, len(out), shards)
-        if instrument.symbol in symbols:
-            raise row.error(
-                "symbol",
-                f"{instrument.symbol!r} is on line {symbols[instrument.symbol]} too",
-                "symbols are unique",
-            )
-        symbols[instrument.symbol] = row.line
-        if instrument.shard_chosen and instrument.group:
-            shard, line = chosen.setdefault(instrument.group, (instrument.shard, row.line))
-            if shard != instrument.shard:
-                raise row.error(
-                    "shard",
-                    f"found {instrument.shard}, but line {line} puts the group "
-                    f"{instrument.group!r} on shard {shard}",
-                    "a group is on one shard",
-                )
-        out.append(instrument)
+        with faults:
+            out.append(_new_instrument(row, len(out), shards, symbols, chosen))
+    faults.say()
     if not out:
         raise ConfigurationError(f"{path}:2: symbol: no instrument; write one line for each")
     wishes = [Wish(one.group, one.load, one.shard if one.shard_chosen else None) for one in out]
     placed = zip(out, assign(wishes, shards), strict=True)
     return tuple(dataclasses.replace(one, shard=shard) for one, shard in placed)
+
+
+def _new_instrument(
+    row: _Row,
+    index: int,
+    shards: int,
+    symbols: dict[str, int],
+    chosen: dict[str, tuple[int, int]],
+) -> Instrument:
+    """That of a row; `symbols` and `chosen` shards of groups are those of the rows before it."""
+    instrument = _instrument(row, index, shards)
+    if instrument.symbol in symbols:
+        raise row.error(
+            "symbol",
+            f"{instrument.symbol!r} is on line {symbols[instrument.symbol]} too",
+            "symbols are unique",
+        )
+    symbols[instrument.symbol] = row.line
+    if instrument.shard_chosen and instrument.group:
+        shard, line = chosen.setdefault(instrument.group, (instrument.shard, row.line))
+        if shard != instrument.shard:
+            raise row.error(
+                "shard",
+                f"found {instrument.shard}, but line {line} puts the group "
+                f"{instrument.group!r} on shard {shard}",
+                "a group is on one shard",
+            )
+    return instrument
 
 
 def _instrument(row: _Row, index: int, shards: int) -> Instrument:
@@ -227,34 +269,47 @@ def load_participants(path: Path) -> tuple[Participant, ...]:
     lines: dict[tuple[str, str], int] = {}
     firms: dict[str, int] = {}
     listeners: list[tuple[int, _Row]] = []
-    for row in _rows(path, PARTICIPANT_FIELDS, optional=PARTICIPANT_OPTIONS):
-        user = row.text("user", r"[A-Z0-9]{1,6}", "1 to 6 capital letters and digits")
-        session = row.whole("session", 1, SESSION_MAX)
-        account = row.whole("account", 1, 65535)
-        firm = row.text("firm", r"[A-Z0-9]{1,8}", "1 to 8 capital letters and digits")
-        for name in ("user", "session"):
-            value = row.values[name] if name == "user" else str(session)
-            if (name, value) in lines:
-                raise row.error(
-                    name, f"{value} is on line {lines[name, value]} too", f"each {name} stands once"
-                )
-            lines[name, value] = row.line
-        secret = row.values["secret"]
-        if not re.fullmatch(SECRET, secret, re.ASCII):
-            # The text itself is not repeated: it may be somebody's password.
-            raise row.error(
-                "secret", "found a text that is not a hash", "make one with `ringbus secret`"
-            )
-        number = firms.setdefault(firm, len(firms) + 1)
-        if row.values["hears"]:
-            listeners.append((len(out), row))
-        out.append(Participant(user, session, account, number, firm, secret, *_rules(row)))
+    faults = Faults()
+    for row in _rows(path, PARTICIPANT_FIELDS, PARTICIPANT_OPTIONS, faults):
+        with faults:
+            one = _participant(row, lines, firms)
+            if row.values["hears"]:
+                listeners.append((len(out), row))
+            out.append(one)
+    faults.say()
     if not out:
         raise ConfigurationError(f"{path}:2: user: no participant; write one line for each")
     speakers = [who for n, who in enumerate(out) if n not in dict(listeners)]
     for n, row in listeners:
-        out[n] = dataclasses.replace(out[n], hears=_hears(row, speakers))
+        with faults:
+            out[n] = dataclasses.replace(out[n], hears=_hears(row, speakers))
+    faults.say()
     return tuple(out)
+
+
+def _participant(
+    row: _Row, lines: dict[tuple[str, str], int], firms: dict[str, int]
+) -> Participant:
+    """That of a row; `lines` of users and sessions, and `firms` are those of the rows before it."""
+    user = row.text("user", r"[A-Z0-9]{1,6}", "1 to 6 capital letters and digits")
+    session = row.whole("session", 1, SESSION_MAX)
+    account = row.whole("account", 1, 65535)
+    firm = row.text("firm", r"[A-Z0-9]{1,8}", "1 to 8 capital letters and digits")
+    for name in ("user", "session"):
+        value = row.values[name] if name == "user" else str(session)
+        if (name, value) in lines:
+            raise row.error(
+                name, f"{value} is on line {lines[name, value]} too", f"each {name} stands once"
+            )
+        lines[name, value] = row.line
+    secret = row.values["secret"]
+    if not re.fullmatch(SECRET, secret, re.ASCII):
+        # The text itself is not repeated: it may be somebody's password.
+        raise row.error(
+            "secret", "found a text that is not a hash", "make one with `ringbus secret`"
+        )
+    number = firms.setdefault(firm, len(firms) + 1)
+    return Participant(user, session, account, number, firm, secret, *_rules(row))
 
 
 def _hears(row: _Row, speakers: list[Participant]) -> tuple[int, ...]:
@@ -293,7 +348,9 @@ def _rules(row: _Row) -> tuple[str, int, int, bool, str]:
     )
 
 
-def _rows(path: Path, fields: tuple[str, ...], optional: tuple[str, ...]) -> Iterator[_Row]:
+def _rows(
+    path: Path, fields: tuple[str, ...], optional: tuple[str, ...], faults: Faults
+) -> Iterator[_Row]:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -311,10 +368,11 @@ def _rows(path: Path, fields: tuple[str, ...], optional: tuple[str, ...]) -> Ite
                 header = _header(path, reader.line_num, values, fields, optional)
                 continue
             if len(values) != len(header):
-                raise ConfigurationError(
+                faults.add(
                     f"{path}:{reader.line_num}: found {len(values)} fields, the header has "
                     f"{len(header)}; write {','.join(header)}"
                 )
+                continue
             row = dict.fromkeys(optional, "")
             row.update(zip(header, values, strict=True))
             yield _Row(path, reader.line_num, row)

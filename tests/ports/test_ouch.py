@@ -674,6 +674,7 @@ REASONS = {
     RejectReason.PRICE_COLLAR: "invalid price",
     RejectReason.FAT_FINGER: "fat finger",
     RejectReason.RESTRICTED: "firm not authorised",
+    RejectReason.DAY_CLOSED: "halted",
     RejectReason.OPEN_LONG_LIMIT: "shares exceed threshold",
     RejectReason.OPEN_SHORT_LIMIT: "shares exceed threshold",
     RejectReason.NET_POSITION_LIMIT: "shares exceed threshold",
