@@ -39,6 +39,7 @@ from tools.console.client import target_of
 from tools.console.words import CommandError
 from tools.day import DayError
 from tools.memory import Attachment
+from tools.process import Process
 from tools.state import CONFIGURATION_FILE, State, exchange_name, find, remove
 from tools.topology import CONSOLE, ConfigurationError, Topology, load_topology
 
@@ -76,7 +77,7 @@ def close(
             return status
     closed.begin(configuration.topology)
     with Attachment(configuration.topology.name) as shared:
-        closing = _end(configuration, shared)
+        closing = _end(configuration, shared, state)
         orders, quantity = closing.kept
         say(
             f"message {closing.end:,} is the end of the day: {closing.expired:,} orders expired, "
@@ -141,7 +142,7 @@ def _has_said(configuration: Configuration) -> bool:
     return False
 
 
-def _end(configuration: Configuration, shared: Attachment) -> Closing:
+def _end(configuration: Configuration, shared: Attachment, state: State) -> Closing:
     """Speak on the console's lane until the stream has the end. Raises: CommandError."""
     topology = configuration.topology
     lane = shared.attach(f"lane.{CONSOLE}", writable=True)
@@ -169,7 +170,7 @@ def _end(configuration: Configuration, shared: Attachment) -> Closing:
                 configuration.opening,
             )
             try:
-                _step(closing)
+                _step(closing, state.launcher)
             finally:
                 closing.close()
             return closing
@@ -177,13 +178,13 @@ def _end(configuration: Configuration, shared: Attachment) -> Closing:
         locks.close()
 
 
-def _step(closing: Closing) -> None:
+def _step(closing: Closing, launcher: Process) -> None:
     """Until the day is over. Raises: CommandError: nothing comes any more."""
     heard_s = time.monotonic()
     while not closing.end:
         if closing.do_work(LIMIT):
             heard_s = time.monotonic()
-        elif time.monotonic() - heard_s > PATIENCE_SECONDS:
+        elif time.monotonic() - heard_s > PATIENCE_SECONDS or not launcher.alive:
             raise CommandError(
                 "the day does not come to its end: is the engine at work? `ringbus status` says "
                 "so; then give it again"
