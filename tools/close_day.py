@@ -30,7 +30,7 @@ from ringbus.replay import Stream
 from ringbus.status import RingbusError
 from ringbus.topics import Topics
 from ringbus.volley import Volley
-from tools import closed, day
+from tools import closed, day, kept_figures
 from tools.closed import Closed, ClosedError
 from tools.closing import Closing
 from tools.command import DONE, give, told
@@ -84,6 +84,7 @@ def close(
             f"{orders:,} ({quantity:,}) go to the next one"
         )
         _await_everybody(configuration.topology, shared, state, closing.end)
+    kept_figures.keep(kept_figures.look(state), configuration.topology, 0.0, time.time())
     remove(state.name, day.rescue)
     return finish(configuration.topology, say)
 

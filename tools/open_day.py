@@ -24,7 +24,6 @@ from tools.day import DayError
 from tools.diff import differences
 from tools.exchange import start_detached
 from tools.launcher import LaunchError, ready_line, refuse_if_there
-from tools.placement import settle
 from tools.topology import ConfigurationError
 
 FAULTS = (ClosedError, ConfigurationError, DayError, LaunchError, RingbusError, OSError)
@@ -70,8 +69,6 @@ def begin(path: Path, confirm: Callable[[], bool], show: Callable[[str], None]) 
         show(text)
     if not confirm():
         return False
-    for text in settle(path):
-        show(text)
     exchange = start_detached(path)
     show(ready_line(exchange.configuration, exchange.state))
     return True
