@@ -107,6 +107,21 @@ demo: build ## A market day through the whole exchange, compared trade for trade
 test: build ctest asan tsan ## Everything: C tests plain and sanitized, then pytest.
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup $(PYTEST)
 
+# The package as somebody else gets it: a wheel, in a virtual environment of its own, with this one's
+# libraries so that nothing is fetched; nothing of the checkout is in its path.
+INSTALLED := build/installed
+.PHONY: test-install
+test-install: build ## pip install . into a clean virtual environment, and try its ringbus (a minute).
+	@rm -rf $(INSTALLED) build/wheel
+	@. $(VENV)/headers.env; $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-build-isolation --no-deps \
+	  --wheel-dir build/wheel .
+	@$(PYTHON) -m venv --without-pip $(INSTALLED)
+	@$(BIN)/python -m pip --quiet --disable-pip-version-check --python $(INSTALLED)/bin/python install --no-deps --no-index build/wheel/*.whl
+	@$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+	  >"$$($(INSTALLED)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/libraries.pth"
+	@cd / && RINGBUS_INSTALLED=$(CURDIR)/$(INSTALLED)/bin/ringbus $(BIN)/python -m pytest --quiet -p no:cacheprovider \
+	  --rootdir=$(CURDIR) $(CURDIR)/tests/tools/test_install.py
+
 .PHONY: test-wire
 test-wire: build ## What goes over loopback, read by tshark; installs it where that is allowed.
 	@command -v tshark >/dev/null || { test "$$(id -u)" = 0 || { echo "missing: tshark: apt-get install tshark (as root)"; exit 1; }; \
@@ -124,9 +139,10 @@ sim-mutants: build ## Plants bugs in a copy of the tree; the simulation must fin
 sim-long: build ## Simulate for long: make sim-long [SEED=1] [COUNT=5000].
 	@$(BIN)/python -m tests.sim --seed $(or $(SEED),1) --count $(or $(COUNT),5000) --steps $(or $(STEPS),1500)
 
-.PHONY: crash
-crash: build ## Kill real processes under load, round after round: make crash [SEED=1] [ROUNDS=200].
-	@$(BIN)/python -m tests.crash --seed $(or $(SEED),1) --rounds $(or $(ROUNDS),200)
+# A round is up, load over real sockets, SIGKILL of anybody, down; then nothing may be left.
+.PHONY: crash soak
+crash soak: build ## Kill real processes under load, round after round: make soak [SEED=1] [ROUNDS=1000].
+	@$(BIN)/python -m tests.crash --seed $(or $(SEED),1) --rounds $(or $(ROUNDS),$(if $(filter soak,$@),1000,200))
 
 # Any part of it can be done again or elsewhere: SEED is the first piece's, N counts messages, PROFILE is one
 # of tests/engine/profiles.py (all in turn without it). 10^7 take 20 minutes of a quiet core.
@@ -148,6 +164,21 @@ bench: build/ctest/build.ninja ## Round trip against the bare cache line; the fu
 	@ninja -C build/ctest --quiet tests/bench_engine
 	@echo "$$(uname -sr), $$(nproc) CPUs,$$(grep -m1 'model name' /proc/cpuinfo | cut -d: -f2), $$(git describe --always --dirty 2>/dev/null), load $$(cut -d' ' -f1 /proc/loadavg), flow seed 88172645463325252"
 	@build/ctest/tests/bench_engine $(BENCH)
+
+# What `ringbus bench` runs; bench_counts says which compiler it was.
+BENCH_PROGRAMS := bare_line bench_ring bench_book bench_engine bench_latency bench_ports bench_market bench_many bench_components bench_counts
+.PHONY: bench-programs bench-all
+bench-programs: build/ctest/build.ninja
+	@ninja -C build/ctest --quiet $(BENCH_PROGRAMS:%=tests/%)
+
+bench-all: build bench-programs ## All of them several times, in turns: make bench-all BENCH="--output results.json".
+	@$(BIN)/ringbus bench $(BENCH)
+
+# The page of results anew; a part alone: make bench-page BENCH="engine --keep".
+.PHONY: bench-page
+bench-page: build bench-programs ## All benchmarks, and tests/bench/LATEST.md from what they found (a quiet machine).
+	@$(BIN)/ringbus bench $(BENCH) --output tests/bench/latest.json
+	@$(BIN)/ringbus bench --page tests/bench/latest.json >tests/bench/LATEST.md
 
 .PHONY: bench-many
 bench-many: build/ctest/build.ninja ## Mass cancels and crosses: one message, many orders.
@@ -188,6 +219,10 @@ bench-market: build/ctest/build.ninja ## The stream into ITCH and MoldUDP64 pack
 .PHONY: bench-promise
 bench-promise: build ## What published, journaled and replicated cost a client; how long a dead engine is missed.
 	@$(BIN)/python -m tests.bench.bench_promise
+
+.PHONY: bench-idle
+bench-idle: build ## An exchange with nothing to do: CPU of every process, time to wake (1 minute).
+	@$(BIN)/python -m tests.bench.bench_idle $(BENCH)
 
 .PHONY: bench-drop
 bench-drop: build ## How much later than its client a drop copy has a message.

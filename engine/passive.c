@@ -211,9 +211,9 @@ static int64_t say_some(eng_passive *passive, const rb_message *line, int64_t co
     int64_t n = 0;
     while (n < count && n < want) {
         int64_t group = 1;
-        if (is_first(&line[n])) {
+        if (!say_plain(passive, &line[n]) && is_first(&line[n])) {
             group = lines_of(&line[n], count - n);
-            int32_t status = say_plain(passive, &line[n]) ? RB_OK : say(passive, &line[n], group);
+            int32_t status = say(passive, &line[n], group);
             if (status != RB_OK) {
                 return status;
             }

@@ -50,17 +50,21 @@ void eng_publisher_measure(eng_publisher *publisher, void *hop)
     publisher->hop = hop;
 }
 
-/* The shard whose lane begins with the group of the awaited input; shard_count if it is not there
- * yet. */
-static uint32_t find(const eng_publisher *publisher)
+/* The next line of the awaited input, from the shard whose lane begins with its group; NULL while
+ * it is not there. */
+static inline const rb_message *find(eng_publisher *publisher)
 {
+    if (publisher->current != publisher->shard_count) {
+        return rb_lane_peek(&publisher->shards[publisher->current], 0);
+    }
     for (uint32_t n = 0; n < publisher->shard_count; n++) {
         const rb_message *line = rb_lane_peek(&publisher->shards[n], 0);
         if (line != NULL && line->header.checksum == (uint32_t)publisher->input) {
-            return n;
+            publisher->current = n;
+            return line;
         }
     }
-    return publisher->shard_count;
+    return NULL;
 }
 
 _Static_assert(offsetof(rb_header, flags) == 25, "word 3");
@@ -187,32 +191,32 @@ __attribute__((noinline)) static int32_t merge(eng_publisher *publisher)
     return 1;
 }
 
-/* Publishes one line of the group at hand. 1: done, 0: not there yet or no room, < 0: failed. */
-static int32_t step(eng_publisher *publisher)
+/* Publishes one line of the group at hand. 1: done, 0: not there yet or no room, < 0: failed.
+ * `*room`: free slots of the ring as far as was looked. */
+static inline int32_t step(eng_publisher *publisher, uint64_t *room)
 {
-    if (publisher->merging != 0) {
+    if (__builtin_expect(publisher->merging != 0, 0)) {
+        *room = 0;
         return merge(publisher);
     }
-    if (publisher->current == publisher->shard_count) {
-        publisher->current = find(publisher);
-        if (publisher->current == publisher->shard_count) {
-            return 0;
-        }
-    }
-    rb_lane *lane = &publisher->shards[publisher->current];
-    const rb_message *line = rb_lane_peek(lane, 0);
+    const rb_message *line = find(publisher);
     if (line == NULL) {
         return 0;
     }
+    rb_lane *lane = &publisher->shards[publisher->current];
     RB_CHECK(line->header.checksum == (uint32_t)publisher->input);
     uint8_t flags = line->header.flags;
     if (flags & RB_FLAG_BROADCAST) {
         return begin_merge(publisher);
     }
     if (line->header.template_id != RB_TEMPLATE_SKIP) {
-        if (rb_multicast_room(&publisher->writer, 1) == 0) {
-            return 0;
+        if (*room == 0) {
+            *room = rb_multicast_room(&publisher->writer, 1);
+            if (*room == 0) {
+                return 0;
+            }
         }
+        --*room;
         publish(publisher, line, 0);
         if (eng_is_measured(line) && (flags & RB_FLAG_GENERATED) == 0) {
             measure(publisher, lane, line->header.time_ns);
@@ -230,9 +234,10 @@ int64_t eng_publisher_work(void *state, int64_t limit)
     eng_publisher *publisher = state;
     uint64_t first = publisher->writer.next;
     uint64_t input = publisher->input;
+    uint64_t room = 0;
     int64_t done = 0;
     for (; done < limit; done++) {
-        int32_t status = step(publisher);
+        int32_t status = step(publisher, &room);
         if (status < 0) {
             return status;
         }

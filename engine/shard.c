@@ -14,6 +14,9 @@
      TEMPLATE_BIT(RB_TEMPLATE_REPLACE) | TEMPLATE_BIT(RB_TEMPLATE_MASS_CANCEL) |                   \
      TEMPLATE_BIT(RB_TEMPLATE_CROSS_RESULT) | TEMPLATE_BIT(RB_TEMPLATE_COMMAND) |                  \
      TEMPLATE_BIT(RB_TEMPLATE_MULTI_LEG_ORDER))
+#define ORDERS                                                                                     \
+    (TEMPLATE_BIT(RB_TEMPLATE_NEW_ORDER) | TEMPLATE_BIT(RB_TEMPLATE_CANCEL) |                      \
+     TEMPLATE_BIT(RB_TEMPLATE_REPLACE))
 /* What the book will look for in memory. */
 #define FETCHING (FOR_THE_BOOK | TEMPLATE_BIT(RB_TEMPLATE_LEG))
 
@@ -171,7 +174,7 @@ static void echo(const eng_shard *shard, const eng_group *group)
 }
 
 /* The contributor's knowledge was stale: nothing happens, and only the publisher hears of it. */
-static void skip(eng_shard *shard, const rb_message *first)
+__attribute__((noinline)) static void skip(eng_shard *shard, const rb_message *first)
 {
     rb_message *line = rb_lane_slot(&shard->out, 0);
     memset(line->words + 1, 0, sizeof *line - sizeof line->words[0]);
@@ -221,34 +224,20 @@ static int is_current(const eng_shard *shard, const rb_message *first)
            (first->header.flags & (RB_FLAG_REPLAYED | RB_FLAG_BROADCAST)) != 0;
 }
 
-static int32_t apply(eng_shard *shard, const eng_group *group, uint64_t room)
+/* Numbers and commits the `count` lines that the answer to a group has so far; `status` as the book
+ * said: RB_FULL if more is to come. */
+static int32_t conclude(eng_shard *shard, const eng_group *group, uint64_t count, int32_t status)
 {
-    const rb_message *first = eng_group_line(group, 0);
-    RB_CHECK(first->header.topic < shard->topic_count);
-    if (!is_current(shard, first)) {
-        skip(shard, first);
-        return RB_OK;
-    }
-    uint64_t count = group->count;
-    int32_t status = RB_OK;
-    int is_trade_change = first->header.template_id == RB_TEMPLATE_TRADE_CHANGE;
-    if (is_for_the_book(first)) {
-        eng_sink sink = sink_of(shard, room, 0);
-        status = eng_book_submit(shard->book, group, &sink);
-        count = sink.count;
-    } else {
-        echo(shard, group);
-        count += is_trade_change ? eng_trade_change_tell(group, &shard->out, count) : 0;
-    }
     if (status != RB_OK && status != RB_FULL) {
         return status;
     }
     RB_CHECK(count >= group->count);
     uint8_t mark = status == RB_OK ? RB_FLAG_LAST_OF_GROUP : 0;
+    int is_told = eng_group_line(group, 0)->header.template_id == RB_TEMPLATE_TRADE_CHANGE;
     int32_t finished = finish_first(shard, group, count == group->count ? mark : 0);
     if (finished == RB_OK) {
-        finished = is_trade_change ? finish_told(shard, group->count, count)
-                                   : finish_others(shard, group->count, count, mark);
+        finished = is_told ? finish_told(shard, group->count, count)
+                           : finish_others(shard, group->count, count, mark);
     }
     if (finished == RB_OK) {
         commit(shard, count, status == RB_OK);
@@ -256,36 +245,70 @@ static int32_t apply(eng_shard *shard, const eng_group *group, uint64_t room)
     return finished;
 }
 
-/* The n-th message in the lane, or one that asks for nothing where a line of another kind is: no
- * branch to guess wrong. NULL: nothing is there. */
-static const rb_message *ahead(const eng_shard *shard, uint64_t n)
+/* A proposal of any kind. Kept out of the way of what is said all day. */
+__attribute__((noinline)) static int32_t apply(eng_shard *shard, const eng_group *group,
+                                               uint64_t room)
+{
+    const rb_message *first = eng_group_line(group, 0);
+    if (is_for_the_book(first)) {
+        eng_sink sink = sink_of(shard, room, 0);
+        int32_t status = eng_book_submit(shard->book, group, &sink);
+        return conclude(shard, group, sink.count, status);
+    }
+    echo(shard, group);
+    uint64_t count = group->count;
+    if (first->header.template_id == RB_TEMPLATE_TRADE_CHANGE) {
+        count += eng_trade_change_tell(group, &shard->out, count);
+    }
+    return conclude(shard, group, count, RB_OK);
+}
+
+/* The same for an order alone, whose answer mostly is one line. */
+static inline int32_t apply_order(eng_shard *shard, const eng_group *group, uint64_t room)
+{
+    const rb_header *asked = &eng_group_line(group, 0)->header;
+    eng_sink sink = sink_of(shard, room, 0);
+    int32_t status = eng_book_submit(shard->book, group, &sink);
+    if (status != RB_OK || sink.count != 1) {
+        return conclude(shard, group, sink.count, status);
+    }
+    rb_message *line = rb_lane_at(&shard->out, shard->out.tail_local);
+    uint8_t flags = line->header.flags & (RB_FLAG_GENERATED | RB_FLAG_KEPT_PRIORITY);
+    flags |= (asked->flags & RB_FLAG_BROADCAST) | RB_FLAG_LAST_OF_GROUP;
+    status = finish(shard, line, asked->publisher, flags, 1);
+    if (status == RB_OK) {
+        rb_lane_commit(&shard->out, 1);
+    }
+    return status;
+}
+
+/* The n-th message in the lane, which is there, or one that asks for nothing where a line of
+ * another kind is: no branch to guess wrong. */
+static inline const rb_message *ahead(const eng_shard *shard, uint64_t n)
 {
     static const rb_message nothing;
-    const rb_message *line = rb_lane_peek(&shard->in, n);
-    if (line == NULL) {
-        return NULL;
-    }
+    const rb_message *line = rb_lane_at(&shard->in, shard->in.head_local + n);
     /* A template above 63 counts as one below: it is a hint. */
     return (FETCHING >> (line->header.template_id & 63u) & 1) != 0 ? line : &nothing;
 }
 
 /* Messages further down the lane bring their orders, then their levels, then the neighbours there.
- */
-static void prefetch(const eng_shard *shard)
+ * What lies before one that is there is there as well. */
+static inline void prefetch(const eng_shard *shard)
 {
-    const rb_message *far = ahead(shard, ENG_AHEAD_FAR);
-    const rb_message *near = ahead(shard, ENG_AHEAD_NEAR);
-    const rb_message *tail = ahead(shard, ENG_AHEAD_TAIL);
-    if (far != NULL) {
-        eng_book_prefetch(shard->book, far);
+    if (rb_lane_peek(&shard->in, ENG_AHEAD_FAR) != NULL) {
+        eng_book_prefetch(shard->book, ahead(shard, ENG_AHEAD_FAR));
+    } else if (rb_lane_peek(&shard->in, ENG_AHEAD_NEAR) == NULL) {
+        if (rb_lane_peek(&shard->in, ENG_AHEAD_TAIL) != NULL) {
+            eng_book_prefetch_tail(shard->book, ahead(shard, ENG_AHEAD_TAIL));
+        }
+        return;
     }
-    if (near != NULL) {
-        eng_book_prefetch_near(shard->book, near);
-    }
-    if (tail != NULL) {
-        eng_book_prefetch_tail(shard->book, tail);
-    }
+    eng_book_prefetch_near(shard->book, ahead(shard, ENG_AHEAD_NEAR));
+    eng_book_prefetch_tail(shard->book, ahead(shard, ENG_AHEAD_TAIL));
 }
+
+_Static_assert(ENG_AHEAD_FAR > ENG_AHEAD_NEAR && ENG_AHEAD_NEAR > ENG_AHEAD_TAIL, "in this order");
 
 /* Behind the answer: nobody waits for the clock. */
 static void measure(const eng_shard *shard, uint64_t position, uint64_t time_ns)
@@ -297,30 +320,50 @@ static void measure(const eng_shard *shard, uint64_t position, uint64_t time_ns)
     }
 }
 
+/* Goes on with an answer. As step. */
+__attribute__((noinline)) static int32_t go_on(eng_shard *shard)
+{
+    uint64_t needed = 1 + ENG_SINK_ROOM_MIN;
+    uint64_t room = rb_lane_room(&shard->out, needed);
+    int32_t status = room < needed ? RB_OK : resume(shard, room);
+    return status == RB_OK ? room >= needed : status;
+}
+
+/* Lines of the group at the head of the lane, all of which were committed at once. < 0: failed. */
+__attribute__((noinline)) static int32_t count_lines(const eng_shard *shard)
+{
+    int32_t count = 1;
+    const rb_message *line = rb_lane_peek(&shard->in, 0);
+    for (; (line->header.flags & RB_FLAG_CONTINUED) != 0; count++) {
+        RB_CHECK(count < (int32_t)ENG_GROUP_LINES_MAX);
+        line = rb_lane_peek(&shard->in, (uint64_t)count);
+        RB_CHECK(line != NULL);
+    }
+    return count;
+}
+
 /* Takes the group at the head of the lane, or goes on with an answer. 1: done; 0: nothing is there,
  * or no room; < 0: failed. */
-static int32_t step(eng_shard *shard, int is_long)
+static inline int32_t step(eng_shard *shard, int is_long)
 {
-    if (shard->sweeping) {
-        uint64_t needed = 1 + ENG_SINK_ROOM_MIN;
-        uint64_t room = rb_lane_room(&shard->out, needed);
-        int32_t status = room < needed ? RB_OK : resume(shard, room);
-        return status == RB_OK ? room >= needed : status;
+    if (__builtin_expect(shard->sweeping, 0)) {
+        return go_on(shard);
     }
     const rb_message *first = rb_lane_peek(&shard->in, 0);
     if (first == NULL) {
         return 0;
     }
+    int32_t count = 1;
+    if ((first->header.flags & RB_FLAG_CONTINUED) != 0) {
+        count = count_lines(shard);
+        if (count < 0) {
+            return count;
+        }
+    }
     eng_group group = {.base = shard->in.slots,
                        .mask = shard->in.mask,
                        .position = shard->in.head_local,
-                       .count = 1};
-    for (const rb_message *line = first; line->header.flags & RB_FLAG_CONTINUED; group.count++) {
-        /* All lines were committed at once. */
-        RB_CHECK(group.count < ENG_GROUP_LINES_MAX);
-        line = rb_lane_peek(&shard->in, group.count);
-        RB_CHECK(line != NULL);
-    }
+                       .count = (uint32_t)count};
     uint64_t needed = group.count + ROOM_MIN;
     uint64_t room = rb_lane_room(&shard->out, needed);
     if (room < needed) {
@@ -329,8 +372,16 @@ static int32_t step(eng_shard *shard, int is_long)
     if (is_long) {
         prefetch(shard);
     }
+    RB_CHECK(first->header.topic < shard->topic_count);
     uint64_t position = shard->out.tail_local;
-    int32_t status = apply(shard, &group, room);
+    int32_t status = RB_OK;
+    if (__builtin_expect(!is_current(shard, first), 0)) {
+        skip(shard, first);
+    } else if (__builtin_expect(count == 1 && is_one_of(ORDERS, first->header.template_id), 1)) {
+        status = apply_order(shard, &group, room);
+    } else {
+        status = apply(shard, &group, room);
+    }
     if (status != RB_OK) {
         return status;
     }

@@ -51,6 +51,8 @@ class Ticker(Application):
 
     def wish(self) -> Proposal | None:
         """A Tick, when it was silent for long enough."""
-        if self._clock.now_ns - self._heard_ns < self._every_ns:
+        due_ns = self._heard_ns + self._every_ns
+        if self._clock.now_ns < due_ns:
+            self._clock.wake_at(due_ns)
             return None
         return Proposal(self._topic, 0, self._tick)

@@ -95,9 +95,49 @@ int32_t rb_core_host(rb_core *core, const char *name)
     return status < 0 ? status : (int32_t)core->agent_count - 1;
 }
 
+int32_t rb_core_time(rb_core *core, uint32_t agent, void *histogram)
+{
+    if (agent >= core->agent_count) {
+        return RB_USAGE;
+    }
+    core->turns[agent] = histogram;
+    core->every = rb_core_every(core);
+    core->left = core->every;
+    core->chance = 1;
+    return RB_OK;
+}
+
+void rb_core_watch(rb_core *core, void *stalls)
+{
+    core->stalls = stalls;
+    core->looked_ns = 0;
+}
+
+uint32_t rb_core_every(const rb_core *core)
+{
+    return core->idle->strategy == RB_IDLE_SPIN ? RB_CORE_EVERY_SPINNING : RB_CORE_EVERY;
+}
+
+/* A turn of a timed round is over, which began at `before_ns`; so the next one begins. */
+static void time_turn(rb_core *core, uint32_t agent, int64_t count)
+{
+    uint64_t now_ns = rb_clock_read(&core->watch);
+    /* The wall clock may be set back by a step. */
+    if (count > 0 && core->turns[agent] != NULL && now_ns >= core->before_ns) {
+        rb_histogram_record(core->turns[agent], now_ns - core->before_ns);
+    }
+    core->before_ns = now_ns;
+}
+
 void rb_core_did(rb_core *core, uint32_t agent, int64_t count)
 {
-    if (agent < core->agent_count && count > 0) {
+    if (agent >= core->agent_count) {
+        return;
+    }
+    if (core->timed) {
+        time_turn(core, agent, count);
+    }
+    if (count > 0) {
         /* relaxed: a number for a watcher. */
         rb_store_relaxed(&core->page->work[agent], core->page->work[agent] + (uint64_t)count);
     }
@@ -122,6 +162,13 @@ void rb_core_give_up(rb_core *core, uint32_t agent, const char *why)
     }
 }
 
+void rb_core_wake_at(rb_core *core, uint64_t due_ns)
+{
+    if (core->clock.mode == RB_CLOCK_REAL) {
+        rb_idle_wake_at(core->idle, due_ns);
+    }
+}
+
 void rb_core_ring(rb_core *core, uint64_t mask)
 {
     core->wake.mask |= mask;
@@ -142,6 +189,52 @@ static int64_t fail(rb_core *core, uint32_t index, int64_t status)
     return latch(core, index, status);
 }
 
+/* Gives an agent its turn. Returns what it did, or a status: it has failed, and the core with it.
+ */
+static inline int64_t give_turn(rb_core *core, uint32_t i, int64_t limit)
+{
+    const rb_agent *agent = &core->agents[i];
+    int64_t count = agent->work(agent->state, limit);
+    if (__builtin_expect(count < 0, 0)) {
+        return fail(core, i, count);
+    }
+    if (count > 0) {
+        rb_store_relaxed(&core->page->work[i], core->page->work[i] + (uint64_t)count);
+    }
+    return count;
+}
+
+/* Whether this round is to be timed; draws the next one: on average one in `every`. */
+static inline int is_timed(rb_core *core)
+{
+    if (__builtin_expect(core->every == 0, 0)) {
+        return 0;
+    }
+    core->left--;
+    if (__builtin_expect(core->left != 0, 1)) {
+        return 0;
+    }
+    /* Numerical Recipes' generator: its high bits are even enough to break any rhythm. */
+    core->chance = core->chance * 1664525u + 1013904223u;
+    core->left = 1 + (uint32_t)(((uint64_t)core->chance * (2u * core->every - 1)) >> 32);
+    return 1;
+}
+
+static int64_t timed_round(rb_core *core, int64_t limit)
+{
+    int64_t total = 0;
+    core->before_ns = rb_clock_read(&core->watch);
+    for (uint32_t i = 0; i < core->agent_count; i++) {
+        int64_t count = give_turn(core, i, limit);
+        if (count < 0) {
+            return count;
+        }
+        time_turn(core, i, count);
+        total += count;
+    }
+    return total;
+}
+
 /*
  * The limit starts at one and doubles while rounds have work. A look for a second message is a
  * cache miss when there is none, and everything that comes behind it in the round waits for that
@@ -154,16 +247,17 @@ int64_t rb_core_round(rb_core *core)
     }
     int64_t total = 0;
     int64_t limit = core->limit;
-    for (uint32_t i = 0; i < core->agent_count; i++) {
-        const rb_agent *agent = &core->agents[i];
-        int64_t count = agent->work(agent->state, limit);
-        if (__builtin_expect(count < 0, 0)) {
-            return fail(core, i, count);
+    core->timed = (uint32_t)is_timed(core);
+    if (__builtin_expect(core->timed != 0, 0)) {
+        total = timed_round(core, limit);
+    } else {
+        for (uint32_t i = 0; i < core->agent_count && total >= 0; i++) {
+            int64_t count = give_turn(core, i, limit);
+            total = count < 0 ? count : total + count;
         }
-        if (count > 0) {
-            rb_store_relaxed(&core->page->work[i], core->page->work[i] + (uint64_t)count);
-            total += count;
-        }
+    }
+    if (__builtin_expect(total < 0, 0)) {
+        return total;
     }
     if (core->wake.mask != 0 || core->wake.stream != 0) {
         rb_idle_ring(core->idle, core->wake.mask, core->wake.stream);
@@ -191,6 +285,23 @@ static void beat(rb_core *core)
     rb_store_relaxed(&page->wakes, core->idle->wakes);
 }
 
+/* Finds the stretches in which no agent had its turn. */
+static void look(rb_core *core, int64_t work, int has_slept)
+{
+    int is_due = work != 0 || has_slept || core->rounds % RB_CORE_LOOK_ROUNDS == 0;
+    if (core->stalls == NULL || !is_due) {
+        return;
+    }
+    uint64_t now_ns = rb_clock_read(&core->watch);
+    uint64_t since_ns = core->looked_ns;
+    core->looked_ns = now_ns;
+    uint64_t asked_ns = has_slept ? (uint64_t)core->idle->timeout_us * 1000 : 0;
+    uint64_t least_ns = has_slept ? RB_CORE_OVERSLEPT_NS : RB_CORE_STALL_NS;
+    if (since_ns != 0 && now_ns >= since_ns + asked_ns + least_ns) {
+        rb_histogram_record(core->stalls, now_ns - since_ns - asked_ns);
+    }
+}
+
 static int32_t turn(rb_core *core, int64_t more)
 {
     if (rb_load_acquire_u32(&core->page->stop) != 0) {
@@ -201,8 +312,14 @@ static int32_t turn(rb_core *core, int64_t more)
     if (__builtin_expect(work < 0, 0)) {
         return (int32_t)work;
     }
+    uint64_t parks = core->idle->parks;
     (void)rb_idle_step(core->idle, work + more);
+    look(core, work + more, core->idle->parks != parks);
     beat(core);
+    if (core->timed) {
+        /* Hosted agents have their turns now. */
+        core->before_ns = rb_clock_read(&core->watch);
+    }
     return 1;
 }
 

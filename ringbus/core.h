@@ -8,6 +8,14 @@
  * The page of a core is in shared memory: it beats, counts, says what failed, and can be told to
  * stop.
  *
+ * What turns take. Reading the clock costs as much as an empty turn, so one round in 256 is timed
+ * (one in 16 where a core does not spin anyway), drawn by chance: no rhythm of the load can hide
+ * from that or fill it. A turn that had work counts as long as it took; the sum of those, times 256
+ * (16), is the time that an agent was at work. Stalls are not drawn: a look at the clock after each
+ * round that had work and each eighth that had none finds every stretch of 20 us and more in which
+ * no agent had its turn, whoever took it: a long turn, another process, an interrupt, the host.
+ * Sleeping is no stall, but what it was longer than asked for is, from a millisecond on.
+ *
  * Who: rb_core_round and rb_core_run from the core's one thread; the page is read by anybody, and
  * its `stop` is written by the launcher. Crash: the page keeps the last beat; a successor claims
  * it.
@@ -16,11 +24,17 @@
 #define RINGBUS_CORE_H
 
 #include "ringbus/clock.h"
+#include "ringbus/histogram.h"
 #include "ringbus/idle.h"
 #include "ringbus/layout.h"
 
 #define RB_CORE_AGENTS_MAX 32u
 #define RB_CORE_LIMIT 256
+#define RB_CORE_EVERY_SPINNING 256u
+#define RB_CORE_EVERY 16u
+#define RB_CORE_STALL_NS 20000u
+#define RB_CORE_OVERSLEPT_NS 1000000u
+#define RB_CORE_LOOK_ROUNDS 8u
 
 enum rb_core_state {
     RB_CORE_EMPTY = 0,
@@ -69,7 +83,16 @@ typedef struct rb_core {
     rb_idle *idle;
     rb_core_page *page;
     uint64_t rounds;
-    int64_t failed; /* latched: status of the agent that failed, 0 if none did */
+    int64_t failed;  /* latched: status of the agent that failed, 0 if none did */
+    uint32_t every;  /* one round in so many is timed; 0: none */
+    uint32_t left;   /* rounds to the next that is */
+    uint32_t chance; /* state of the generator */
+    uint32_t timed;  /* this round is: hosted agents are timed too */
+    rb_clock watch;  /* real time, whatever the agents' clock is */
+    uint64_t before_ns;
+    uint64_t looked_ns;                      /* 0: it has slept since */
+    rb_histogram *turns[RB_CORE_AGENTS_MAX]; /* may be NULL */
+    rb_histogram *stalls;                    /* may be NULL */
 } rb_core;
 
 /* cffi: begin */
@@ -90,6 +113,15 @@ int32_t rb_core_host(rb_core *core, const char *name);
 /* What such an agent did since; that it failed, and why: the core has failed then. */
 void rb_core_did(rb_core *core, uint32_t agent, int64_t count);
 void rb_core_give_up(rb_core *core, uint32_t agent, const char *why);
+/* It looks up at `due_ns` at the latest, once, though nobody rings: for an agent with a timer that
+ * goes by the core's clock. A clock that is set by hand wakes nobody. */
+void rb_core_wake_at(rb_core *core, uint64_t due_ns);
+/* Records what turns of agent number `agent` take, and stalls of the core, from here on. RB_USAGE.
+ */
+int32_t rb_core_time(rb_core *core, uint32_t agent, void *histogram);
+void rb_core_watch(rb_core *core, void *stalls);
+/* Of how many rounds one is timed. */
+uint32_t rb_core_every(const rb_core *core);
 /* Rings the bells of `mask` at the end of the next round. */
 void rb_core_ring(rb_core *core, uint64_t mask);
 /* One round over all agents, then rings. Returns the work done, or the status of a failed agent,

@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 from ringbus._ringbus import ffi, lib
 from ringbus.idle import Idle, Strategy
 from ringbus.memory import Memory
+from ringbus.metrics import Metrics
 from ringbus.status import CorruptionError, check
 
 WAITS = {strategy.name.lower(): strategy for strategy in Strategy}
@@ -56,6 +57,17 @@ class Worker(Protocol):
 
     def do_work(self, limit: int) -> int:
         """Do at most about `limit` pieces of work; returns how many. Never waits."""
+
+
+# Histograms of what turns of an agent take and of a core's stalls, and the counter of how many
+# rounds one is timed of; a core's metrics page has room for all of them and for so many others.
+DUTY, STALLS, SAMPLED = "turns of ", "stalls of ", "rounds of which one is timed"
+OTHERS = 7
+
+
+def histograms_of(agents: int) -> int:
+    """Histograms that the metrics page of a core with so many agents needs room for."""
+    return agents + 1 + OTHERS
 
 
 # Pieces of work that a worker is asked for at a time: a batch that numpy is quick with.
@@ -201,12 +213,25 @@ class Core:
         """Run `worker` too: it has its turn behind the agents in C."""
         self._workers.append((check(lib.rb_core_host(self._handle, name.encode()), name), worker))
 
+    def measure(self, metrics: Metrics) -> None:
+        """Record from here on what turns of those agents take that are there, and stalls."""
+        for number, agent in enumerate(CorePage(self._page).agents):
+            histogram = metrics.histogram_address(f"{DUTY}{agent}")
+            check(lib.rb_core_time(self._handle, number, histogram), agent)
+        lib.rb_core_watch(self._handle, metrics.histogram_address(f"{STALLS}{self.name}"))
+        counter = metrics.counter(SAMPLED)
+        counter.add(int(lib.rb_core_every(self._handle)) - counter.value)
+
     def round(self) -> int:
         """Run each agent once; returns the work done. Raises: CorruptionError: one failed."""
         work = int(lib.rb_core_round(self._handle))
         if work < 0:
             raise CorruptionError(CorePage(self._page).failure, work)
         return work + self._work()
+
+    def wake_at(self, due_ns: int) -> None:
+        """Look up then at the latest, once, though nobody rings; for a worker with a timer."""
+        lib.rb_core_wake_at(self._handle, due_ns)
 
     def ring(self, mask: int) -> None:
         """Wake the cores of `mask` at the end of the next round; for a worker."""

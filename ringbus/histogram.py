@@ -1,4 +1,4 @@
-"""Latencies as counts: reading, merging and writing the histograms that `histogram.h` records.
+"""Latencies as counts: reading and merging the histograms that `histogram.h` records.
 
 A histogram counts values from 0 to 2^36 - 1 with three significant digits in HdrHistogram's own
 layout, so a copy of its counts is all that its file formats need. Percentiles, mean and the total
@@ -8,11 +8,9 @@ of a snapshot are worked out from the counts: they agree even if the recorder go
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-from urllib.parse import quote, unquote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +23,6 @@ with warnings.catch_warnings():
     # From Python 3.14 on its ctypes structures warn about `_pack_` at import.
     warnings.simplefilter("ignore", DeprecationWarning)
     from hdrh.histogram import HdrHistogram
-    from hdrh.log import HistogramLogReader, HistogramLogWriter
 
 DIGITS = 3
 BYTES = int(lib.rb_histogram_bytes())
@@ -283,50 +280,3 @@ class Histogram:
         """Write the percentile distribution for HdrHistogram's plotter, in the unit recorded."""
         with path.open("wb") as file:
             self.to_hdr().output_percentile_distribution(file, 1)
-
-    def write_hlog(self, path: Path, tag: str, start_s: float, end_s: float) -> None:
-        """Write an interval log with this histogram alone; see `write_hlog` of the module."""
-        write_hlog(path, {tag: self}, start_s, end_s)
-
-
-def write_hlog(
-    path: Path, histograms: Mapping[str, Histogram], start_s: float, end_s: float
-) -> None:
-    """Write an interval log (HdrHistogram log format 1.2, V2 encoding), one tagged line each.
-
-    Args: histograms: by tag, any text; start_s, end_s: when, in seconds since 1970.
-    """
-    if not 0 <= start_s <= end_s:
-        raise UsageError("an interval ends after it starts")
-    moment = datetime.fromtimestamp(start_s, UTC).isoformat(" ")
-    with path.open("w", encoding="utf-8") as file:
-        log = HistogramLogWriter(file)
-        log.output_log_format_version()
-        # Not by its output_start_time, which fails on every time (hdrhistogram 0.10).
-        log.output_comment(f"[StartTime: {start_s:f} (seconds since epoch), {moment}]")
-        log.output_comment("[Values, Interval_Max too, are in nanoseconds]")
-        log.output_legend()
-        for tag, histogram in histograms.items():
-            file.write(f"Tag={_tag_escaped(tag)},")
-            log.output_interval_histogram(histogram.to_hdr(), start_s, end_s, 1)
-
-
-def read_hlog(path: Path) -> dict[str, Histogram]:
-    """Read what `write_hlog` wrote; intervals of the same tag are merged, no tag is "".
-
-    Raises: FormatError: a histogram in it has not the range and the digits of ours.
-    """
-    out: dict[str, Histogram] = {}
-    reader = HistogramLogReader(str(path), None)
-    try:
-        while (hdr := reader.get_next_interval_histogram()) is not None:
-            tag = unquote((hdr.get_tag() or "").replace("_", " "))
-            out[tag] = out.get(tag, Histogram()) + Histogram.from_hdr(hdr)
-    finally:
-        reader.close()
-    return out
-
-
-def _tag_escaped(tag: str) -> str:
-    """A tag may hold no space, comma or line break: spaces become '_', the rest is %-encoded."""
-    return quote(tag, safe=" ").replace("_", "%5F").replace(" ", "_")

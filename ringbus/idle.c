@@ -18,7 +18,10 @@
 
 /* About what a sleep and a wake-up cost: a wait that is shorter is not worth sleeping for, and a
  * longer spin takes the CPU from whoever we wait for when cores share CPUs. */
-enum { SPIN_DEFAULT_NS = 10000, TIMEOUT_DEFAULT_US = 1000, BELL_DRAIN_MAX = 64 };
+enum { SPIN_DEFAULT_NS = 10000, BELL_DRAIN_MAX = 64 };
+/* Who looks up without a bell does it for timers that nobody named: a timer is late by about three
+ * times what had passed since the last work, and by 50 ms at most. */
+enum { TIMEOUT_DEFAULT_US = 1000, TIMEOUT_MOST_US = 50000, LONGER = 4 };
 /* Adaptive: 10 us of the waker and 29 us until the sleeper runs (AMD Zen 5, virtual, 2026-11). A
  * wait counts four times that at most, so that after a quiet night a dozen short ones suffice. */
 enum { WAKE_COST_NS = 40000, SPIN_SHORT = 16, WAIT_MOST = 4, WAITS_MEAN = 8 };
@@ -97,6 +100,8 @@ int32_t rb_idle_attach(rb_idle *idle, void *bells, size_t bytes, const char *nam
     idle->spin_ns = strategy == RB_IDLE_ADAPTIVE ? WAKE_COST_NS : SPIN_DEFAULT_NS;
     idle->clock.mode = RB_CLOCK_REAL;
     idle->timeout_us = TIMEOUT_DEFAULT_US;
+    idle->timeout_us_max = TIMEOUT_MOST_US;
+    idle->sleep_us = TIMEOUT_DEFAULT_US;
     idle->epoll_fd = epoll_fd;
     idle->socket_fd = -1;
     idle->sender_fd = -1;
@@ -169,17 +174,33 @@ void rb_idle_close(rb_idle *idle)
     }
 }
 
-static void sleep_futex(rb_idle *idle, rb_bell *bell)
+/* How long this sleep may be: until the timer that was named, if that is sooner. 0: it is due, and
+ * whose it is may not have been asked since. */
+static uint32_t at_most(rb_idle *idle)
 {
-    struct timespec timeout = {.tv_sec = idle->timeout_us / 1000000u,
-                               .tv_nsec = (long)(idle->timeout_us % 1000000u) * 1000};
+    if (idle->due_ns == 0) {
+        return idle->sleep_us;
+    }
+    uint64_t now_ns = rb_clock_read(&idle->clock);
+    if (now_ns >= idle->due_ns) {
+        idle->due_ns = 0;
+        return 0;
+    }
+    uint64_t left_us = (idle->due_ns - now_ns) / 1000u + 1u;
+    return left_us < idle->sleep_us ? (uint32_t)left_us : idle->sleep_us;
+}
+
+static void sleep_futex(const rb_idle *idle, rb_bell *bell, uint32_t sleep_us)
+{
+    struct timespec timeout = {.tv_sec = sleep_us / 1000000u,
+                               .tv_nsec = (long)(sleep_us % 1000000u) * 1000};
     (void)syscall(SYS_futex, &bell->rings, FUTEX_WAIT, idle->key, &timeout, NULL, 0);
 }
 
-static void sleep_epoll(rb_idle *idle)
+static void sleep_epoll(const rb_idle *idle, uint32_t sleep_us)
 {
     struct epoll_event event;
-    int timeout_ms = (int)((idle->timeout_us + 999u) / 1000u);
+    int timeout_ms = (int)((sleep_us + 999u) / 1000u);
     (void)epoll_wait(idle->epoll_fd, &event, 1, timeout_ms);
 }
 
@@ -249,6 +270,13 @@ static void learn(rb_idle *idle)
     idle->slept = 0;
 }
 
+/* Of the next sleep, if this one brought no work. */
+static uint32_t longer(const rb_idle *idle)
+{
+    return idle->sleep_us < idle->timeout_us_max / LONGER ? idle->sleep_us * LONGER
+                                                          : idle->timeout_us_max;
+}
+
 int32_t rb_idle_step(rb_idle *idle, int64_t work)
 {
     uint64_t bit = UINT64_C(1) << idle->bell;
@@ -258,6 +286,7 @@ int32_t rb_idle_step(rb_idle *idle, int64_t work)
             learn(idle);
         }
         idle->spinning = 0;
+        idle->sleep_us = idle->timeout_us;
         withdraw(idle, bit);
         return 0;
     }
@@ -277,13 +306,19 @@ int32_t rb_idle_step(rb_idle *idle, int64_t work)
     if (!idle->announced) {
         return announce(idle, bell, bit);
     }
+    uint32_t sleep_us = at_most(idle);
+    if (sleep_us == 0) {
+        withdraw(idle, bit);
+        return 0;
+    }
     idle->parks++;
     idle->slept = 1;
     if (idle->epoll_fd < 0) {
-        sleep_futex(idle, bell);
+        sleep_futex(idle, bell, sleep_us);
     } else {
-        sleep_epoll(idle);
+        sleep_epoll(idle, sleep_us);
     }
+    idle->sleep_us = longer(idle);
     withdraw(idle, bit);
     return 0;
 }
@@ -345,6 +380,15 @@ uint64_t rb_idle_wakes(const rb_idle *idle)
 void rb_idle_set_timeout(rb_idle *idle, uint32_t timeout_us)
 {
     idle->timeout_us = timeout_us;
+    idle->timeout_us_max = timeout_us;
+    idle->sleep_us = timeout_us;
+}
+
+void rb_idle_wake_at(rb_idle *idle, uint64_t due_ns)
+{
+    if (idle->due_ns == 0 || due_ns < idle->due_ns) {
+        idle->due_ns = due_ns;
+    }
 }
 
 void rb_idle_set_spin(rb_idle *idle, uint32_t spin_ns)

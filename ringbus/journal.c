@@ -12,6 +12,7 @@
 #include "ringbus/atomics.h"
 #include "ringbus/check.h"
 #include "ringbus/crc32c.h"
+#include "ringbus/messages.h"
 #include "ringbus/replay.h"
 
 int32_t rb_journal_path(const char *directory, uint64_t segment_messages, uint64_t sequence,
@@ -412,6 +413,22 @@ static int64_t next_copied(const rb_journal *journal, uint64_t next, const rb_me
                           (int64_t)(left < RB_JOURNAL_BATCH ? left : RB_JOURNAL_BATCH));
 }
 
+/* How long ago the publisher put it there; only what it stamps: the first line of some answers. */
+static void measure(rb_journal *journal, const rb_message *line)
+{
+    if (journal->hop == NULL || (line->header.flags & RB_FLAG_GENERATED)) {
+        return;
+    }
+    uint64_t stamp_ns = rb_multicast_stamp(&journal->reader, line->header.sequence);
+    if (stamp_ns < line->header.time_ns) {
+        return;
+    }
+    uint64_t now_ns = rb_clock_read(&journal->clock);
+    if (now_ns >= stamp_ns) {
+        rb_histogram_record(journal->hop, now_ns - stamp_ns);
+    }
+}
+
 /* Writes one batch. Returns its messages, 0: there are none. */
 static int64_t step(rb_journal *journal)
 {
@@ -439,6 +456,7 @@ static int64_t step(rb_journal *journal)
     /* J1 release; pairs with J2 in rb_journal_sync. */
     rb_store_release(&journal->written, journal->written + (uint64_t)count);
     if (!is_lossy) {
+        measure(journal, from);
         rb_multicast_release(&journal->reader, journal->written);
     }
     return count;
@@ -565,18 +583,30 @@ void rb_journal_tell(rb_journal *journal, void *wake, uint64_t sync_bell)
     journal->sync_bell = sync_bell;
 }
 
+void rb_journal_measure(rb_journal *journal, void *hop, void *syncs)
+{
+    journal->hop = hop;
+    journal->syncs = syncs;
+}
+
 int32_t rb_journal_keep(rb_journal *journal, void *idle, void *marks, uint32_t place,
                         uint64_t bells, const uint32_t *stop)
 {
     /* What a predecessor wrote may not have been synced: it is before anything is promised. */
     int64_t said = -1;
+    rb_clock clock = {.mode = RB_CLOCK_REAL};
     /* relaxed: the flag carries nothing; a look a millisecond late is in time. */
     while (rb_load_relaxed_u32(stop) == 0) {
+        uint64_t before_ns = rb_clock_read(&clock);
         int64_t durable = rb_journal_sync(journal);
         if (durable < 0) {
             return (int32_t)durable;
         }
         int64_t news = durable != said;
+        uint64_t after_ns = rb_clock_read(&clock);
+        if (news && said >= 0 && journal->syncs != NULL && after_ns >= before_ns) {
+            rb_histogram_record(journal->syncs, after_ns - before_ns);
+        }
         if (news) {
             int32_t status = rb_marks_set(marks, place, (uint64_t)durable);
             if (status != RB_OK) {

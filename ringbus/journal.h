@@ -24,6 +24,7 @@
 #define RINGBUS_JOURNAL_H
 
 #include "ringbus/core.h"
+#include "ringbus/histogram.h"
 #include "ringbus/marks.h"
 #include "ringbus/multicast.h"
 
@@ -53,6 +54,9 @@ typedef struct rb_journal {
     uint64_t synced_index; /* sync thread: files below it are synced and closed */
     rb_wake *wake;         /* of the core; may be NULL */
     uint64_t sync_bell;    /* mask of the syncing thread's bell */
+    rb_clock clock;        /* of the core's thread */
+    rb_histogram *hop;     /* publisher to journal; may be NULL */
+    rb_histogram *syncs;   /* what a sync takes, by its thread; may be NULL */
 } rb_journal;
 
 /* cffi: begin */
@@ -85,6 +89,9 @@ uint64_t rb_journal_written(const rb_journal *journal);
 /* The bell of the syncing thread: `wake` of the core is told to ring it when something was written.
  */
 void rb_journal_tell(rb_journal *journal, void *wake, uint64_t sync_bell);
+/* Records how long after the publisher the files have a message (the first of each write, where it
+ * was stamped), and how long each sync takes. Either may be NULL. */
+void rb_journal_measure(rb_journal *journal, void *hop, void *syncs);
 /* The syncing thread's loop: makes durable what was written, says so in `place` of `marks`, and
  * rings `bells`, until *stop is not zero. So a sync that takes long carries all that was written
  * meanwhile. `idle` is its own, parking. RB_OK, RB_SYSTEM. */

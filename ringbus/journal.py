@@ -77,6 +77,10 @@ class Journal:
         """Ring the syncing thread's bell (a mask) through the core's wake set."""
         lib.rb_journal_tell(self.state, wake, sync_bell)
 
+    def measure(self, hop: object, syncs: object) -> None:
+        """Record how late messages are in the files, and what syncs take (addresses)."""
+        lib.rb_journal_measure(self.state, hop, syncs)
+
     def keep(self, idle: Idle, marks: Marks, place: int, bells: int, stop: object) -> None:
         """The syncing thread's loop: make durable, set the mark, ring `bells`, until told to stop.
 

@@ -5,9 +5,9 @@
 #include "ringbus/check.h"
 #include "ringbus/status.h"
 
-size_t rb_metrics_bytes(void)
+size_t rb_metrics_bytes(uint32_t histograms)
 {
-    return sizeof(rb_metrics_shared);
+    return sizeof(rb_metrics_shared) + histograms * sizeof(rb_histogram);
 }
 
 int32_t rb_metrics_init(void *memory, size_t bytes, const char *name)
@@ -15,8 +15,9 @@ int32_t rb_metrics_init(void *memory, size_t bytes, const char *name)
     if (bytes < sizeof(rb_metrics_shared)) {
         return RB_SIZE;
     }
-    return rb_layout_init(memory, sizeof(rb_metrics_shared), RB_KIND_METRICS,
-                          RB_METRICS_HISTOGRAMS_MAX, name);
+    size_t fit = (bytes - sizeof(rb_metrics_shared)) / sizeof(rb_histogram);
+    uint32_t room = (uint32_t)(fit < RB_METRICS_HISTOGRAMS_MAX ? fit : RB_METRICS_HISTOGRAMS_MAX);
+    return rb_layout_init(memory, rb_metrics_bytes(room), RB_KIND_METRICS, room, name);
 }
 
 int32_t rb_metrics_verify(const void *memory, size_t bytes)
@@ -26,11 +27,12 @@ int32_t rb_metrics_verify(const void *memory, size_t bytes)
         return status;
     }
     const rb_metrics_shared *shared = memory;
-    if (shared->layout.bytes != sizeof *shared) {
+    RB_CHECK(shared->layout.capacity <= RB_METRICS_HISTOGRAMS_MAX);
+    if (shared->layout.bytes != rb_metrics_bytes((uint32_t)shared->layout.capacity)) {
         return RB_SIZE;
     }
     RB_CHECK(rb_load_acquire_u32(&shared->counter_count) <= RB_METRICS_COUNTERS_MAX);
-    RB_CHECK(rb_load_acquire_u32(&shared->histogram_count) <= RB_METRICS_HISTOGRAMS_MAX);
+    RB_CHECK(rb_load_acquire_u32(&shared->histogram_count) <= shared->layout.capacity);
     return RB_OK;
 }
 
@@ -50,14 +52,14 @@ static int32_t names_valid(const char (*names)[RB_METRICS_NAME_BYTES], uint32_t 
 int32_t rb_metrics_valid(const void *metrics)
 {
     const rb_metrics_shared *shared = metrics;
-    int32_t status = rb_metrics_verify(metrics, sizeof *shared);
+    int32_t status = rb_metrics_verify(metrics, shared->layout.bytes);
     if (status == RB_OK) {
         status = names_valid(shared->counter_names, shared->counter_count);
     }
     if (status == RB_OK) {
         status = names_valid(shared->histogram_names, shared->histogram_count);
     }
-    for (uint32_t i = 0; status == RB_OK && i < RB_METRICS_HISTOGRAMS_MAX; i++) {
+    for (uint32_t i = 0; status == RB_OK && i < shared->layout.capacity; i++) {
         status = rb_histogram_valid(&shared->histograms[i]);
     }
     return status;
@@ -66,12 +68,12 @@ int32_t rb_metrics_valid(const void *metrics)
 int64_t rb_metrics_repair(void *metrics)
 {
     rb_metrics_shared *shared = metrics;
-    int32_t status = rb_metrics_verify(metrics, sizeof *shared);
+    int32_t status = rb_metrics_verify(metrics, shared->layout.bytes);
     if (status != RB_OK) {
         return status;
     }
     int64_t wrong = 0;
-    for (uint32_t i = 0; i < RB_METRICS_HISTOGRAMS_MAX; i++) {
+    for (uint32_t i = 0; i < shared->layout.capacity; i++) {
         wrong += rb_histogram_repair(&shared->histograms[i]);
     }
     return wrong;
@@ -113,9 +115,9 @@ uint64_t *rb_metrics_counter(void *metrics, const char *name)
 void *rb_metrics_histogram(void *metrics, const char *name)
 {
     rb_metrics_shared *shared = metrics;
-    uint32_t index = find_or_add(shared->histogram_names, &shared->histogram_count,
-                                 RB_METRICS_HISTOGRAMS_MAX, name);
-    return index < RB_METRICS_HISTOGRAMS_MAX ? &shared->histograms[index] : NULL;
+    uint32_t room = (uint32_t)shared->layout.capacity;
+    uint32_t index = find_or_add(shared->histogram_names, &shared->histogram_count, room, name);
+    return index < room ? &shared->histograms[index] : NULL;
 }
 
 const char *rb_metrics_counter_name(const void *metrics, uint32_t n)

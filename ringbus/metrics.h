@@ -2,7 +2,8 @@
  * Metrics page: the counters and histograms of one process, in shared memory, readable by anybody
  * permitted without stopping or slowing the owner.
  *
- * Names are written before the entry is counted, entries are only added. One page per core.
+ * Names are written before the entry is counted, entries are only added. One page per core, with
+ * room for as many histograms as its size says: 208 KiB each.
  * Who: entries are made by the owning process before its loop runs; each is written by one thread.
  * Crash: the page stays; a successor with the same names goes on counting where it stopped.
  */
@@ -13,7 +14,7 @@
 #include "ringbus/layout.h"
 
 #define RB_METRICS_COUNTERS_MAX 128u
-#define RB_METRICS_HISTOGRAMS_MAX 16u
+#define RB_METRICS_HISTOGRAMS_MAX 64u
 #define RB_METRICS_NAME_BYTES 48u
 
 typedef struct rb_metrics_shared {
@@ -23,11 +24,13 @@ typedef struct rb_metrics_shared {
     char counter_names[RB_METRICS_COUNTERS_MAX][RB_METRICS_NAME_BYTES];
     char histogram_names[RB_METRICS_HISTOGRAMS_MAX][RB_METRICS_NAME_BYTES];
     RB_ALIGNED uint64_t counters[RB_METRICS_COUNTERS_MAX];
-    RB_ALIGNED rb_histogram histograms[RB_METRICS_HISTOGRAMS_MAX];
+    RB_ALIGNED rb_histogram histograms[]; /* layout.capacity of them */
 } rb_metrics_shared;
 
 /* cffi: begin */
-size_t rb_metrics_bytes(void);
+/* Bytes of a page with room for so many histograms. */
+size_t rb_metrics_bytes(uint32_t histograms);
+/* Lays out a page with room for as many as fit. */
 int32_t rb_metrics_init(void *memory, size_t bytes, const char *name);
 /* Whether the memory holds a metrics page whose tables can be walked. As rb_layout_verify; RB_SIZE,
  * RB_CORRUPT. Any time, any process. */

@@ -30,9 +30,9 @@ COUNTERS = Table(lib.rb_metrics_counter, lib.rb_metrics_counter_name)
 HISTOGRAMS = Table(lib.rb_metrics_histogram, lib.rb_metrics_histogram_name)
 
 
-def page_bytes() -> int:
-    """Bytes that a metrics page takes in memory."""
-    return int(lib.rb_metrics_bytes())
+def page_bytes(histograms: int = 16) -> int:
+    """Bytes that a metrics page takes in memory, with room for so many histograms, 64 at most."""
+    return int(lib.rb_metrics_bytes(histograms))
 
 
 class Counter:
@@ -75,7 +75,7 @@ class Metrics:
 
     @classmethod
     def create(cls, memory: Memory) -> Metrics:
-        """Lay out an empty page in new memory of `page_bytes()` or more.
+        """Lay out an empty page in new memory of `page_bytes(n)`: it has room for n histograms.
 
         It is named after the last part of the memory's name, the core.
         Raises: LayoutError: the memory is too small.

@@ -14,6 +14,8 @@ from tests.bench.python.__main__ import ADAPTERS
 PROGRAMS = Path(__file__).resolve().parents[1] / "build" / "ctest" / "tests"
 # Of 6,400 proposals with seed 88172645463325252. It changes with the schema and the matching rules.
 RESULT_HASH = "c4001ab4"
+# Of 2,000 proposals of the same flow, bodies only.
+COMPONENTS_HASH = "b67938c7"
 # Of 4,096 orders to 16 shards that meet nothing.
 STAGES_HASH = "f5e05f3a"
 # Of a day of 20,000 messages and what its last turn adds.
@@ -99,6 +101,21 @@ def test_bench_latency_runs_and_makes_the_known_result() -> None:
     )
     assert "open loop: result hash f1bd16e2, 6400 proposals" in done.stdout
     assert "at 80 % of it, p99.99" in done.stdout
+
+
+def test_bench_components_runs_and_has_the_tail_of_each() -> None:
+    """The 99th percentile of one message through each component, beside what is asked of it."""
+    done = subprocess.run(
+        [PROGRAMS / "bench_components", "1", "2000"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    assert f"one at a time: result hash {COMPONENTS_HASH}, 2000 proposals" in done.stdout
+    rows = [line for line in done.stdout.splitlines() if ", p99 " in line]
+    assert len(rows) == 6
+    assert all(row.endswith("  < 10000") for row in rows)
 
 
 def test_bench_python_book_trades_like_the_plain_one() -> None:

@@ -55,6 +55,7 @@ OWNERS = {
     ("tools/tap.py", "time"): "looks for news for a human, and ends when it was told to",
     ("tools/hist.py", "time"): "refreshes a picture for a human",
     ("tools/load.py", "time"): "open-loop load: the intended send time is the wall clock's",
+    ("tools/verdict.py", "random"): "deals runs to two sets, from a seed",
     ("tools/fairness.py", "random"): "draws the orders of connecting, from a seed",
     ("tools/crowd.py", "time"): "waits for real clients to be told something",
     ("tools/crowd.py", "socket"): "its clients have real connections, stamped by the kernel",

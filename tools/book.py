@@ -7,7 +7,6 @@ bids beside offers; prices have no fixed rows, so that the best ones are always 
 
 from __future__ import annotations
 
-import argparse
 import getpass
 import select
 import socket
@@ -27,6 +26,7 @@ from ringbus.status import RingbusError
 from tools.exchange import Exchange
 from tools.kinds.market import SNAPSHOT, MarketOptions, RequestOptions, SnapshotOptions, place_of
 from tools.launcher import LaunchError
+from tools.manual import Parser
 
 RECEIVE_BYTES = 1 << 16
 PATIENCE_S = 10.0
@@ -155,12 +155,14 @@ def follower(exchange: Exchange, user: str, password: str) -> Follower:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Show it until interrupted, or once; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="ringbus book", description=__doc__)
-    parser.add_argument("exchange", help="its name")
-    parser.add_argument("symbol")
+    parser = Parser(prog="ringbus book", description=__doc__)
+    parser.add_argument("exchange", help="name of the running exchange")
+    parser.add_argument("symbol", help="of the instrument")
     parser.add_argument("--user", required=True, help="a participant")
     parser.add_argument("--password", default="", help="asked for if not given")
-    parser.add_argument("--depth", type=int, default=10, help="prices of each side")
+    parser.add_argument(
+        "--depth", type=int, default=10, metavar="N", help="prices of each side; 10"
+    )
     parser.add_argument("--once", action="store_true", help="print it once and end")
     options = parser.parse_args(argv)
     password = options.password or getpass.getpass("password: ")

@@ -42,6 +42,7 @@ from tools.configuration import Configuration
 from tools.console.record import OPERATOR
 from tools.console.words import CommandError
 from tools.direct import AUTHOR_MAX, REASON_MAX, Order, give, told
+from tools.manual import Parser
 from tools.memory import Attachment
 from tools.state import CONFIGURATION_FILE, exchange_name, find
 from tools.topology import ConfigurationError
@@ -266,12 +267,9 @@ def run(verb: str, argv: Sequence[str] | None) -> int:
 
 
 def _parser(verb: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=f"ringbus {verb}",
         description="Both parties, market data, drop ports and the trade reporter are told.",
-        epilog=f"example: ringbus {verb} demo 1234"
-        + (" 12.34" if verb == "correct" else "")
-        + " --author ann --reason INC-7",
     )
     parser.set_defaults(verb=verb)
     parser.add_argument("exchange", help="its name, or its topology file")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ringbus.core import CorePage, CoreState
-from tools.process import Process
+from tools.process import Faults, Process
 from tools.topology import CoreSection
 
 START_SECONDS = 60.0
@@ -17,6 +17,8 @@ START_SECONDS = 60.0
 # silence counts only while the launcher itself gets its turns.
 SILENCE_SECONDS = 5.0
 SILENCE_STEP_SECONDS = 0.1
+# By then it has laid out its memory and read the day; what it faults from here on costs latency.
+WARM_SECONDS = 2.0
 RESTARTS_MAX = 5
 RESTARTS_WINDOW_SECONDS = 60.0
 RESTART_PAUSE_SECONDS = 0.1
@@ -43,6 +45,8 @@ class Child:
         self._has_beaten = False  # its present process
         self._silent_s = 0.0
         self._polled_s = 0.0
+        self.warm: Faults | None = None  # its page faults when it was warm
+        self._warm_s: float | None = None  # when it will be
 
     @property
     def name(self) -> str:
@@ -67,12 +71,14 @@ class Child:
         self._has_beaten = False
         self._silent_s = 0.0
         self._polled_s = now_s
+        self.warm, self._warm_s = None, None
 
     def adopt(self, other: Child, now_s: float) -> None:
         """Take over the process of another core, which has become this one's."""
         self.process, self._popen = other.process, other._popen
         other.process, other._popen = None, None
         self._beat_ns, self._silent_s, self._polled_s = 0, 0.0, now_s
+        self.warm, self._warm_s = None, None
 
     def kill(self) -> None:
         """End its process at once and reap it."""
@@ -106,6 +112,21 @@ class Child:
         self._silent_s += step_s
         starting = self.page.state in (CoreState.EMPTY, CoreState.STARTING) or not self._has_beaten
         return self._silent_s > (START_SECONDS if starting else SILENCE_SECONDS)
+
+    def warms_up(self, now_s: float) -> bool:
+        """Whether it has just become warm; to be asked regularly."""
+        process = self.process
+        if self.warm is not None or process is None or not self.runs:
+            return False
+        if self._warm_s is None:
+            self._warm_s = now_s + WARM_SECONDS
+        if now_s < self._warm_s or self.page.pid != process.pid:
+            return False
+        try:
+            self.warm = process.faults
+        except ProcessLookupError:
+            return False
+        return True
 
     def plan_restart(self, now_s: float) -> float | None:
         """Note that it is to be started again.

@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tools.manual import Parser
+
 # Word → what it does; the module is tools.WORD (`_` for `-`), its main(argv) returns the status.
 DELEGATED = {
     "book": "one instrument's book as market data shows it, both sides with depth",
@@ -48,6 +50,8 @@ DELEGATED = {
     "plan": "a picture of the machine and who would sit where, and why; starts nothing",
     "systemd": "units that run an exchange as a service",
     "tune": "what costs latency on this host, how to set it, and how to undo it",
+    "completion": "what bash, zsh or fish needs to complete this command",
+    "bench": "time everything on this host, and compare with a run from before",
     "schema": "make the generated files of the message schema",
 }
 
@@ -80,11 +84,14 @@ def _main(arguments: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="ringbus", description="An electronic exchange on shared memory."
-    )
+    parser = Parser(prog="ringbus", description="An electronic exchange on shared memory.")
     words = parser.add_subparsers(required=True, metavar="COMMAND")
-    word = words.add_parser("up", help="start an exchange")
+    word = words.add_parser(
+        "up",
+        help="start an exchange",
+        description="Makes its memory, starts its cores, pinned, and watches them until it is told "
+        "to stop.",
+    )
     word.add_argument("topology", type=Path, help="topology file")
     word.add_argument(
         "--detach", action="store_true", help="run in the background; return when it is ready"
@@ -102,16 +109,29 @@ def _parser() -> argparse.ArgumentParser:
     word.add_argument("--notify", type=int, default=-1, metavar="FD", help=argparse.SUPPRESS)
     word.add_argument("--parent", type=int, default=0, metavar="PID", help=argparse.SUPPRESS)
     word.set_defaults(run=_up)
-    word = words.add_parser("down", help="stop an exchange, and remove what a killed one left")
+    word = words.add_parser(
+        "down",
+        help="stop an exchange, and remove what a killed one left",
+        description="Ends its processes and removes its memory; what only that has is written to a "
+        "journal before.",
+    )
     word.add_argument("exchange", help="its name, or its topology file")
     word.add_argument(
         "--lose", action="store_true", help="also what only its memory has and no journal can take"
     )
     word.set_defaults(run=_down)
-    word = words.add_parser("status", help="how its cores, ports and readers are")
+    word = words.add_parser(
+        "status",
+        help="how its cores, ports and readers are",
+        description="One look at an exchange that is up; nothing of it is stopped or asked.",
+    )
     word.add_argument("exchange", help="its name, or its topology file")
     word.set_defaults(run=_status)
-    word = words.add_parser("secret", help="hash a password for the participants file")
+    word = words.add_parser(
+        "secret",
+        help="hash a password for the participants file",
+        description="Reads a password (1 to 10 letters and digits) and prints its scrypt hash.",
+    )
     word.set_defaults(run=_secret)
     for name, text in DELEGATED.items():
         words.add_parser(name, help=text, add_help=False)
@@ -120,24 +140,31 @@ def _parser() -> argparse.ArgumentParser:
 
 def _up(options: argparse.Namespace) -> int:
     from tools.configuration import Configuration
+    from tools.costs import foretell, keep_off, plan_of
     from tools.exchange import start_detached
     from tools.launcher import LaunchError, ready_line, up
-    from tools.placement import settle
+    from tools.partitions import forget
     from tools.process import end_with_parent
     from tools.topology import ConfigurationError
+    from tuning.host import Host
 
     if options.parent and not end_with_parent(options.parent):
         return 1
     try:
+        forget(options.topology, Host(), lambda text: print(text, file=sys.stderr))
         if options.detach:
+            for text in foretell(plan_of(options.topology)):
+                print(text, file=sys.stderr, flush=True)
             exchange = start_detached(
                 options.topology, goes_on=options.goes_on, replaces=options.new_day
             )
             print(ready_line(exchange.configuration, exchange.state))
             return 0
         configuration = Configuration.load(options.topology)
-        for text in settle(options.topology):
+        plan = plan_of(options.topology)
+        for text in foretell(plan):
             print(text, flush=True)
+        keep_off(plan)
         return up(configuration, options.notify, options.goes_on, options.new_day)
     except (ConfigurationError, LaunchError, OSError) as error:
         print(f"ringbus up: {error}", file=sys.stderr)
@@ -147,11 +174,14 @@ def _up(options: argparse.Namespace) -> int:
 def _down(options: argparse.Namespace) -> int:
     from ringbus.status import UsageError
     from tools.day import DayError, rescue
+    from tools.partitions import give_back
     from tools.state import exchange_name, remove
+    from tuning.host import Host
 
     try:
         name = exchange_name(options.exchange)
         removed = remove(name) if options.lose else remove(name, rescue)
+        give_back(name, Host(), lambda text: print(text, file=sys.stderr))
     except UsageError as error:
         print(f"ringbus down: {error}", file=sys.stderr)
         return 1

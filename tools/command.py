@@ -17,6 +17,7 @@ from tools.console.client import Target, target_of
 from tools.console.conversation import Answer
 from tools.console.record import AUTHOR_BYTES_MAX, REASON_BYTES_MAX
 from tools.console.words import LIMITS, MAY, MODES, PHASES, SIDES, STATES, CommandError
+from tools.manual import Parser
 from tools.topology import ConfigurationError
 
 DONE: Final = 0
@@ -103,10 +104,9 @@ def main(argv: Sequence[str] | None = None, word: str = "command") -> int:
 
 
 def _parser(word: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=f"ringbus {word}",
         description="Every command is on the stream, with author and reason, before it is true.",
-        epilog="tools/README.md has an example of each",
     )
     target = "its name, its topology file, or its console's socket"
     parser.add_argument("exchange", help=target)
@@ -124,64 +124,64 @@ def _parser(word: str) -> argparse.ArgumentParser:
 
 
 def _of_owner(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--everybody", action="store_true")
-    parser.add_argument("--user")
-    parser.add_argument("--account", type=int)
-    parser.add_argument("--firm")
+    parser.add_argument("--everybody", action="store_true", help="all sessions")
+    parser.add_argument("--user", help="one session, by its login")
+    parser.add_argument("--account", type=int, metavar="N", help="of this account")
+    parser.add_argument("--firm", help="of this firm")
 
 
 def _of_some(parser: argparse.ArgumentParser) -> None:
     _of_owner(parser)
-    parser.add_argument("--symbol")
-    parser.add_argument("--side", choices=SIDES)
+    parser.add_argument("--symbol", help="only in this instrument")
+    parser.add_argument("--side", choices=SIDES, help="only of this side")
 
 
 def _limit(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--account", type=int)
-    parser.add_argument("--firm")
-    parser.add_argument("limit", choices=LIMITS)
+    parser.add_argument("--account", type=int, metavar="N", help="of this account")
+    parser.add_argument("--firm", help="of this firm")
+    parser.add_argument("limit", choices=LIMITS, help="which")
     parser.add_argument("value", help='notional in 1/10,000 of the currency, or a count; or "none"')
 
 
 def _reference(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("symbol")
-    parser.add_argument("price", help="0: none")
+    parser.add_argument("symbol", help="of the instrument")
+    parser.add_argument("price", help="in the currency; 0: none")
 
 
 def _state(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("symbol")
-    parser.add_argument("state", choices=STATES)
+    parser.add_argument("symbol", help="of the instrument")
+    parser.add_argument("state", choices=STATES, help="that it is to have")
 
 
 def _collar(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("symbol")
+    parser.add_argument("symbol", help="of the instrument")
     parser.add_argument("state", choices=PHASES, help="the phase in which it holds")
-    parser.add_argument("--low", help="lowest price")
-    parser.add_argument("--high", help="highest price")
-    parser.add_argument("--width", help="furthest from the last trade, either way")
+    parser.add_argument("--low", help="lowest price, in the currency")
+    parser.add_argument("--high", help="highest price, likewise")
+    parser.add_argument("--width", help="furthest from the last trade, either way, likewise")
 
 
 def _fat_finger(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("symbol")
-    parser.add_argument("--width", help="furthest past the last trade")
+    parser.add_argument("symbol", help="of the instrument")
+    parser.add_argument("--width", help="furthest past the last trade, in the currency")
     parser.add_argument("--value", help="largest notional, in 1/10,000 of the currency")
 
 
 def _restrict(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--account", type=int)
-    parser.add_argument("--firm")
-    parser.add_argument("symbol")
+    parser.add_argument("--account", type=int, metavar="N", help="of this account")
+    parser.add_argument("--firm", help="of this firm")
+    parser.add_argument("symbol", help="of the instrument")
     parser.add_argument("may", choices=MAY, help="what it may still do there")
 
 
 def _self_trade(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--account", type=int)
-    parser.add_argument("--firm")
+    parser.add_argument("--account", type=int, metavar="N", help="of this account")
+    parser.add_argument("--firm", help="of this firm")
     parser.add_argument("mode", choices=MODES, help="what is canceled when its orders meet")
 
 
 def _symbol(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("symbol")
+    parser.add_argument("symbol", help="of the instrument")
 
 
 def _number(parser: argparse.ArgumentParser) -> None:

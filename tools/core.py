@@ -55,6 +55,8 @@ from tools.site import Site
 from tools.standby import StandbyProcess, go_on
 from tools.state import STATE_FILE, State
 from tools.topology import PASSIVE, ConfigurationError, CoreSection, is_engine
+from tuning.host import Host
+from tuning.partition import join
 
 GO_ON = "--go-on"
 # Where a stopped clock stands: every message of such a day carries this time.
@@ -120,6 +122,7 @@ class CoreProcess:
                 stopped_ns = STOPPED_NS if stopped else 0
                 standby = go_on(configuration, self._shared, self.core, self._metrics, stopped_ns)
                 self._stack.callback(standby.close)
+        self.core.measure(self._metrics)
 
     def run(self) -> int:
         """Run until told to stop; returns the exit status. Raises: BackingError: [memory] lock."""
@@ -277,6 +280,10 @@ class CoreProcess:
             print(f"{name}: {repaired}", file=sys.stderr, flush=True)
             journal = open_journal(topology, self._shared, name)
         self._stack.callback(journal.close)
+        journal.measure(
+            self._metrics.histogram_address("publisher to journal"),
+            self._metrics.histogram_address("journal to disk"),
+        )
         self.core.add(name, journal)
         idle = self._stack.enter_context(Idle(self._bells, f"{name} sync", stream_reader=False))
         idle.set_timeout(topology.journal.sync_ms * 1000)
@@ -410,9 +417,9 @@ def _set(flag: object) -> None:
     ffi.memmove(flag, b"\1\0\0\0", 4)
 
 
-def _check_build(path: Path) -> None:
+def _check_build(state: State) -> None:
     """Raises: ConfigurationError: other code is installed than the exchange was started with."""
-    started, now = State.read(path).build, f"{build_hash():016x}"
+    started, now = state.build, f"{build_hash():016x}"
     if started != now:
         raise ConfigurationError(
             f"the installed code ({now}) is not that with which the exchange was started "
@@ -433,7 +440,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     try:
         configuration = Configuration.restore(Path(arguments[0]))
-        _check_build(Path(arguments[0]).with_name(STATE_FILE))
+        state = State.read(Path(arguments[0]).with_name(STATE_FILE))
+        _check_build(state)
         section = configuration.topology.core(arguments[1])
         goes_on = GO_ON in arguments
         said = [one.partition("=") for one in arguments[3:] if one != GO_ON]
@@ -442,6 +450,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             check_joins(configuration, shared)
         allow_files(configuration.topology, section)
         if section.pinned is not None:
+            if state.partition and section.is_hot:
+                join(Host(), state.partition, os.getpid())
             os.sched_setaffinity(0, {section.pinned})
         if PASSIVE in section.agents:
             with StandbyProcess(configuration, section) as standby:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import html
+import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from ringbus.histogram import Histogram
+from ringbus.status import UsageError
+from tools.hops import table
 from tools.units import duration
 
 if TYPE_CHECKING:  # Taken when something is drawn: it costs half a second.
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Okabe and Ito's colours, which the colour-blind can tell apart; the whole way is in ink.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -27,6 +32,18 @@ FIGURE_INCHES = (11.0, 6.2)
 FRAME = (0.072, 0.105, 0.672, 0.735)
 # Two lines of text and air.
 LABEL_HEIGHT_POINTS = 30.0
+# The same picture from the same figures, byte by byte.
+SALT: Final[Any] = {"svg.hashsalt": "ringbus", "svg.fonttype": "none"}
+PAGE: Final = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
+<style>
+body{{margin:2em;color:#1b1b1f}} svg{{max-width:100%;height:auto}} pre{{font-size:13px}}
+</style>
+</head><body>
+{drawn}
+<pre>{text}</pre>
+</body></html>
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +58,13 @@ class Curve:
 
 
 def draw(histograms: Mapping[str, Histogram], path: Path, title: str) -> None:
-    """Write a PNG of latency (log) by percentile (every decade is one more nine).
+    """Draw latency (log) by percentile (every decade is one more nine).
 
-    Args: histograms: by hop, in ns, empty ones are left out; path: of the PNG; title: its heading.
+    Args: histograms: by hop, in ns, empty ones are left out; path: .png, .svg or .html; title: its
+    heading.
     """
-    # Not by pyplot, which keeps figures alive and picks a backend for the whole process.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     curves = _curves(histograms)
-    figure = Figure(figsize=FIGURE_INCHES, dpi=160, facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = new_figure(*FIGURE_INCHES, dpi=160)
     axes = figure.add_axes(FRAME)
     total = max((histogram.total for histogram in histograms.values()), default=0)
     heading = f"Time a message takes, by percentile; {total:,} messages; both axes logarithmic"
@@ -59,9 +72,47 @@ def draw(histograms: Mapping[str, Histogram], path: Path, title: str) -> None:
     figure.text(0.022, 0.902, heading, fontsize=10, color=QUIET, va="center")
     for curve in curves:
         _line(axes, curve)
-    _frame(axes, curves)
+    right = max([NINES_MIN, *(curve.x[-1] for curve in curves)])
+    lowest = min((min(curve.y) for curve in curves), default=100)
+    highest = max((max(curve.y) for curve in curves), default=10_000)
+    frame(axes, right, lowest, highest)
+    axes.set_xlabel("percent of messages that were at least as fast", color=QUIET, fontsize=10)
     _labels(axes, curves)
-    figure.savefig(path, format="png", metadata={"Software": "ringbus"})
+    save(figure, path, title, table(histograms))
+
+
+def new_figure(width: float, height: float, dpi: int = 120) -> Figure:
+    """An empty figure of so many inches."""
+    # Not by pyplot, which keeps figures alive and picks a backend for the whole process.
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), dpi=dpi, facecolor="white")
+
+
+def save(figure: Figure, path: Path, title: str = "", text: str = "") -> None:
+    """Write a figure; a page of HTML holds the figure itself and the text below it, and no links.
+
+    Args: path: its ending says .png, .svg or .html. Raises: UsageError: it says something else.
+    """
+    import matplotlib
+
+    kind = path.suffix.removeprefix(".") or "svg"
+    if kind not in ("png", "svg", "html"):
+        raise UsageError(f"{path}: pictures are .png, .svg or .html")
+    out = io.BytesIO()
+    with matplotlib.rc_context(SALT):
+        if kind == "png":
+            figure.savefig(out, format="png", metadata={"Software": "ringbus"})
+        else:
+            figure.savefig(out, format="svg", metadata={"Date": None})
+    content = out.getvalue()
+    if kind == "html":
+        drawn = content.decode()
+        page = PAGE.format(
+            title=html.escape(title), drawn=drawn[drawn.index("<svg") :], text=html.escape(text)
+        )
+        content = page.encode()
+    path.write_bytes(content)
 
 
 def _curves(histograms: Mapping[str, Histogram]) -> list[Curve]:
@@ -71,15 +122,23 @@ def _curves(histograms: Mapping[str, Histogram]) -> list[Curve]:
         if histogram.total == 0:
             continue
         colour = INK if name == WHOLE else COLOURS[len(out) % len(COLOURS)]
-        # The slowest message of N is what lies above log10(N) nines: the curve ends on it.
-        x = np.linspace(0, math.log10(histogram.total), POINTS)
-        percents = [*(100 * (1 - 10.0 ** -x[:-1])), 100.0]
-        y = [max(min(value, histogram.max), 1) for value in histogram.percentiles(percents)]
+        x, y = by_nines(histogram)
         p50, p99 = histogram.percentiles([50, 99])
         highest = duration(histogram.max)
         summary = f"p50 {duration(p50)} · p99 {duration(p99)} · max {highest}"
-        out.append(Curve(name, colour, [float(nines) for nines in x], y, summary))
+        out.append(Curve(name, colour, x, y, summary))
     return out
+
+
+def by_nines(histogram: Histogram, points: int = POINTS) -> tuple[list[float], list[float]]:
+    """Latency in ns at each of `points` places from 0 nines to the slowest message's."""
+    # The slowest message of N is what lies above log10(N) nines: the curve ends on it.
+    x = np.linspace(0, math.log10(histogram.total), points)
+    percents = [*(100 * (1 - 10.0 ** -x[:-1])), 100.0]
+    values = histogram.percentiles(percents)
+    return [float(nines) for nines in x], [
+        float(max(min(value, histogram.max), 1)) for value in values
+    ]
 
 
 def _line(axes: Axes, curve: Curve) -> None:
@@ -88,23 +147,30 @@ def _line(axes: Axes, curve: Curve) -> None:
     axes.plot(curve.x[-1:], curve.y[-1:], "o", color=curve.colour, markersize=4.5, clip_on=False)
 
 
-def _frame(axes: Axes, curves: Sequence[Curve]) -> None:
-    """Axes, ticks and grid: only what helps to read a value off."""
-    from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter
+def frame(axes: Axes, right: float, lowest: float, highest: float) -> None:
+    """Axes, ticks and grid of latency by percentile: only what helps to read a value off.
 
-    right = max([NINES_MIN, *(curve.x[-1] for curve in curves)])
-    low = min((min(curve.y) for curve in curves), default=100)
-    high = max((max(curve.y) for curve in curves), default=10_000)
+    Args: right: nines of the last tick; lowest, highest: what is drawn, ns.
+    """
+    from matplotlib.ticker import FixedLocator, FuncFormatter
+
     axes.set_xlim(0, right)
-    axes.set_yscale("log")
-    axes.set_ylim(low / 1.6, high * 1.6)
     ticks = [0.0, math.log10(2), *(float(n) for n in range(1, int(right) + 1))]
     axes.xaxis.set_major_locator(FixedLocator(ticks))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda nines, _: _percentile(nines)))
+    frame_latency(axes, lowest, highest)
+
+
+def frame_latency(axes: Axes, lowest: float, highest: float) -> None:
+    """The axis of latency, logarithmic, and what surrounds a picture."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axes.set_yscale("log")
+    axes.set_ylim(lowest / 1.6, highest * 1.6)
     axes.yaxis.set_major_locator(LogLocator(numticks=12))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
     # Few decades leave room for 2 and 5, which then are needed.
-    near = high / low < 300
+    near = highest / lowest < 300
     axes.yaxis.set_minor_locator(LogLocator(subs=(2.0, 5.0), numticks=24))
     axes.yaxis.set_minor_formatter(
         FuncFormatter(lambda value, _: _tick(value)) if near else NullFormatter()
@@ -117,7 +183,6 @@ def _frame(axes: Axes, curves: Sequence[Curve]) -> None:
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color(QUIET)
-    axes.set_xlabel("percent of messages that were at least as fast", color=QUIET, fontsize=10)
 
 
 def _labels(axes: Axes, curves: Sequence[Curve]) -> None:

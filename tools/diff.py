@@ -6,7 +6,6 @@ instruments and participants that it names.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
 import sys
@@ -17,6 +16,7 @@ from typing import Any, Final
 
 from ringbus.status import RingbusError
 from tools.configuration import Configuration
+from tools.manual import Parser
 from tools.site import ApplicationSection
 from tools.state import CONFIGURATION_FILE, exchange_name, find
 from tools.topology import SINGLE, ConfigurationError
@@ -148,7 +148,7 @@ def configuration_of(target: str) -> Configuration:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `ringbus diff`: 0 nothing differs, 1 something does, 2 one of them cannot be read."""
-    parser = argparse.ArgumentParser(prog="ringbus diff", description=__doc__)
+    parser = Parser(prog="ringbus diff", description=__doc__)
     parser.add_argument("old", help="an exchange that is up, or a topology file")
     parser.add_argument("new", type=Path, help="topology file")
     parser.add_argument("--json", action="store_true", help="a line of JSON a difference")

@@ -21,6 +21,7 @@ from ringbus.describe import Value, record, shown
 from ringbus.journal import batches
 from ringbus.messages import DTYPES, MESSAGE, NEW_ORDER, Template
 from ringbus.status import RingbusError, UsageError
+from tools.manual import Parser
 from tools.replay import journal_of
 
 BATCH = 1 << 16
@@ -220,9 +221,11 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="ringbus dump", description=__doc__)
+    parser = Parser(prog="ringbus dump", description=__doc__)
     parser.add_argument("directory", type=Path, help="directory of the journal")
-    parser.add_argument("--from", dest="first", type=int, default=1, metavar="SEQUENCE")
+    parser.add_argument(
+        "--from", dest="first", type=int, default=1, metavar="SEQUENCE", help="the first one"
+    )
     parser.add_argument("--to", dest="last", type=int, metavar="SEQUENCE", help="the last one")
     names = [template.name.lower() for template in Template]
     parser.add_argument(

@@ -6,7 +6,6 @@ orders are those of that moment, not what somebody remembers of them.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from ringbus.messages import (
 )
 from ringbus.status import RingbusError, UsageError
 from tools.dump import time_text
+from tools.manual import Parser
 from tools.replay import ORDERS, PRICE_NODES, journal_of, placement
 
 DEPTH = 5
@@ -199,7 +199,7 @@ def _symbol(day: NDArray[np.void], line: np.void) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `ringbus explain`: 0; 2: it cannot be said."""
-    parser = argparse.ArgumentParser(prog="ringbus explain", description=__doc__)
+    parser = Parser(prog="ringbus explain", description=__doc__)
     parser.add_argument("sequence", type=int, help="of the message")
     parser.add_argument("directory", type=Path, help="directory of the journal")
     options = parser.parse_args(argv)

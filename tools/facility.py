@@ -23,6 +23,7 @@ from ports.fix import FIX44, SECOND_NS, Decoder, Message, Pair, encode, time_tex
 from ports.fix_session import SEQUENCE_RESET, Action, Do, Session, State
 from ports.trade_reports import ANSWER, REPORT, Answer, Report
 from tools.facility_book import Book
+from tools.manual import Parser
 
 COMP_ID: Final = "FACILITY"
 RECEIVE_BYTES: Final = 65536
@@ -232,12 +233,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="ringbus facility", description="Takes trade reports and keeps each of them once."
     )
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--tcp", type=int, default=26500, help="0: any that is free")
-    parser.add_argument("--comp-id", default=COMP_ID)
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument(
+        "--tcp", type=int, default=26500, metavar="PORT", help="0: any that is free"
+    )
+    parser.add_argument("--comp-id", default=COMP_ID, help="what it calls itself")
     parser.add_argument("--output", type=Path, required=True, help="file of reports, one a line")
     parser.add_argument(
         "--unknown", action="append", default=[], metavar="SYMBOL", help="refuse its reports"

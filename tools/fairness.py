@@ -1,18 +1,13 @@
 """Fairness: is any connection of a port told first more often than chance would have it?
 
-    ringbus fairness [--clients 64] [--orders 8] [--messages 200]
-
 A throw-away exchange is started on this host. Its clients connect all at once, in an order that is
 drawn anew each time; then messages that all must see are put onto the stream one by one, and the
 kernel's own time stamp says when each reached each client, however slowly this program reads.
 Judged (tools/ranks.py) are the place in the order of connecting, and the session.
-
-Exit status: 0: nobody is favoured; 1: somebody is; 2: it could not be measured.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 import sys
@@ -35,6 +30,7 @@ from tools.crowd import PASSWORD, Crowd, FairnessError, Server
 from tools.edge import FILES_BESIDE, raise_files
 from tools.exchange import Exchange, launched
 from tools.launcher import LaunchError
+from tools.manual import Parser
 from tools.memory import Attachment
 from tools.ranks import MESSAGES_MIN, Verdict, judge
 from tools.topology import ConfigurationError
@@ -188,14 +184,20 @@ def write_exchange(directory: Path, clients: int) -> tuple[Path, list[str]]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure this build on this host."""
-    parser = argparse.ArgumentParser(
-        prog="ringbus fairness", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    parser = Parser(prog="ringbus fairness", description=__doc__)
+    parser.add_argument("--clients", type=int, default=64, metavar="N", help="3 or more")
+    parser.add_argument("--orders", type=int, default=8, metavar="N", help="in which they connect")
+    parser.add_argument(
+        "--messages", type=int, default=200, metavar="N", help="after each connecting"
     )
-    parser.add_argument("--clients", type=int, default=64, help="3 or more")
-    parser.add_argument("--orders", type=int, default=8, help="in which they connect")
-    parser.add_argument("--messages", type=int, default=200, help="after each connecting")
-    parser.add_argument("--seed", type=int, default=1, help="of the orders")
-    parser.add_argument("--alpha", type=float, default=ALPHA, help="chance of a false alarm")
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the orders")
+    parser.add_argument(
+        "--alpha",
+        type=float,
+        default=ALPHA,
+        metavar="P",
+        help="chance of a false alarm, above 0, below 1",
+    )
     args = parser.parse_args(argv)
     if args.clients < 3 or args.orders * args.messages < MESSAGES_MIN or args.orders < 1:
         parser.error(f"at least 3 clients and {MESSAGES_MIN} messages in all")

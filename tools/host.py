@@ -33,8 +33,12 @@ def _allow(value: object) -> object:
 class HostSection:
     """`[host]`: the settings of the host without which this exchange does not start.
 
-    `allow`: which problems of a plan it starts with all the same.
+    `allow`: which problems of a plan it starts with all the same; `partition`: whether the CPUs of
+    cores that never sleep are taken from the scheduler while it is up (tools/partitions.py).
     """
 
     require: tuple[str, ...] = field(default=(), metadata={"rule": _require})
     allow: tuple[str, ...] = field(default=(), metadata={"rule": _allow})
+    partition: str = field(
+        default="auto", metadata={"rule": rules.choice("auto", "never", "required")}
+    )

@@ -29,7 +29,7 @@ from ringbus.metrics import Metrics
 from ringbus.multicast import GatingReader
 from ringbus.segment import listing, unlink
 from ringbus.status import RingbusError
-from tools import closed, day, edge, memory, untuned
+from tools import closed, day, edge, memory, partitions, untuned
 from tools.build import build_hash
 from tools.carry import Plan, numbered, plan_for, table, words
 from tools.child import (
@@ -50,8 +50,12 @@ from tools.release import ReleaseError, require
 from tools.standby import DIVERGED
 from tools.state import CONFIGURATION_FILE, CoreRecord, State, claim, find
 from tools.topology import PASSIVE, ConfigurationError, is_engine
+from tools.vigil import Vigil
+from tuning.host import Host
 
 POLL_SECONDS = 0.01
+# While nobody is to be started: deaths and signals are told at once, beats last for seconds.
+REST_SECONDS = 0.05
 
 
 class LaunchError(Exception):
@@ -63,7 +67,7 @@ class Launcher:
 
     Args: say: where progress goes, a line a call; monotonic, wait: the launcher's time; goes_on:
     with the day that the journals hold; replaces: a day that was not ended, by a new one; beat: is
-    called as long as it supervises.
+    called as long as it supervises; host: this machine.
     Thread: one, which must live as long as the exchange: the kernel ends the cores with it.
     """
 
@@ -76,6 +80,7 @@ class Launcher:
         goes_on: bool = False,
         replaces: bool = False,
         beat: Callable[[], None] = lambda: None,
+        host: Host | None = None,
     ) -> None:
         self.configuration = configuration
         self.topology = configuration.topology
@@ -97,6 +102,8 @@ class Launcher:
         self._replaces = replaces
         self._laid_out = False
         self._carry: Plan | None = None  # what a closed day leaves to this one
+        self._host = host or Host()
+        self._partition = ""  # control group of cores that never sleep
         self.stop_requested = False
 
     def start(self) -> State:
@@ -148,13 +155,19 @@ class Launcher:
             elif child.process is not None and child.is_silent(now_s):
                 self._say(f"core {child.name} does not beat any more: it is killed")
                 child.process.send(signal.SIGKILL)
+        warm = [child for child in self._children if child.warms_up(now_s)]
+        if warm:
+            self._write_state()
 
     def run(self) -> None:
         """Supervise until `stop_requested`. Raises: LaunchError: the exchange cannot go on."""
-        while not self.stop_requested:
-            self.poll()
-            self._beat()
-            self._wait(POLL_SECONDS)
+        with Vigil() as vigil:
+            while not self.stop_requested:
+                self.poll()
+                self._beat()
+                alive = [one.process for one in self._children if one.process and one.due_s is None]
+                hurries = self._vacant or any(one.due_s is not None for one in self._children)
+                vigil.wait(alive, POLL_SECONDS if hurries else REST_SECONDS)
 
     def stop(self) -> None:
         """Stop every core, and remove memory and state."""
@@ -163,6 +176,9 @@ class Launcher:
             self._stop([c for c in self._children if self._records(c) == last])
         self._children.clear()
         self._shared.close()
+        if self._partition:
+            partitions.give_back(self.name, self._host, self._say)
+            self._partition = ""
         if self._claimed and self._finish_day():
             for path in (self.directory / CONFIGURATION_FILE, self._state().path):
                 path.unlink(missing_ok=True)
@@ -218,6 +234,7 @@ class Launcher:
             refuse_if_there(self.name)
             raise LaunchError(f"another launcher is just starting {self.name}; wait for it")
         self._claimed = True
+        self._partition = partitions.keep(topology, self._host, self._say)
         self._write_state()
         former = day.recover(self.configuration, self._say) if self._goes_on else None
         if former is None:
@@ -440,7 +457,7 @@ class Launcher:
             directory=str(self.directory),
             launcher=Process.of(os.getpid()),
             cores={
-                child.name: CoreRecord(child.process, child.restarts)
+                child.name: CoreRecord(child.process, child.restarts, child.warm)
                 for child in self._children
                 if child.process is not None
             },
@@ -448,6 +465,7 @@ class Launcher:
             build=f"{self._build:016x}",
             ready=self._ready,
             banner=self.topology.exchange.banner,
+            partition=self._partition,
         )
 
     def _write_state(self) -> State:

@@ -12,9 +12,12 @@ import argparse
 import csv
 import os
 import select
+import signal
+import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,11 +27,15 @@ from rich.progress import Progress
 from ringbus.histogram import Histogram
 from ringbus.idle import Idle
 from ringbus.messages import NEW_ORDER, Template
+from ringbus.metrics import Metrics, page_bytes
 from ringbus.replay import Replay
-from tools import hist
+from ringbus.segment import Segment, segment_name, unlink
+from tools.child import environment
 from tools.configuration import Configuration
 from tools.exchange import Exchange
+from tools.hops import table
 from tools.load_session import LoadError, LoadSession
+from tools.manual import Parser
 from tools.memory import Attachment
 from tools.orders import Dealer, Request, load_orders
 from tools.state import find
@@ -108,6 +115,8 @@ class Load:
         self._idle = Idle(self._attachment.attach("bells", True), f"load.{os.getpid()}")
         self._epoll = select.epoll()
         self._registered: dict[int, LoadSession] = {}
+        self._shown = ExitStack()
+        self._latency = self._shown.enter_context(shown(exchange.name))
 
     def login(self) -> None:
         """Connect all sessions, one after the other."""
@@ -218,6 +227,7 @@ class Load:
         Returns when all is answered, or nothing came for `quiet_s` behind the last.
         """
         report = Report(requests=len(requests))
+        before = self._latency.snapshot()
         due: dict[tuple[int, bytes, int], list[float]] = {}
         start = time.monotonic()
         sent = 0
@@ -242,6 +252,7 @@ class Load:
             if sent == len(requests) and time.monotonic() > last + quiet_s:
                 break
         report.seconds = last - start
+        report.latency = self._latency - before
         return report
 
     def _receive_paced(
@@ -260,7 +271,7 @@ class Load:
                 kind = {b"J": b"A", b"I": b"C"}.get(kind, kind)
                 waiting = due.get((number, kind, int.from_bytes(payload[9:13], "big")))
                 if waiting:
-                    report.latency.record(round((now - waiting.pop(0)) * 1e9))
+                    self._latency.record(round((now - waiting.pop(0)) * 1e9))
                     report.answered += 1
 
     def settle(self, quiet_s: float = 0.3) -> None:
@@ -272,6 +283,7 @@ class Load:
         """Log all sessions out and let go of the stream."""
         for session in self.sessions:
             session.logout()
+        self._shown.close()
         self._epoll.close()
         self._stream.close()
         self._idle.close()
@@ -284,16 +296,62 @@ class Load:
         self.close()
 
 
+@contextmanager
+def shown(exchange: str) -> Iterator[Histogram]:
+    """A histogram of the clients' own latency where `ringbus hist` sees it, among the hops.
+
+    Its memory is the exchange's: killed, a load leaves it to `ringbus down`.
+    """
+    name = segment_name(exchange, f"metrics.load-{os.getpid()}")
+    with Segment.create(name, page_bytes(1)) as segment:
+        try:
+            yield Metrics.create(segment).histogram(HOP)
+        finally:
+            unlink(name)
+
+
+@contextmanager
+def recorded(exchange: str, directory: Path, note: str) -> Iterator[None]:
+    """Record the exchange for as long as the block lasts, in another process.
+
+    Raises: LoadError: it cannot be recorded.
+    """
+    command = [sys.executable, "-m", "tools.hist", exchange, "--seconds", "86400"]
+    command += ["--output", str(directory), "--note", note]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=environment()
+    ) as recorder:
+        assert recorder.stdout is not None
+        if not recorder.stdout.readline().startswith("recording"):
+            raise LoadError(f"{exchange} cannot be recorded into {directory}")
+        try:
+            yield
+        finally:
+            recorder.send_signal(signal.SIGINT)
+            recorder.stdout.read()
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run a load against an exchange that is up; 0 when everything was answered."""
-    parser = argparse.ArgumentParser(prog="ringbus load", description=__doc__)
+    parser = Parser(prog="ringbus load", description=__doc__)
     parser.add_argument("exchange", help="name of a running exchange")
     parser.add_argument("orders", type=Path, help="order file (CSV or CSV.gz)")
     parser.add_argument("--clients", type=Path, required=True, help="CSV of user,password")
-    parser.add_argument("--port", default="port.0", help="client port (default: port.0)")
-    parser.add_argument("--mode", choices=("exact", "paced"), default="exact")
-    parser.add_argument("--rate", type=float, default=2000.0, help="paced: requests a second")
-    parser.add_argument("--limit", type=int, help="first rows of the file only")
+    parser.add_argument("--port", default="port.0", help="client port")
+    parser.add_argument(
+        "--mode",
+        choices=("exact", "paced"),
+        default="exact",
+        help="one after the other in the order of the file, or at a rate",
+    )
+    parser.add_argument(
+        "--rate", type=float, default=2000.0, metavar="N", help="paced: requests a second"
+    )
+    parser.add_argument("--limit", type=int, metavar="N", help="first rows of the file only")
+    parser.add_argument(
+        "--output", type=Path, metavar="DIR", help="record every hop meanwhile (`ringbus hist DIR`)"
+    )
+    parser.add_argument("--note", default="", help="what is recorded, in your words")
     parser.add_argument("--live", action="store_true", help="send it at a live exchange too")
     args = parser.parse_args(argv)
     if args.rate <= 0:
@@ -316,15 +374,19 @@ def main(argv: list[str] | None = None) -> int:
         f"({report.rate:,.0f}/s), {report.reconnects} reconnects"
     )
     if args.mode == "paced":
-        print(hist.table({HOP: report.latency}))
+        print(table({HOP: report.latency}))
     return 0 if report.answered == report.requests else 1
 
 
 def _run(exchange: Exchange, args: argparse.Namespace) -> Report:
     rows = load_orders(args.orders, args.limit)
-    with Load(exchange, read_clients(args.clients), args.port) as load, Progress() as progress:
+    with ExitStack() as stack:
+        load = stack.enter_context(Load(exchange, read_clients(args.clients), args.port))
+        progress = stack.enter_context(Progress())
         requests = load.dealer.deal(rows)
         load.login()
+        if args.output is not None:
+            stack.enter_context(recorded(exchange.name, args.output, args.note))
         task = progress.add_task(args.mode, total=len(requests))
 
         def on_row(n: int) -> None:

@@ -5,7 +5,6 @@ From the stream of an exchange that is up, or the journal of one that is not: it
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -26,6 +25,7 @@ from tools.configuration import Configuration
 from tools.console.names import Names, outcome
 from tools.console.record import Change, Record
 from tools.dump import time_text
+from tools.manual import Parser
 from tools.memory import Attachment
 from tools.replay import journal_of
 from tools.state import CONFIGURATION_FILE, State, exchange_name, find
@@ -142,7 +142,7 @@ def running(state: State) -> Iterator[NDArray[np.void]]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `ringbus log`: 0; 2: the day cannot be read."""
-    parser = argparse.ArgumentParser(prog="ringbus log", description=__doc__)
+    parser = Parser(prog="ringbus log", description=__doc__)
     parser.add_argument("day", help="an exchange, its topology file, or a directory of a journal")
     parser.add_argument("--json", action="store_true", help="a line of JSON a change")
     options = parser.parse_args(argv)

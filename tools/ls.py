@@ -5,7 +5,6 @@ Everything is read from the beginning of each segment's file; nothing is mapped 
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from ringbus.multicast import gates, readers_bytes
 from ringbus.places import Place
 from ringbus.segment import PREFIX, listing, segment_path
 from ringbus.status import RingbusError, check
+from tools.manual import Parser
 from tools.process import Process
 
 # By rb_kind of ringbus/layout.h.
@@ -188,9 +188,7 @@ def _reading(place: Place) -> str:
 
 def main(argv: Sequence[str]) -> int:
     """List; 0."""
-    argparse.ArgumentParser(
-        prog="ringbus ls", description="Rings and exchanges on this host."
-    ).parse_args(argv)
+    Parser(prog="ringbus ls", description="Rings and exchanges on this host.").parse_args(argv)
     console = Console()
     if not console.is_terminal:
         console = Console(width=200)

@@ -18,7 +18,7 @@ from ringbus.multicast import create_multicast, multicast_bytes, readers_bytes
 from ringbus.places import create_readers
 from ringbus.segment import Segment, segment_name, unlink
 from ringbus.status import BackingError, check
-from tools.topology import Topology
+from tools.topology import PASSIVE, Topology
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,10 @@ def parts(topology: Topology) -> tuple[Part, ...]:
         out.append(Part(name, lane_bytes(getattr(topology.lanes, key)), ("lanes", key)))
     for core in topology.cores:
         out.append(Part(f"core.{core.name}", core_module.page_bytes(), fixed))
-        out.append(Part(f"metrics.{core.name}", metrics_module.page_bytes(), fixed))
+        # A passive engine may become the whole engine.
+        more = 2 + topology.exchange.shards if PASSIVE in core.agents else 0
+        room = core_module.histograms_of(len(core.agents) + more)
+        out.append(Part(f"metrics.{core.name}", metrics_module.page_bytes(room), fixed))
     return tuple(out)
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tools.curves import COLOURS, INK, QUIET, RULE
+from tools.curves import COLOURS, INK, QUIET, RULE, new_figure, save
 from tools.units import duration
 from tuning.jitter import CpuJitter
 
@@ -22,8 +22,6 @@ ROW_INCHES = 1.5
 MARGIN_INCHES = 1.9
 ROWS_MAX = 32
 INTERRUPTED, SWITCHED = COLOURS[0], COLOURS[1]
-# The same picture from the same figures, byte by byte.
-SALT: Any = {"svg.hashsalt": "ringbus", "svg.fonttype": "none"}
 
 
 def draw_jitter(results: Sequence[CpuJitter], threshold_ns: int, path: Path) -> None:
@@ -33,7 +31,7 @@ def draw_jitter(results: Sequence[CpuJitter], threshold_ns: int, path: Path) -> 
     """
     most = sorted(results, key=lambda one: -one.lost_ns)[:ROWS_MAX]
     rows = sorted(most, key=lambda one: one.cpu)
-    figure = _figure(MARGIN_INCHES + ROW_INCHES * max(1, len(rows)))
+    figure = new_figure(WIDTH_INCHES, MARGIN_INCHES + ROW_INCHES * max(1, len(rows)))
     height = figure.get_figheight()
     top = 1 - 1.15 / height
     figure.text(
@@ -60,7 +58,7 @@ def draw_jitter(results: Sequence[CpuJitter], threshold_ns: int, path: Path) -> 
         else:
             axes.tick_params(labelbottom=False)
         _say(figure, one, 0.745, top - (n + 0.5) * row)
-    _save(figure, path)
+    save(figure, path)
 
 
 def _row(axes: Axes, one: CpuJitter, seconds: float, span: tuple[float, float]) -> None:
@@ -115,7 +113,7 @@ def draw_lines(cpus: Sequence[int], round_trips_ns: NDArray[np.float64], path: P
     """
     count = len(cpus)
     side = min(8.5, max(3.4, 0.36 * count))
-    figure = _figure(side + 1.7, side + 2.6)
+    figure = new_figure(side + 2.6, side + 1.7)
     width, height = figure.get_figwidth(), figure.get_figheight()
     axes = figure.add_axes((0.8 / width, 0.5 / height, side / width, side / height))
     image = axes.imshow(round_trips_ns, cmap="YlGnBu", vmin=0)
@@ -147,7 +145,7 @@ def draw_lines(cpus: Sequence[int], round_trips_ns: NDArray[np.float64], path: P
     if known.size:
         text += f"; {known.min():.0f} to {known.max():.0f}"
     figure.text(0.03, 1 - 0.68 / height, text, fontsize=10, color=QUIET, va="center")
-    _save(figure, path)
+    save(figure, path)
 
 
 def _numbers(axes: Axes, values: NDArray[np.float64]) -> None:
@@ -158,19 +156,3 @@ def _numbers(axes: Axes, values: NDArray[np.float64]) -> None:
             axes.text(
                 column, row, f"{value:.0f}", ha="center", va="center", color=colour, fontsize=9
             )
-
-
-def _figure(height: float, width: float = WIDTH_INCHES) -> Figure:
-    # Not by pyplot, which keeps figures alive and picks a backend for the whole process.
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), dpi=120, facecolor="white")
-
-
-def _save(figure: Figure, path: Path) -> None:
-    import matplotlib
-
-    with matplotlib.rc_context(SALT):
-        kind = path.suffix.removeprefix(".") or "svg"
-        metadata: dict[str, Any] = {"Date": None} if kind == "svg" else {"Software": "ringbus"}
-        figure.savefig(path, format=kind, metadata=metadata)

@@ -9,13 +9,11 @@ machine is always one.
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from tools import memory
-from tools.topology import CoreSection, Topology, load_topology
+from tools.topology import CoreSection, Topology
 from tuning.host import Host, cpu_list
 from tuning.machine import Cpu, Machine
 
@@ -75,7 +73,7 @@ def place(topology: Topology, machine: Machine) -> Plan:
 
 def placed(topology: Topology, machine: Machine | None = None) -> Topology:
     """The topology with a CPU for each core that says "auto". Raises: ConfigurationError."""
-    if not any(core.cpu == "auto" for core in topology.cores):
+    if not any(core.cpu == "auto" or _roams(core) for core in topology.cores):
         return topology
     plan = place(topology, machine or Machine.of(Host()))
     plan.refuse()
@@ -92,6 +90,7 @@ class _Placement:
         self.notes: list[str] = []
         self.seats: dict[int, Seat] = {}
         self.hot: dict[int, str] = {}  # CPU: the core that never sleeps there
+        self.unpinned = 0  # cores that spin wherever the kernel likes
         self.node = self._node()
         self.reserve = self._reserve()
 
@@ -251,7 +250,23 @@ class _Placement:
             self.notes.append(
                 f'core "{core.name}" never sleeps and is not pinned: the kernel moves it about'
             )
+        if _roams(core):
+            self._anywhere_spins(nth, core)
         self.seats[nth] = Seat(core, None, where)
+
+    def _anywhere_spins(self, nth: int, core: CoreSection) -> None:
+        """A CPU for each that spins, though nobody says which."""
+        self.unpinned += 1
+        cpus = len(self.machine.allowed)
+        if self.unpinned + len(self.hot) > cpus:
+            spinning = sum(one.wait == "spin" for one in self.topology.cores)
+            self._problem(
+                "sharing",
+                nth,
+                f'{spinning} cores spin, and there are {cpus} CPUs: "{core.name}" would share one '
+                "with another",
+                'have fewer of them, let some wait = "park", or put several agents on one core',
+            )
 
     def _look_at_siblings(self) -> None:
         for seat in self.seats.values():
@@ -282,20 +297,19 @@ class _Placement:
             )
 
     def _look_at_load(self, housekeeping: frozenset[int]) -> None:
-        processes = len(self.seats)
         if self.hot and not housekeeping - frozenset(self.hot):
             self.notes.append(
                 "no CPU is left for the launcher, Python and interrupts: they take turns with "
                 "cores that never sleep, some milliseconds each"
             )
-        if processes > len(self.machine.allowed):
-            self.notes.append(
-                f"{processes} cores share {len(self.machine.allowed)} CPUs: whoever is handed a "
-                "message waits until its CPU is free, and a switch of processes is 2 to 5 µs"
-            )
 
     def _problem(self, name: str, nth: int, text: str, cure: str) -> None:
         self.problems.append(Problem(name, ("core", nth, "cpu"), text, cure))
+
+
+def _roams(core: CoreSection) -> bool:
+    """Whether it spins on whatever CPU the kernel likes."""
+    return core.wait == "spin" and core.cpu == "any"
 
 
 def _flow(core: CoreSection) -> int:
@@ -306,21 +320,6 @@ def _flow(core: CoreSection) -> int:
 def _rank(agent: str) -> int:
     kind = agent.partition(".")[0]
     return FLOW.index(kind) if kind in FLOW else len(FLOW)
-
-
-def settle(path: Path) -> Iterator[str]:
-    """Let this process, and those that it starts, keep off the CPUs of cores that never sleep.
-
-    Returns: what is to be said of the plan before it is started: a line each.
-    Raises: ConfigurationError.
-    """
-    plan = place(load_topology(path), Machine.of(Host()))
-    if plan.hot or any("housekeeping" in seat.why for seat in plan.seats):
-        yield from explain(plan)
-    yield from (f"note: {text}" for text in plan.notes)
-    # Who is pinned chooses for himself all the same.
-    if plan.hot and plan.housekeeping:
-        os.sched_setaffinity(0, plan.housekeeping)
 
 
 def explain(plan: Plan) -> Iterator[str]:

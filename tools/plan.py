@@ -1,11 +1,4 @@
-"""`ringbus plan TOPOLOGY`: a picture of the machine, who would sit where, and why; starts nothing.
-
-    ringbus plan site.toml                this machine
-    ringbus plan site.toml --root copy    another one, from a copy of its /proc and /sys
-    ringbus plan site.toml --svg plan.svg the picture as a file
-
-Exit status: 0: the plan can be started; 1: it is refused, and the reason is the last line.
-"""
+"""`ringbus plan TOPOLOGY`: a picture of the machine and who would sit where; starts nothing."""
 
 from __future__ import annotations
 
@@ -21,6 +14,9 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.text import Text
 
+from tools.costs import costs
+from tools.manual import Parser
+from tools.partitions import keeping
 from tools.placement import Plan, explain, place
 from tools.topology import ConfigurationError, load_topology
 from tuning.host import Host, cpu_list, parse_cpus
@@ -56,7 +52,8 @@ def show(plan: Plan, console: Console) -> None:
     for text in explain(plan):
         console.print(escape(text))
     console.print(f"launcher and tools: CPUs {cpu_list(plan.housekeeping) or 'none of their own'}")
-    for text in plan.notes:
+    console.print(escape(f"CPUs kept by {keeping(plan.topology, plan.machine.host).words}"))
+    for text in (*plan.notes, *costs(plan)):
         console.print(f"[yellow]note:[/yellow] {escape(text)}")
     allowed = plan.topology.host.allow
     for problem in plan.problems:
@@ -132,11 +129,7 @@ def _line(plan: Plan, one: Cpu) -> Text:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="ringbus plan",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = Parser(prog="ringbus plan", description=__doc__)
     parser.add_argument("topology", type=Path, help="topology file")
     parser.add_argument(
         "--root", type=Path, default=Path("/"), help="where /proc and /sys are, if not here"

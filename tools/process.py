@@ -13,6 +13,31 @@ from pathlib import Path
 PR_SET_PDEATHSIG = 1
 TERM_SECONDS = 1.0
 POLL_SECONDS = 0.005
+# Places in /proc/PID/stat behind the name: a letter; counts; clock ticks since the host's start.
+STATE, MINOR_FAULTS, MAJOR_FAULTS, STARTED = 0, 7, 9, 19
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """Page faults of a process: answered from memory, and from a disk."""
+
+    minor: int
+    major: int
+
+    def since(self, before: Faults) -> Faults:
+        """Those that came later."""
+        return Faults(self.minor - before.minor, self.major - before.major)
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.minor + self.major
+
+    @property
+    def words(self) -> str:
+        """In a few words, for a human."""
+        said = f"{self.total:,} page fault{'' if self.total == 1 else 's'}"
+        return said + (f" ({self.major:,} from disk)" if self.major else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +50,24 @@ class Process:
     @classmethod
     def of(cls, pid: int) -> Process:
         """The process that has this id now. Raises: ProcessLookupError: there is none."""
-        return cls(pid, _stat(pid)[1])
+        return cls(pid, int(_stat(pid)[STARTED]))
 
     @property
     def alive(self) -> bool:
         """Whether it still runs; one that only waits to be reaped does not."""
         try:
-            state, started = _stat(self.pid)
+            fields = _stat(self.pid)
         except ProcessLookupError:
             return False
-        return started == self.started_ticks and state not in "ZX"
+        return int(fields[STARTED]) == self.started_ticks and fields[STATE] not in "ZX"
+
+    @property
+    def faults(self) -> Faults:
+        """Its page faults so far. Raises: ProcessLookupError: it is gone."""
+        fields = _stat(self.pid)
+        if int(fields[STARTED]) != self.started_ticks:
+            raise ProcessLookupError(f"no process {self.pid}")
+        return Faults(int(fields[MINOR_FAULTS]), int(fields[MAJOR_FAULTS]))
 
     def send(self, number: int) -> None:
         """Send it a signal, if it is alive."""
@@ -45,15 +78,14 @@ class Process:
                 return
 
 
-def _stat(pid: int) -> tuple[str, int]:
-    """State letter and start in clock ticks since boot, from proc(5)."""
+def _stat(pid: int) -> list[str]:
+    """What proc(5) tells of a process behind its name."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
     except (FileNotFoundError, ProcessLookupError):
         raise ProcessLookupError(f"no process {pid}") from None
     # The command's name stands in parentheses and may hold anything; fields are counted behind it.
-    fields = text.rpartition(")")[2].split()
-    return fields[0], int(fields[19])
+    return text.rpartition(")")[2].split()
 
 
 def end_with_parent(parent_pid: int) -> bool:

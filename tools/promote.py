@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import signal
 import sys
 import time
@@ -13,6 +12,7 @@ from ringbus.core import CorePage, CoreState
 from ringbus.status import RingbusError, UsageError
 from tools.child import log_tail
 from tools.configuration import Configuration
+from tools.manual import Parser
 from tools.memory import Attachment
 from tools.process import Process
 from tools.state import CONFIGURATION_FILE, CoreRecord, State, exchange_name, find
@@ -100,7 +100,7 @@ def _hears(shared: Attachment, core: str, record: CoreRecord) -> bool:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `ringbus promote`: 0 promoted, 1 not."""
-    parser = argparse.ArgumentParser(prog="ringbus promote", description=__doc__)
+    parser = Parser(prog="ringbus promote", description=__doc__)
     parser.add_argument("exchange", help="its name, or its topology file")
     parser.add_argument(
         "--stop-active", action="store_true", help="end an engine that lives, as if it had died"

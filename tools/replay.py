@@ -26,6 +26,7 @@ from ringbus.journal import map_day, segment_files
 from ringbus.messages import BUILD_RECORD, INSTRUMENT_DEFINITION, Template
 from ringbus.status import NotFoundError, RingbusError, UsageError
 from tools.configuration import Configuration
+from tools.manual import Parser
 from tools.topology import ConfigurationError
 
 # Per shard; as in a topology file that does not say.
@@ -232,7 +233,7 @@ def _count(text: str) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="ringbus replay",
         description="Run a recorded day through this build's engine and compare every byte.",
     )

@@ -7,13 +7,14 @@ place.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
+
+from tools.manual import Parser
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "ringbus" / "messages.xml"
@@ -439,7 +440,7 @@ def outputs(schema: Schema) -> dict[Path, str]:
 
 def main(argv: list[str] | None = None) -> int:
     """Write, or with --check compare; 0 when all is fresh."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(prog="ringbus schema", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing, exit 1 when stale")
     args = parser.parse_args(argv)
     stale = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,12 +11,13 @@ from rich.table import Table
 
 from tools.configuration import Configuration
 from tools.instruments import Instrument
+from tools.manual import Parser
 from tools.topology import ConfigurationError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `ringbus shards`: 0, or 2 if the files are wrong or a symbol is not in them."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="ringbus shards", description="What each shard of a topology has to carry."
     )
     parser.add_argument("topology", type=Path, help="topology file")

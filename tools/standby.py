@@ -51,6 +51,7 @@ class StandbyProcess:
         self.core = Core(
             self._page, self._bells, section.name, section.wait, "real", section.pinned
         )
+        self.core.measure(self._metrics)
         self.standby = make_standby(configuration, self._shared)
         self._stack.callback(self.standby.close)
         self._promote = False
@@ -123,6 +124,7 @@ class StandbyProcess:
         )
         reign = self.standby.promote(core, estate, build_hash(), time.time_ns(), _wait, lock)
         measure(reign, self._metrics)
+        core.measure(self._metrics)
         core.stop_on_signals()
         took_ms = (time.monotonic_ns() - started_ns) / 1e6
         print(

@@ -20,7 +20,7 @@ from ringbus.backing import TMPFS
 from ringbus.segment import listing, segment_name, unlink
 from ringbus.status import UsageError
 from tools.configuration import write_private
-from tools.process import Process, end
+from tools.process import Faults, Process, end
 
 POINTER = "launcher"
 STATE_FILE = "state.json"
@@ -31,10 +31,24 @@ LAUNCHER_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class CoreRecord:
-    """One core's process as the launcher last started it."""
+    """One core's process as the launcher last started it.
+
+    `warm`: its page faults when all that it needs was in memory; None: it has just started.
+    """
 
     process: Process
     restarts: int
+    warm: Faults | None = None
+
+    @classmethod
+    def read(cls, document: dict[str, Any]) -> CoreRecord:
+        """As it stands in the file. Raises: KeyError, TypeError."""
+        warm = document["warm"]
+        return cls(
+            Process(**document["process"]),
+            document["restarts"],
+            None if warm is None else Faults(**warm),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +56,8 @@ class State:
     """One exchange; `ports` are TCP ports by port, `ready` when the day was opened.
 
     `build` is the fingerprint of the code it runs, in hexadecimal digits; `banner` what a tool says
-    before it does anything to it, "" of a test.
+    before it does anything to it, "" of a test; `partition` the control group of its cores that
+    never sleep, "" for none.
     """
 
     name: str
@@ -54,6 +69,7 @@ class State:
     build: str
     ready: bool
     banner: str
+    partition: str = ""
 
     @property
     def path(self) -> Path:
@@ -74,14 +90,12 @@ class State:
                 document["topology"],
                 document["directory"],
                 Process(**document["launcher"]),
-                {
-                    name: CoreRecord(Process(**core["process"]), core["restarts"])
-                    for name, core in document["cores"].items()
-                },
+                {name: CoreRecord.read(core) for name, core in document["cores"].items()},
                 document["ports"],
                 document["build"],
                 document["ready"],
                 document["banner"],
+                document["partition"],
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"{path} is no state of an exchange: {error!r}") from None

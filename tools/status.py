@@ -23,15 +23,24 @@ from ringbus.status import RingbusError
 from tools.configuration import Configuration
 from tools.kinds.guardian import count_name, last_name
 from tools.memory import Attachment
-from tools.state import CONFIGURATION_FILE, State, find
+from tools.process import Faults
+from tools.state import CONFIGURATION_FILE, CoreRecord, State, find
 from tools.topology import ConfigurationError, Topology
 
 BEAT_NS_MAX = 1_000_000_000
+LATE = (
+    "waited for pages that were to be in memory, 0.5 µs to milliseconds each: "
+    "[memory] lock = true and prefault = true keep them there, if LimitMEMLOCK allows it"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class CoreStatus:
-    """One core; `beat_age_ns` None if it never beat."""
+    """One core; `beat_age_ns` None if it never beat.
+
+    `faults`: page faults since it was warm, None before; `forbids` them: it never sleeps, or has
+    locked its memory, so each is a pause that its topology says there is none of.
+    """
 
     name: str
     pid: int
@@ -43,6 +52,13 @@ class CoreStatus:
     restarts: int
     failure: str
     memory: Mapped
+    faults: Faults | None
+    forbids: bool
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it has waited for pages that were to be in memory."""
+        return self.forbids and self.faults is not None and self.faults.total > 0
 
     @property
     def beats(self) -> bool:
@@ -108,6 +124,8 @@ def look(name: str, now_ns: int) -> ExchangeStatus | None:
                     restarts=record.restarts if record else 0,
                     failure=page.failure,
                     memory=process_memory(record.process.pid if record else 0),
+                    faults=_faults(record),
+                    forbids=section.is_hot or topology.memory.lock,
                 )
             )
         stream = shared.attach("stream")
@@ -129,6 +147,16 @@ def look(name: str, now_ns: int) -> ExchangeStatus | None:
             alarms,
             _words(shared, topology, sequence) if sequence else "",
         )
+
+
+def _faults(record: CoreRecord | None) -> Faults | None:
+    """Page faults of a core's process since it was warm."""
+    if record is None or record.warm is None:
+        return None
+    try:
+        return record.process.faults.since(record.warm)
+    except ProcessLookupError:
+        return None
 
 
 def _alarms(shared: Attachment, topology: Topology) -> tuple[int, int]:
@@ -196,7 +224,10 @@ def show(status: ExchangeStatus, console: Console) -> None:
         )
     console.print(cores)
     for core in status.cores:
-        console.print(f"memory of {core.name}: {_amount(core.memory)}", highlight=False)
+        said = f", {core.faults.words} since it was warm" if core.faults else ""
+        console.print(f"memory of {core.name}: {_amount(core.memory)}{said}", highlight=False)
+        if core.is_late:
+            console.print(f"core {core.name}: {LATE}", style="red", markup=False, soft_wrap=True)
         if core.failure:
             console.print(f"core {core.name}: {core.failure}", style="red", markup=False)
     for port, tcp in state.ports.items():
@@ -241,8 +272,8 @@ def _condition(core: CoreStatus) -> str:
 def report(name: str, now_ns: int, console: Console) -> int:
     """Print how an exchange is; returns the exit status.
 
-    0: every core beats and no guardian has raised an alarm; 1: not so, or there is no exchange; 2:
-    every core beats, and there are alarms.
+    0: all is well; 1: a core does not beat, or there is no exchange; 2: every core beats, and a
+    guardian has raised an alarm, or one that may have no page faults has some.
     """
     try:
         status = look(name, now_ns)
@@ -255,4 +286,4 @@ def report(name: str, now_ns: int, console: Console) -> int:
     show(status, console)
     if not status.healthy:
         return 1
-    return 2 if status.alarms else 0
+    return 2 if status.alarms or any(core.is_late for core in status.cores) else 0

@@ -1,9 +1,6 @@
 """`ringbus systemd TOPOLOGY`: the units that run an exchange as a service.
 
-    ringbus systemd site.toml                          prints them
-    ringbus systemd site.toml --output /etc/systemd/system
-    systemctl daemon-reload; systemctl start ringbus-NAME
-
+Then: systemctl daemon-reload; systemctl start ringbus-NAME
 Undo: systemctl disable --now ringbus-NAME ringbus-tune; remove the three files; daemon-reload.
 """
 
@@ -14,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tools.manual import Parser
 from tools.placement import Plan, place
 from tools.topology import ConfigurationError, load_topology
 from tuning.host import Host, cpu_list
@@ -134,11 +132,7 @@ def _service(plan: Plan, name: str) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="ringbus systemd",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = Parser(prog="ringbus systemd", description=__doc__)
     parser.add_argument("topology", type=Path, help="topology file")
     parser.add_argument("--output", type=Path, metavar="DIR", help="write the files there")
     return parser

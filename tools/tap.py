@@ -6,7 +6,6 @@ memory it only reads, so it looks again every few milliseconds instead of taking
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from collections.abc import Generator, Sequence
@@ -20,6 +19,7 @@ from ringbus.ring import Ring, ring_segment
 from ringbus.segment import segment_path
 from ringbus.status import Lapped, NotFoundError, RingbusError
 from ringbus.subscriber import Start
+from tools.manual import Parser
 from tools.memory import Attachment
 
 LOOK_S = 0.005
@@ -81,7 +81,7 @@ def stream_lines(exchange: str, oldest: bool) -> Generator[str]:
 
 def main(argv: Sequence[str]) -> int:
     """Print until it is enough; 1: there is no such ring or exchange."""
-    parser = argparse.ArgumentParser(prog="ringbus tap", description="Print records as they come.")
+    parser = Parser(prog="ringbus tap", description="Print records as they come.")
     parser.add_argument("name", help="of a ring or of an exchange")
     parser.add_argument("--oldest", action="store_true", help="begin with the oldest still there")
     parser.add_argument("--count", type=int, metavar="N", help="end after N records")

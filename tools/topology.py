@@ -200,7 +200,7 @@ class CoreSection:
     @property
     def is_hot(self) -> bool:
         """Whether it never sleeps."""
-        return self.wait != "park"
+        return self.wait in ("spin", "yield")
 
 
 @dataclass(frozen=True, slots=True)

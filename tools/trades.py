@@ -31,6 +31,7 @@ from ringbus.messages import (
 )
 from ringbus.status import RingbusError
 from tools.dump import arrow, time_text
+from tools.manual import Parser
 from tools.replay import journal_of
 
 BATCH: Final = 1 << 16
@@ -200,7 +201,7 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="ringbus trades",
         description="All trades of a recorded day, with busts, corrections and what is reported.",
     )

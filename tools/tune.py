@@ -1,16 +1,4 @@
-"""`ringbus tune`: what costs latency on this host, and what to do about it.
-
-    ringbus tune check                    every setting: found, good, how to set it
-    ringbus tune check --json             the same for a fleet
-    ringbus tune explain nohz_full        one setting in full
-    ringbus tune apply --dry-run          what can be set while the host runs
-    ringbus tune undo                     takes back what `apply` has set
-    ringbus tune jitter --seconds 60      what every CPU takes away from a loop
-    ringbus tune lines                    how far apart the CPUs are
-    ringbus tune generate grub            files for what needs a restart, or is to stay
-
-Exit status: 0: nothing costs latency; 1: something does, or was refused; 2: wrong usage.
-"""
+"""`ringbus tune`: what costs latency on this host, and what to do about it."""
 
 from __future__ import annotations
 
@@ -26,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from tools import jitter
+from tools.manual import Parser
 from tools.rules import meant
 from tuning import apply, generate
 from tuning.checks import SETTINGS, THEME_OF, check
@@ -200,11 +189,7 @@ def _record(options: argparse.Namespace, host: Host) -> Path:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="ringbus tune",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = Parser(prog="ringbus tune", description=__doc__)
     words = parser.add_subparsers(required=True, metavar="WORD")
     word = _word(words, "check", _check, "what every setting is, and what it should be")
     word.add_argument("--json", action="store_true", help="for machines")
@@ -218,7 +203,7 @@ def _parser() -> argparse.ArgumentParser:
     word.add_argument("--force", action="store_true", help="also what others have changed since")
     _add_record(word)
     word = words.add_parser("generate", help="files for what needs a restart, or is to stay")
-    word.add_argument("file", choices=list(generate.FILES))
+    word.add_argument("file", choices=list(generate.FILES), help="for whom")
     _common(word, _generate)
     jitter.add_words(words, _common)
     return parser

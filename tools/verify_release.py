@@ -35,6 +35,7 @@ from ringbus.messages import SCHEMA_HASH
 from ringbus.status import RingbusError
 from tools.build import build_hash
 from tools.child import environment
+from tools.manual import Parser
 from tools.process import end_with_parent
 from tools.release import DayResult, Release, ReleaseError, read_key
 from tools.replay import ORDERS, PRICE_NODES, journal_of, replay_day
@@ -206,7 +207,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="ringbus verify-release",
         description="Run recorded days through this build; the first differing byte refuses it.",
     )

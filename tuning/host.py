@@ -151,6 +151,18 @@ class Host:
         finally:
             os.close(descriptor)
 
+    def may_write(self, name: str) -> bool:
+        """Whether this user may write a file."""
+        return os.access(self.path(name), os.W_OK)
+
+    def make_directory(self, name: str) -> None:
+        """Make a control group. Raises: OSError."""
+        self.path(name).mkdir(mode=0o755)
+
+    def remove_directory(self, name: str) -> None:
+        """Remove a control group. Raises: OSError."""
+        self.path(name).rmdir()
+
     @cached_property
     def options(self) -> dict[str, str]:
         """The kernel command line: option by name; of one said twice, the last."""

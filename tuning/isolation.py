@@ -119,7 +119,7 @@ SETTINGS: Final = (
         danger="what is pinned to several isolated CPUs runs on the first of them only",
         read=_isolated,
         kernel="isolcpus=managed_irq,domain,{hot}",
-        how="or at run time a cgroup v2 partition: cpuset.cpus.partition = isolated",
+        how="or at run time a cgroup v2 partition: `ringbus up` makes one where it may",
     ),
     Setting(
         name="managed_irq",

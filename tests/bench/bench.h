@@ -20,6 +20,7 @@
 
 #include "ringbus/atomics.h"
 #include "ringbus/clock.h"
+#include "tests/bench/record.h"
 #include "tests/check.h"
 
 enum { ROUNDS_MAX = 64 };
@@ -113,12 +114,19 @@ static inline double median(figure *f)
     return f->values[f->count / 2];
 }
 
+/* Also for programs, in the order of the rounds. */
+static inline void print_against(const char *name, figure *f, const char *unit, const char *target)
+{
+    record_figure(name, f->values, f->count, unit, target, 0);
+    double middle = median(f);
+    (void)printf("%-34s %10.1f %-10s (rounds %.1f .. %.1f)%s%s\n", name, middle, unit, f->values[0],
+                 f->values[f->count - 1], target[0] != '\0' ? "  " : "", target);
+    (void)fflush(stdout);
+}
+
 static inline void print(const char *name, figure *f, const char *unit)
 {
-    double middle = median(f);
-    (void)printf("%-34s %10.1f %-10s (rounds %.1f .. %.1f)\n", name, middle, unit, f->values[0],
-                 f->values[f->count - 1]);
-    (void)fflush(stdout);
+    print_against(name, f, unit, "");
 }
 
 static inline int compare_ticks(const void *a, const void *b)

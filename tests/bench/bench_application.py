@@ -35,6 +35,7 @@ from ringbus.proposer import Proposer
 from ringbus.replay import Stream
 from ringbus.topics import Topics
 from ringbus.volley import Volley
+from tests.bench import records
 from tests.ringbus.support import make_bells, make_doorbell, make_lane, make_ring
 
 SEED: Final = 88172645463325252
@@ -166,11 +167,13 @@ def main(rounds: int = 7, count: int = 1 << 20) -> int:
                 totals[name] = app.total
     whole = totals["whole batches, all"]
     assert all(total == whole for name, total in totals.items() if "topic" not in name)
+    records.result("quantity executed", f"{whole:x}")
     print(f"result {whole}: quantity executed, {count} messages, {rounds} rounds")
     print("| application | reached Python | stream messages/s | lowest to highest | a call |")
     print("|---|---|---|---|---|")
     for name, times in took.items():
         rates = sorted(count / one / 1e6 for one in times)
+        records.figure(name, [count / one / 1e6 for one in times], "M/s")
         calls = ""
         if "one by one" in name:
             calls = f"{statistics.median(times) / reached[name] * 1e9:,.0f} ns"

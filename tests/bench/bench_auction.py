@@ -43,6 +43,7 @@ from ringbus.multicast import Reader
 from ringbus.replay import Stream
 from ringbus.topics import Topics
 from ringbus.volley import Volley
+from tests.bench import records
 
 SEED: Final = 20261122
 SHARDS, SESSIONS, SLOTS = 2, 63, 4096
@@ -194,17 +195,20 @@ def main(rounds: int = 3, instruments: int = 10_000, orders: int = 50) -> int:
         assert digest in ("", round_digest)
         digest = round_digest
         at.engine.close()
+    records.result("crosses", digest)
     print(f"result {digest}: {instruments} instruments, {orders} orders each, {rounds} rounds")
     print("| | seconds | of it the engine | each |")
     print("|---|---|---|---|")
     for name, times in took.items():
         both = sorted(one for one, _ in times)
+        records.figure(name, [one for one, _ in times], "s")
         middle, engine = statistics.median(both), statistics.median(one for _, one in times)
         print(
             f"| {name} | {middle:.2f} ({both[0]:.2f}-{both[-1]:.2f}) | {engine:.2f} "
             f"| {middle / instruments * 1e6:.0f} us |"
         )
     for name, each in single.items():
+        records.figure(name, each, "us")
         print(f"| {name} | | | {statistics.median(each):.0f} us |")
     return 0
 

@@ -113,6 +113,7 @@ static void finish_book(eng_book *book, const flow *f, uint64_t answers)
 
 static void describe(const char *name, const flow *f)
 {
+    record_result(name, f->hash);
     (void)printf("%s: result hash %08x, %llu messages, %llu answers, %llu trades, open %u before "
                  "and %u after\n",
                  name, f->hash, (unsigned long long)(f->count - f->fill),
@@ -272,6 +273,7 @@ static void bench_wide(int rounds, uint32_t standing, uint64_t messages)
     }
     print_rates("wide", &own);
     for (int p = 0; p < peer_count; p++) {
+        record_below(peers[p]->name);
         (void)printf("%s:\n", peers[p]->name);
         print("  wide, by CPU time", &theirs[p], "M/s");
         print("  the book against it", &ratios[p], "x");

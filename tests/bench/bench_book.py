@@ -30,6 +30,7 @@ from ringbus.messages import (
     Template,
     TimeInForce,
 )
+from tests.bench import records
 from tests.bench.plain_book import Event, PlainBook
 
 BATCH = 4096
@@ -207,12 +208,14 @@ def main(arguments: list[str]) -> int:
             print(f"not the same market: {results}")
             return 1
         if n == 0:
+            records.result("book from Python", f"{results[0][1]:x}")
             print(f"result {results[0][1]}: price x quantity of all executions, {count} messages")
         for name, (seconds, _) in zip(named, results, strict=True):
             times[name].append(seconds)
     plain = times[named[0]]
     for name, own in times.items():
         rates = sorted(1e-6 / each for each in own)
+        records.figure(name, [1e-6 / each for each in own], "M/s")
         ratio = statistics.median(a / b for a, b in zip(plain, own, strict=True))
         print(
             f"{name:<28} {statistics.median(rates):8.3f} M/s (rounds {rates[0]:.3f} .. "

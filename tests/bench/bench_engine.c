@@ -227,6 +227,7 @@ static void bench_fused(int rounds, uint64_t proposals)
         EXPECT(hash == bare_hash);
         note(&risk, agent_ns[0] - bare_ns[0]);
         if (round == 0) {
+            record_result("fused", hash);
             (void)printf("fused: result hash %08x, %llu proposals, %llu messages on the stream\n",
                          hash, (unsigned long long)proposals, (unsigned long long)lines);
         }

@@ -197,6 +197,7 @@ int main(int argc, char **argv)
     for (size_t n = 0; n < sizeof scenarios / sizeof scenarios[0]; n++) {
         figure rates = {.count = 0};
         result first = run(&scenarios[n], orders);
+        record_result(scenarios[n].name, (uint32_t)first.hash);
         printf("%-32s result hash %08x, %llu lines\n", scenarios[n].name, (uint32_t)first.hash,
                (unsigned long long)first.lines);
         note(&rates, (double)first.lines / first.ms / 1e3);
@@ -205,6 +206,7 @@ int main(int argc, char **argv)
             EXPECT(again.hash == first.hash);
             note(&rates, (double)again.lines / again.ms / 1e3);
         }
+        record_figure(scenarios[n].name, rates.values, rates.count, "M/s", "", 0);
         double middle = median(&rates);
         printf("%-32s %6.1f M lines/s (%.1f-%.1f), %.2f ms\n", "", middle, rates.values[0],
                rates.values[rates.count - 1], (double)first.lines / middle / 1e3);

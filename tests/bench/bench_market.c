@@ -249,6 +249,7 @@ int main(int argc, char **argv)
         double seconds = run(&s, &flows[0], &tape, &hash, &messages, &packets);
         if (n == 0) {
             /* Its memory was touched for the first time: not counted. */
+            record_result("tape", hash);
             (void)printf("tape: result hash %08x, %llu lines, %llu messages, %llu packets\n", hash,
                          (unsigned long long)(s.count - s.timed), (unsigned long long)messages,
                          (unsigned long long)packets);

@@ -218,7 +218,7 @@ static uint64_t turn(uint32_t active)
     return taken + ticks() - start;
 }
 
-static void lane_round(uint32_t sessions, uint32_t active, uint64_t messages, figure *rate)
+static spread lane_round(uint32_t sessions, uint32_t active, uint64_t messages)
 {
     open_side(sessions);
     uint64_t start_ns = now_ns();
@@ -230,8 +230,7 @@ static void lane_round(uint32_t sessions, uint32_t active, uint64_t messages, fi
     }
     double ns_per_tick = (double)(now_ns() - start_ns) / (double)(ticks() - start);
     EXPECT(side.shown == done);
-    /* The middle turn: another job of the machine that takes the CPU now and then is not in it. */
-    note(rate, active * 1000 / spread_of(turn_ticks, turns, ns_per_tick).p50);
+    return spread_of(turn_ticks, turns, ns_per_tick);
 }
 
 static void lane_part(int rounds, uint64_t messages)
@@ -239,17 +238,28 @@ static void lane_part(int rounds, uint64_t messages)
     static const uint32_t cases[][2] = {{1, 1}, {500, 500}, {2000, 1}, {2000, 500}};
     for (size_t n = 0; n < sizeof cases / sizeof cases[0]; n++) {
         figure rate = {.count = 0};
+        figure tail[2] = {{.count = 0}, {.count = 0}};
         for (int round = 0; round < rounds; round++) {
-            lane_round(cases[n][0], cases[n][1], messages, &rate);
+            spread turn_ns = lane_round(cases[n][0], cases[n][1], messages);
+            /* The middle turn: another job of the machine that takes the CPU is not in it. */
+            note(&rate, cases[n][1] * 1000 / turn_ns.p50);
+            note(&tail[0], turn_ns.p99);
+            note(&tail[1], turn_ns.p999);
             if (round + 1 < rounds) {
                 close_side();
             }
         }
         char name[64];
         (void)snprintf(name, sizeof name, "lane side, %u of %u sessions", cases[n][1], cases[n][0]);
+        record_result(name, side.hash);
         print(name, &rate, "M/s");
         (void)printf("%s: result hash %08x, %llu messages each way\n", name, side.hash,
                      (unsigned long long)side.shown);
+        if (cases[n][1] == 1) {
+            /* A turn is one message each way. */
+            print_against("  one request and its answer, p99", &tail[0], "ns", "< 10000");
+            print("  one request and its answer, p99.9", &tail[1], "ns");
+        }
         close_side();
     }
 }
@@ -257,6 +267,21 @@ static void lane_part(int rounds, uint64_t messages)
 /* --- over loopback TCP --------------------------------------------------------------------- */
 
 static market m;
+/* Turns of the port in which it did something, the last ones: one message in, or one out, where
+ * one client has one request on its way. System calls included. */
+static uint64_t busy_ticks[CALL_SAMPLES];
+static uint64_t busy_turns;
+
+static void step_market(void)
+{
+    uint64_t start = ticks();
+    int64_t worked = prt_client_work(m.port, 256);
+    EXPECT(worked >= 0);
+    if (worked > 0) {
+        busy_ticks[busy_turns++ % CALL_SAMPLES] = ticks() - start;
+    }
+    (void)market_engine_step(&m);
+}
 
 static void verify(void)
 {
@@ -283,8 +308,9 @@ static calls serve_clients(pid_t child, const tcp_result *result)
     calls begin = made;
     calls end = made;
     uint32_t phase = 0;
+    busy_turns = 0;
     for (uint64_t round = 0;; round++) {
-        (void)market_step(&m);
+        step_market();
         verify();
         uint32_t now = rb_load_acquire_u32(&result->phase);
         if (now != phase) {
@@ -344,18 +370,21 @@ typedef struct tcp_row {
     figure p99;
     figure flood;
     figure storm_ms;
+    figure turn;   /* p99 of a busy turn of the port */
     figure share;  /* of the throughput of the row before */
     figure slower; /* p99 against the row before */
     calls used;
 } tcp_row;
 
-static void note_round(tcp_row *row, tcp_row *before, const tcp_result *result)
+static void note_round(tcp_row *row, tcp_row *before, const tcp_result *result, double ns_per_tick)
 {
     note(&row->rate, (double)result->answers * 1e6 / (double)result->taken_ns);
     note(&row->p50, result->latency.p50 / 1000);
     note(&row->p99, result->latency.p99 / 1000);
     note(&row->flood, (double)result->flood_answers * 1e6 / (double)result->taken_ns);
     note(&row->storm_ms, (double)result->storm_ns / 1e6);
+    size_t turns = busy_turns < CALL_SAMPLES ? busy_turns : CALL_SAMPLES;
+    note(&row->turn, spread_of(busy_ticks, turns, ns_per_tick).p99);
     if (before != NULL) {
         int last = row->rate.count - 1;
         note(&row->share, row->rate.values[last] / before->rate.values[last]);
@@ -365,10 +394,14 @@ static void note_round(tcp_row *row, tcp_row *before, const tcp_result *result)
 
 static void print_row(tcp_row *row)
 {
+    record_below(row->name);
     (void)printf("%s\n", row->name);
     print("  answers", &row->rate, "k/s");
     print("  p50", &row->p50, "us");
     print("  p99", &row->p99, "us");
+    if (row->plan.clients == 1 && row->plan.window == 1) {
+        print_against("  the port alone, system calls included, p99", &row->turn, "ns", "< 10000");
+    }
     if (row->share.count > 0) {
         double share = median(&row->share);
         double slower = median(&row->slower);
@@ -409,12 +442,12 @@ static void tcp_part(int rounds, uint64_t taken_ms, uint32_t storm)
         {.name = "1 client, 32 on their way", .plan = {.clients = 1, .window = 32}},
         {.name = "500 clients, one at a time", .plan = {.clients = 500, .window = 1}},
         {.name = "8 clients, one at a time", .plan = {.clients = 8, .window = 1}},
-        {.name = "the same beside one that floods",
+        {.name = "8 clients beside one that floods",
          .plan = {.clients = 8, .window = 1, .floods = 1}},
         {.name = "2,000 a second from 8", .plan = {.clients = 8, .window = 1, .rate = 2000}},
-        {.name = "the same beside one that floods",
+        {.name = "2,000 a second beside one that floods",
          .plan = {.clients = 8, .window = 1, .rate = 2000, .floods = 1}},
-        {.name = "the same, and a storm of connects",
+        {.name = "2,000 a second and a storm of connects",
          .plan = {.clients = 8, .window = 1, .rate = 2000, .storm = 1}},
     };
     enum { ROWS = sizeof rows / sizeof rows[0] };
@@ -427,7 +460,8 @@ static void tcp_part(int rounds, uint64_t taken_ms, uint32_t storm)
             row->plan.storm = row->plan.storm > 0 ? storm : 0;
             row->used = tcp_round(&row->plan, result);
             int is_compared = row->plan.floods || row->plan.storm > 0;
-            note_round(row, is_compared ? row - 1 : NULL, result);
+            double ns_per_tick = (double)(now_ns() - start_ns) / (double)(ticks() - start);
+            note_round(row, is_compared ? row - 1 : NULL, result, ns_per_tick);
         }
     }
     for (size_t n = 0; n < ROWS; n++) {

@@ -47,6 +47,7 @@ from ringbus.proposer import Proposer
 from ringbus.replay import Replay, Stream
 from ringbus.topics import Topics
 from tests.bench import day as days
+from tests.bench import records
 from tests.bench.day import Day
 
 LANE = 4096
@@ -333,6 +334,10 @@ def measure(day: Day, rounds: int, cold: bool) -> None:
     for name, rebuilt in done.items():
         took = [one.seconds for one in rebuilt]
         cpu_s = statistics.median(one.cpu_s for one in rebuilt)
+        row = f"{name}, {'cold' if cold else 'warm'}"
+        records.figure(row, took, "s")
+        rates = [day.messages / one.cpu_s / 1e6 for one in rebuilt]
+        records.figure(f"{row}: messages by CPU time", rates, "M/s")
         print(
             f"{name:24}{statistics.median(took):8.3f} s ({min(took):.3f} .. {max(took):.3f})"
             f"{cpu_s:8.3f} s{day.messages / cpu_s / 1e6:7.1f} M/s  {states[name]}"
@@ -370,6 +375,7 @@ def main(count: int = 10_000_000, rounds: int = 5) -> None:
     with tempfile.TemporaryDirectory(prefix="ringbus-rebuild-") as directory:
         watch = Watch()
         day = days.make(Path(directory), count)
+        records.result("day", f"{day.checksum:08x}")
         print(
             f"day: result hash {day.checksum:08x}, {day.messages} messages, seed {days.SEED}, "
             f"{day.engine.books[0].open_orders} open orders, {days.SESSIONS} sessions; "
@@ -377,7 +383,9 @@ def main(count: int = 10_000_000, rounds: int = 5) -> None:
         )
         measure(day, rounds, cold=False)
         measure(day, max(1, rounds // 2), cold=True)
-        print(f"\nsequencer of a passive engine that follows: reigns after {takeover(day):.1f} ms")
+        took_ms = takeover(day)
+        records.figure("a passive engine that follows: reigns after", [took_ms], "ms")
+        print(f"\nsequencer of a passive engine that follows: reigns after {took_ms:.1f} ms")
         day.engine.close()
 
 

@@ -24,9 +24,9 @@
     {name " p50",                                                                                  \
      name " p99",                                                                                  \
      name " p99.9",                                                                                \
-     "  p50 against the bare line",                                                                \
-     "  p99 against the bare line",                                                                \
-     "  p99.9 against the bare line"}
+     name ": p50 against the bare line",                                                           \
+     name ": p99 against the bare line",                                                           \
+     name ": p99.9 against the bare line"}
 
 #define IDLE_NAMES(strategy)                                                                       \
     {strategy ", 1 k/s: costs the writer",   "  seen after p50", "  seen after p99", "  CPU",      \

@@ -82,6 +82,10 @@ static inline void print_leg(const leg *l, double limit, int is_near)
         if (f.count == 0) {
             return;
         }
+        const char *target = l->targets[i] == NULL ? "" : l->targets[i];
+        figure line = rounds_of(&l->bares[0], &l->bares[0], limit, is_near);
+        record_figure(l->names[i], f.values, l->is_spoiled ? 0 : f.count, l->units[i], target,
+                      median(&line));
         double middle = median(&f);
         (void)printf("%-34s %9.2f %-4s (%.2f .. %.2f, %d rounds) bare ", l->names[i], middle,
                      l->units[i], f.values[0], f.values[f.count - 1], f.count);
@@ -89,7 +93,6 @@ static inline void print_leg(const leg *l, double limit, int is_near)
             figure of_line = rounds_of(&l->bares[k], &l->bares[0], limit, is_near);
             (void)printf(k < 2 ? "%.0f/" : "%.0f ns", median(&of_line));
         }
-        const char *target = l->targets[i] == NULL ? "" : l->targets[i];
         (void)printf("  %s%s\n", target, l->is_spoiled ? " spoiled" : "");
     }
 }

@@ -1,4 +1,7 @@
-"""`make crash [SEED=] [ROUNDS=]`: rounds of real kills; a seed that fails says how to run it again.
+"""`make crash`, `make soak`: rounds of real kills; a seed that fails says how to run it again.
+
+    make crash [SEED=1] [ROUNDS=200]
+    make soak [SEED=1] [ROUNDS=1000]
 
 What a seed decides is who is killed and when; where that hits is the machine's business, so a seed
 that failed may have to be run a few times.
@@ -42,7 +45,7 @@ def main() -> int:
                 _add(total, run(plan(seed)))
             except RoundError as error:
                 failed += 1
-                print(f"{error}\nseed {seed} failed: make crash SEED={seed} ROUNDS=1", flush=True)
+                print(f"{error}\nseed {seed} failed: make soak SEED={seed} ROUNDS=1", flush=True)
             bar.advance(task)
     seconds = time.monotonic() - start_s
     print(

@@ -16,6 +16,12 @@ KILLS_MAX = 6
 LAUNCHER, EVERYTHING, HOST = "launcher", "everything", "host"
 # Of one core no more than the launcher starts again; a pair of deaths may be of one process.
 PAUSE_SECONDS = (0.0, 0.7)
+# An `up` takes one to three seconds here, a `down` some tenths.
+UP_SECONDS = (0.1, 3.0)
+DOWN_SECONDS = (0.1, 0.8)
+CUTS = 0.4
+# With sockets of every kind: a Unix socket in the directory, TCP, UDP.
+APPLICATIONS = {"console": "", "snapshot": "tape_bytes = 16777216", "fairy": ""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +44,23 @@ class Plan:
     shards: int
     has_passive: bool
     kills: tuple[Kill, ...]
+    # Seconds into the first `up` and the last `down` at which one of their processes is killed.
+    cut_up_s: float | None
+    cut_down_s: float | None
+    has_applications: bool
 
     def __str__(self) -> str:
         kills = ", ".join(kill.target for kill in self.kills)
         passive = f"passive ({self.failover})" if self.has_passive else "no passive"
+        cuts = "".join(
+            f", {word} cut after {cut_s:.2f} s"
+            for word, cut_s in (("up", self.cut_up_s), ("down", self.cut_down_s))
+            if cut_s is not None
+        )
         return (
             f"seed {self.seed}: {self.acknowledge}, journals {self.copies}, ports {self.ports}, "
-            f"shards {self.shards}, {passive}; kills: {kills}"
+            f"shards {self.shards}, {passive}, "
+            f"{'with' if self.has_applications else 'no'} applications; kills: {kills}{cuts}"
         )
 
 
@@ -65,9 +81,17 @@ def plan(seed: int) -> Plan:
         Kill(draw.choice((0.0, draw.uniform(*PAUSE_SECONDS))), draw.choice(targets))
         for _ in range(draw.randrange(1, KILLS_MAX + 1))
     ]
+    shards = draw.choice((1, 2))
+    # Behind all that was drawn before there were these, so that kept seeds are what they were.
+    cut_up_s = draw.uniform(*UP_SECONDS) if draw.random() < CUTS else None
+    cut_down_s = draw.uniform(*DOWN_SECONDS) if draw.random() < CUTS else None
+    has_applications = draw.random() < CUTS
+    if has_applications:
+        kills.insert(draw.randrange(len(kills) + 1), Kill(draw.uniform(*PAUSE_SECONDS), "others"))
     return Plan(
-        seed, acknowledge, failover, copies, ports, draw.choice((1, 2)), has_passive, tuple(kills)
-    )
+        seed, acknowledge, failover, copies, ports, shards, has_passive, tuple(kills), cut_up_s,
+        cut_down_s, has_applications,
+    )  # fmt: skip
 
 
 def write_topology(plan: Plan, directory: Path, name: str) -> Path:
@@ -108,6 +132,11 @@ def write_topology(plan: Plan, directory: Path, name: str) -> Path:
         f'[[core]]\nname = "engine"\nagents = {engine}',
         *(f'[[core]]\nname = "{one.replace(".", "-")}"\nagents = ["{one}"]' for one in agents),
     ]
+    if plan.has_applications:
+        for kind, options in APPLICATIONS.items():
+            lines += ["[[application]]", f'name = "{kind}.0"', f'kind = "{kind}"', options]
+        others = [f"{kind}.0" for kind in APPLICATIONS]
+        lines += ["[[core]]", 'name = "others"', f"agents = {others}"]
     path = directory / f"{name}.toml"
     path.write_text("\n".join(lines) + "\n")
     return path

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hdrh.histogram import HdrHistogram
-from hdrh.log import HistogramLogReader
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,8 +19,6 @@ from ringbus.histogram import (
     VALUE_MAX,
     Histogram,
     lowest_values,
-    read_hlog,
-    write_hlog,
 )
 from ringbus.segment import Segment, segment_name, unlink
 from ringbus.status import FormatError, UsageError
@@ -259,43 +256,3 @@ def test_hgrm_is_the_percentile_distribution(tmp_path: Path) -> None:
     for value, percent, *_ in rows:
         assert histogram.percentile(float(percent) * 100) <= float(value)
     assert "TotalCount     =     1001.000" in lines[-2]
-
-
-@given(histograms=st.dictionaries(st.text(max_size=8), st.lists(VALUES, max_size=20), max_size=4))
-@settings(max_examples=25, deadline=None)
-def test_hlog_reads_back(
-    tmp_path_factory: pytest.TempPathFactory, histograms: dict[str, list[int]]
-) -> None:
-    path = tmp_path_factory.mktemp("hlog") / "a.hlog"
-    written = {tag: recorded(values) for tag, values in histograms.items()}
-    write_hlog(path, written, 1000.0, 1012.5)
-    assert read_hlog(path) == written
-
-
-def test_hlog_is_what_hdrhistogram_reads(tmp_path: Path) -> None:
-    histogram = recorded([1, 20, 300, 4000, 50_000])
-    histogram.write_hlog(tmp_path / "a.hlog", "port to sequencer", 1_700_000_000, 1_700_000_010.5)
-    reader = HistogramLogReader(str(tmp_path / "a.hlog"), None)
-    try:
-        hdr = reader.get_next_interval_histogram()
-        assert reader.get_start_time_sec() == 1_700_000_000
-        assert hdr.get_tag() == "port_to_sequencer"
-        assert hdr.get_start_time_stamp() == 1_700_000_000_000
-        assert hdr.get_end_time_stamp() == 1_700_000_010_500
-        assert list(hdr.counts) == list(histogram.counts)
-        assert reader.get_next_interval_histogram() is None
-    finally:
-        reader.close()
-
-
-def test_hlog_merges_intervals_of_a_tag(tmp_path: Path) -> None:
-    path = tmp_path / "a.hlog"
-    recorded([1]).write_hlog(path, "a", 1, 2)
-    lines = path.read_text().splitlines()
-    path.write_text("\n".join([*lines, lines[-1]]) + "\n")
-    assert read_hlog(path) == {"a": recorded([1, 1])}
-
-
-def test_hlog_refuses_an_interval_that_ends_before_it_starts(tmp_path: Path) -> None:
-    with pytest.raises(UsageError):
-        recorded([1]).write_hlog(tmp_path / "a.hlog", "a", 2, 1)

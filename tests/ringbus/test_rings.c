@@ -412,6 +412,57 @@ static void test_adaptive(void)
     free(bells);
 }
 
+/* A sleep for nothing makes the next one longer, up to 50 ms; work makes it a millisecond again. */
+static void test_sleeps(void)
+{
+    static const uint32_t longest_us[] = {1000, 4000, 16000, 50000, 50000};
+    void *bells = zeroed(rb_bells_bytes());
+    EXPECT(rb_bells_init(bells, rb_bells_bytes(), "sleeps") == RB_OK);
+    rb_idle idle;
+    EXPECT(rb_idle_attach(&idle, bells, rb_bells_bytes(), "one", RB_IDLE_PARK, -1, 0) == RB_OK);
+    rb_idle_set_spin(&idle, 0);
+    for (int round = 0; round < 2; round++) {
+        for (size_t n = 0; n < sizeof longest_us / sizeof longest_us[0]; n++) {
+            EXPECT(idle.sleep_us == longest_us[n]);
+            uint64_t parks = rb_idle_parks(&idle);
+            while (rb_idle_parks(&idle) == parks) {
+                (void)rb_idle_step(&idle, 0);
+            }
+        }
+        (void)rb_idle_step(&idle, 1);
+    }
+    /* What the caller says holds for every sleep. */
+    rb_idle_set_timeout(&idle, 500);
+    for (int n = 0; n < 4; n++) {
+        (void)rb_idle_step(&idle, 0);
+        EXPECT(idle.sleep_us == 500);
+    }
+    /* A timer ends a sleep of 20 s, the earlier of two first; a lost one makes this time out. */
+    rb_idle_set_timeout(&idle, 20000000);
+    (void)rb_idle_step(&idle, 1);
+    idle.clock.mode = RB_CLOCK_REAL;
+    uint64_t begun_ns = rb_clock_read(&idle.clock);
+    rb_idle_wake_at(&idle, begun_ns + 2000000);
+    rb_idle_wake_at(&idle, begun_ns + 1000000);
+    rb_idle_wake_at(&idle, begun_ns + 3000000);
+    EXPECT(idle.due_ns == begun_ns + 1000000);
+    uint64_t parks = rb_idle_parks(&idle);
+    while (idle.due_ns != 0) {
+        (void)rb_idle_step(&idle, 0);
+    }
+    EXPECT(rb_clock_read(&idle.clock) >= begun_ns + 1000000);
+    /* It was awake when the timer was due: whose it is was asked. Then it sleeps as ever. */
+    EXPECT(rb_idle_parks(&idle) <= parks + 10);
+    EXPECT(idle.announced == 0);
+    rb_idle_set_timeout(&idle, 500);
+    parks = rb_idle_parks(&idle);
+    while (rb_idle_parks(&idle) == parks) {
+        (void)rb_idle_step(&idle, 0);
+    }
+    rb_idle_close(&idle);
+    free(bells);
+}
+
 /* --- repair --------------------------------------------------------------------------------------
  */
 
@@ -634,6 +685,7 @@ int main(int argc, char **argv)
     test_bells(RB_IDLE_PARK);
     test_bells(RB_IDLE_ADAPTIVE);
     test_adaptive();
+    test_sleeps();
     (void)printf("rings: ok, %llu messages a test\n", (unsigned long long)messages);
     return 0;
 }

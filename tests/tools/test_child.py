@@ -24,6 +24,7 @@ class Page:
         self.state = CoreState.RUNNING
         self.beat_ns = 1
         self.failure = ""
+        self.pid = 0
 
 
 @pytest.fixture
@@ -97,6 +98,27 @@ def test_a_beating_core_is_never_silent(child: Child, page: Page) -> None:
     for n in range(1000):
         page.beat_ns += 1
         assert not child.is_silent(n * 0.1)
+
+
+def test_a_core_is_warm_two_seconds_after_it_runs(child: Child, page: Page) -> None:
+    """Once for each process: its page faults so far are what the later ones are counted from."""
+    child.process = Process.of(os.getpid())
+    page.pid = os.getpid()
+    page.state = CoreState.STARTING
+    assert not child.warms_up(1.0)
+    page.state = CoreState.RUNNING
+    assert not child.warms_up(100.0)
+    assert not child.warms_up(101.9)
+    assert child.warms_up(102.0)
+    assert child.warm is not None
+    assert child.warm.total <= child.process.faults.total
+    assert not child.warms_up(103.0)
+    child.spawn([sys.executable, "-c", ""], 200.0)
+    assert child.warm is None
+    # The page still says that it runs, but that was another process.
+    assert not child.warms_up(201.0)
+    assert not child.warms_up(204.0)
+    child.kill()
 
 
 @pytest.mark.parametrize(

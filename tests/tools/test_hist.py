@@ -15,12 +15,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ringbus.histogram import VALUE_MAX, Histogram, read_hlog
+from ringbus.core import DUTY, SAMPLED, STALLS
+from ringbus.histogram import VALUE_MAX, Histogram
 from ringbus.metrics import Metrics, page_bytes
 from ringbus.segment import Segment, segment_name, unlink
 from ringbus.status import NotFoundError, UsageError
 from tools.curves import draw, spread
-from tools.hist import HOPS, collect, collect_since, compare, main, table, write
+from tools.hist import main
+from tools.hops import HOPS, collect, collect_since, sampling, table
+from tools.recording import read
 from tools.units import duration
 
 EXCHANGE = f"hist-{os.getpid()}"
@@ -161,39 +164,26 @@ def test_table_tells_of_saturated_values() -> None:
     assert "above" not in table({"whole": recorded(VALUE_MAX)})
 
 
-def test_compare_shows_the_change() -> None:
-    text = compare({"whole": recorded(100, 100)}, {"whole": recorded(110, 110), "new": recorded(1)})
-    lines = text.splitlines()
-    assert lines[2].split()[:5] == ["whole,", "before", "2", "100", "ns"]
-    assert lines[3].split()[:4] == ["after", "2", "110", "ns"]
-    assert lines[4].split() == ["change", *["+10.0", "%"] * 7]
-    assert lines[7].split() == ["change", *"–––––––"]
+def test_turns_and_stalls_have_tables_of_their_own() -> None:
+    """How much of the time an agent was at work: a sum of samples, so many times."""
+    histograms = {
+        "whole": recorded(5),
+        f"{DUTY}shard.0": recorded(*[1_000_000] * 10),
+        f"{STALLS}engine": recorded(30_000, 70_000),
+    }
+    text = table(histograms, 1.0, {f"{DUTY}shard.0": 16})
+    lines = [line.split() for line in text.splitlines() if line]
+    assert "shard.0 10 16.00 % 1.00 ms".split() == lines[5][:6]
+    assert "engine 2 0.010 % 30.0 µs".split() == lines[8][:6]
+    assert "–" in table(histograms, 0.0, {f"{DUTY}shard.0": 16}).splitlines()[6]
 
 
-def test_compare_sees_no_change_in_what_was_written_and_read(tmp_path: Path) -> None:
-    histograms = {"whole": recorded(*range(1, 1_000_000, 997))}
-    write(histograms, tmp_path)
-    read = read_hlog(tmp_path / "latency.hlog")
-    assert compare(read, histograms).splitlines()[4].split() == ["change", *["+0.0", "%"] * 7]
-
-
-def test_write_makes_a_picture_and_files(busy: list[Metrics], tmp_path: Path) -> None:
-    histograms = collect(EXCHANGE)
-    written = write(histograms, tmp_path / "out", "A title", 1000.0, 1010.0)
-    assert sorted(path.name for path in written) == [
-        "latency.hlog",
-        "latency.png",
-        "port-to-sequencer.hgrm",
-        "publisher-to-reader.hgrm",
-        "sequencer-to-shard.hgrm",
-        "shard-to-publisher.hgrm",
-        "whole.hgrm",
-    ]
-    assert all(path.is_file() for path in written)
-    assert png_size(tmp_path / "out" / "latency.png") == (1760, 992)
-    assert (tmp_path / "out" / "latency.png").stat().st_size > 20_000
-    assert read_hlog(tmp_path / "out" / "latency.hlog") == histograms
-    assert "TotalCount     =      101.000" in (tmp_path / "out" / "whole.hgrm").read_text()
+def test_sampling_is_told_by_the_core(cores: list[Metrics]) -> None:
+    cores[0].histogram(f"{DUTY}sequencer").record(5)
+    cores[0].counter(SAMPLED).add(256)
+    cores[1].histogram(f"{DUTY}port.0").record(5)
+    cores[1].counter(SAMPLED).add(16)
+    assert sampling(EXCHANGE) == {f"{DUTY}sequencer": 256, f"{DUTY}port.0": 16}
 
 
 def test_draw_shows_the_data(tmp_path: Path) -> None:
@@ -235,39 +225,113 @@ def test_main_prints_the_table(busy: list[Metrics], capsys: pytest.CaptureFixtur
     assert capsys.readouterr().out == table(collect(EXCHANGE))
 
 
-def test_main_isolates_seconds_and_writes(
-    busy: list[Metrics], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_main_isolates_seconds(busy: list[Metrics], capsys: pytest.CaptureFixture[str]) -> None:
     waited: list[float] = []
 
     def wait(seconds: float) -> None:
         waited.append(seconds)
         busy[0].histogram("whole").record(4321)
 
-    argv = [EXCHANGE, "--seconds", "2.5", "--output", str(tmp_path)]
-    assert main(argv, now_s=iter([1000.0, 1002.5]).__next__, wait=wait) == 0
-    assert waited == [2.5]
-    assert "4.32 µs" in capsys.readouterr().out
-    assert read_hlog(tmp_path / "latency.hlog")["whole"] == recorded(4321)
-    assert ",1000.000000,2.500000," in (tmp_path / "latency.hlog").read_text()
-    assert json.loads((tmp_path / "host.json").read_text())["settings"]["swap"]["outcome"]
+    clock = iter([1000.0, 1001.0, 1002.0, 1002.5])
+    assert main([EXCHANGE, "--seconds", "2.5"], now_s=clock.__next__, wait=wait) == 0
+    assert waited == [1.0, 1.0, 0.5]
+    lines = capsys.readouterr().out.splitlines()
+    assert next(line for line in lines if line.startswith("whole")).split()[1:4] == [
+        *("3", "4.32", "µs")
+    ]
 
 
-def test_main_compares_with_an_earlier_run(
+def test_main_writes_a_snapshot(
     busy: list[Metrics], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = collect(EXCHANGE)
-    write(before, tmp_path)
-    busy[0].histogram("whole").record(1)
-    assert main([EXCHANGE, "--compare", str(tmp_path / "latency.hlog")]) == 0
-    assert capsys.readouterr().out == compare(before, collect(EXCHANGE))
+    """Table, picture, log, distributions, host; read back it is what was there."""
+    assert main([EXCHANGE, "--output", str(tmp_path / "out")], now_s=lambda: 1000.0) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith(table(collect(EXCHANGE)))
+    files = {path.name for path in (tmp_path / "out").iterdir()}
+    assert files == {
+        *("latency.hlog", "latency.png", "recording.json", "host.json"),
+        *(f"{hop.replace(' ', '-')}.hgrm" for hop in HOPS),
+    }
+    assert all(name in printed for name in files)
+    assert png_size(tmp_path / "out" / "latency.png") == (1760, 992)
+    assert (tmp_path / "out" / "latency.png").stat().st_size > 20_000
+    recording = read(tmp_path / "out")
+    assert recording.histograms() == collect(EXCHANGE)
+    assert recording.is_snapshot
+    assert "TotalCount     =      101.000" in (tmp_path / "out" / "whole.hgrm").read_text()
+    assert json.loads((tmp_path / "out" / "host.json").read_text())["settings"]["swap"]["outcome"]
+
+
+def test_main_shows_what_came_after_a_snapshot(
+    busy: list[Metrics], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The difference of two: a snapshot less an earlier one, of a running exchange or of files."""
+    assert main([EXCHANGE, "--output", str(tmp_path / "noon")]) == 0
+    busy[0].histogram("whole").record(4321)
+    busy[1].histogram("new").record(7)
+    assert main([EXCHANGE, "--output", str(tmp_path / "evening")]) == 0
+    capsys.readouterr()
+    said = []
+    for later in (EXCHANGE, str(tmp_path / "evening")):
+        assert main([later, "--since", str(tmp_path / "noon")]) == 0
+        said.append(capsys.readouterr().out)
+        rows = {line.split()[0]: line.split() for line in said[-1].splitlines()}
+        assert rows["whole"][1:4] == ["1", "4.32", "µs"]
+        assert rows["new"][1] == "1"
+        assert rows["port"][3:5] == ["0", "–"]
+    assert said[0] == said[1]
+    assert main([str(tmp_path / "noon"), "--since", str(tmp_path / "evening")]) == 1
+    assert "not an earlier one" in capsys.readouterr().err
+
+
+def test_main_merges_recordings(
+    busy: list[Metrics], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a", "b"):
+        assert main([EXCHANGE, "--output", str(tmp_path / name)]) == 0
+    capsys.readouterr()
+    both = [str(tmp_path / "a"), str(tmp_path / "b")]
+    assert main([*both, "--hop", "whole", "--output", str(tmp_path / "both")]) == 0
+    assert capsys.readouterr().out.splitlines()[2].split()[:2] == ["whole", "202"]
+    total = {name: one + one for name, one in collect(EXCHANGE).items()}
+    assert read(tmp_path / "both").histograms() == total
+    # A directory of recordings is all of them.
+    (tmp_path / "both" / "latency.hlog").unlink()
+    assert main([str(tmp_path), "--hop", "whole"]) == 0
+    assert capsys.readouterr().out.splitlines()[2].split()[:2] == ["whole", "202"]
+    assert main([EXCHANGE, both[0]]) == 1
+    assert "say it alone" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["png", "svg", "html"])
+def test_main_draws(busy: list[Metrics], tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"a.{kind}"
+    assert main([EXCHANGE, "--picture", str(path), "--note", "5 < 7"]) == 0
+    content = path.read_bytes()
+    if kind == "png":
+        assert png_size(path) == (1760, 992)
+        return
+    text = content.decode()
+    assert "99 %" in text and "µs" in text and "port to sequencer" in text
+    assert ("<pre>hop" in text) == (kind == "html")
+    # A page that needs nothing from elsewhere, and takes what it is told for text.
+    assert "<script" not in text and "<link" not in text and "5 < 7" not in text
+
+
+def test_a_picture_of_another_kind_is_refused(
+    busy: list[Metrics], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([EXCHANGE, "--picture", str(tmp_path / "a.bmp")]) == 1
+    assert ".png, .svg or .html" in capsys.readouterr().err
 
 
 def test_main_says_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["no-such"]) == 1
     assert "no-such" in capsys.readouterr().err
-    with pytest.raises(SystemExit):
-        main(["no-such", "--seconds", "0"])
+    for argv in (["no-such", "--seconds", "0"], [], ["no-such", "--compare", "a", "b"]):
+        with pytest.raises(SystemExit):
+            main(argv)
 
 
 def test_the_table_does_not_wait_for_the_drawing_library() -> None:

@@ -9,10 +9,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from ports.soup import SoupClientSession
 from ringbus.journal import read_day
@@ -33,7 +35,7 @@ from tools.launcher import LaunchError, ready_line
 from tools.memory import Attachment
 from tools.process import Process
 from tools.state import State, find
-from tools.status import look
+from tools.status import look, report
 
 
 def ringbus(*words: str | Path) -> subprocess.CompletedProcess[str]:
@@ -141,8 +143,10 @@ def test_a_core_that_hangs_is_killed_and_comes_back(make: Maker) -> None:
         former = exchange.kill("edge", signal.SIGSTOP)
 
         def is_silent() -> bool:
-            status = ringbus("status", exchange.name)
-            return status.returncode == 1 and "silent" in status.stdout
+            # Here, since a command may take longer to start than it is silent.
+            said = StringIO()
+            returncode = report(exchange.name, time.time_ns(), Console(file=said, width=200))
+            return returncode == 1 and "silent" in said.getvalue()
 
         assert until(is_silent)
         exchange.await_restart("edge", former)

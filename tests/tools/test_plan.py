@@ -15,7 +15,8 @@ from tests.tools.conftest import Maker
 from tests.tuning.machine import two_sockets
 from tools import plan as plan_command
 from tools.configuration import Configuration
-from tools.placement import Plan, explain, place
+from tools.costs import costs
+from tools.placement import Plan, explain, place, placed
 from tools.state import find
 from tools.topology import ConfigurationError, load_topology
 from tuning.host import Host
@@ -146,6 +147,33 @@ def test_too_little_memory_on_the_node(plan: Planner) -> None:
     plan(usual(), "[memory]\nnuma_node = 1").refuse()
 
 
+def test_what_spins_anywhere_needs_a_cpu_all_the_same(plan: Planner) -> None:
+    """Nobody said which CPU: there must be one for each, or it is refused by name."""
+    cores = usual('"any"')
+    found = plan(cores, allowed=frozenset({0, 1, 2, 3}))
+    found.refuse()
+    assert placed(found.topology, found.machine) == found.topology
+    found = plan(cores, allowed=frozenset({0, 1, 2}))
+    with pytest.raises(ConfigurationError) as refused:
+        placed(found.topology, found.machine)
+    assert '4 cores spin, and there are 3 CPUs: "pub" would share one' in str(refused.value)
+    assert '[host] allow = ["sharing"]' in str(refused.value)
+    plan(cores, '[host]\nallow = ["sharing"]', frozenset({0, 1, 2})).refuse()
+    # One that yields gives its CPU to whoever wants it; one that is adaptive sleeps.
+    for wait in ("yield", "adaptive"):
+        plan(cores.replace('"spin"', f'"{wait}"'), allowed=frozenset({0, 1, 2})).refuse()
+
+
+def test_cores_with_a_cpu_of_their_own_cost_nothing(plan: Planner) -> None:
+    """Spinning, the way of an order wakes nobody; an adaptive core is none that never sleeps."""
+    everybody = {**HOT, **COOL}
+    spinning = "".join(core(name, agent) for name, agent in everybody.items())
+    assert list(costs(plan(spinning))) == []
+    adaptive = plan(spinning.replace('"spin"', '"adaptive"'))
+    assert adaptive.hot == frozenset()
+    assert any("7 that sleep have to be woken" in said for said in costs(adaptive))
+
+
 @pytest.mark.parametrize(
     ("cores", "machine", "said"),
     [
@@ -195,7 +223,13 @@ def test_more_cores_than_cpus_say_what_it_costs(plan: Planner) -> None:
     found = plan(parked, allowed=two)
     found.refuse()
     assert {sits(found)[name] for name in names} == {0, 1}
-    assert any("7 cores share 2 CPUs" in note for note in found.notes)
+    said = list(costs(found))
+    assert said[0] == "4 cores share CPU 0: seq, s1, jrn, fairy"
+    assert said[1] == "3 cores share CPU 1: s0, pub, p0"
+    assert "a switch of processes" in said[2]
+    assert said[3].startswith("an order through port.0 changes cores 5 times (p0 → seq → s0 → pub")
+    assert "7 that sleep have to be woken" in said[3]
+    assert said[3].endswith("280 µs more than with cores that spin")
     with pytest.raises(ConfigurationError, match="never sleep"):
         plan(parked.replace('"park"', '"spin"'), allowed=two).refuse()
 

@@ -9,7 +9,8 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.tuning.machine import host, plant, two_sockets
-from tools import cli, plan, tune
+from tools import cli, plan
+from tools.manual import parser_of
 from tools.placement import place
 from tools.topology import load_topology
 from tuning import generate
@@ -36,11 +37,56 @@ def commands() -> list[list[str]]:
 def test_the_commands_of_the_guide_exist() -> None:
     said = commands()
     assert len(said) >= 9
-    parser = tune._parser()
     for words in said:
-        assert words[0] in cli.DELEGATED
-        if words[0] == "tune":
-            parser.parse_args([word.replace("$HOT", "1-7") for word in words[1:]])
+        parser = parser_of(cli.main, words[:1])
+        parser.parse_args([word.replace("$HOT", "1-7") for word in words[1:]])
+
+
+# What they may end with here: a host that is not tuned, a plan that is too large, nothing up.
+MAY_REFUSE = ("tune check", "plan", "systemd", "status")
+# Long, and with tests of their own.
+SHORTER = {"60": "0.05"}
+ELSEWHERE = ("bench",)
+
+
+def unprivileged() -> list[list[str]]:
+    """The commands of the guide that want no root, as words; what goes to root is only printed."""
+    out = []
+    for block in re.findall(r"```sh\n(.*?)```", GUIDE.read_text(), re.DOTALL):
+        for line in block.splitlines():
+            before_root = line.partition("| sudo")[0]
+            if before_root.startswith("ringbus "):
+                words = before_root.replace("$HOT", "0").partition(">")[0].split()[1:]
+                out.append([SHORTER.get(word, word) for word in words])
+    return out
+
+
+def test_the_commands_that_want_no_root_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On whatever host this is: they end well, or refuse in words; nothing is set."""
+    for name in ("tuning", "tools"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    monkeypatch.chdir(tmp_path)
+    ran = unprivileged()
+    assert len(ran) >= 17
+    for words in ran:
+        if words[0] in ELSEWHERE:
+            continue
+        status = cli.main(words)
+        said = capsys.readouterr()
+        may_refuse = " ".join(words).startswith(MAY_REFUSE)
+        assert status in ((0, 1) if may_refuse else (0,)), (words, said.err)
+        assert status == 0 or said.out + said.err
+    assert (tmp_path / "before" / "jitter.json").exists()
+
+
+def test_every_step_says_how_it_is_undone() -> None:
+    """Its commands are what a person can take back, or change nothing."""
+    steps = re.split(r"^## \d+\. ", GUIDE.read_text(), flags=re.MULTILINE)[1:]
+    assert len(steps) >= 11
+    for step in steps[:-2]:
+        assert re.search(r"Undo:|to undo|way back", step.partition("\n## ")[0]), step[:40]
 
 
 def test_the_links_and_pictures_of_the_guide_are_there() -> None:

@@ -27,7 +27,7 @@ from rich.table import Table
 from ringbus.journal import read_day
 from ringbus.messages import InstrumentState
 from ringbus.multicast import Reader
-from tools import hist
+from tools.curves import draw
 from tools.demo.calls import Calls
 from tools.exchange import Exchange, launched
 from tools.expected import (
@@ -42,9 +42,11 @@ from tools.expected import (
     resting,
     trades,
 )
-from tools.load import HOP, Load, Report, read_clients
+from tools.hops import collect, collect_since, of_hops, table
+from tools.load import Load, Report, read_clients
 from tools.memory import Attachment
 from tools.orders import load_orders
+from tools.recording import about, write_snapshot
 from tools.replay import replay_day
 
 HERE = Path(__file__).resolve().parent
@@ -224,22 +226,24 @@ def measure(demo: Demo, load: Load) -> None:
     """Paced load, and the latency of every hop under it."""
     rows = load_orders(DATA / "inbound.csv.gz", demo.paced_rows)
     requests = load.dealer.deal(rows)
-    before = hist.collect(demo.exchange.name)
+    title = f"{len(requests):,} requests at {demo.rate:,.0f}/s through {len(load.sessions)} clients"
+    name, start_s = demo.exchange.name, time.time()
+    document = about(name, demo.exchange.state, start_s, title)
+    before = collect(name)
     with bar(demo.console) as progress:
         task = progress.add_task(f"paced load, {demo.rate:,.0f}/s", total=len(requests))
         report = load.paced(requests, demo.rate, lambda n: progress.update(task, completed=n))
-    hops = hist.collect_since(demo.exchange.name, before)
-    hops[HOP] = report.latency
-    title = (
-        f"{report.requests:,} requests at {demo.rate:,.0f}/s through {len(load.sessions)} clients"
-    )
-    hist.write(hops, OUTPUT / "latency", title=title)
+    hops = collect_since(name, before)
+    end_s = time.time()
+    write_snapshot(hops, OUTPUT / "latency", document, end_s)
+    draw(of_hops(hops), OUTPUT / "latency" / "latency.png", title)
     demo.note(
         "paced load answered",
         f"{report.answered:,} of {report.requests:,} at {demo.rate:,.0f}/s",
         report.answered == report.requests,
     )
-    demo.console.print(hist.table(hops), highlight=False, soft_wrap=True)
+    text = table(hops, end_s - start_s, document["sampling"])
+    demo.console.print(text, highlight=False, soft_wrap=True)
 
 
 def summary(demo: Demo) -> Table:

@@ -1,0 +1,98 @@
+"""Whether a run of `ringbus bench` is slower than a stored one, or only differs as runs do.
+
+A figure is judged if the same work was done (command and result hash), between CPUs as near or far,
+in at least three rounds each. It is *slower* if its medians lie further apart than the middle
+halves of both runs' rounds are wide, taken together, and by more than the tolerance: a noisy run
+says less, it does not say wrong. Rounds outside of the middle half (another job took the CPU) count
+for nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from tools.results import Figure, Part, Results
+
+ROUNDS_MIN: Final = 3
+TOLERANCE: Final = 0.05
+
+
+class Outcome(Enum):
+    """What can be said of a figure; `value` in words."""
+
+    SAME = "the same"
+    FASTER = "faster"
+    SLOWER = "slower"
+    UNJUDGED = "not judged"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One figure of two runs; `change` of its median, 0.1: a tenth more. `why` it is not judged."""
+
+    part: str
+    figure: Figure
+    before: Figure | None
+    outcome: Outcome
+    change: float
+    why: str
+
+
+def compare(before: Results, after: Results, tolerance: float = TOLERANCE) -> list[Verdict]:
+    """Every figure of `after` beside that of `before`."""
+    return [
+        verdict
+        for name, part in after.parts.items()
+        for verdict in _of_part(name, before.parts.get(name), part, tolerance)
+    ]
+
+
+def _of_part(name: str, before: Part | None, after: Part, tolerance: float) -> Iterator[Verdict]:
+    why = _other_work(before, after)
+    known = {(one.name, one.distance): one for one in before.figures} if before else {}
+    for figure in after.figures:
+        old = known.get((figure.name, figure.distance))
+        if why or old is None or old.unit != figure.unit:
+            said = why or _not_there(figure, known)
+            yield Verdict(name, figure, None, Outcome.UNJUDGED, 0.0, said)
+        else:
+            yield _judge(name, old, figure, tolerance)
+
+
+def _other_work(before: Part | None, after: Part) -> str:
+    if before is None:
+        return "not in the stored run"
+    if before.command != after.command:
+        return f"other work: {' '.join(before.command)}"
+    for name, digest in after.results.items():
+        if before.results.get(name, digest) != digest:
+            return f"another result: {name} was {before.results[name]}, is {digest}"
+    return ""
+
+
+def _not_there(figure: Figure, known: dict[tuple[str, str], Figure]) -> str:
+    distances = [distance for name, distance in known if name == figure.name]
+    if distances and figure.distance not in distances:
+        return f"timed {figure.distance or 'anywhere'}, stored {', '.join(distances)}"
+    return "not in the stored run"
+
+
+def _judge(part: str, old: Figure, new: Figure, tolerance: float) -> Verdict:
+    apart = new.median - old.median
+    change = apart / old.median if old.median else 0.0
+    why = ""
+    if new.sign == 0:
+        why = "neither more nor less is better"
+    elif new.distance == "moved":
+        why = "the CPUs moved"
+    elif min(len(old.rounds), len(new.rounds)) < ROUNDS_MIN:
+        why = f"fewer than {ROUNDS_MIN} rounds"
+    if why:
+        return Verdict(part, new, old, Outcome.UNJUDGED, change, why)
+    outcome = Outcome.SAME
+    if abs(apart) > max(old.quartiles + new.quartiles, tolerance * abs(old.median)):
+        outcome = Outcome.FASTER if apart * new.sign > 0 else Outcome.SLOWER
+    return Verdict(part, new, old, outcome, change, "")
