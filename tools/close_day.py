@@ -8,7 +8,6 @@ was. The stream says how far that is, and when nothing is up any more the journa
 
 from __future__ import annotations
 
-import argparse
 import sys
 
 # An exception to the rule against time: to close a day is to wait for it.
@@ -38,6 +37,7 @@ from tools.configuration import Configuration
 from tools.console.client import target_of
 from tools.console.words import CommandError
 from tools.day import DayError
+from tools.manual import Parser
 from tools.memory import Attachment
 from tools.process import Process
 from tools.state import CONFIGURATION_FILE, State, exchange_name, find, remove
@@ -235,7 +235,7 @@ def _await(is_so: Callable[[], bool], problem: str) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `ringbus close-day`: 0 closed, 1 not, 3 it waits for a second author."""
-    parser = argparse.ArgumentParser(prog="ringbus close-day", description=__doc__)
+    parser = Parser(prog="ringbus close-day", description=__doc__)
     parser.add_argument("exchange", help="its name, or its topology file")
     parser.add_argument("--author", required=True, help="who")
     parser.add_argument("--reason", required=True, help="why")

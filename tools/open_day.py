@@ -7,7 +7,6 @@ whoever begins it.
 
 from __future__ import annotations
 
-import argparse
 import sys
 
 # An exception to the rule against time: a good-till-time order may be over.
@@ -24,6 +23,7 @@ from tools.day import DayError
 from tools.diff import differences
 from tools.exchange import start_detached
 from tools.launcher import LaunchError, ready_line, refuse_if_there
+from tools.manual import Parser
 from tools.topology import ConfigurationError
 
 FAULTS = (ClosedError, ConfigurationError, DayError, LaunchError, RingbusError, OSError)
@@ -76,7 +76,7 @@ def begin(path: Path, confirm: Callable[[], bool], show: Callable[[str], None]) 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `ringbus open-day`: 0 the day has begun (or could, with --check), 1 it has not."""
-    parser = argparse.ArgumentParser(prog="ringbus open-day", description=__doc__)
+    parser = Parser(prog="ringbus open-day", description=__doc__)
     parser.add_argument("topology", type=Path, help="topology file of the new day")
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_argument("--check", action="store_true", help="only look: nothing is begun")

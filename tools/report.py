@@ -5,7 +5,6 @@ Of a day that was closed, or of an exchange that is up, also what only its proce
 
 from __future__ import annotations
 
-import argparse
 import html
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +22,7 @@ from tools.closed import CLOSED
 from tools.day_counts import count, limits_used
 from tools.kept_figures import Figures
 from tools.log import WIDTH, changes_of, rows, running
+from tools.manual import Parser
 from tools.replay import journal_of
 from tools.report_sections import Section, sections
 from tools.state import exchange_name, find
@@ -118,7 +118,7 @@ def _is_number(text: str) -> bool:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `ringbus report`: 0; 2: the day cannot be read, or the file not written."""
-    parser = argparse.ArgumentParser(prog="ringbus report", description=__doc__)
+    parser = Parser(prog="ringbus report", description=__doc__)
     parser.add_argument("day", help="an exchange, its topology file, or a directory of a journal")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write it there")
     parser.add_argument("--text", action="store_true", help="print it, beside --html too")

@@ -6,7 +6,6 @@ Given again after a kill it goes on where it was: with closing, or with beginnin
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from tools.configuration import Configuration
 from tools.console.words import CommandError
 from tools.day import DayError
 from tools.diff import differences
+from tools.manual import Parser
 from tools.state import CONFIGURATION_FILE, find
 from tools.topology import ConfigurationError, Topology
 
@@ -67,7 +67,7 @@ def _say(text: str) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `ringbus roll`: 0 the next day has begun, 1 it has not, 3 CloseDay waits."""
-    parser = argparse.ArgumentParser(prog="ringbus roll", description=__doc__)
+    parser = Parser(prog="ringbus roll", description=__doc__)
     parser.add_argument("topology", type=Path, help="topology file of the next day")
     parser.add_argument("--author", required=True, help="who")
     parser.add_argument("--reason", required=True, help="why")
