@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from ringbus.histogram import Histogram, read_hlog, write_hlog
+from ringbus.histogram import Histogram
+from ringbus.interval_log import read_hlog, write_hlog
 from ringbus.multicast import gates
 from tools import closed
 from tools.configuration import write_private
-from tools.hist import collect
+from tools.hops import collect, of_hops
 from tools.memory import Attachment
 from tools.state import State
 from tools.topology import Topology
@@ -42,7 +43,7 @@ def look(state: State) -> Figures:
             [getattr(place, name) for name in READERS] for table in tables for place in gates(table)
         ]
     restarts = {name: core.restarts for name, core in state.cores.items()}
-    return Figures(restarts, readers, collect(state.name))
+    return Figures(restarts, readers, of_hops(collect(state.name)))
 
 
 def keep(figures: Figures, topology: Topology, start_s: float, end_s: float) -> None:

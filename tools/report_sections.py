@@ -20,9 +20,9 @@ from ringbus.messages import (
 )
 from tools.day_counts import REFUSALS, Counts, DayCounts, Used, Volume, looks_apart
 from tools.dump import time_text
-from tools.hist import HEADINGS, PERCENTS
+from tools.hops import HEADINGS
+from tools.hops import figures as figures_of
 from tools.kept_figures import Figures
-from tools.units import duration
 
 # Of instruments, firms and operators' words, so many rows.
 ROWS_MAX = 50
@@ -209,13 +209,7 @@ def _of_processes(figures: Figures | None) -> Iterator[Section]:
 
 
 def _latency(latency: Mapping[str, Histogram]) -> Section:
-    rows = []
-    for name, one in latency.items():
-        if one.total == 0:
-            rows.append([name, "0", *(["–"] * len(HEADINGS[2:]))])
-            continue
-        values = [one.min, *one.percentiles([*PERCENTS, 100.0])]
-        rows.append([name, f"{one.total:,}", *(duration(min(n, one.max)) for n in values)])
+    rows = [[name, f"{one.total:,}", *figures_of(one)] for name, one in latency.items()]
     notes = () if rows else ("Nothing was recorded.",)
     return Section("Latency", notes, HEADINGS, rows)
 
