@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from engine.fused import FusedEngine, Size
 from engine.passive import PassiveEngine
 from engine.risk import Risk, RiskInstrument, RiskSize
+from engine.standby import Estate, Standby
 from ringbus.messages import (
     CANCEL,
     COMMAND,
@@ -24,7 +26,8 @@ from ringbus.messages import (
     Template,
 )
 from ringbus.multicast import Reader
-from tests.engine.parts import Lines
+from ringbus.status import UsageError
+from tests.engine.parts import Lines, bells_block, make_core
 from tests.engine.trader import lines, new_order
 
 
@@ -134,3 +137,20 @@ def test_an_end_that_comes_too_late_ends_nothing(engine: FusedEngine) -> None:
     engine.propose(end_of_day(1))
     engine.propose(end_of_day(2))
     assert stream(engine)["template_id"].tolist() == [Template.COMMAND, Template.END_OF_DAY]
+
+
+def test_nobody_reigns_over_a_day_that_is_over(engine: FusedEngine, tmp_path: Path) -> None:
+    """R80, R81: an engine that dies behind its last line has no successor."""
+    engine.propose(order(1))
+    engine.propose(end_of_day(1))
+    standby = Standby(engine.size, engine.shard_of, engine.ring, tmp_path, 1024)
+    # The dead one's lock is free.
+    engine.publisher.close()
+    left = Estate(
+        engine.doorbell, engine.lane_memory, engine.inward, engine.outward, engine.ring,
+        engine.readers, engine.size.topics,
+    )  # fmt: skip
+    with pytest.raises(UsageError, match="the day is over"):
+        standby.promote(make_core(bells_block()), left, 1, 1, lambda: None)
+    assert int(stream(engine)["template_id"][-1]) == Template.END_OF_DAY
+    standby.close()

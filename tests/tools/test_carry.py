@@ -287,7 +287,7 @@ def canonical(kept: KeptDay) -> dict[tuple[str, int], list[tuple[object, ...]]]:
     for symbol, orders in sorted(kept.by_symbol.items()):
         for side, sign in ((Side.BUY, -1), (Side.SELL, 1)):
             own = [view(one) for one in orders if int(one.order["side"][0]) == side]
-            own.sort(key=lambda one, sign=sign: (sign * one[2], one[3]))  # type: ignore[misc, operator]
+            own.sort(key=lambda one, sign=sign: (sign * one[2], one[3]))  # type: ignore[misc]
             if own:
                 out[symbol, int(side)] = own
     return out

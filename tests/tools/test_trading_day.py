@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -66,17 +67,17 @@ def ask(user: str, exchange: Exchange, *orders: dict[str, object]) -> list[Outbo
 
 
 ORDER: dict[str, object] = {"symbol": "S1", "side": "B", "quantity": 10, "price": 10_000}
-GTC = {"tif": "5"}
+GTC: dict[str, object] = {"tif": "5"}
 
 
-def until_the_end(user: str, exchange: Exchange, begin: object) -> list[Outbound]:
+def until_the_end(user: str, exchange: Exchange, begin: Callable[[], None]) -> list[Outbound]:
     """All that a client is shown until the end of the day, which `begin` brings about."""
 
     async def run() -> list[Outbound]:
         shown: list[Outbound] = []
         host, tcp = exchange.port("port.0")
         async with OuchClient(host, tcp, user, "SECRET", 1, resume_s=0) as client:
-            ends = asyncio.create_task(asyncio.to_thread(begin))  # type: ignore[arg-type]
+            ends = asyncio.create_task(asyncio.to_thread(begin))
             async for _, message in client.events():
                 shown.append(message)
                 if isinstance(message, SystemEvent) and message.event == "E":

@@ -198,17 +198,13 @@ def test_the_opening_is_killed_and_begun_again(make: Maker) -> None:
         assert ringbus("close-day", exchange.name, *WHO).returncode == 0
         other = next_day(path, "20230712")
         out = exchange.directory
-        for is_there in (
-            lambda: (out / "journal-20230711").exists(),
-            lambda: (out / "configuration.json").exists(),
-            lambda: (out / "closed" / "carried.csv").exists(),
-        ):
+        for shown in ("journal-20230711", "configuration.json", "closed/carried.csv"):
             line = [sys.executable, "-m", "tools.cli", "up", str(other)]
             launcher = subprocess.Popen(
                 line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
             )
             deadline = time.monotonic() + PATIENCE_S
-            while not is_there() and not (out / "day-20230711").exists():
+            while not (out / shown).exists() and not (out / "day-20230711").exists():
                 assert time.monotonic() < deadline
             launcher.kill()
             launcher.wait()
