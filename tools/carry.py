@@ -21,6 +21,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from ports.lines import Tag, tag_text
 from ringbus.messages import (
     CARRIED_OVER,
     COMMAND,
@@ -145,7 +146,7 @@ class Plan:
                 terms = out[n : n + 1].view(ORDER_TERMS)
                 terms["instrument"], terms["options"] = instrument.index, options
             elif template == Template.ORDER_TAG:
-                tag = out[n : n + 1].view(ORDER_TAG)
+                tag = _unnumbered(out[n : n + 1])
                 if tag["total_quantity"][0]:
                     # A FIX client's: its instrument, for what the sequencer refuses.
                     tag["total_quantity"] = instrument.index + 1
@@ -324,6 +325,15 @@ def _auction(instrument: Instrument) -> Lines:
     return line.view(MESSAGE)
 
 
+def _unnumbered(line: Lines) -> Lines:
+    """A tag; one of a FIX client without the number of its message, which was another day's."""
+    out: Lines = line.view(ORDER_TAG)
+    said = Tag.read(line.tobytes())
+    if said.number is not None:
+        out["text"] = tag_text(said.text, 0)
+    return out
+
+
 def _told(left: Left, who: Participant) -> Lines:
     """What the client of an order hears that is not carried."""
     line: Lines = np.zeros(1, REJECT)
@@ -341,5 +351,5 @@ def _told(left: Left, who: Participant) -> Lines:
     ]
     for tag in tags:
         tag["topic"] = who.session
-        tag.view(ORDER_TAG)["total_quantity"] = 0
+        _unnumbered(tag)["total_quantity"] = 0
     return np.concatenate([line.view(MESSAGE), *tags])

@@ -148,7 +148,7 @@ class Closing(Application):
         return self._own.send(lines.view(MESSAGE)[:, None], self._topics[runs], self._shards[runs])
 
     def _take_back(self, stops: list[NDArray[np.void]]) -> int:
-        held = np.concatenate(stops).view(STOP_ORDER)
+        held = np.concatenate(stops)
         lines: NDArray[np.void] = np.zeros(len(held), STOP_CANCEL)
         lines["template_id"] = Template.STOP_CANCEL
         for name in ("instrument", "client_order_id", "account", "firm"):
@@ -175,7 +175,7 @@ class Closing(Application):
         name = int(first["topic"][0]), int(first["client_order_id"][0])
         template = int(first["template_id"][0])
         if template == Template.STOP_ORDER:
-            self._stops[name] = line.copy()
+            self._stops[name] = first.copy()
             return
         refused = int(line.view(REJECTED)["refused_template"][0])
         is_refusal = template in (Template.REJECT, Template.REJECTED)
@@ -184,4 +184,4 @@ class Closing(Application):
 
 
 def _tif(line: NDArray[np.void]) -> int:
-    return int(line.view(STOP_ORDER)["time_in_force"][0])
+    return int(line["time_in_force"][0])

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from ports.fix import FIX44, time_text
 from ports.ouch import (
     OrderAccepted,
     OrderCanceled,
@@ -29,7 +30,9 @@ from ringbus.messages import (
     EXECUTED,
     Template,
 )
+from tests.ports.quickfix_client import QuickFix
 from tests.tools.conftest import SECRET, Maker
+from tests.tools.test_fix import FIX, STOPS, pause
 from tools.configuration import Configuration
 from tools.exchange import Exchange, launched
 from tools.kept import kept_of
@@ -291,3 +294,44 @@ def test_every_fault_of_the_files_is_named(make: Maker, tmp_path: Path) -> None:
         "session",
     ):
         assert said in refused.stderr, refused.stderr
+
+
+@pytest.mark.xdist_group("processes")
+def test_a_fix_client_finds_its_orders_on_the_next_day(make: Maker, tmp_path: Path) -> None:
+    """R56: by its own ClOrdID, a stop order too; numbers of its messages begin anew."""
+    path = make(extra=FIX + STOPS)
+
+    def order(name: str, *more: tuple[int, str]) -> list[tuple[int, str]]:
+        fields = [(11, name), (21, "1"), (38, "5"), (44, "10"), (54, "1"), (55, "S1")]
+        return sorted([*fields, (60, time_text(0)), *more])
+
+    def client(exchange: Exchange, store: str) -> QuickFix:
+        tcp = exchange.state.ports["fix.0"]
+        return QuickFix(
+            tmp_path / store, pause, tcp, "ALICE", FIX44, password="SECRET", heartbeat=1
+        )
+
+    with launched(path) as exchange:
+        with client(exchange, "one") as alice:
+            alice.until(lambda: alice.logged_on)
+            for n in range(5):
+                alice.say("D", order(f"DAY{n}", (40, "2"), (59, "0")))
+            alice.say("D", order("KEEP", (40, "2"), (59, "1")))
+            alice.say("D", order("STOP", (40, "4"), (59, "1"), (99, "10")))
+            alice.say("D", order("DAYSTOP", (40, "4"), (59, "0"), (99, "10")))
+            alice.told(8)
+        rolled = ringbus("roll", next_day(path, "20230712"), *WHO)
+        assert rolled.returncode == 0, rolled.stderr
+        assert "2 orders (10) in 1 instruments are carried over" in rolled.stdout
+        with client(exchange, "two") as alice:
+            alice.until(lambda: alice.logged_on)
+            reports = alice.told(2)
+            assert [(one[11], one[150], one[151]) for one in reports] == [
+                ("KEEP", "0", "5"),
+                ("STOP", "0", "5"),
+            ]
+            alice.say("D", order("NEW", (40, "2"), (59, "0")))
+            assert alice.told(3)[-1][11] == "NEW"
+            assert [one for one in alice.sent + alice.admin if one[35] in "3j"] == []
+        assert ringbus("down", exchange.name).returncode == 0
+    assert replay_day(exchange.directory / "journal", verify=True).identical
