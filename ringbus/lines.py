@@ -570,7 +570,7 @@ class TradeReported(NamedTuple):
 
 
 class TradeChange(NamedTuple):
-    """An operator's bust or correction of a trade. Behind it: each party's TradeParty with its OrderTag, then an OrderTag with author and reason."""
+    """An operator's bust or correction of a trade. Behind it: each party's TradeParty with its OrderTag, then Text lines."""
 
     sequence: int
     time_ns: int
@@ -620,7 +620,7 @@ class TradeParty(NamedTuple):
 
 
 class Text(NamedTuple):
-    """A piece of what an operator says of a Command, MassCancel or CommandAsked, which it stands behind: who (as said), the number of the local user who said it, and why, a line each, in UTF-8 over all pieces."""
+    """A piece of what an operator says of a Command, MassCancel, CommandAsked or TradeChange, which it stands behind: who (as said), the number of the local user who said it, and why, a line each, in UTF-8 over all pieces."""
 
     sequence: int
     time_ns: int
@@ -637,7 +637,7 @@ class Text(NamedTuple):
 
 
 class CommandAsked(NamedTuple):
-    """A Command or MassCancel that waits for a second author, or the word that one waits no more; it becomes true when a line of that template with its number follows."""
+    """A Command, MassCancel or TradeChange that waits for a second author, or the word that one waits no more; it becomes true when a line of that template with its number follows. Of a TradeChange price_ticks, value (its match), kind and state (its reason) are where it has them."""
 
     sequence: int
     time_ns: int

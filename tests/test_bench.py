@@ -184,6 +184,21 @@ def test_bench_kill_runs_over_every_scope() -> None:
     assert len(done.stdout.splitlines()) == 16
 
 
+def test_bench_idle_runs_and_every_order_is_accepted() -> None:
+    """Parked and adaptive; each process has its row, or the program fails."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bench.bench_idle", "0.5", "5"],
+        cwd=PROGRAMS.parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=300,
+    )
+    for row in ("launcher", "applications", "edge", "engine", "journal", "all"):
+        assert done.stdout.count(f"\n  {row} ") == 2
+    assert done.stdout.count("order to answer, all asleep: p50 ") == 2
+
+
 def test_bench_python_runs_with_our_own_rows() -> None:
     """Each checks what arrived, the sum over all batches included; peers are optional."""
     told = ["--rounds", "1", "--bursts", "2", "--trips", "200", "--only", "ing, "]
@@ -245,6 +260,12 @@ def test_bench_ports_runs_and_makes_the_known_results() -> None:
     assert [float(row[-2]) for row in calls[:-1]] == [0.0] * 7
     assert done.stdout.count("of the row before: throughput") == 3
     assert "50 connects in a burst" in done.stdout
+    tails = [line for line in done.stdout.splitlines() if line.endswith("  < 10000")]
+    assert [line.split(", p99 ")[0].strip() for line in tails] == [
+        "one request and its answer",
+        "one request and its answer",
+        "the port alone, system calls included",
+    ]
     assert "median of a system call: recv " in done.stdout
 
 
@@ -300,6 +321,20 @@ def test_bench_market_runs_and_makes_the_known_tape() -> None:
     assert "tape: result hash a970a09d, " in done.stdout
     assert "lines of the stream into packets" in done.stdout
     assert "loopback, 64 a call, one receiver" in done.stdout
+
+
+def test_bench_top_runs_and_the_watched_exchange_decides_the_same() -> None:
+    """Half of the orders were watched; what the engine made of them is what it always was."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bench.bench_top", "1", "100", "100", "500"],
+        cwd=PROGRAMS.parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=300,
+    )
+    assert "result hash c46382d1, 300 orders" in done.stdout
+    assert "port's whole way, p99" in done.stdout
 
 
 def test_bench_drop_runs_and_the_copy_is_the_clients_own() -> None:

@@ -27,6 +27,7 @@ from tools.exchange import Exchange
 from tools.kinds.market import SNAPSHOT, MarketOptions, RequestOptions, SnapshotOptions, place_of
 from tools.launcher import LaunchError
 from tools.manual import Parser
+from tools.units import price_text
 
 RECEIVE_BYTES = 1 << 16
 PATIENCE_S = 10.0
@@ -82,13 +83,6 @@ class Follower:
         """Leave the group."""
         self._joined.close()
         self._asking.close()
-
-
-def price_text(price: int) -> str:
-    """A price in the currency, without the zeros that say nothing."""
-    whole, rest = divmod(price, 10_000)
-    text = f"{rest:04d}".rstrip("0")
-    return f"{whole}.{text.ljust(2, '0')}"
 
 
 def picture(book: MarketBook, locate: int, depth: int) -> Group:

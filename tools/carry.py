@@ -189,19 +189,21 @@ def plan_for(configuration: Configuration, now_ns: int) -> Plan | None:
     return plan(kept, former, configuration, now_ns)
 
 
-def numbered(plan: Plan, taken: Lines) -> Lines:
-    """All proposals behind each other, each with the next number of its topic in its shard.
+def numbered(plan: Plan, lines: Lines) -> Lines:
+    """The opening: all proposals of the plan behind the definitions and rules, before the limits.
 
-    Args: taken: the definitions before them, with their numbers. Nobody else speaks yet.
+    An order of a former day is not held against a limit: one that is lowered lets stay what is
+    open, too. Each line has the next number of its topic in its shard: nobody else speaks yet.
     """
     numbers: Counter[tuple[int, int]] = Counter()
-    for line in taken:
-        shard = 0
-        instrument = int(np.array([line]).view(NEW_ORDER)["instrument"][0])
-        if int(line["template_id"]) == Template.INSTRUMENT_DEFINITION:
-            shard = plan.configuration.instruments[instrument].shard
-        numbers[0, shard] += 1
-    out = []
+    is_limit = lines["template_id"] == Template.COMMAND
+    is_limit &= lines.view(COMMAND)["kind"] == CommandKind.LIMIT
+    first = lines[~is_limit]
+    for n in range(len(first)):
+        place = 0, plan.shard_of(first[n : n + 1])
+        numbers[place] += 1
+        first["topic_sequence"][n] = numbers[place]
+    out = [first]
     for proposal in plan.proposals:
         shard = plan.shard_of(proposal)
         place = int(proposal["topic"][0]), shard
@@ -214,7 +216,9 @@ def numbered(plan: Plan, taken: Lines) -> Lines:
         proposal["publisher"] = proposal["shard"] = proposal["reserved"] = 0
         proposal["checksum"] = proposal["sequence"] = 0
         out.append(proposal)
-    return np.concatenate(out)
+    limits = lines[is_limit]
+    limits["topic_sequence"] = numbers[0, 0] + 1 + np.arange(len(limits))
+    return np.concatenate([*out, limits])
 
 
 def words(plan: Plan, lines_max: int = 20) -> Iterator[str]:

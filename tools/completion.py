@@ -18,7 +18,7 @@ from typing import Final
 from tools.manual import Parser, parser_of
 
 # Arguments of these names are an exchange that is up, or a file that names one.
-EXCHANGES: Final = ("exchange", "name", "old", "day", "target")
+EXCHANGES: Final = ("exchange", "name", "old", "day", "target", "sources")
 FILES: Final = "files"
 RUNNING: Final = "running"
 

@@ -10,6 +10,7 @@ in its place unless somebody says so: its clients would log in to numbers of ano
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from ringbus.messages import (
     CARRIED_OVER,
     MESSAGE,
     SCHEMA_HASH,
+    CommandKind,
     Environment,
     Template,
 )
@@ -33,9 +35,10 @@ from ringbus.repair import cut, differing, prefix, repair
 from ringbus.replay import Replay
 from ringbus.status import DataError, Lapped, LayoutError, NotFoundError, RingbusError
 from tools import closed
-from tools.configuration import Configuration
+from tools.configuration import Configuration, write_private
 from tools.journals import open_journal
 from tools.memory import Attachment
+from tools.owner_rules import commands_of
 from tools.state import CONFIGURATION_FILE, State
 from tools.topology import ConfigurationError, Topology
 
@@ -114,12 +117,14 @@ def find_closed(topology: Topology) -> closed.Closed | None:
         ) from None
 
 
-def opened(topology: Topology) -> None:
+def opened(configuration: Configuration) -> None:
     """Its first lines are on the stream: from here on it is a day that must not be forgotten.
 
-    What a closed day has left is in them, so that its record is put away.
+    What it was begun with is noted, part by part, to name later what is another. What a closed day
+    has left is in those lines, so that its record is put away.
     """
-    (topology.directory / UNFINISHED_FILE).touch()
+    topology = configuration.topology
+    write_private(topology.directory / UNFINISHED_FILE, json.dumps(configuration.prints))
     former = find_closed(topology)
     if former is not None:
         closed.archive(former, topology)
@@ -180,7 +185,8 @@ def recover(configuration: Configuration, say: Callable[[str], None]) -> Day:
     if wanted:
         say(f"what is whole behind message {whole} was never durable: cut")
     definitions = replace(configuration, carried=0).opening
-    carried = _carried(_lines(paths, segment, definitions + 1, definitions + 1))
+    place = carried_place(configuration)
+    carried = _carried(_lines(paths, segment, place, place))
     if whole < definitions + carried:
         anew = "ringbus up" if closed.find(topology) is not None else "ringbus up --new-day"
         raise DayError(
@@ -195,6 +201,13 @@ def recover(configuration: Configuration, say: Callable[[str], None]) -> Day:
     last = whole - open_lines
     end = _lines(paths, segment, last, last)
     return Day(last, open_lines, carried, int(end["template_id"][0]) == Template.END_OF_DAY)
+
+
+def carried_place(configuration: Configuration) -> int:
+    """The message with which a former day's orders come in: behind all definitions and rules but
+    limits, which they must not be held against: one that is lowered lets stay what is open too."""
+    limits = sum(fields["kind"] == CommandKind.LIMIT for _, fields in commands_of(configuration))
+    return replace(configuration, carried=0).opening - limits + 1
 
 
 def check_goes_on(topology: Topology, day: Day) -> None:
@@ -338,7 +351,7 @@ def _difference(configuration: Configuration, first: np.void) -> str:
         return f"environment ({was_in}, now {exchange.environment})"
     said = {
         "schema": (int(first["schema_hash"]), SCHEMA_HASH),
-        "configuration (instruments, participants, limits, session)": (
+        "configuration": (
             int(first["configuration_hash"]),
             configuration.hash,
         ),
@@ -346,8 +359,22 @@ def _difference(configuration: Configuration, first: np.void) -> str:
     }
     for what, (was, now) in said.items():
         if was != now:
-            return f"{what} ({was:x}, now {now:x})"
+            parts = _parts(configuration) if what == "configuration" else ""
+            return f"{what} ({was:x}, now {now:x}){parts}"
     return ""
+
+
+def _parts(configuration: Configuration) -> str:
+    """Which parts of a configuration are not as the day noted them, with their files."""
+    mark = configuration.topology.directory / UNFINISHED_FILE
+    try:
+        was = json.loads(mark.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ""
+    now = configuration.prints
+    # In the order of the files, and then what is gone.
+    names = [*now, *(name for name in was if name not in now)]
+    return f": {', '.join(name for name in names if was.get(name) != now.get(name))}"
 
 
 def _check_same(paths: tuple[Path, ...], segment_messages: int) -> None:

@@ -20,8 +20,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from types import FrameType
 
-import numpy as np
-
 from ringbus.core import CorePage
 from ringbus.idle import Idle
 from ringbus.messages import RejectReason
@@ -45,6 +43,7 @@ from tools.day import DayError
 from tools.memory import Attachment, tcp_counter
 from tools.notify import Notifier
 from tools.opening import OpeningError, open_day, opening_lines
+from tools.owner_rules import commands_of
 from tools.process import Process, end
 from tools.release import ReleaseError, require
 from tools.standby import DIVERGED
@@ -255,7 +254,7 @@ class Launcher:
             self._say(str(need))
         if former is not None:
             day.put_on_ring(topology, self._shared, former)
-            day.opened(topology)
+            day.opened(self.configuration)
             self._say(f"the day goes on behind message {former.last}")
         # Every bell is claimed here, in the order of the cores, so that a core finds those it has
         # to ring, whoever starts first.
@@ -314,22 +313,23 @@ class Launcher:
 
     def _open_day(self) -> None:
         lines = opening_lines(self.configuration, self._build)
-        definitions = len(lines)
+        before = day.carried_place(self.configuration) - 1
         if self._carry is not None:
-            lines = np.concatenate((lines, numbered(self._carry, lines)))
+            lines = numbered(self._carry, lines)
         opened = open_day(self.configuration, lines, time.monotonic_ns, self._check_start)
         if opened.last != self.configuration.opening:
             raise OpeningError(
                 f"the day's opening is {opened.last} messages, not {self.configuration.opening}"
             )
         if self._carry is not None:
-            refused = {n - definitions: why for n, why in opened.refused.items()}
+            refused = {n - before: why for n, why in opened.refused.items()}
             self._tell_carried(self._carry, self._carry.refused_orders(refused))
         self._say(
             f"day opened: {len(self.configuration.instruments)} instruments, "
-            f"{len(self.configuration.participants)} participants, message {opened.last}"
+            f"{len(self.configuration.participants)} participants, "
+            f"{len(commands_of(self.configuration))} rules, message {opened.last}"
         )
-        day.opened(self.topology)
+        day.opened(self.configuration)
 
     def _tell_carried(self, carry: Plan, refused: dict[int, RejectReason]) -> None:
         for text in words(carry):

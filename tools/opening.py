@@ -1,4 +1,4 @@
-"""The first lines of a day: what built it, its instruments, its participants.
+"""The first lines of a day: what built it, its instruments, its participants, their rules.
 
 The launcher proposes them on the console's lane like any contributor, and believes only what comes
 back on the stream.
@@ -17,6 +17,7 @@ from ringbus.idle import Idle, bell_mask
 from ringbus.lane import Lane
 from ringbus.messages import (
     BUILD_RECORD,
+    COMMAND,
     INSTRUMENT_DEFINITION,
     INSTRUMENT_NONE,
     MESSAGE,
@@ -31,6 +32,7 @@ from ringbus.multicast import Reader
 from ringbus.status import check
 from tools.configuration import Configuration
 from tools.memory import Attachment
+from tools.owner_rules import commands_of
 from tools.topology import LAUNCHER
 
 CONSOLE_PUBLISHER = 1
@@ -48,10 +50,12 @@ def opening_lines(configuration: Configuration, build: int) -> NDArray[np.void]:
     """The first lines of the day as proposals: shape (n,), dtype MESSAGE.
 
     BuildRecord, then one InstrumentDefinition an instrument, then one ParticipantDefinition a
-    participant; on topic 0, numbered for each shard.
+    participant, then one Command a rule; on topic 0, numbered for each shard.
     """
     instruments, participants = configuration.instruments, configuration.participants
-    lines: NDArray[np.void] = np.zeros(1 + len(instruments) + len(participants), MESSAGE)
+    rules = commands_of(configuration)
+    count = 1 + len(instruments) + len(participants)
+    lines: NDArray[np.void] = np.zeros(count + len(rules), MESSAGE)
     first = lines[:1].view(BUILD_RECORD)
     first["template_id"] = Template.BUILD_RECORD
     first["instrument"] = INSTRUMENT_NONE
@@ -72,7 +76,7 @@ def opening_lines(configuration: Configuration, build: int) -> NDArray[np.void]:
         row["quantity_max"] = instrument.quantity_max
         row["symbol"] = instrument.symbol.ljust(8).encode()
         shards.append(instrument.shard)
-    people = lines[1 + len(instruments) :].view(PARTICIPANT_DEFINITION)
+    people = lines[1 + len(instruments) : count].view(PARTICIPANT_DEFINITION)
     people["template_id"] = Template.PARTICIPANT_DEFINITION
     people["instrument"] = INSTRUMENT_NONE
     for row, who in zip(people, participants, strict=True):
@@ -82,6 +86,12 @@ def opening_lines(configuration: Configuration, build: int) -> NDArray[np.void]:
         row["user"] = who.user.encode()
         row["firm_name"] = who.firm_name.encode()
         shards.append(0)
+    commands = lines[count:].view(COMMAND)
+    commands["template_id"] = Template.COMMAND
+    for row, (shard, fields) in zip(commands, rules, strict=True):
+        for name, value in fields.items():
+            row[name] = value
+        shards.append(shard)
     taken = [0] * configuration.topology.exchange.shards
     for n, shard in enumerate(shards):
         taken[shard] += 1

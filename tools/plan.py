@@ -52,7 +52,7 @@ def show(plan: Plan, console: Console) -> None:
     for text in explain(plan):
         console.print(escape(text))
     console.print(f"launcher and tools: CPUs {cpu_list(plan.housekeeping) or 'none of their own'}")
-    console.print(escape(f"CPUs kept by {keeping(plan.topology, plan.machine.host).words}"))
+    console.print(escape(f"hot CPUs: {keeping(plan.topology, plan.machine.host).words}"))
     for text in (*plan.notes, *costs(plan)):
         console.print(f"[yellow]note:[/yellow] {escape(text)}")
     allowed = plan.topology.host.allow

@@ -72,6 +72,8 @@ class ExchangeSection:
     directory: str = field(metadata={"rule": _PATH})
     instruments: str = field(metadata={"rule": _PATH})
     participants: str = field(metadata={"rule": _PATH})
+    # Rules of accounts and firms; "": none.
+    owners: str = field(default="", metadata={"rule": _PATH})
     environment: str = field(default="test", metadata={"rule": rules.choice("test", LIVE)})
     shards: int = field(default=1, metadata={"rule": rules.whole(1, SHARDS_MAX)})
     clock: str = field(default="real", metadata={"rule": rules.choice("real", "stopped")})
@@ -106,7 +108,7 @@ class LanesSection:
     """
 
     slots: int = field(default=4096, metadata={"rule": rules.power_of_two(64, 1 << 26)})
-    shard_slots: int = field(default=256, metadata={"rule": rules.power_of_two(16, 1 << 26)})
+    shard_slots: int = field(default=256, metadata={"rule": rules.power_of_two(32, 1 << 26)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +277,11 @@ class Topology:
     def participants(self) -> Path:
         """The file of participants."""
         return self.path.parent / self.exchange.participants
+
+    @property
+    def owners(self) -> Path | None:
+        """The file of rules of accounts and firms, if there is one."""
+        return self.path.parent / self.exchange.owners if self.exchange.owners else None
 
     @property
     def contributors(self) -> tuple[str, ...]:
@@ -503,8 +510,9 @@ def _check_files(topology: Topology) -> None:
     for key, path in (
         ("instruments", topology.instruments),
         ("participants", topology.participants),
+        ("owners", topology.owners),
     ):
-        if not path.is_file():
+        if path is not None and not path.is_file():
             raise topology.source.error(
                 ("exchange", 0, key), f"there is no file {path}", "paths are relative to this file"
             )

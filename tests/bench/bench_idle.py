@@ -62,7 +62,7 @@ def topology(directory: Path, wait: str) -> Path:
     for file in ("instruments.csv", "participants.csv"):
         shutil.copy(DEMO / file, directory / file)
     text = (DEMO / "demo.toml").read_text()
-    text = text.replace('name = "demo"', f'name = "idle-{wait}"')
+    text = text.replace('name = "demo"', f'name = "idle-{wait}-{os.getpid()}"')
     text = text.replace('directory = "../../demo-output"', 'directory = "out"')
     text = text.replace('wait = "park"', f'wait = "{wait}"')
     path = directory / "idle.toml"

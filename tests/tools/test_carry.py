@@ -300,7 +300,7 @@ def closed(kept: KeptDay) -> Closed:
 def opening_of(carry: Plan) -> tuple[Configuration, Lines]:
     configuration = carry.configuration
     definitions = opening_lines(configuration, 0)
-    return configuration, np.concatenate((definitions, numbered(carry, definitions)))
+    return configuration, numbered(carry, definitions)
 
 
 @dataclass(slots=True)

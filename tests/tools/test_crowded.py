@@ -85,6 +85,9 @@ def test_seventeen_agents_trade_on_two_cpus(make: Maker) -> None:
     An order goes through both journals and is executed; all go down in order.
     """
     path = crowded(make, "park")
+    plan = ringbus("plan", path)
+    assert plan.returncode == 0, plan.stderr
+    assert "cores share CPU" in plan.stdout
     try:
         up = ringbus("up", "--detach", path)
         assert up.returncode == 0, up.stderr

@@ -22,7 +22,8 @@ from ringbus.segment import segment_name
 from tests.tools.conftest import Maker
 from tools.exchange import Exchange, launched
 from tools.process import Faults, Process
-from tools.status import CoreStatus, look
+from tools.status import look
+from tools.watch.sample import CoreSample
 
 pytestmark = pytest.mark.xdist_group("processes")
 ROOT = Path(__file__).resolve().parents[2]
@@ -67,10 +68,10 @@ async def enter_orders(exchange: Exchange) -> None:
             answered += isinstance(event[1], OrderAccepted)
 
 
-def core_of(exchange: Exchange, name: str) -> CoreStatus:
+def core_of(exchange: Exchange, name: str) -> CoreSample:
     status = look(exchange.name, time.time_ns())
     assert status is not None
-    (found,) = (core for core in status.cores if core.name == name)
+    (found,) = (core for core in status.sample.cores if core.name == name)
     return found
 
 

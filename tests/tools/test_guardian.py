@@ -14,8 +14,8 @@ from tests.engine.trader import lines
 from tests.tools.conftest import Maker
 from tools.configuration import Configuration
 from tools.kinds.guardian import Options, rules_of
-from tools.status import alarm_words
 from tools.topology import ConfigurationError
+from tools.watch.alarms import alarm_words
 
 HEAD = '[[application]]\nname = "guardian.0"\nkind = "guardian"\n'
 CORE = '[[core]]\nname = "watch"\nagents = ["guardian.0"]\n'

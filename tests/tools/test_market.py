@@ -15,8 +15,9 @@ from ports.ouch_client import OuchClient
 from ports.soup import SoupClientSession
 from tests.tools.conftest import Maker
 from tests.tools.test_launcher import ringbus, until
-from tools.book import follower, price_text
+from tools.book import follower
 from tools.exchange import Exchange, launched
+from tools.units import price_text
 
 MARKET = """\
 [[application]]

@@ -101,7 +101,7 @@ def test_cores_lock_what_they_have(make: Maker) -> None:
         log = (exchange.directory / "logs" / "engine.log").read_text()
         if "RLIMIT_MEMLOCK" in log:
             pytest.skip(log)
-        assert all(core.memory.locked_bytes > 1 << 20 for core in status.cores)
+        assert all(one.locked_bytes > 1 << 20 for one in status.memory.values())
         assert status.stream_memory is not None
         assert status.stream_memory.words.endswith(", locked")
 

@@ -74,10 +74,10 @@ def test_plan_says_it(make: Maker, host: Cgroups, capsys: pytest.CaptureFixture[
     path = hot(make)
     assert plan_command.main([str(path), "--root", str(host.root)]) == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert f"CPUs kept by cpuset partition: {CGROUPS}/ringbus.{path.stem} takes CPU {CPU}" in said
+    assert f"hot CPUs: cpuset partition: {CGROUPS}/ringbus.{path.stem} takes CPU {CPU}" in said
     assert plan_command.main([str(path)]) == 0
     here = " ".join(capsys.readouterr().out.split())
-    assert re.search("CPUs kept by (plain affinity|isolated|cpuset partition)", here)
+    assert re.search("hot CPUs: (plain affinity|isolated|cpuset partition)", here)
 
 
 @pytest.mark.xdist_group("processes")

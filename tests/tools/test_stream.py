@@ -7,23 +7,21 @@ import signal
 import pytest
 
 from ringbus.multicast import Writer
-from ringbus.places import Place
 from ringbus.status import UsageError
 from tests.tools.conftest import Maker
 from tools.exchange import Exchange, launched
 from tools.memory import Attachment
-from tools.status import ExchangeStatus, look
+from tools.watch.sample import ReaderSample, Sample
+from tools.watch.sampler import Sampler
 
 
-def status_of(exchange: Exchange) -> ExchangeStatus:
-    status = look(exchange.name, 0)
-    assert status is not None
-    return status
+def sample_of(exchange: Exchange) -> Sample:
+    with Sampler(exchange.name, hears=False) as sampler:
+        return sampler.sample(0)
 
 
-def gate_of(status: ExchangeStatus, name: str) -> Place:
-    (gate,) = [gate for gate in status.gates if gate.name == name]
-    return gate
+def readers_of(sample: Sample, gates: bool) -> dict[str, ReaderSample]:
+    return {one.name: one for one in sample.rings[0].readers if one.gates == gates}
 
 
 def test_a_second_publisher_is_let_in_only_when_the_first_is_dead(make: Maker) -> None:
@@ -38,7 +36,7 @@ def test_a_second_publisher_is_let_in_only_when_the_first_is_dead(make: Maker) -
         launcher = exchange.state.launcher
         launcher.send(signal.SIGSTOP)
         try:
-            tail = status_of(exchange).tail
+            tail = sample_of(exchange).tail
             exchange.kill("engine")
             while engine.alive:
                 pass
@@ -51,17 +49,19 @@ def test_a_second_publisher_is_let_in_only_when_the_first_is_dead(make: Maker) -
 def test_readers_are_seen_and_a_restarted_one_has_its_place(make: Maker) -> None:
     """What each has received and lost, and how far it is behind."""
     with launched(make(ports=1)) as exchange:
-        before = status_of(exchange)
+        before = sample_of(exchange)
         edge = exchange.process("edge")
         # Gates stand in the order in which their processes came up.
-        (port,), journal = before.lossy, gate_of(before, "journal")
-        assert {gate.name for gate in before.gates} == {"journal", "sequencer"}
+        (port,), gates = readers_of(before, False).values(), readers_of(before, True)
+        journal = gates["journal"]
+        assert {*gates} == {"journal", "sequencer"}
         assert (port.name, port.gates, port.pid) == ("port.0", False, edge.pid)
         assert (journal.name, journal.gates, journal.pid) == ("journal", True, edge.pid)
         again = exchange.await_restart("edge", exchange.kill("edge"))
-        after = status_of(exchange)
-        (port,), journal = after.lossy, gate_of(after, "journal")
+        after = sample_of(exchange)
+        (port,) = readers_of(after, False).values()
+        journal = readers_of(after, True)["journal"]
         assert (port.name, port.pid, port.lost) == ("port.0", again.pid, 0)
         assert (journal.name, journal.pid, journal.lost) == ("journal", again.pid, 0)
         assert journal.cursor == journal.received == after.tail
-        assert after.waits == 0
+        assert after.rings[0].waits_count == 0

@@ -1,0 +1,82 @@
+"""What watchers of an exchange are tested with: clients who trade, and patience."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ports.ouch import AccountQueryResponse, OrderAccepted, OrderRejected
+from ports.ouch_client import OuchClient
+from tools.exchange import Exchange
+from tools.watch.sample import Sample
+from tools.watch.sampler import Sampler
+
+PATIENCE_S = 90.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """An order that somebody enters; price in 1/10,000."""
+
+    user: str
+    side: str
+    quantity: int
+    price: int
+    symbol: str = "S1"
+    display: str = "Y"
+
+
+async def _await(client: OuchClient, kinds: type | tuple[type, ...], ref: int = 0) -> None:
+    async for _, message in client.events():
+        if isinstance(message, kinds) and ref in (0, getattr(message, "user_ref", 0)):
+            return
+
+
+async def _enter(exchange: Exchange, wishes: tuple[Wish, ...]) -> None:
+    host, tcp = exchange.port("port.0")
+    clients: dict[str, OuchClient] = {}
+    for user in dict.fromkeys(one.user for one in wishes):
+        clients[user] = client = OuchClient(host, tcp, user, "SECRET", next_sequence=0)
+        await client.connect()
+        # Which number is next: others have used some before.
+        await client.account_query()
+        await _await(client, AccountQueryResponse)
+    for one in wishes:
+        client = clients[one.user]
+        ref = await client.enter(
+            symbol=one.symbol,
+            side=one.side,
+            quantity=one.quantity,
+            price=one.price,
+            display=one.display,
+        )
+        await _await(client, (OrderAccepted, OrderRejected), ref)
+    for client in clients.values():
+        await client.close()
+
+
+def enter(exchange: Exchange, *wishes: Wish) -> None:
+    """Enter orders one after the other, each when the last was answered; then log out."""
+    asyncio.run(asyncio.wait_for(_enter(exchange, wishes), PATIENCE_S))
+
+
+def until(is_so: Callable[[], bool]) -> None:
+    """Wait for something that must come; only a failing test waits to the end."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def heard(sampler: Sampler, is_so: Callable[[Sample], bool] = lambda sample: True) -> Sample:
+    """A sample with all that is on the stream, of which something is so."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        sampler.follow(1 << 20)
+        sample = sampler.sample(time.time_ns())
+        if sample.behind_count == 0 and is_so(sample):
+            return sample
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

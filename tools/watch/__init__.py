@@ -1,0 +1,1 @@
+"""Watching an exchange that is up: what `ringbus top` and `ringbus metrics` show."""
