@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ringbus.status import RingbusError
+from tools.manual import Parser
 from tools.noise import draw_jitter, draw_lines
 from tools.units import duration
 from tuning.fingerprint import fingerprint, store
@@ -150,7 +151,7 @@ def run_lines(options: argparse.Namespace, host: Host) -> int:
 
 
 def add_words(
-    words: argparse._SubParsersAction[argparse.ArgumentParser],
+    words: argparse._SubParsersAction[Parser],
     common: Callable[..., None],
 ) -> None:
     """The two words of `ringbus tune`; `common` adds what all its words have."""

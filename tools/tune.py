@@ -210,7 +210,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _word(
-    words: argparse._SubParsersAction[argparse.ArgumentParser],
+    words: argparse._SubParsersAction[Parser],
     name: str,
     run: Callable[[argparse.Namespace, Host], int],
     text: str,

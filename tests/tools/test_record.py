@@ -25,8 +25,9 @@ from ringbus.messages import (
     RejectReason,
     Template,
 )
+from ringbus.texts import texts
 from tools.console.names import Names, asked_of, command_of
-from tools.console.record import Change, Record, texts
+from tools.console.record import Change, Record
 from tools.log import rows
 
 Lines = NDArray[np.void]
