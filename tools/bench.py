@@ -68,6 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if stored is None:
             show(results, out)
             return NOTHING_SLOWER
+        show_loads(stored, results, out)
         return show_comparison(compare(stored, results, options.tolerance / 100), out)
     except (BenchError, ResultsError, OSError) as error:
         print(f"ringbus bench: {error}", file=sys.stderr)
@@ -119,6 +120,17 @@ def show(results: Results, out: Console) -> None:
         out.print(table)
     cpu, cpus, kernel = (results.host.get(name) for name in ("cpu", "cpus", "kernel"))
     out.print(f"{cpu}, CPUs {cpus}, Linux {kernel}; {results.compiler}", soft_wrap=True)
+
+
+def show_loads(stored: Results, results: Results, out: Console) -> None:
+    """Print how busy the host was, then and now: what a verdict cannot know."""
+    for name, part in results.parts.items():
+        if name in stored.parts:
+            then, now = stored.parts[name].load, part.load
+            out.print(
+                f"{name}: load {min(then):.1f}-{max(then):.1f} stored, "
+                f"{min(now):.1f}-{max(now):.1f} now"
+            )
 
 
 def show_comparison(verdicts: Sequence[Verdict], out: Console) -> int:

@@ -74,6 +74,11 @@ class Part:
     load: tuple[float, ...]
     seconds: float
 
+    @property
+    def runs(self) -> int:
+        """How many runs the rounds are of."""
+        return len(self.load) // 2
+
 
 @dataclass(frozen=True, slots=True)
 class Results:

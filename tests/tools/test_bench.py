@@ -35,8 +35,11 @@ def figure(*rounds: float, name: str = "round trip", unit: str = "ns") -> Figure
     return Figure(name, unit, "near", "", rounds)
 
 
-def run(*figures: Figure, command: str = "bench_ring 3", digest: str = "c4001ab4") -> Results:
-    part = Part(tuple(command.split()), {"fused": digest}, figures, (100.0, 110.0), (1.0, 1.5), 2.5)
+def run(
+    *figures: Figure, command: str = "bench_ring 3", digest: str = "c4001ab4", runs: int = 3
+) -> Results:
+    load = (1.0, 1.5) * runs
+    part = Part(tuple(command.split()), {"fused": digest}, figures, (100.0, 110.0), load, 2.5)
     return Results(
         "2026-11-22T10:00:00+00:00", False, "0" * 16, "abc", "gcc 12", {"cpu": "x"}, {"ring": part}
     )
@@ -74,7 +77,7 @@ def test_every_part_runs_and_its_results_can_be_read(
     assert units <= {"%"}
     # Too few rounds for a verdict: said so, and not called equal.
     assert bench.main(["--results", str(path), "--compare", str(path)]) == bench.NOT_COMPARED
-    assert "fewer than 3 rounds" in " ".join(capsys.readouterr().out.split())
+    assert "fewer than 3 runs" in " ".join(capsys.readouterr().out.split())
 
 
 def name_of(pid: int) -> str:
@@ -150,6 +153,7 @@ def test_a_figure_is_judged_by_the_spread_of_both(
     ("before", "why"),
     [
         (run(figure(1, 1, 1), command="bench_ring 9"), "other work: bench_ring 9"),
+        (run(figure(1, 1, 1), runs=2), "fewer than 3 runs"),
         (run(figure(1, 1, 1), digest="0"), "another result: fused was 0, is c4001ab4"),
         (dataclasses.replace(run(), parts={}), "not in the stored run"),
         (run(dataclasses.replace(figure(1, 1, 1), distance="far")), "timed near, stored far"),
