@@ -28,6 +28,7 @@ from tools.owner_rules import OwnerRules, commands_of, load_owner_rules
 from tools.placement import placed
 from tools.site import ApplicationSection
 from tools.source import Source
+from tools.table import Faults
 from tools.topology import (
     REPEATED,
     SINGLE,
@@ -45,16 +46,25 @@ class Configuration:
     instruments: tuple[Instrument, ...]
     participants: tuple[Participant, ...]
     owners: tuple[OwnerRules, ...] = ()
+    # Messages of the opening with which a former day's orders come in: no part of the files.
+    carried: int = 0
 
     @classmethod
     def load(cls, path: Path | str, cpus: frozenset[int] | None = None) -> Configuration:
         """Read and check a topology file and what it names. Raises: ConfigurationError."""
         topology = placed(load_topology(path, cpus))
-        instruments = load_instruments(topology.instruments, topology.exchange.shards)
-        participants = load_participants(topology.participants)
+        instruments: tuple[Instrument, ...] = ()
+        participants: tuple[Participant, ...] = ()
         owners: tuple[OwnerRules, ...] = ()
+        faults = Faults()
+        with faults:
+            instruments = load_instruments(topology.instruments, topology.exchange.shards)
+        with faults:
+            participants = load_participants(topology.participants)
+        faults.say()
         if topology.owners is not None:
             owners = load_owner_rules(topology.owners, instruments, participants)
+            _check_places(topology, owners)
         return cls(topology, instruments, participants, owners)
 
     @property
@@ -98,7 +108,7 @@ class Configuration:
     def opening(self) -> int:
         """Messages of the day's opening."""
         rules = len(commands_of(self))
-        return 1 + len(self.instruments) + len(self.participants) + rules
+        return 1 + len(self.instruments) + len(self.participants) + rules + self.carried
 
     @property
     def shard_of(self) -> bytes:
@@ -208,6 +218,7 @@ class Configuration:
             "all_instruments": [dataclasses.astuple(one) for one in self.instruments],
             "all_participants": [dataclasses.astuple(one) for one in self.participants],
             "all_owners": [dataclasses.astuple(one) for one in self.owners],
+            "carried": self.carried,
         }
         write_private(path, json.dumps(document))
 
@@ -230,11 +241,25 @@ class Configuration:
                 tuple(Instrument(*one) for one in document["all_instruments"]),
                 tuple(_participant(one) for one in document["all_participants"]),
                 tuple(OwnerRules.restored(one) for one in document["all_owners"]),
+                document["carried"],
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ConfigurationError(
                 f"{path}: not a saved configuration ({error!r}); `ringbus up` writes one"
             ) from None
+
+
+def _check_places(topology: Topology, owners: tuple[OwnerRules, ...]) -> None:
+    """Raises: ConfigurationError: restrictions, which take places of positions, leave too few."""
+    most = topology.limits.positions
+    count = sum(len(one.sell_only) + len(one.no_orders) for one in owners)
+    if 2 * count > most:
+        raise topology.source.error(
+            ("limits", 0, "positions"),
+            f"{topology.owners} has {count} restrictions, there are {most} places for them and for "
+            "positions",
+            f"write {1 << (2 * count - 1).bit_length()} or more",
+        )
 
 
 def _print(content: object) -> int:
