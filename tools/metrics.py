@@ -34,8 +34,8 @@ REQUEST_S = 2.0
 HEAD_BYTES_MAX = 8192
 # Who asks again within this time is told the same.
 FRESH_NS = 250_000_000
-FOLLOW_S = 0.1
-FOLLOW_MESSAGES = 1 << 16
+FOLLOW_S = 0.25
+FOLLOW_MESSAGES = 1 << 17
 FIND_NS = 1_000_000_000
 EVERYTHING = 1 << 40
 

@@ -50,6 +50,8 @@ class Figures:
     """What was measured in the rounds of one kind; times in us."""
 
     per_s: list[float] = field(default_factory=list)
+    engine: list[float] = field(default_factory=list)  # CPU time of an order
+    port: list[float] = field(default_factory=list)
     p50: list[float] = field(default_factory=list)
     p99: list[float] = field(default_factory=list)
     whole_p99: list[float] = field(default_factory=list)
@@ -176,12 +178,17 @@ def measure(exchange: Exchange, options: argparse.Namespace) -> None:
         requests = iter(load.dealer.deal(load_orders(ROWS, (2 * count + 1) * (exact + paced))))
         load.login()
         watchers = Watchers(exchange.name)
+        pids = [exchange.process(core).pid for core in ("core0", "core2")]
 
         def take(number: int) -> list[Request]:
             return [next(requests) for _ in range(number)]
 
         def throughput(figures: Figures) -> None:
-            figures.per_s.append(load.exact(take(exact)).rate)
+            mine, before = take(exact), [usage(pid).cpu_ns for pid in pids]
+            figures.per_s.append(load.exact(mine).rate)
+            used = [usage(pid).cpu_ns - old for pid, old in zip(pids, before, strict=True)]
+            figures.engine.append(used[0] / exact / 1e3)
+            figures.port.append(used[1] / exact / 1e3)
             load.settle(0.05)
 
         def latency(figures: Figures) -> None:
@@ -203,6 +210,9 @@ def measure(exchange: Exchange, options: argparse.Namespace) -> None:
                 f"result hash {result_hash(exchange)}, {(2 * count + 1) * exact} orders", flush=True
             )
             report("one at a time", "/s", alone.per_s, watched.per_s)
+            # Told whatever else the machine does: waiting for a CPU is not in it.
+            report("CPU of an order, engine", "us", alone.engine, watched.engine)
+            report("CPU of an order, port", "us", alone.port, watched.port)
             begun, cpu = time.monotonic(), watchers.cpu_s()
             alone, watched = rounds(count, watchers, latency)
             spent = time.monotonic() - begun

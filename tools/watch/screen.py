@@ -25,9 +25,9 @@ from tools.watch.lookout import Lookout
 from tools.watch.panels import PANELS, Cell, Panel, Row, summary
 from tools.watch.sample import Sample
 
-FOLLOW_S: Final = 0.1
-# What is heard at a time: 25 ms of a CPU, and more than half a million messages a second.
-FOLLOW_MESSAGES: Final = 1 << 16
+FOLLOW_S: Final = 0.25
+# What is heard at a time: 50 ms of a CPU, and more than half a million messages a second.
+FOLLOW_MESSAGES: Final = 1 << 17
 HISTORY: Final = 30
 # From this height on these stand below whatever else is shown, so many lines of each.
 TALL: Final = 36
