@@ -27,7 +27,8 @@ from tools.comparison import NOT_SLOWER, SLOWER, UNKNOWN, Comparison, compare, t
 from tools.exchange import launched
 from tools.follow import Plan, follow
 from tools.hist import main
-from tools.load import HOP, Load, read_clients
+from tools.load import Load, read_clients
+from tools.load_latency import HOP
 from tools.orders import load_orders
 from tools.pictures import draw_comparison
 from tools.recording import Recording, read
@@ -117,7 +118,7 @@ def test_the_exit_status_says_it() -> None:
     generator = np.random.default_rng(1)
     calm = [side(generator, 6, 0.002) for _ in range(2)]
     percents = (50.0, 90.0)
-    same = compare(*calm, percents=percents)
+    same = compare(calm[0], calm[1], percents=percents)
     assert set(verdicts(same).values()) == {Verdict.SAME}
     assert same.status == NOT_SLOWER
     assert text(same).endswith("\nno difference shown\n")
@@ -154,11 +155,11 @@ def test_a_hop_that_is_not_everywhere_is_left_out() -> None:
     made = sides[1][2].histograms()
     del made["port to sequencer"]
     sides[1][2] = Synthetic(Path("x"), Path("x"), made=made)
-    found = compare(*sides)
+    found = compare(sides[0], sides[1])
     assert {row.hop for row in found.rows} == {"whole"}
     assert "left out: port to sequencer" in text(found)
     with pytest.raises(UsageError, match="in common"):
-        compare(*sides, hops=("port to sequencer",))
+        compare(sides[0], sides[1], hops=("port to sequencer",))
 
 
 # --- files ---------------------------------------------------------------------------------------
