@@ -1,4 +1,4 @@
-"""`[host]` and `[memory]` of a topology file: what it asks of the machine, and what it puts up with."""
+"""`[host]`, `[memory]` of a topology file: what is asked of the machine and put up with."""
 
 from __future__ import annotations
 
