@@ -90,7 +90,7 @@ typedef struct rb_core {
     uint32_t timed;  /* this round is: hosted agents are timed too */
     rb_clock watch;  /* real time, whatever the agents' clock is */
     uint64_t before_ns;
-    uint64_t looked_ns;                      /* 0: it has slept since */
+    uint64_t looked_ns;                      /* 0: not yet */
     rb_histogram *turns[RB_CORE_AGENTS_MAX]; /* may be NULL */
     rb_histogram *stalls;                    /* may be NULL */
 } rb_core;

@@ -151,7 +151,7 @@ def test_bench_ring_runs_and_prints_every_figure_beside_the_line() -> None:
         timeout=120,
     )
     figures = [line for line in done.stdout.splitlines() if " rounds) " in line]
-    assert len(figures) == 85
+    assert len(figures) == 89
     assert all(" rounds) bare " in line for line in figures)
 
 

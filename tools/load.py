@@ -12,12 +12,10 @@ import argparse
 import csv
 import os
 import select
-import signal
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,13 +25,11 @@ from rich.progress import Progress
 from ringbus.histogram import Histogram
 from ringbus.idle import Idle
 from ringbus.messages import NEW_ORDER, Template
-from ringbus.metrics import Metrics, page_bytes
 from ringbus.replay import Replay
-from ringbus.segment import Segment, segment_name, unlink
-from tools.child import environment
 from tools.configuration import Configuration
 from tools.exchange import Exchange
 from tools.hops import table
+from tools.load_latency import HOP, recorded, shown
 from tools.load_session import LoadError, LoadSession
 from tools.manual import Parser
 from tools.memory import Attachment
@@ -43,7 +39,6 @@ from tools.topology import ConfigurationError
 
 ANSWER_SECONDS = 20.0
 LOOKS_BEFORE_SOCKETS = 64
-HOP = "client, from the intended time"
 # What a client's request can come back as, by its verb.
 ANSWERS = {
     "NEW": (Template.NEW_ORDER, Template.REJECT, Template.REJECTED),
@@ -294,41 +289,6 @@ class Load:
 
     def __exit__(self, *unused: object) -> None:
         self.close()
-
-
-@contextmanager
-def shown(exchange: str) -> Iterator[Histogram]:
-    """A histogram of the clients' own latency where `ringbus hist` sees it, among the hops.
-
-    Its memory is the exchange's: killed, a load leaves it to `ringbus down`.
-    """
-    name = segment_name(exchange, f"metrics.load-{os.getpid()}")
-    with Segment.create(name, page_bytes(1)) as segment:
-        try:
-            yield Metrics.create(segment).histogram(HOP)
-        finally:
-            unlink(name)
-
-
-@contextmanager
-def recorded(exchange: str, directory: Path, note: str, interval_s: float = 1.0) -> Iterator[None]:
-    """Record the exchange for as long as the block lasts, in another process.
-
-    Raises: LoadError: it cannot be recorded.
-    """
-    command = [sys.executable, "-m", "tools.hist", exchange, "--seconds", "86400"]
-    command += ["--interval", str(interval_s), "--output", str(directory), "--note", note]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env=environment()
-    ) as recorder:
-        assert recorder.stdout is not None
-        if not recorder.stdout.readline().startswith("recording"):
-            raise LoadError(f"{exchange} cannot be recorded into {directory}")
-        try:
-            yield
-        finally:
-            recorder.send_signal(signal.SIGINT)
-            recorder.stdout.read()
 
 
 def main(argv: list[str] | None = None) -> int:

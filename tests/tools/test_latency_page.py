@@ -16,7 +16,7 @@ from tests.tools.conftest import Maker
 from tests.tools.test_command import order
 from tools.exchange import launched
 from tools.hops import HOPS, collect
-from tools.load import HOP
+from tools.load_latency import HOP
 from tools.recording import read
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -32,7 +32,7 @@ from tools.hist import main
 from tools.hist_live import Live, sparkline
 from tools.hops import collect, sampling
 from tools.intervals import Intervals
-from tools.load import HOP
+from tools.load_latency import HOP
 from tools.pictures import draw_over_time
 from tools.recording import Recorder, read, read_all
 
@@ -283,6 +283,7 @@ def test_a_paced_load_is_recorded_while_it_runs(tmp_path: Path) -> None:
     clients = (DEMO / "clients.csv").read_text().splitlines()[:5]
     (tmp_path / "clients.csv").write_text("\n".join(clients) + "\n")
     path = topology(tmp_path, name, 2, placements(2)["two-cores"])
+    path.write_text(path.read_text().replace('clock = "stopped"\n', ""))
     with launched(path):
         command = [sys.executable, "-m", "tools.cli", "load", name, str(ROWS), "--mode", "paced"]
         command += ["--clients", str(tmp_path / "clients.csv"), "--rate", "1000", "--limit", "300"]
@@ -294,7 +295,7 @@ def test_a_paced_load_is_recorded_while_it_runs(tmp_path: Path) -> None:
         assert [one for one in listing(name) if "metrics.load" in one] == []
     recording = read(tmp_path / "out")
     assert recording.histograms()[HOP].total == 300
-    assert recording.histograms()["port to sequencer"].total == 300
+    assert recording.histograms()["port to sequencer"].total >= 300
     assert recording.about["note"] == "four clients"
     assert recording.about["jitter"] is not None
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from tools import hist
 from tools.demo.__main__ import DATA, HERE, OUTPUT
 from tools.exchange import launched
-from tools.load import HOP, Load, read_clients, recorded
+from tools.load import Load, read_clients
+from tools.load_latency import HOP, recorded
 from tools.orders import load_orders
 
 SETS = ("published", "journaled")
