@@ -282,7 +282,7 @@ class EpochStart(NamedTuple):
 
 
 class EndOfDay(NamedTuple):
-    """Nothing of this day follows."""
+    """Nothing of this day follows: the engine takes nothing behind it."""
 
     sequence: int
     time_ns: int
@@ -295,8 +295,8 @@ class EndOfDay(NamedTuple):
     reserved: int
     checksum: int
     instrument: int
-    spare: int
-    spare2: int
+    kept_orders: int
+    kept_quantity: int
     spare3: int
     spare4: int
 
@@ -690,6 +690,27 @@ class Alarm(NamedTuple):
     bound: int
 
 
+class CarriedOver(NamedTuple):
+    """What the former day has left to this one; behind the definitions. The orders that are carried follow, each as NewOrder or StopOrder on its session's topic, in the priority that they had; for each that cannot be a Reject there, if the session is still there."""
+
+    sequence: int
+    time_ns: int
+    topic_sequence: int
+    topic: int
+    publisher: int
+    template_id: int
+    flags: int
+    shard: int
+    reserved: int
+    checksum: int
+    instrument: int
+    messages: int
+    orders: int
+    left_orders: int
+    quantity: int
+    former_digest: int
+
+
 class Executed(NamedTuple):
     """One side of a trade, on that side's topic: the incoming side's line first, the resting side's behind it."""
 
@@ -863,7 +884,7 @@ class Skip(NamedTuple):
     spare4: int
 
 
-Line = NewOrder | Cancel | Replace | OrderTag | Reject | MassCancel | SessionEvent | CrossResult | Command | Tick | EpochStart | EndOfDay | InstrumentDefinition | ParticipantDefinition | BuildRecord | OrderTerms | MultiLegOrder | Leg | StopOrder | StopCancel | Imbalance | AuctionExtension | TradeReported | TradeChange | TradeParty | Text | CommandAsked | Alarm | Executed | Canceled | Rejected | StateChanged | Replenished | TradeChanged | Skip
+Line = NewOrder | Cancel | Replace | OrderTag | Reject | MassCancel | SessionEvent | CrossResult | Command | Tick | EpochStart | EndOfDay | InstrumentDefinition | ParticipantDefinition | BuildRecord | OrderTerms | MultiLegOrder | Leg | StopOrder | StopCancel | Imbalance | AuctionExtension | TradeReported | TradeChange | TradeParty | Text | CommandAsked | Alarm | CarriedOver | Executed | Canceled | Rejected | StateChanged | Replenished | TradeChanged | Skip
 LINES: Final[dict[Template, type[Line]]] = {
     Template.NEW_ORDER: NewOrder,
     Template.CANCEL: Cancel,
@@ -893,6 +914,7 @@ LINES: Final[dict[Template, type[Line]]] = {
     Template.TEXT: Text,
     Template.COMMAND_ASKED: CommandAsked,
     Template.ALARM: Alarm,
+    Template.CARRIED_OVER: CarriedOver,
     Template.EXECUTED: Executed,
     Template.CANCELED: Canceled,
     Template.REJECTED: Rejected,

@@ -42,6 +42,8 @@ OWNERS = {
         "time",
     ): "waits for room on the ring; its agents are given the time",
     ("tools/promote.py", "time"): "waits for a real process to take over",
+    ("tools/close_day.py", "time"): "waits until a day has ended",
+    ("tools/open_day.py", "time"): "a good-till order may be over when a day begins",
     ("tools/console/client.py", "time"): "waits for what a command came to",
     ("tools/console/client.py", "socket"): "an operator connects to a console",
     ("tools/console/service.py", "socket"): "operators connect there; time is its core's",

@@ -28,6 +28,7 @@ from tools.owner_rules import OwnerRules, commands_of, load_owner_rules
 from tools.placement import placed
 from tools.site import ApplicationSection
 from tools.source import Source
+from tools.table import Faults
 from tools.topology import (
     REPEATED,
     SINGLE,
@@ -45,14 +46,22 @@ class Configuration:
     instruments: tuple[Instrument, ...]
     participants: tuple[Participant, ...]
     owners: tuple[OwnerRules, ...] = ()
+    # Messages of the opening with which a former day's orders come in: no part of the files.
+    carried: int = 0
 
     @classmethod
     def load(cls, path: Path | str, cpus: frozenset[int] | None = None) -> Configuration:
         """Read and check a topology file and what it names. Raises: ConfigurationError."""
         topology = placed(load_topology(path, cpus))
-        instruments = load_instruments(topology.instruments, topology.exchange.shards)
-        participants = load_participants(topology.participants)
+        instruments: tuple[Instrument, ...] = ()
+        participants: tuple[Participant, ...] = ()
         owners: tuple[OwnerRules, ...] = ()
+        faults = Faults()
+        with faults:
+            instruments = load_instruments(topology.instruments, topology.exchange.shards)
+        with faults:
+            participants = load_participants(topology.participants)
+        faults.say()
         if topology.owners is not None:
             owners = load_owner_rules(topology.owners, instruments, participants)
             _check_places(topology, owners)
@@ -99,7 +108,7 @@ class Configuration:
     def opening(self) -> int:
         """Messages of the day's opening."""
         rules = len(commands_of(self))
-        return 1 + len(self.instruments) + len(self.participants) + rules
+        return 1 + len(self.instruments) + len(self.participants) + rules + self.carried
 
     @property
     def shard_of(self) -> bytes:
@@ -209,6 +218,7 @@ class Configuration:
             "all_instruments": [dataclasses.astuple(one) for one in self.instruments],
             "all_participants": [dataclasses.astuple(one) for one in self.participants],
             "all_owners": [dataclasses.astuple(one) for one in self.owners],
+            "carried": self.carried,
         }
         write_private(path, json.dumps(document))
 
@@ -231,6 +241,7 @@ class Configuration:
                 tuple(Instrument(*one) for one in document["all_instruments"]),
                 tuple(_participant(one) for one in document["all_participants"]),
                 tuple(OwnerRules.restored(one) for one in document["all_owners"]),
+                document["carried"],
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ConfigurationError(

@@ -14,7 +14,7 @@ from typing import Final
 
 from tools.assignment import Wish, assign
 from tools.rules import ConfigurationError
-from tools.table import Row, read_rows
+from tools.table import Faults, Row, read_rows
 
 INSTRUMENTS_MAX: Final = 1 << 20
 PRICE_TICKS_MAX: Final = (1 << 30) - 1
@@ -115,32 +115,46 @@ def load_instruments(path: Path, shards: int) -> tuple[Instrument, ...]:
     out: list[Instrument] = []
     symbols: dict[str, int] = {}
     chosen: dict[str, tuple[int, int]] = {}
-    for row in read_rows(path, INSTRUMENT_FIELDS, optional=INSTRUMENT_FIELDS[6:]):
+    faults = Faults()
+    for row in read_rows(path, INSTRUMENT_FIELDS, INSTRUMENT_FIELDS[6:], faults):
         if len(out) >= INSTRUMENTS_MAX:
             raise row.error("symbol", "too many instruments", f"{INSTRUMENTS_MAX} at most")
-        instrument = _instrument(row, len(out), shards)
-        if instrument.symbol in symbols:
-            raise row.error(
-                "symbol",
-                f"{instrument.symbol!r} is on line {symbols[instrument.symbol]} too",
-                "symbols are unique",
-            )
-        symbols[instrument.symbol] = row.line
-        if instrument.shard_chosen and instrument.group:
-            shard, line = chosen.setdefault(instrument.group, (instrument.shard, row.line))
-            if shard != instrument.shard:
-                raise row.error(
-                    "shard",
-                    f"found {instrument.shard}, but line {line} puts the group "
-                    f"{instrument.group!r} on shard {shard}",
-                    "a group is on one shard",
-                )
-        out.append(instrument)
+        with faults:
+            out.append(_new_instrument(row, len(out), shards, symbols, chosen))
+    faults.say()
     if not out:
         raise ConfigurationError(f"{path}:2: symbol: no instrument; write one line for each")
     wishes = [Wish(one.group, one.load, one.shard if one.shard_chosen else None) for one in out]
     placed = zip(out, assign(wishes, shards), strict=True)
     return tuple(dataclasses.replace(one, shard=shard) for one, shard in placed)
+
+
+def _new_instrument(
+    row: Row,
+    index: int,
+    shards: int,
+    symbols: dict[str, int],
+    chosen: dict[str, tuple[int, int]],
+) -> Instrument:
+    """That of a row; `symbols` and `chosen` shards of groups are those of the rows before it."""
+    instrument = _instrument(row, index, shards)
+    if instrument.symbol in symbols:
+        raise row.error(
+            "symbol",
+            f"{instrument.symbol!r} is on line {symbols[instrument.symbol]} too",
+            "symbols are unique",
+        )
+    symbols[instrument.symbol] = row.line
+    if instrument.shard_chosen and instrument.group:
+        shard, line = chosen.setdefault(instrument.group, (instrument.shard, row.line))
+        if shard != instrument.shard:
+            raise row.error(
+                "shard",
+                f"found {instrument.shard}, but line {line} puts the group "
+                f"{instrument.group!r} on shard {shard}",
+                "a group is on one shard",
+            )
+    return instrument
 
 
 def _instrument(row: Row, index: int, shards: int) -> Instrument:
@@ -232,34 +246,45 @@ def load_participants(path: Path) -> tuple[Participant, ...]:
     lines: dict[tuple[str, str], int] = {}
     firms: dict[str, int] = {}
     listeners: list[tuple[int, Row]] = []
-    for row in read_rows(path, PARTICIPANT_FIELDS, optional=PARTICIPANT_OPTIONS):
-        user = row.text("user", r"[A-Z0-9]{1,6}", "1 to 6 capital letters and digits")
-        session = row.whole("session", 1, SESSION_MAX)
-        account = row.whole("account", 1, 65535)
-        firm = row.text("firm", r"[A-Z0-9]{1,8}", "1 to 8 capital letters and digits")
-        for name in ("user", "session"):
-            value = row.values[name] if name == "user" else str(session)
-            if (name, value) in lines:
-                raise row.error(
-                    name, f"{value} is on line {lines[name, value]} too", f"each {name} stands once"
-                )
-            lines[name, value] = row.line
-        secret = row.values["secret"]
-        if not re.fullmatch(SECRET, secret, re.ASCII):
-            # The text itself is not repeated: it may be somebody's password.
-            raise row.error(
-                "secret", "found a text that is not a hash", "make one with `ringbus secret`"
-            )
-        number = firms.setdefault(firm, len(firms) + 1)
-        if row.values["hears"]:
-            listeners.append((len(out), row))
-        out.append(Participant(user, session, account, number, firm, secret, *_rules(row)))
+    faults = Faults()
+    for row in read_rows(path, PARTICIPANT_FIELDS, PARTICIPANT_OPTIONS, faults):
+        with faults:
+            one = _participant(row, lines, firms)
+            if row.values["hears"]:
+                listeners.append((len(out), row))
+            out.append(one)
+    faults.say()
     if not out:
         raise ConfigurationError(f"{path}:2: user: no participant; write one line for each")
     speakers = [who for n, who in enumerate(out) if n not in dict(listeners)]
     for n, row in listeners:
-        out[n] = dataclasses.replace(out[n], hears=_hears(row, speakers))
+        with faults:
+            out[n] = dataclasses.replace(out[n], hears=_hears(row, speakers))
+    faults.say()
     return tuple(out)
+
+
+def _participant(row: Row, lines: dict[tuple[str, str], int], firms: dict[str, int]) -> Participant:
+    """That of a row; `lines` of users and sessions, and `firms` are those of the rows before it."""
+    user = row.text("user", r"[A-Z0-9]{1,6}", "1 to 6 capital letters and digits")
+    session = row.whole("session", 1, SESSION_MAX)
+    account = row.whole("account", 1, 65535)
+    firm = row.text("firm", r"[A-Z0-9]{1,8}", "1 to 8 capital letters and digits")
+    for name in ("user", "session"):
+        value = row.values[name] if name == "user" else str(session)
+        if (name, value) in lines:
+            raise row.error(
+                name, f"{value} is on line {lines[name, value]} too", f"each {name} stands once"
+            )
+        lines[name, value] = row.line
+    secret = row.values["secret"]
+    if not re.fullmatch(SECRET, secret, re.ASCII):
+        # The text itself is not repeated: it may be somebody's password.
+        raise row.error(
+            "secret", "found a text that is not a hash", "make one with `ringbus secret`"
+        )
+    number = firms.setdefault(firm, len(firms) + 1)
+    return Participant(user, session, account, number, firm, secret, *_rules(row))
 
 
 def _hears(row: Row, speakers: list[Participant]) -> tuple[int, ...]:

@@ -122,7 +122,7 @@ def _batches(target: str) -> Iterator[NDArray[np.void]]:
         return batches(journal_of(path))
     state = find(exchange_name(target))
     if state is not None:
-        return _running(state)
+        return running(state)
     if path.suffix == ".toml":
         return batches(journal_of(load_topology(path).directory))
     raise ConfigurationError(
@@ -130,7 +130,8 @@ def _batches(target: str) -> Iterator[NDArray[np.void]]:
     )
 
 
-def _running(state: State) -> Iterator[NDArray[np.void]]:
+def running(state: State) -> Iterator[NDArray[np.void]]:
+    """The messages of an exchange that is up, so far."""
     topology = Configuration.restore(Path(state.directory) / CONFIGURATION_FILE).topology
     with Attachment(topology.name) as shared:
         segment = topology.journal.segment_messages

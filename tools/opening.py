@@ -7,6 +7,7 @@ back on the stream.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +22,10 @@ from ringbus.messages import (
     INSTRUMENT_NONE,
     MESSAGE,
     PARTICIPANT_DEFINITION,
+    REJECTED,
     SCHEMA_HASH,
     Environment,
+    RejectReason,
     Template,
 )
 from ringbus.multicast import Reader
@@ -35,6 +38,8 @@ from tools.topology import LAUNCHER
 CONSOLE_PUBLISHER = 1
 WINDOW = 256
 PATIENCE_NS = 30_000_000_000
+# How orders of a former day come in; the engine fills in some fields of them.
+FORMER = (Template.NEW_ORDER, Template.ORDER_TERMS, Template.STOP_ORDER)
 
 
 class OpeningError(Exception):
@@ -94,18 +99,29 @@ def opening_lines(configuration: Configuration, build: int) -> NDArray[np.void]:
     return lines
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """`last`: sequence of the opening's last message; `refused`: by place among the lines, those
+    of a former day's orders that the engine did not take.
+    """
+
+    last: int
+    refused: dict[int, RejectReason]
+
+
 def open_day(
     configuration: Configuration,
     lines: NDArray[np.void],
     now_ns: Callable[[], int],
     watch: Callable[[], None],
-) -> int:
+) -> Opened:
     """Put the lines onto the stream and see every one of them come back.
 
-    Several may be on their way: the console is alone on topic 0, so their numbers are known.
-    Args: now_ns: a clock for the deadline; watch: called while waiting, may raise.
-    Returns: the sequence of the last one.
-    Raises: OpeningError: one was refused, or nothing came for 30 s.
+    Several may be on their way: nobody else speaks before the day is open, so that the numbers of
+    all topics are known.
+    Args: lines: the definitions, and what a former day has left; now_ns: a clock for the deadline;
+    watch: called while waiting, may raise.
+    Raises: OpeningError: a definition was refused, or nothing came for 30 s.
     Thread: the console's one.
     """
     topology = configuration.topology
@@ -118,6 +134,7 @@ def open_day(
         with Idle(bells, LAUNCHER) as idle:
             idle.set_spin(0)
             sent = seen = last = 0
+            refused: dict[int, RejectReason] = {}
             heard_ns = now_ns()
             while seen < len(lines):
                 batch = lines[sent : min(len(lines), seen + min(WINDOW, lane.capacity))]
@@ -127,9 +144,11 @@ def open_day(
                     check(lib.rb_doorbell_press(doorbell.address, 0), "doorbell")
                     idle.ring(sequencer)
                 came = reader.poll()
-                own = came[(came["publisher"] == CONSOLE_PUBLISHER) & (came["topic"] == 0)]
+                own = came[came["publisher"] == CONSOLE_PUBLISHER]
                 for line in own:
-                    _compare(lines[seen], line, seen)
+                    reason = _compare(lines[seen], line, seen)
+                    if reason:
+                        refused[seen] = reason
                     seen += 1
                     last = int(line["sequence"])
                 if len(own):
@@ -141,16 +160,22 @@ def open_day(
                     )
                 watch()
                 idle.step(len(own) + taken)
-    return last
+    return Opened(last, refused)
 
 
-def _compare(sent: np.void, came: np.void, n: int) -> None:
-    same = all(
-        came[name].tobytes() == sent[name].tobytes()
-        for name in ("template_id", "topic_sequence", "body")
-    )
+def _compare(sent: np.void, came: np.void, n: int) -> RejectReason | None:
+    """Why an order of a former day was refused. Raises: OpeningError: another line was, or came."""
+    is_next = all(came[name] == sent[name] for name in ("topic", "topic_sequence"))
+    template, said = int(came["template_id"]), int(sent["template_id"])
+    if said in FORMER:
+        if is_next and template == Template.REJECTED:
+            return RejectReason(int(np.array([came]).view(REJECTED)["reason"][0]))
+        same = is_next and template == said
+    else:
+        same = is_next and template == said and came["body"].tobytes() == sent["body"].tobytes()
     if not same:
         raise OpeningError(
-            f"line {n + 1} of the day's first lines, a {Template(int(sent['template_id'])).name}, "
-            f"came back as template {int(came['template_id'])}: the engine refused it"
+            f"line {n + 1} of the day's first lines, a {Template(said).name}, "
+            f"came back as template {template}: the engine refused it"
         )
+    return None

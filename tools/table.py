@@ -15,6 +15,34 @@ from tools.rules import ConfigurationError, meant
 
 # The largest price that an OUCH message may carry is 199,999.9900; the field itself holds this.
 PRICE_1E4_MAX: Final = (1 << 31) - 1
+# Of what is wrong with a file, so much is said.
+FAULTS_MAX: Final = 100
+
+
+class Faults:
+    """Collects what is wrong with the rows of a file, so that all of it is said at once."""
+
+    def __init__(self) -> None:
+        self._texts: list[str] = []
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        if isinstance(error, ConfigurationError):
+            self._texts.append(str(error))
+            return True
+        return False
+
+    def add(self, text: str) -> None:
+        """One more."""
+        self._texts.append(text)
+
+    def say(self) -> None:
+        """Raises: ConfigurationError: something is wrong, a line of text for each."""
+        if self._texts:
+            more = [f"and {len(self._texts) - FAULTS_MAX:,} more"] * (len(self._texts) > FAULTS_MAX)
+            raise ConfigurationError("\n".join([*self._texts[:FAULTS_MAX], *more]))
 
 
 class Row:
@@ -68,10 +96,12 @@ class Row:
         return price
 
 
-def read_rows(path: Path, fields: tuple[str, ...], optional: tuple[str, ...]) -> Iterator[Row]:
+def read_rows(
+    path: Path, fields: tuple[str, ...], optional: tuple[str, ...], faults: Faults | None = None
+) -> Iterator[Row]:
     """The rows of a file that has those columns, but for `optional` ones, whose fields are "" then.
 
-    Raises: ConfigurationError.
+    Raises: ConfigurationError; where `faults` are collected, not for a row that is passed over.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -90,10 +120,14 @@ def read_rows(path: Path, fields: tuple[str, ...], optional: tuple[str, ...]) ->
                 header = _header(path, reader.line_num, values, fields, optional)
                 continue
             if len(values) != len(header):
-                raise ConfigurationError(
+                wrong = (
                     f"{path}:{reader.line_num}: found {len(values)} fields, the header has "
                     f"{len(header)}; write {','.join(header)}"
                 )
+                if faults is None:
+                    raise ConfigurationError(wrong)
+                faults.add(wrong)
+                continue
             row = dict.fromkeys(optional, "")
             row.update(zip(header, values, strict=True))
             yield Row(path, reader.line_num, row)

@@ -13,8 +13,10 @@ from ringbus.describe import describe, named
 from ringbus.messages import (
     ALARM,
     BUILD_RECORD,
+    CARRIED_OVER,
     COMMAND,
     COMMAND_ASKED,
+    END_OF_DAY,
     EPOCH_START,
     INSTRUMENT_DEFINITION,
     INSTRUMENT_NONE,
@@ -118,6 +120,16 @@ class Names:
             return (
                 f"the day begins, {environment}: {', '.join(prints)}, {int(one['shards'])} shards"
             )
+        if template == Template.CARRIED_OVER:
+            one = np.frombuffer(raw, CARRIED_OVER)[0]
+            orders, quantity, left = (
+                int(one[name]) for name in ("orders", "quantity", "left_orders")
+            )
+            return f"{orders:,} orders ({quantity:,}) are carried over, {left:,} are not"
+        if template == Template.END_OF_DAY:
+            one = np.frombuffer(raw, END_OF_DAY)[0]
+            orders, quantity = int(one["kept_orders"]), int(one["kept_quantity"])
+            return f"the day is over: {orders:,} orders ({quantity:,}) go to the next one"
         if template == Template.EPOCH_START:
             one = np.frombuffer(raw, EPOCH_START)[0]
             return f"engine {int(one['epoch'])} begins: build {int(one['build_hash']):016x}"
@@ -128,6 +140,8 @@ class Names:
         symbol = self.symbol(int(line["instrument"]))
         if kind == CommandKind.INSTRUMENT_STATE:
             return f"set {symbol} to {_state(int(line['state']))}"
+        if kind == CommandKind.CLOSE_DAY:
+            return "close the day: take no more orders"
         if kind == CommandKind.REFERENCE_PRICE:
             price = self._price(line, int(line["price_ticks"]))
             return f"count sells of {symbol} at {price} at least"

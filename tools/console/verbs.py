@@ -53,6 +53,7 @@ KINDS: Final = {
     CommandKind.FAT_FINGER: "fat-finger",
     CommandKind.RESTRICTION: "restrict",
     CommandKind.SELF_TRADE: "self-trade",
+    CommandKind.CLOSE_DAY: "close-day",
 }
 
 
@@ -192,6 +193,10 @@ def _one_of(words: dict[str, int], what: str, found: str | None) -> int:
     return words[found]
 
 
+def _close_day(configuration: Configuration, request: Request) -> Order:
+    return _order(_command(CommandKind.CLOSE_DAY))
+
+
 VERBS: Final[dict[str, Callable[[Configuration, Request], Order]]] = {
     "limit": _limit,
     "kill": _kill,
@@ -202,6 +207,7 @@ VERBS: Final[dict[str, Callable[[Configuration, Request], Order]]] = {
     "fat-finger": _fat_finger,
     "restrict": _restrict,
     "self-trade": _self_trade,
+    "close-day": _close_day,
     "halt": _state,
     "state": _state,
 }
