@@ -136,6 +136,21 @@ def test_a_kill_is_said_once_however_its_answer_is_cut(make: Maker) -> None:
     assert (day["template_id"] == Template.CANCELED).sum() == 100
 
 
+def test_what_was_asked_for_is_not_asked_again_when_it_was_approved(make: Maker) -> None:
+    """R103: its first author may have lost the answer, and says it once more."""
+    stage = Stage(make)
+    asking = request("reference", 1, symbol="S1", price="1")
+    asked = stage.say(asking)
+    approval = request("approve", 1, author="bob")
+    approved = stage.say(approval, BOB)
+    assert (asked.is_asked, approved.is_asked) == (True, False)
+    assert stage.say(asking) is asked
+    assert stage.say(approval, BOB) is approved
+    day = stage.day()
+    said = (day["template_id"] == Template.COMMAND_ASKED) | (day["template_id"] == Template.COMMAND)
+    assert said.sum() == 2
+
+
 @pytest.mark.parametrize("limit", [1, 2, 4096])
 def test_two_consoles_give_no_number_twice(make: Maker, limit: int) -> None:
     """The loser is told that its number is taken, and asks for the next one."""

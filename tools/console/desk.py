@@ -86,7 +86,8 @@ class Console(Application):
         self._record = Record()
         self._seeker = Seeker(configuration, stream)
         self._last = 0
-        self._changes: OrderedDict[int, Change] = OrderedDict()  # the last of each number
+        # By number: a command, or one that was asked for, and what a second author made of it.
+        self._changes: OrderedDict[int, list[Change]] = OrderedDict()
         self._asked: dict[int, Change] = {}
         self._job: tuple[int, Proposal] | None = None
         super().__init__(stream, None, proposer, configuration.opening)
@@ -119,9 +120,9 @@ class Console(Application):
         number = request.number
         if number is None:
             raise CommandError("a command is said with the number that its check gave")
-        done = self._changes.get(number)
-        if done is not None and _is_same(done, request, user):
-            return done
+        for done in self._changes.get(number, ()):
+            if _is_same(done, request, user):
+                return done
         if self._job is not None:
             if self._job[0] == number:
                 return None
@@ -212,7 +213,7 @@ class Console(Application):
         if number == 0:
             return
         self._last = max(self._last, number)
-        self._changes[number] = change
+        self._changes.setdefault(number, []).append(change)
         if len(self._changes) > REMEMBERED_MAX:
             self._changes.popitem(last=False)
         if change.is_asked:
