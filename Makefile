@@ -103,6 +103,10 @@ model: build/ctest/build.ninja ## Every interleaving of small scenarios over the
 demo: build ## A market day through the whole exchange, compared trade for trade (a minute).
 	@$(BIN)/python -m tools.demo $(DEMO)
 
+.PHONY: demo-latency
+demo-latency: build ## The demo's exchange, five runs each of two promises, recorded and compared (5 minutes).
+	@$(BIN)/python -m tools.demo.runs $(DEMO)
+
 .PHONY: test
 test: build ctest asan tsan ## Everything: C tests plain and sanitized, then pytest.
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup $(PYTEST)
@@ -227,6 +231,16 @@ bench-idle: build ## An exchange with nothing to do: CPU of every process, time 
 .PHONY: bench-drop
 bench-drop: build ## How much later than its client a drop copy has a message.
 	@$(BIN)/python -m tests.bench.bench_drop $(BENCH)
+
+# The opening call is left out, so the orders find no book and some are refused: it is a picture.
+.PHONY: picture-top
+picture-top: build ## Make the picture of `ringbus top` in tools/README.md, from the demo's exchange under load.
+	@mkdir -p tools/pictures
+	@$(BIN)/ringbus up tools/demo/demo.toml --detach --new-day
+	@$(BIN)/ringbus load demo tests/data/sse_20230711/inbound.csv.gz --clients tools/demo/clients.csv --mode paced \
+	  --rate 1500 >/dev/null & load=$$!; sleep 2; status=0; \
+	$(BIN)/ringbus top demo --panel sessions --picture tools/pictures/top.svg || status=$$?; \
+	kill $$load; $(BIN)/ringbus down demo; exit $$status
 
 .PHONY: bench-top
 bench-top: build ## What it costs an exchange to be watched by `ringbus top` and scraped (2 minutes).

@@ -88,6 +88,10 @@ int64_t eng_admission_settle(eng_admission *admission)
         }
         next += lines;
         admission->has_self_trade = (uint8_t)eng_risk_has_self_trade(admission->risk);
+        if (eng_risk_is_over(admission->risk)) {
+            /* Whatever is proposed waits for ever: the end of the day is its last line. */
+            admission->input_awaited = UINT64_MAX;
+        }
     }
     if (next != first) {
         RB_CHECK(rb_multicast_held(stream, first));
@@ -211,6 +215,9 @@ static int is_rule(const rb_message *first)
     if (first->header.template_id == RB_TEMPLATE_MASS_CANCEL) {
         return (first->mass_cancel.scope & RB_MASS_CANCEL_SCOPE_KILL) != 0;
     }
+    if (first->header.template_id == RB_TEMPLATE_END_OF_DAY) {
+        return 1;
+    }
     return first->header.template_id == RB_TEMPLATE_COMMAND &&
            first->command.kind != RB_COMMAND_KIND_INSTRUMENT_STATE;
 }
@@ -290,6 +297,9 @@ static __attribute__((noinline)) uint16_t look(eng_admission *admission, const e
         first->trade_change.kind == RB_TRADE_CHANGE_KIND_BUST) {
         return ask_bust(admission, group, input);
     }
+    if (template_id == RB_TEMPLATE_STOP_ORDER) {
+        return eng_risk_is_closed(admission->risk) ? RB_REJECT_REASON_DAY_CLOSED : 0;
+    }
     if (template_id != RB_TEMPLATE_NEW_ORDER && template_id != RB_TEMPLATE_REPLACE &&
         template_id != RB_TEMPLATE_MULTI_LEG_ORDER) {
         admission->holds = (uint32_t)is_rule(first);
@@ -325,7 +335,7 @@ static __attribute__((noinline)) uint16_t look(eng_admission *admission, const e
         return 0;
     }
     if (reason == RB_REJECT_REASON_KILLED || reason == RB_REJECT_REASON_UNKNOWN_OWNER ||
-        reason == RB_REJECT_REASON_RESTRICTED) {
+        reason == RB_REJECT_REASON_RESTRICTED || reason == RB_REJECT_REASON_DAY_CLOSED) {
         return reason; /* which no answer can change */
     }
     admission->asked_count = 0;

@@ -67,7 +67,8 @@ static inline int eng_admission_concerns(const eng_admission *admission, uint8_t
     const uint64_t asks =
         UINT64_C(1) << RB_TEMPLATE_NEW_ORDER | UINT64_C(1) << RB_TEMPLATE_REPLACE |
         UINT64_C(1) << RB_TEMPLATE_MULTI_LEG_ORDER | UINT64_C(1) << RB_TEMPLATE_MASS_CANCEL |
-        UINT64_C(1) << RB_TEMPLATE_COMMAND | UINT64_C(1) << RB_TEMPLATE_TRADE_CHANGE;
+        UINT64_C(1) << RB_TEMPLATE_COMMAND | UINT64_C(1) << RB_TEMPLATE_TRADE_CHANGE |
+        UINT64_C(1) << RB_TEMPLATE_STOP_ORDER | UINT64_C(1) << RB_TEMPLATE_END_OF_DAY;
     return (asks >> (template_id & 63u) & 1) != 0 ||
            admission->input_settled < admission->input_awaited;
 }

@@ -40,7 +40,7 @@
  * many as it has. */
 #define ENG_SINK_ROOM_MIN UINT64_C(2)
 /* A MultiLegOrder with eight legs and a tag. */
-#define ENG_GROUP_LINES_MAX 10u
+#define ENG_GROUP_LINES_MAX 14u
 
 /* A proposal: its line n is base[(position + n) & mask]. */
 typedef struct eng_group {

@@ -26,7 +26,7 @@ from ringbus.status import CapacityError, UsageError, check
 
 IDLE_ROUNDS_MAX = 1_000_000
 # As engine/sequencer.h has it.
-SHARD_LANE_MIN = 16
+SHARD_LANE_MIN = 32
 
 
 @dataclass(frozen=True, slots=True)

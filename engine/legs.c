@@ -7,7 +7,7 @@
 
 #define LEGS_MIN 2u
 #define LEGS_MAX 8u
-_Static_assert(LEGS_MAX + 2 == ENG_GROUP_LINES_MAX, "first line, legs and a tag");
+_Static_assert(LEGS_MAX + 2 <= ENG_GROUP_LINES_MAX, "first line, legs and a tag");
 
 /* Makes a leg the incoming order. It never rests: were something of it left, eng_match would find
  * that it has no record. */

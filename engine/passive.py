@@ -28,7 +28,7 @@ from ringbus.status import RingbusError, UsageError, check
 LANE = 1024
 RING = 1024
 # Lines of a proposal, as engine/book.h has it.
-GROUP_LINES_MAX = 10
+GROUP_LINES_MAX = 14
 # A topic is a u16: none that was recorded can be out of range.
 TOPICS = 1 << 16
 # Of refusals that a book with more room would not have made.

@@ -391,6 +391,9 @@ static int32_t command(eng_risk *risk, const rb_command *line)
             *killed = 0;
         }
         return RB_OK;
+    case RB_COMMAND_KIND_CLOSE_DAY:
+        risk->is_closed = 1;
+        return RB_OK;
     default:
         return RB_OK;
     }
@@ -433,6 +436,9 @@ static int32_t apply_line(eng_risk *risk, const rb_message *line)
         return RB_OK;
     case RB_TEMPLATE_COMMAND:
         return command(risk, &line->command);
+    case RB_TEMPLATE_END_OF_DAY:
+        risk->is_over = 1;
+        return RB_OK;
     default:
         return RB_OK;
     }

@@ -80,6 +80,9 @@ int32_t eng_risk_account(const eng_risk *risk, uint32_t account, eng_exposure *o
 int32_t eng_risk_firm(const eng_risk *risk, uint32_t firm, eng_exposure *out, uint64_t *limits);
 /* Whether new orders of a session, an account and a firm are refused. */
 int eng_risk_is_killed(const eng_risk *risk, uint16_t topic, uint16_t account, uint16_t firm);
+/* Whether the day takes no more orders, and whether it is over. */
+int eng_risk_is_closed(const eng_risk *risk);
+int eng_risk_is_over(const eng_risk *risk);
 /* Hash of everything that the lines have made. */
 uint64_t eng_risk_hash(const eng_risk *risk);
 /* Checks every sum against the orders and positions it is made of. RB_OK, RB_CORRUPT. */

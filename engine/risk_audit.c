@@ -29,7 +29,8 @@ static uint64_t hash_owner(uint64_t hash, const eng_owner *who)
 
 uint64_t eng_risk_hash(const eng_risk *risk)
 {
-    uint64_t hash = risk->all_killed;
+    uint64_t hash =
+        risk->all_killed | (uint64_t)risk->is_closed << 1 | (uint64_t)risk->is_over << 2;
     uint64_t orders = (uint64_t)risk->shard_count * (risk->order_count + UINT64_C(1));
     for (uint32_t kind = ENG_ACCOUNT; kind <= ENG_FIRM; kind++) {
         for (uint32_t n = 0; n < risk->owner_counts[kind]; n++) {

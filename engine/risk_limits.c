@@ -187,7 +187,8 @@ int eng_risk_is_within(const eng_risk *risk, const eng_risk_demand *demand, uint
     if (!eng_risk_knows(risk, demand->account, demand->firm) || topic >= risk->topic_count) {
         return 0;
     }
-    return !risk->all_killed && !risk->killed_topics[topic] && has_places(risk, flying + 1) &&
+    return !(risk->all_killed | risk->is_closed) && !risk->killed_topics[topic] &&
+           has_places(risk, flying + 1) &&
            is_within(&risk->owners[ENG_ACCOUNT][demand->account].credit, demand) &&
            is_within(&risk->owners[ENG_FIRM][demand->firm].credit, demand);
 }
@@ -216,6 +217,16 @@ int eng_risk_is_killed(const eng_risk *risk, uint16_t topic, uint16_t account, u
            (account < risk->owner_counts[ENG_ACCOUNT] &&
             risk->killed_owners[ENG_ACCOUNT][account]) ||
            (firm < risk->owner_counts[ENG_FIRM] && risk->killed_owners[ENG_FIRM][firm]);
+}
+
+int eng_risk_is_closed(const eng_risk *risk)
+{
+    return risk->is_closed;
+}
+
+int eng_risk_is_over(const eng_risk *risk)
+{
+    return risk->is_over;
 }
 
 int eng_risk_find(const eng_risk *risk, const rb_replace *line, uint32_t shard, uint8_t *side,
@@ -270,6 +281,9 @@ uint16_t eng_risk_reason(eng_risk *risk, eng_risk_flights *flights, uint64_t n, 
     const eng_risk_demand *demand = eng_risk_flight(flights, n);
     if (!eng_risk_knows(risk, demand->account, demand->firm)) {
         return RB_REJECT_REASON_UNKNOWN_OWNER;
+    }
+    if (risk->is_closed) {
+        return RB_REJECT_REASON_DAY_CLOSED;
     }
     if (eng_risk_is_killed(risk, topic, demand->account, demand->firm)) {
         return RB_REJECT_REASON_KILLED;

@@ -80,6 +80,8 @@ struct eng_risk {
     uint32_t position_mask;
     uint32_t position_count; /* in use */
     uint8_t all_killed;
+    uint8_t is_closed;      /* no more orders are taken */
+    uint8_t is_over;        /* nothing is */
     uint8_t has_self_trade; /* some owner has a rule, now or before */
     uint8_t is_inside;      /* of a group */
     uint8_t template_id;    /* of the group's first line */

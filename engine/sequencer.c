@@ -96,7 +96,7 @@ static void count(uint64_t *counter)
      TEMPLATE_BIT(RB_TEMPLATE_END_OF_DAY) | TEMPLATE_BIT(RB_TEMPLATE_INSTRUMENT_DEFINITION) |      \
      TEMPLATE_BIT(RB_TEMPLATE_PARTICIPANT_DEFINITION) | TEMPLATE_BIT(RB_TEMPLATE_BUILD_RECORD) |   \
      TEMPLATE_BIT(RB_TEMPLATE_TRADE_REPORTED) | TEMPLATE_BIT(RB_TEMPLATE_ALARM) |                  \
-     TEMPLATE_BIT(RB_TEMPLATE_COMMAND_ASKED))
+     TEMPLATE_BIT(RB_TEMPLATE_COMMAND_ASKED) | TEMPLATE_BIT(RB_TEMPLATE_CARRIED_OVER))
 #define OF_AN_INSTRUMENT                                                                           \
     (TEMPLATE_BIT(RB_TEMPLATE_NEW_ORDER) | TEMPLATE_BIT(RB_TEMPLATE_CANCEL) |                      \
      TEMPLATE_BIT(RB_TEMPLATE_REPLACE) | TEMPLATE_BIT(RB_TEMPLATE_CROSS_RESULT) |                  \
@@ -223,6 +223,9 @@ static uint16_t command_fault(const eng_sequencer *sequencer, const rb_command *
         return is_known && is_right ? 0
                : is_known           ? RB_REJECT_REASON_INVALID_PRICE
                                     : RB_REJECT_REASON_UNKNOWN_INSTRUMENT;
+    case RB_COMMAND_KIND_CLOSE_DAY:
+        is_right = is_none;
+        break;
     case RB_COMMAND_KIND_RESUME:
         is_right = is_none &&
                    (is_one_owner(line->scope) || line->scope == RB_MASS_CANCEL_SCOPE_EVERYTHING ||

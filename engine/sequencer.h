@@ -36,7 +36,7 @@
 #define ENG_CONTRIBUTORS_MAX RB_DOORBELL_LANES
 #define ENG_INSTRUMENTS_MAX (1u << 20)
 /* Slots that lanes to and from a shard need: a whole proposal, or its echo and a pair of trades. */
-#define ENG_SHARD_LANE_MIN 16u
+#define ENG_SHARD_LANE_MIN 32u
 
 /* Of the hops inside the engine one input in so many is measured: two readings of the clock (23 ns
  * each here, 2026-11) would be a fifth of what an input costs. The same inputs are measured at

@@ -37,7 +37,8 @@ static int is_for_the_book(const rb_message *first)
     uint8_t kind = first->command.kind;
     int is_obeyed = first->header.template_id == RB_TEMPLATE_COMMAND &&
                     (kind == RB_COMMAND_KIND_LIMIT || kind == RB_COMMAND_KIND_RESUME ||
-                     kind == RB_COMMAND_KIND_RESTRICTION || kind == RB_COMMAND_KIND_SELF_TRADE);
+                     kind == RB_COMMAND_KIND_RESTRICTION || kind == RB_COMMAND_KIND_SELF_TRADE ||
+                     kind == RB_COMMAND_KIND_CLOSE_DAY);
     return !is_obeyed && is_one_of(FOR_THE_BOOK, first->header.template_id);
 }
 

@@ -29,7 +29,7 @@ from ringbus.lock import ByteLocks
 from ringbus.memory import Memory
 from ringbus.messages import EPOCH_START, INSTRUMENT_NONE, MESSAGE, Flag, Template
 from ringbus.replay import Replay
-from ringbus.status import CorruptionError, DataError
+from ringbus.status import CorruptionError, DataError, UsageError
 
 # How often room on the ring is waited for: a gate that does not move in so many turns is stuck.
 WAITS_MAX = 10_000
@@ -91,6 +91,7 @@ class Standby:
         self._shard_of = shard_of
         self._replay = Replay(ring, directory, 1, segment_messages)
         self._time_ns = 0
+        self._is_over = False  # EndOfDay was said
         self._epoch = 1
 
     @property
@@ -128,9 +129,9 @@ class Standby:
         called while a gating reader leaves no room on the ring; lock: of the stream, if the caller
         has taken it already.
         Returns: the agents, to be measured.
-        Raises: UsageError: the active engine lives; Divergence; DataError: a proposal was cut off
-        whose other lines are nowhere; CorruptionError: the ring ends elsewhere than the engine, or
-        a gate does not move.
+        Raises: UsageError: the active engine lives, or the day has its end; Divergence; DataError:
+        a proposal was cut off whose other lines are nowhere; CorruptionError: the ring ends
+        elsewhere than the engine, or a gate does not move.
         """
         if self.passive.divergence is not None:
             raise self.passive.divergence
@@ -151,6 +152,8 @@ class Standby:
             raise CorruptionError(
                 f"the ring goes on with message {publisher.next}, the engine with {mine}"
             )
+        if self._is_over:
+            raise UsageError("the day is over: no engine is needed, close it")
         return self._reign(core, estate, publisher, admission, build, now_ns)
 
     def close(self) -> None:
@@ -164,6 +167,7 @@ class Standby:
             self.risk.apply(lines)
         self._time_ns = int(lines["time_ns"][-1])
         self._epoch += int((lines["template_id"] == Template.EPOCH_START).sum())
+        self._is_over |= bool((lines["template_id"] == Template.END_OF_DAY).any())
 
     def _cut_off(self, outgoing: Sequence[Memory], next_: int) -> NDArray[np.void]:
         """The lines that lack of a proposal whose first ones are on the stream.

@@ -118,6 +118,7 @@ static uint16_t passive_reason(const eng_book *book, uint32_t instrument, eng_re
     return ENG_ACCEPTED;
 }
 
+/* With the price to which it has slid: whoever follows the stream sees no other. */
 static uint16_t collar_reason(const eng_book *book, uint32_t instrument, const eng_request *request)
 {
     return book->ladders[instrument].has_collar
@@ -160,11 +161,11 @@ uint16_t eng_new_order_reason(const eng_book *book, const rb_new_order *line,
     if (!is_state_open(book->ladders[line->instrument].state, request)) {
         return RB_REJECT_REASON_INSTRUMENT_STATE;
     }
-    reason = collar_reason(book, line->instrument, request);
+    reason = passive_reason(book, line->instrument, request);
     if (reason != ENG_ACCEPTED) {
         return reason;
     }
-    reason = passive_reason(book, line->instrument, request);
+    reason = collar_reason(book, line->instrument, request);
     if (reason != ENG_ACCEPTED) {
         return reason;
     }
@@ -203,10 +204,10 @@ uint16_t eng_replace_reason(const eng_book *book, const rb_replace *line, eng_re
     if (reason != ENG_ACCEPTED) {
         return reason;
     }
-    reason = collar_reason(book, line->instrument, request);
+    reason = passive_reason(book, line->instrument, request);
     if (reason != ENG_ACCEPTED) {
         return reason;
     }
-    reason = passive_reason(book, line->instrument, request);
+    reason = collar_reason(book, line->instrument, request);
     return reason != ENG_ACCEPTED ? reason : room_reason(book, line->instrument, request);
 }

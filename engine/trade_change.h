@@ -6,9 +6,8 @@
  * What is checked here is that the parties fit together; that a bust takes back no more than its
  * owners have is the sequencer's to see (engine/risk.h).
  *
- *     proposed, and turned round:  TradeChange  TradeParty OrderTag  TradeParty OrderTag  OrderTag
- *     made behind it:              TradeChanged OrderTag (one party's topic), the same (the
- * other's)
+ *     proposed, and turned round:  TradeChange  TradeParty OrderTag  TradeParty OrderTag  Text …
+ *     made behind it:              TradeChanged OrderTag (one party's topic), the same (other's)
  *
  * Who: sequencer and shard. Progress: bounded. Crash: nothing is kept.
  */

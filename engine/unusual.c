@@ -220,7 +220,7 @@ static uint8_t group_template(const eng_group *group, uint32_t n)
 static int is_operators(uint8_t template_id)
 {
     return template_id == RB_TEMPLATE_COMMAND || template_id == RB_TEMPLATE_MASS_CANCEL ||
-           template_id == RB_TEMPLATE_COMMAND_ASKED;
+           template_id == RB_TEMPLATE_COMMAND_ASKED || template_id == RB_TEMPLATE_TRADE_CHANGE;
 }
 
 /* Both parties, each with its tag. */

@@ -115,7 +115,7 @@ class AuctionOrders(OpenOrders):
         """New orders come behind those of the index."""
         if self._must_index:
             return
-        places = places[places % self._stride != 0]  # orders without a locate never rest
+        places = places[places % self.stride != 0]  # orders without a locate never rest
         begin, end = self._new_count, self._new_count + len(places)
         if end > NEW_MAX:
             self._must_index = True
@@ -127,7 +127,7 @@ class AuctionOrders(OpenOrders):
     def _index(self) -> None:
         """Make the index, of what is open."""
         places = np.flatnonzero(self.rows["open"][: self.used])
-        places = places[places % self._stride != 0]
+        places = places[places % self.stride != 0]
         instruments = self.rows["instrument"][places]
         order = np.argsort(instruments, kind="stable")
         self._old = places[order]

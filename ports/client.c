@@ -452,7 +452,7 @@ static int64_t follow(prt_client *port, int64_t limit)
     }
     /* PS2 acquire; pairs with PS1 in prt_client_speak: what it attached is there. */
     if (got >= 0 && !port->is_live && rb_load_acquire_u32(&port->stands_by) == 0 &&
-        rb_replay_lag(&port->replay) == 0) {
+        port->heard >= port->config.opening && rb_replay_lag(&port->replay) == 0) {
         int32_t status = go_live(port);
         if (status != RB_OK) {
             return status;

@@ -63,6 +63,7 @@ typedef struct prt_client_config {
     uint64_t backlog_max;  /* messages that a connection may be behind */
     uint64_t heartbeat_ns; /* longest time without sending */
     uint64_t dead_ns;      /* silence after which a client is cut off, and limit of its login */
+    uint64_t opening;      /* messages that the day begins with: no client is let in before */
     uint32_t publisher;    /* id of the port's lane: its number + 1 */
     uint32_t shards;
     uint32_t instruments;

@@ -115,7 +115,7 @@ class ClientPort:
     Args: core: whose clock and wake set it uses; session: SoupBinTCP session, 1..10 characters;
     shards: of the engine; contributor, stream: its ways in and out; instruments: in the day's
     order; sessions: its clients; stands_by: it follows the stream and touches neither lane nor
-    address until `take_over`.
+    address until `take_over`; opening: messages that the day begins with: it lets nobody in before.
     Raises: UsageError: a value is outside its range or occurs twice.
     Thread: made by one, then the core's; the login functions by one other, the authenticator's.
     Source: ports/client.h.
@@ -132,6 +132,7 @@ class ClientPort:
         sessions: Sequence[ClientSession],
         limits: Limits | None = None,
         stands_by: bool = False,
+        opening: int = 0,
     ) -> None:
         self._keep = (core, contributor, stream)
         self._has_lane = not stands_by
@@ -144,6 +145,7 @@ class ClientPort:
             limits or Limits(),
             any(who.protocol == "ouch42" for who in sessions),
             sum(len(who.hears) for who in sessions),
+            opening,
         )
         handle = ffi.new("prt_client **")
         check(lib.prt_client_create(config, handle), "client port", lib)
@@ -342,6 +344,7 @@ def _config(
     limits: Limits,
     has_tokens: bool,
     ears: int = 0,
+    opening: int = 0,
 ) -> object:
     name = session.encode("ascii", "replace")
     if not 1 <= len(name) <= 10:
@@ -354,6 +357,7 @@ def _config(
                 "backlog_max": limits.backlog,
                 "heartbeat_ns": limits.heartbeat_ns,
                 "dead_ns": limits.dead_ns,
+                "opening": opening,
                 "publisher": lane + 1,
                 "shards": shards,
                 "instruments": instruments,

@@ -242,6 +242,7 @@ _MASS_CANCEL: Final = {
 _ORDER: Final[Mapping[RejectReason, tuple[int, int]]] = {
     RejectReason.UNKNOWN_INSTRUMENT: (1, 1),
     RejectReason.INSTRUMENT_STATE: (2, 2),
+    RejectReason.DAY_CLOSED: (2, 2),
     RejectReason.UNKNOWN_ORDER: (5, 5),
     RejectReason.INVALID_CLIENT_ORDER_ID: (6, 6),
     RejectReason.INVALID_QUANTITY: (0, 13),

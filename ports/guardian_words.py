@@ -16,10 +16,10 @@ from ringbus.messages import (
     INSTRUMENT_NONE,
     MASS_CANCEL,
     MESSAGE,
-    ORDER_TAG,
     MassCancelScope,
     Template,
 )
+from ringbus.texts import texts
 
 AUTHOR: Final = "guardian"
 EVERYBODY: Final = MassCancelScope.EVERYTHING
@@ -56,10 +56,9 @@ def kill(found: Found, rule: Rule) -> NDArray[np.void]:
     line["template_id"], line["instrument"] = Template.MASS_CANCEL, INSTRUMENT_NONE
     line["scope"] = scope | MassCancelScope.KILL
     _name_owner(line, scope, found.owner)
-    tag: NDArray[np.void] = np.zeros(1, ORDER_TAG)
-    why = rule.kind.name.lower().replace("_", "-")
-    tag["template_id"], tag["text"] = Template.ORDER_TAG, f"{AUTHOR}:{why}".encode()
-    return np.concatenate((line.view(MESSAGE), tag.view(MESSAGE)))
+    kind = rule.kind.name.lower().replace("_", "-")
+    why = f"rule {found.rule + 1}, {kind}: {found.value:,}, bound {found.bound:,}"
+    return np.concatenate((line.view(MESSAGE), texts(AUTHOR, None, why)))
 
 
 def _name_owner(line: NDArray[np.void], scope: MassCancelScope, owner: int) -> None:

@@ -460,6 +460,7 @@ uint16_t prt_ouch_reject_reason(uint16_t reason)
     case RB_REJECT_REASON_FAT_FINGER:
         return 6;
     case RB_REJECT_REASON_INSTRUMENT_STATE:
+    case RB_REJECT_REASON_DAY_CLOSED:
         return 7; /* halted */
     case RB_REJECT_REASON_INVALID_SIDE:
         return 9;

@@ -165,6 +165,7 @@ uint8_t prt_ouch42_reject_reason(uint16_t reason)
     case RB_REJECT_REASON_INVALID_DISPLAY:
         return 'D';
     case RB_REJECT_REASON_INSTRUMENT_STATE:
+    case RB_REJECT_REASON_DAY_CLOSED:
         return 'H';
     case RB_REJECT_REASON_INVALID_MINIMUM_QUANTITY:
         return 'N';

@@ -43,6 +43,8 @@ DEAD_NS = 15_000_000_000
 FAREWELL_NS = 1_000_000_000
 NOT_AUTHORISED = b"A"
 NO_SESSION = b"S"
+# The first letter of a live exchange's session, as ports/reception.c has it.
+LIVE_SESSION = "L"
 
 
 @dataclass(slots=True)
@@ -155,11 +157,16 @@ class TapeServer:
                 continue
             if not good:
                 self._refuse(one, NOT_AUTHORISED)
-            elif one.request.session not in ("", self._market.session):
+            elif not self._is_session(one.request.session):
                 self._refuse(one, NO_SESSION)
             else:
                 self._enter(one, one.request.sequence)
         return done
+
+    def _is_session(self, wanted: str) -> bool:
+        """Whether a client may come in that asks for it; a live one has to be named."""
+        own = self._market.session
+        return wanted == own if wanted else not own.startswith(LIVE_SESSION)
 
     def _refuse(self, one: _Connection, code: bytes) -> None:
         self.counts["refused"] += 1

@@ -258,6 +258,9 @@ class Application:
         proposer = self.proposer
         if proposer is None or proposer.flying is not None or self.__settled is not None:
             return 0
+        if self.__is_inside:
+            # Its number is counted already, what it says was not heard yet.
+            return 0
         wished = self.wish()
         if wished is None:
             self.__tries = 0

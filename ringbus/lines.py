@@ -282,7 +282,7 @@ class EpochStart(NamedTuple):
 
 
 class EndOfDay(NamedTuple):
-    """Nothing of this day follows."""
+    """Nothing of this day follows: the engine takes nothing behind it."""
 
     sequence: int
     time_ns: int
@@ -295,8 +295,8 @@ class EndOfDay(NamedTuple):
     reserved: int
     checksum: int
     instrument: int
-    spare: int
-    spare2: int
+    kept_orders: int
+    kept_quantity: int
     spare3: int
     spare4: int
 
@@ -570,7 +570,7 @@ class TradeReported(NamedTuple):
 
 
 class TradeChange(NamedTuple):
-    """An operator's bust or correction of a trade. Behind it: each party's TradeParty with its OrderTag, then an OrderTag with author and reason."""
+    """An operator's bust or correction of a trade. Behind it: each party's TradeParty with its OrderTag, then Text lines."""
 
     sequence: int
     time_ns: int
@@ -620,7 +620,7 @@ class TradeParty(NamedTuple):
 
 
 class Text(NamedTuple):
-    """A piece of what an operator says of a Command, MassCancel or CommandAsked, which it stands behind: who (as said), the number of the local user who said it, and why, a line each, in UTF-8 over all pieces."""
+    """A piece of what an operator says of a Command, MassCancel, CommandAsked or TradeChange, which it stands behind: who (as said), the number of the local user who said it, and why, a line each, in UTF-8 over all pieces."""
 
     sequence: int
     time_ns: int
@@ -637,7 +637,7 @@ class Text(NamedTuple):
 
 
 class CommandAsked(NamedTuple):
-    """A Command or MassCancel that waits for a second author, or the word that one waits no more; it becomes true when a line of that template with its number follows."""
+    """A Command, MassCancel or TradeChange that waits for a second author, or the word that one waits no more; it becomes true when a line of that template with its number follows. Of a TradeChange price_ticks, value (its match), kind and state (its reason) are where it has them."""
 
     sequence: int
     time_ns: int
@@ -688,6 +688,27 @@ class Alarm(NamedTuple):
     account: int
     firm: int
     bound: int
+
+
+class CarriedOver(NamedTuple):
+    """What the former day has left to this one; behind the definitions. The orders that are carried follow, each as NewOrder or StopOrder on its session's topic, in the priority that they had; for each that cannot be a Reject there, if the session is still there."""
+
+    sequence: int
+    time_ns: int
+    topic_sequence: int
+    topic: int
+    publisher: int
+    template_id: int
+    flags: int
+    shard: int
+    reserved: int
+    checksum: int
+    instrument: int
+    messages: int
+    orders: int
+    left_orders: int
+    quantity: int
+    former_digest: int
 
 
 class Executed(NamedTuple):
@@ -863,7 +884,7 @@ class Skip(NamedTuple):
     spare4: int
 
 
-Line = NewOrder | Cancel | Replace | OrderTag | Reject | MassCancel | SessionEvent | CrossResult | Command | Tick | EpochStart | EndOfDay | InstrumentDefinition | ParticipantDefinition | BuildRecord | OrderTerms | MultiLegOrder | Leg | StopOrder | StopCancel | Imbalance | AuctionExtension | TradeReported | TradeChange | TradeParty | Text | CommandAsked | Alarm | Executed | Canceled | Rejected | StateChanged | Replenished | TradeChanged | Skip
+Line = NewOrder | Cancel | Replace | OrderTag | Reject | MassCancel | SessionEvent | CrossResult | Command | Tick | EpochStart | EndOfDay | InstrumentDefinition | ParticipantDefinition | BuildRecord | OrderTerms | MultiLegOrder | Leg | StopOrder | StopCancel | Imbalance | AuctionExtension | TradeReported | TradeChange | TradeParty | Text | CommandAsked | Alarm | CarriedOver | Executed | Canceled | Rejected | StateChanged | Replenished | TradeChanged | Skip
 LINES: Final[dict[Template, type[Line]]] = {
     Template.NEW_ORDER: NewOrder,
     Template.CANCEL: Cancel,
@@ -893,6 +914,7 @@ LINES: Final[dict[Template, type[Line]]] = {
     Template.TEXT: Text,
     Template.COMMAND_ASKED: CommandAsked,
     Template.ALARM: Alarm,
+    Template.CARRIED_OVER: CarriedOver,
     Template.EXECUTED: Executed,
     Template.CANCELED: Canceled,
     Template.REJECTED: Rejected,

@@ -7,7 +7,7 @@
 
 #define RB_SCHEMA_ID 1u
 #define RB_SCHEMA_VERSION 1u
-#define RB_SCHEMA_HASH UINT64_C(0x5950e699814fb41a)
+#define RB_SCHEMA_HASH UINT64_C(0x5437ac2697a554ab)
 #define RB_MESSAGE_BYTES 64u
 #define RB_INSTRUMENT_NONE UINT32_C(4294967295)
 #define RB_TEMPLATE_CONTRIBUTED_MAX 63u
@@ -44,6 +44,7 @@ enum rb_template {
     RB_TEMPLATE_TEXT = 27,
     RB_TEMPLATE_COMMAND_ASKED = 28,
     RB_TEMPLATE_ALARM = 30,
+    RB_TEMPLATE_CARRIED_OVER = 32,
     RB_TEMPLATE_EXECUTED = 64,
     RB_TEMPLATE_CANCELED = 65,
     RB_TEMPLATE_REJECTED = 66,
@@ -116,6 +117,7 @@ enum rb_command_kind {
     RB_COMMAND_KIND_FAT_FINGER = 6, /* Sets how far past its last trade an instrument's orders may be priced, and how large they may be. */
     RB_COMMAND_KIND_RESTRICTION = 7, /* Sets what an account or a firm may do in an instrument. */
     RB_COMMAND_KIND_SELF_TRADE = 8, /* Sets what orders of an account or a firm do that meet themselves and do not say. */
+    RB_COMMAND_KIND_CLOSE_DAY = 9, /* No order, replace or stop order is taken from here on, of anybody; nothing lifts it. */
 };
 
 enum rb_risk_limit {
@@ -242,6 +244,7 @@ enum rb_reject_reason {
     RB_REJECT_REASON_PRICE_COLLAR = 44, /* Outside what the instrument's prices must be between now. */
     RB_REJECT_REASON_FAT_FINGER = 45, /* Too far past the last trade, or too large at its price. */
     RB_REJECT_REASON_RESTRICTED = 46, /* Its account or firm may not do this in the instrument. */
+    RB_REJECT_REASON_DAY_CLOSED = 47, /* The day takes no more orders. */
 };
 
 enum rb_guardian_rule {
@@ -433,8 +436,8 @@ typedef struct rb_epoch_start {
 typedef struct rb_end_of_day {
     rb_header header;
     uint32_t instrument; /* 4294967295. */
-    uint32_t spare;
-    uint64_t spare2;
+    uint32_t kept_orders; /* Good-till orders and stop orders that are open and go to the next day. */
+    uint64_t kept_quantity; /* Their open quantity, summed up. */
     uint64_t spare3;
     uint64_t spare4;
 } rb_end_of_day;
@@ -652,6 +655,16 @@ typedef struct rb_alarm {
     int64_t bound; /* What the rule allows; of a book what it should have been. */
 } rb_alarm;
 
+typedef struct rb_carried_over {
+    rb_header header;
+    uint32_t instrument; /* 4294967295. */
+    uint32_t messages; /* Messages of the stream that follow and belong to it. */
+    uint32_t orders; /* Carried. */
+    uint32_t left_orders; /* Not carried. */
+    uint64_t quantity; /* Of those that are carried, summed up; with what is not, EndOfDay.kept_quantity. */
+    uint64_t former_digest; /* First 8 bytes, in their order, of the SHA-256 of the former day's stream. */
+} rb_carried_over;
+
 typedef struct rb_executed {
     rb_header header;
     uint32_t instrument;
@@ -788,6 +801,7 @@ typedef union rb_message {
     rb_text text;
     rb_command_asked command_asked;
     rb_alarm alarm;
+    rb_carried_over carried_over;
     rb_executed executed;
     rb_canceled canceled;
     rb_rejected rejected;
@@ -918,8 +932,8 @@ _Static_assert(offsetof(rb_epoch_start, build_hash) == 40, "layout");
 _Static_assert(offsetof(rb_epoch_start, spare) == 48, "layout");
 _Static_assert(offsetof(rb_epoch_start, spare2) == 56, "layout");
 _Static_assert(offsetof(rb_end_of_day, instrument) == 32, "layout");
-_Static_assert(offsetof(rb_end_of_day, spare) == 36, "layout");
-_Static_assert(offsetof(rb_end_of_day, spare2) == 40, "layout");
+_Static_assert(offsetof(rb_end_of_day, kept_orders) == 36, "layout");
+_Static_assert(offsetof(rb_end_of_day, kept_quantity) == 40, "layout");
 _Static_assert(offsetof(rb_end_of_day, spare3) == 48, "layout");
 _Static_assert(offsetof(rb_end_of_day, spare4) == 56, "layout");
 _Static_assert(offsetof(rb_instrument_definition, instrument) == 32, "layout");
@@ -1071,6 +1085,12 @@ _Static_assert(offsetof(rb_alarm, spare) == 51, "layout");
 _Static_assert(offsetof(rb_alarm, account) == 52, "layout");
 _Static_assert(offsetof(rb_alarm, firm) == 54, "layout");
 _Static_assert(offsetof(rb_alarm, bound) == 56, "layout");
+_Static_assert(offsetof(rb_carried_over, instrument) == 32, "layout");
+_Static_assert(offsetof(rb_carried_over, messages) == 36, "layout");
+_Static_assert(offsetof(rb_carried_over, orders) == 40, "layout");
+_Static_assert(offsetof(rb_carried_over, left_orders) == 44, "layout");
+_Static_assert(offsetof(rb_carried_over, quantity) == 48, "layout");
+_Static_assert(offsetof(rb_carried_over, former_digest) == 56, "layout");
 _Static_assert(offsetof(rb_executed, instrument) == 32, "layout");
 _Static_assert(offsetof(rb_executed, price_ticks) == 36, "layout");
 _Static_assert(offsetof(rb_executed, quantity) == 40, "layout");

@@ -9,7 +9,7 @@ import numpy as np
 
 SCHEMA_ID: Final = 1
 SCHEMA_VERSION: Final = 1
-SCHEMA_HASH: Final = 0x5950e699814fb41a
+SCHEMA_HASH: Final = 0x5437ac2697a554ab
 MESSAGE_BYTES: Final = 64
 INSTRUMENT_NONE: Final = 4294967295
 TEMPLATE_CONTRIBUTED_MAX: Final = 63
@@ -46,6 +46,7 @@ class Template(IntEnum):
     TEXT = 27
     COMMAND_ASKED = 28
     ALARM = 30
+    CARRIED_OVER = 32
     EXECUTED = 64
     CANCELED = 65
     REJECTED = 66
@@ -134,6 +135,7 @@ class CommandKind(IntEnum):
     FAT_FINGER = 6
     RESTRICTION = 7
     SELF_TRADE = 8
+    CLOSE_DAY = 9
 
 
 class RiskLimit(IntEnum):
@@ -280,6 +282,7 @@ class RejectReason(IntEnum):
     PRICE_COLLAR = 44
     FAT_FINGER = 45
     RESTRICTED = 46
+    DAY_CLOSED = 47
 
 
 class GuardianRule(IntEnum):
@@ -1142,8 +1145,8 @@ END_OF_DAY: Final[np.dtype[np.void]] = np.dtype(
             "reserved",
             "checksum",
             "instrument",
-            "spare",
-            "spare2",
+            "kept_orders",
+            "kept_quantity",
             "spare3",
             "spare4",
         ],
@@ -2287,6 +2290,65 @@ ALARM: Final[np.dtype[np.void]] = np.dtype(
         "itemsize": 64,
     }
 )
+CARRIED_OVER: Final[np.dtype[np.void]] = np.dtype(
+    {
+        "names": [
+            "sequence",
+            "time_ns",
+            "topic_sequence",
+            "topic",
+            "publisher",
+            "template_id",
+            "flags",
+            "shard",
+            "reserved",
+            "checksum",
+            "instrument",
+            "messages",
+            "orders",
+            "left_orders",
+            "quantity",
+            "former_digest",
+        ],
+        "formats": [
+            "<u8",
+            "<u8",
+            "<u4",
+            "<u2",
+            "<u2",
+            "u1",
+            "u1",
+            "u1",
+            "u1",
+            "<u4",
+            "<u4",
+            "<u4",
+            "<u4",
+            "<u4",
+            "<u8",
+            "<u8",
+        ],
+        "offsets": [
+            0,
+            8,
+            16,
+            20,
+            22,
+            24,
+            25,
+            26,
+            27,
+            28,
+            32,
+            36,
+            40,
+            44,
+            48,
+            56,
+        ],
+        "itemsize": 64,
+    }
+)
 EXECUTED: Final[np.dtype[np.void]] = np.dtype(
     {
         "names": [
@@ -2807,6 +2869,7 @@ DTYPES: Final[dict[Template, np.dtype[np.void]]] = {
     Template.TEXT: TEXT,
     Template.COMMAND_ASKED: COMMAND_ASKED,
     Template.ALARM: ALARM,
+    Template.CARRIED_OVER: CARRIED_OVER,
     Template.EXECUTED: EXECUTED,
     Template.CANCELED: CANCELED,
     Template.REJECTED: REJECTED,
@@ -2940,6 +3003,9 @@ ENUMS: Final[dict[Template, dict[str, type[IntEnum] | type[IntFlag]]]] = {
         "kind": GuardianRule,
         "scope": MassCancelScope,
         "action": GuardianAction,
+    },
+    Template.CARRIED_OVER: {
+        "flags": Flag,
     },
     Template.EXECUTED: {
         "flags": Flag,

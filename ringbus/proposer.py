@@ -23,8 +23,8 @@ from ringbus.messages import INSTRUMENT_NONE, MESSAGE, REJECTED, Flag, Template
 from ringbus.status import UsageError, check
 from ringbus.topics import Topics
 
-# A MultiLegOrder with eight legs and a tag.
-LINES_MAX: Final = 10
+# A TradeChange with both parties, their tags, and who says why.
+LINES_MAX: Final = 14
 
 
 @dataclass(frozen=True, slots=True)

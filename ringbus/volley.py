@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from ringbus._ringbus import lib
 from ringbus.contributor import Contributor
-from ringbus.core import Core
 from ringbus.lane import Lane
 from ringbus.messages import MESSAGE, Flag
+from ringbus.proposer import Rings
 from ringbus.status import UsageError, check
 from ringbus.topics import Topics
 
@@ -41,7 +41,7 @@ class Volley:
     Memory: 4 bytes a topic and shard. Thread: the core's.
     """
 
-    def __init__(self, contributor: Contributor, core: Core, topics: Topics) -> None:
+    def __init__(self, contributor: Contributor, core: Rings, topics: Topics) -> None:
         self.topics = topics
         self._contributor = contributor
         self._core = core

@@ -260,6 +260,12 @@ def test_bench_ports_runs_and_makes_the_known_results() -> None:
     assert [float(row[-2]) for row in calls[:-1]] == [0.0] * 7
     assert done.stdout.count("of the row before: throughput") == 3
     assert "50 connects in a burst" in done.stdout
+    tails = [line for line in done.stdout.splitlines() if line.endswith("  < 10000")]
+    assert [line.split(", p99 ")[0].strip() for line in tails] == [
+        "one request and its answer",
+        "one request and its answer",
+        "the port alone, system calls included",
+    ]
     assert "median of a system call: recv " in done.stdout
 
 

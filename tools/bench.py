@@ -10,6 +10,7 @@ two CPUs, looked at around each run, says how far these are from each other just
 from __future__ import annotations
 
 import argparse
+import signal
 import statistics
 import sys
 from collections.abc import Sequence
@@ -47,6 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run `ringbus bench`; returns the exit status."""
     options = _parser().parse_args(argv)
     out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
+    # Told to end, it takes with it what it has started: readers that spin would go on for ever.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(FAILED))
     try:
         if options.list:
             for name, one in BENCHMARKS.items():

@@ -28,8 +28,6 @@ DELEGATED = {
     "tap": "print what is published on a ring or an exchange, as it comes",
     "dump": "print a recorded day, or turn it into JSON lines, CSV or Parquet",
     "explain": "one message of a recorded day: what caused it and what it changed",
-    "bust": "make a trade void: an operator's word, on both parties' topics",
-    "correct": "give a trade another price, likewise",
     "trades": "all trades of a recorded day, with busts and corrections, as CSV or Parquet",
     "facility": "a facility that takes trade reports and keeps them in a file",
     "command": "limits, kills, reference prices and states: an operator's word, on the stream",
@@ -37,6 +35,12 @@ DELEGATED = {
     "halt": "halt an instrument",
     "resume": "lift a kill",
     "cancel": "cancel open orders by owner, instrument, side",
+    "open-day": "check the files of a new day, say what is new and carried over, and begin it",
+    "close-day": "take no more orders, let the day's expire, and end it",
+    "roll": "close the day, keep its files, and begin the next one",
+    "report": "what a day was: counts, volumes, limits used, latency, gaps, alarms",
+    "bust": "make a trade void, for both parties and everybody who was told of it",
+    "correct": "give a trade another price, likewise",
     "approve": "let a command go that waits for a second author",
     "withdraw": "take back a command that waits",
     "log": "what operators did on a day: who, what, why, when, and what came of it",
@@ -54,7 +58,9 @@ DELEGATED = {
 }
 
 # Words whose module is another's, which is told the word.
-SHORT = dict.fromkeys(("kill", "halt", "resume", "cancel", "approve", "withdraw"), "command")
+SHORT = dict.fromkeys(
+    ("kill", "halt", "resume", "cancel", "bust", "correct", "approve", "withdraw"), "command"
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""`ringbus command`, `kill`, `halt`, `resume`, `cancel`, `approve`, `withdraw`: an operator's word.
+"""`ringbus command`, and its verbs that are words of their own: what an operator says.
 
 Nothing is done here: a console checks the command and sequences it, and what it did is read from
 the stream. Author and reason are on the stream behind it.
@@ -16,6 +16,7 @@ from ringbus.status import RingbusError
 from tools.console.client import Target, target_of
 from tools.console.conversation import Answer
 from tools.console.record import AUTHOR_BYTES_MAX, REASON_BYTES_MAX
+from tools.console.trades import WHY
 from tools.console.words import LIMITS, MAY, MODES, PHASES, SIDES, STATES, CommandError
 from tools.manual import Parser
 from tools.topology import ConfigurationError
@@ -184,6 +185,20 @@ def _symbol(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("symbol", help="of the instrument")
 
 
+def _trade(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("match", type=int, help="the trade's number, as its clients were told")
+
+
+def _bust(parser: argparse.ArgumentParser) -> None:
+    _trade(parser)
+    parser.add_argument("--why", choices=WHY, default="erroneous", help="as clients hear it")
+
+
+def _correct(parser: argparse.ArgumentParser) -> None:
+    _trade(parser)
+    parser.add_argument("price", help="that it has from now on; its quantity stays")
+
+
 def _number(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("number", type=int, help="of the command that waits")
 
@@ -204,6 +219,8 @@ WORDS: Final[dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]]] =
     "self-trade": ("what happens when orders of an owner meet that do not say", _self_trade),
     "halt": ("halt an instrument", _symbol),
     "state": ("the state of an instrument", _state),
+    "bust": ("make a trade void, for both parties and everybody who was told of it", _bust),
+    "correct": ("give a trade another price, likewise", _correct),
     "approve": ("let a command go that waits for a second author", _number),
     "withdraw": ("take back a command that waits", _number),
 }

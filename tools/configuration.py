@@ -17,10 +17,18 @@ from typing import Any, cast
 
 from engine.risk import Risk, RiskInstrument, RiskSize
 from tools.applications import KINDS
-from tools.instruments import Instrument, Participant, load_instruments, load_participants
+from tools.instruments import (
+    RULES,
+    Instrument,
+    Participant,
+    load_instruments,
+    load_participants,
+)
+from tools.owner_rules import OwnerRules, commands_of, load_owner_rules
 from tools.placement import placed
 from tools.site import ApplicationSection
 from tools.source import Source
+from tools.table import Faults
 from tools.topology import (
     REPEATED,
     SINGLE,
@@ -37,16 +45,27 @@ class Configuration:
     topology: Topology
     instruments: tuple[Instrument, ...]
     participants: tuple[Participant, ...]
+    owners: tuple[OwnerRules, ...] = ()
+    # Messages of the opening with which a former day's orders come in: no part of the files.
+    carried: int = 0
 
     @classmethod
     def load(cls, path: Path | str, cpus: frozenset[int] | None = None) -> Configuration:
         """Read and check a topology file and what it names. Raises: ConfigurationError."""
         topology = placed(load_topology(path, cpus))
-        return cls(
-            topology,
-            load_instruments(topology.instruments, topology.exchange.shards),
-            load_participants(topology.participants),
-        )
+        instruments: tuple[Instrument, ...] = ()
+        participants: tuple[Participant, ...] = ()
+        owners: tuple[OwnerRules, ...] = ()
+        faults = Faults()
+        with faults:
+            instruments = load_instruments(topology.instruments, topology.exchange.shards)
+        with faults:
+            participants = load_participants(topology.participants)
+        faults.say()
+        if topology.owners is not None:
+            owners = load_owner_rules(topology.owners, instruments, participants)
+            _check_places(topology, owners)
+        return cls(topology, instruments, participants, owners)
 
     @property
     def topics(self) -> int:
@@ -88,7 +107,8 @@ class Configuration:
     @property
     def opening(self) -> int:
         """Messages of the day's opening."""
-        return 1 + len(self.instruments) + len(self.participants)
+        rules = len(commands_of(self))
+        return 1 + len(self.instruments) + len(self.participants) + rules + self.carried
 
     @property
     def shard_of(self) -> bytes:
@@ -122,13 +142,31 @@ class Configuration:
         input gives the same stream whatever they are (the number of shards has its own field). What
         decides which instrument is on which of them, and which legs belong together, is in it.
         """
-        exchange = self.topology.exchange
-        limits = self.topology.limits
-        content: dict[str, object] = {
-            "environment": exchange.environment,
-            "session": exchange.session,
-            "control": dataclasses.asdict(self.topology.control),
-            "limits": [limits.orders, limits.price_nodes, limits.positions],
+        return _print(self._content())
+
+    @property
+    def prints(self) -> dict[str, int]:
+        """The same of each part, by what it is called and the file that it is in."""
+        topology = self.topology
+        files: dict[str, Path | None] = {
+            "instruments": topology.instruments,
+            "participants": topology.participants,
+            "owners": topology.owners,
+        }
+        return {
+            f"{name} ({files.get(name) or topology.path})": _print(part)
+            for name, part in self._content().items()
+        }
+
+    def _content(self) -> dict[str, object]:
+        exchange, limits = self.topology.exchange, self.topology.limits
+        return {
+            "topology": [
+                [exchange.environment, exchange.session],
+                dataclasses.asdict(self.topology.control),
+                [limits.orders, limits.price_nodes, limits.positions],
+                [[one.name, one.kind] for one in self.topology.applications],
+            ],
             "instruments": [
                 [
                     instrument.symbol,
@@ -140,6 +178,7 @@ class Configuration:
                     instrument.shard if instrument.shard_chosen else -1,
                     instrument.group,
                     instrument.load,
+                    *(getattr(instrument, name) for name in RULES),
                 ]
                 for instrument in self.instruments
             ],
@@ -155,17 +194,17 @@ class Configuration:
                     who.notional_max_1e4,
                     who.cancels_on_disconnect,
                     who.self_trade,
+                    who.hears,
                 ]
                 for who in self.participants
             ],
+            "owners": [dataclasses.astuple(one) for one in self.owners],
+            **{
+                f"application {one.name}": dataclasses.asdict(cast(Any, one.options))
+                for one in self.topology.applications
+                if KINDS[one.kind].binds
+            },
         }
-        listeners = [[who.session, *who.hears] for who in self.participants if who.hears]
-        if listeners:
-            content["hears"] = listeners
-        if self.topology.applications:
-            content["applications"] = [[one.name, one.kind] for one in self.topology.applications]
-        text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
 
     def save(self, path: Path) -> None:
         """Write what was read; for the owner's eyes, since hashed passwords are in it."""
@@ -178,6 +217,8 @@ class Configuration:
             },
             "all_instruments": [dataclasses.astuple(one) for one in self.instruments],
             "all_participants": [dataclasses.astuple(one) for one in self.participants],
+            "all_owners": [dataclasses.astuple(one) for one in self.owners],
+            "carried": self.carried,
         }
         write_private(path, json.dumps(document))
 
@@ -199,11 +240,32 @@ class Configuration:
                 Topology(path=original, source=Source(original, ""), **parts),
                 tuple(Instrument(*one) for one in document["all_instruments"]),
                 tuple(_participant(one) for one in document["all_participants"]),
+                tuple(OwnerRules.restored(one) for one in document["all_owners"]),
+                document["carried"],
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ConfigurationError(
                 f"{path}: not a saved configuration ({error!r}); `ringbus up` writes one"
             ) from None
+
+
+def _check_places(topology: Topology, owners: tuple[OwnerRules, ...]) -> None:
+    """Raises: ConfigurationError: restrictions, which take places of positions, leave too few."""
+    most = topology.limits.positions
+    count = sum(len(one.sell_only) + len(one.no_orders) for one in owners)
+    if 2 * count > most:
+        raise topology.source.error(
+            ("limits", 0, "positions"),
+            f"{topology.owners} has {count} restrictions, there are {most} places for them and for "
+            "positions",
+            f"write {1 << (2 * count - 1).bit_length()} or more",
+        )
+
+
+def _print(content: object) -> int:
+    """Fingerprint (u64) of what JSON can say."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
 
 
 def _participant(saved: list[Any]) -> Participant:

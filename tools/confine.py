@@ -23,7 +23,10 @@ from ringbus.status import SystemCallError
 
 # Kinds of application that need none of it once they run.
 CONFINED: Final = frozenset(
-    ("auction", "fairy", "fix", "guardian", "market", "request", "snapshot", "stops", "ticker")
+    (
+        *("auction", "drop", "fairy", "fix", "guardian", "market", "reporter", "request"),
+        *("snapshot", "stops", "ticker"),
+    )
 )
 PR_SET_NO_NEW_PRIVS: Final = 38
 PR_SET_SECCOMP: Final = 22

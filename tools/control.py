@@ -9,7 +9,7 @@ from tools import rules
 
 # Kinds of command, as operators call them.
 COMMAND_KINDS: Final = (
-    *("cancel", "collar", "fat-finger", "halt", "kill", "limit"),
+    *("bust", "cancel", "close-day", "collar", "correct", "fat-finger", "halt", "kill", "limit"),
     *("reference", "restrict", "resume", "self-trade", "state"),
 )
 LIVE: Final = "live"

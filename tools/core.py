@@ -391,6 +391,7 @@ class CoreProcess:
                 client_sessions(self.configuration),
                 limits_of(topology, section),
                 stands_by,
+                self.configuration.opening,
             )
         )
         reader = name if len(topology.cores_of(name)) == 1 else f"{name} {self.section.name}"

@@ -10,8 +10,9 @@ in its place unless somebody says so: its clients would log in to numbers of ano
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +21,24 @@ from numpy.typing import NDArray
 from engine.passive import GROUP_LINES_MAX, unfinished
 from ringbus.describe import named
 from ringbus.journal import Journal, map_file, noted
-from ringbus.messages import BUILD_RECORD, MESSAGE, SCHEMA_HASH, Environment, Template
+from ringbus.messages import (
+    BUILD_RECORD,
+    CARRIED_OVER,
+    MESSAGE,
+    SCHEMA_HASH,
+    CommandKind,
+    Environment,
+    Template,
+)
 from ringbus.multicast import Writer, begin_multicast
 from ringbus.repair import cut, differing, prefix, repair
 from ringbus.replay import Replay
 from ringbus.status import DataError, Lapped, LayoutError, NotFoundError, RingbusError
-from tools.configuration import Configuration
+from tools import closed
+from tools.configuration import Configuration, write_private
 from tools.journals import open_journal
 from tools.memory import Attachment
+from tools.owner_rules import commands_of
 from tools.state import CONFIGURATION_FILE, State
 from tools.topology import ConfigurationError, Topology
 
@@ -42,24 +53,32 @@ class DayError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """What the journals hold: messages 1 to `last`; `cut` lines were taken off behind it."""
+    """What the journals hold: messages 1 to `last`; `cut` lines were taken off behind it.
+
+    `carried`: of its opening, those with which a former day's orders came in; `is_over`: it has its
+    EndOfDay.
+    """
 
     last: int
     cut: int
+    carried: int = 0
+    is_over: bool = False
 
 
 def begin(topology: Topology, replaces: bool, say: Callable[[str], None]) -> None:
     """Make room for a new day: what lies there is kept under another name.
 
-    Args: replaces: also a day that was not ended. Raises: DayError: there is one.
+    Args: replaces: also a day that was not ended, or one that was closed and carries orders over.
+    Raises: DayError: there is one that was not ended, or is still being closed, or was closed and
+    has this one's session.
     """
-    mark = topology.directory / UNFINISHED_FILE
-    if mark.exists() and not replaces:
-        raise DayError(
-            f"the day in {topology.directory} was not ended: `ringbus up --continue` goes on with "
-            "it, `ringbus up --new-day` keeps its journals and begins another"
-        )
-    mark.unlink(missing_ok=True)
+    if not replaces:
+        check_begins(topology)
+    ended(topology)
+    if replaces:
+        closed.forget(topology, say)
+    elif (former := find_closed(topology)) is not None:
+        closed.put_away(former, topology, say)
     for journal in topology.journals:
         path = topology.journal_path(journal)
         kept = _keep(path)
@@ -68,9 +87,47 @@ def begin(topology: Topology, replaces: bool, say: Callable[[str], None]) -> Non
         path.mkdir(exist_ok=True)
 
 
-def opened(topology: Topology) -> None:
-    """Its first lines are on the stream: from here on it is a day that must not be forgotten."""
-    (topology.directory / UNFINISHED_FILE).touch()
+def check_begins(topology: Topology) -> None:
+    """See that a day may begin. Raises: DayError: as `begin`."""
+    if closed.is_being_closed(topology):
+        raise DayError(
+            f"the day in {topology.directory} is being closed: `ringbus close-day` again finishes "
+            "that"
+        )
+    if (topology.directory / UNFINISHED_FILE).exists():
+        raise DayError(
+            f"the day in {topology.directory} was not ended: `ringbus up --continue` goes on with "
+            "it, `ringbus up --new-day` keeps its journals and begins another"
+        )
+    former = find_closed(topology)
+    if former is not None and former.session == topology.exchange.session:
+        raise DayError(
+            f"the day {former.session} is closed: name the next one in [exchange] session, so that "
+            "no client goes on with the numbers of a day that is over"
+        )
+
+
+def find_closed(topology: Topology) -> closed.Closed | None:
+    """The record of the closed day before this one, if there is one. Raises: DayError."""
+    try:
+        return closed.find(topology)
+    except closed.ClosedError as error:
+        raise DayError(
+            f"{error}; `ringbus up --new-day` begins a day without what that one has kept"
+        ) from None
+
+
+def opened(configuration: Configuration) -> None:
+    """Its first lines are on the stream: from here on it is a day that must not be forgotten.
+
+    What it was begun with is noted, part by part, to name later what is another. What a closed day
+    has left is in those lines, so that its record is put away.
+    """
+    topology = configuration.topology
+    write_private(topology.directory / UNFINISHED_FILE, json.dumps(configuration.prints))
+    former = find_closed(topology)
+    if former is not None:
+        closed.archive(former, topology)
 
 
 def ended(topology: Topology) -> None:
@@ -82,15 +139,12 @@ def _keep(journal: Path) -> Path | None:
     """Move the journal of a former day out of the way; the new path, None if there was none."""
     files = sorted(journal.iterdir()) if journal.exists() else []
     if journal.is_symlink() or journal.is_mount():
-        # The directory is a disk's: what was recorded there stays on it.
         files = [path for path in files if path.is_file()]
         kept = _next(journal / "day")
-        if files:
-            kept.mkdir()
-        for path in files:
-            path.rename(kept / path.name)
-    elif files:
-        kept = journal.rename(_next(journal))
+    else:
+        kept = _next(journal)
+    if files:
+        closed.move_files(journal, kept)
     return kept if files else None
 
 
@@ -130,18 +184,39 @@ def recover(configuration: Configuration, say: Callable[[str], None]) -> Day:
         raise DayError(f"{why}, and {durable} were durable; put a copy of its file there")
     if wanted:
         say(f"what is whole behind message {whole} was never durable: cut")
-    opening = 1 + len(configuration.instruments) + len(configuration.participants)
-    if whole < opening:
+    definitions = replace(configuration, carried=0).opening
+    place = carried_place(configuration)
+    carried = _carried(_lines(paths, segment, place, place))
+    if whole < definitions + carried:
+        anew = "ringbus up" if closed.find(topology) is not None else "ringbus up --new-day"
         raise DayError(
             f"the day in {topology.directory} ended while it was opened, with message {whole} of "
-            f"{opening}; begin it anew with `ringbus up --new-day`"
+            f"{definitions + carried}; begin it anew with `{anew}`"
         )
     open_lines = unfinished(_lines(paths, segment, max(1, whole - GROUP_LINES_MAX + 1), whole))
     if open_lines:
         say(f"messages {whole - open_lines + 1} to {whole} are of a proposal without its end: cut")
     for path in paths:
         cut(path, segment, whole - open_lines)
-    return Day(whole - open_lines, open_lines)
+    last = whole - open_lines
+    end = _lines(paths, segment, last, last)
+    return Day(last, open_lines, carried, int(end["template_id"][0]) == Template.END_OF_DAY)
+
+
+def carried_place(configuration: Configuration) -> int:
+    """The message with which a former day's orders come in: behind all definitions and rules but
+    limits, which they must not be held against: one that is lowered lets stay what is open too."""
+    limits = sum(fields["kind"] == CommandKind.LIMIT for _, fields in commands_of(configuration))
+    return replace(configuration, carried=0).opening - limits + 1
+
+
+def check_goes_on(topology: Topology, day: Day) -> None:
+    """Raises: DayError: it is over."""
+    if day.is_over:
+        raise DayError(
+            f"the day in {topology.directory} is over: message {day.last} is its end; `ringbus "
+            "close-day` finishes closing it, then `ringbus up` begins the next one"
+        )
 
 
 def put_on_ring(topology: Topology, shared: Attachment, day: Day) -> None:
@@ -276,7 +351,7 @@ def _difference(configuration: Configuration, first: np.void) -> str:
         return f"environment ({was_in}, now {exchange.environment})"
     said = {
         "schema": (int(first["schema_hash"]), SCHEMA_HASH),
-        "configuration (instruments, participants, limits, session)": (
+        "configuration": (
             int(first["configuration_hash"]),
             configuration.hash,
         ),
@@ -284,8 +359,22 @@ def _difference(configuration: Configuration, first: np.void) -> str:
     }
     for what, (was, now) in said.items():
         if was != now:
-            return f"{what} ({was:x}, now {now:x})"
+            parts = _parts(configuration) if what == "configuration" else ""
+            return f"{what} ({was:x}, now {now:x}){parts}"
     return ""
+
+
+def _parts(configuration: Configuration) -> str:
+    """Which parts of a configuration are not as the day noted them, with their files."""
+    mark = configuration.topology.directory / UNFINISHED_FILE
+    try:
+        was = json.loads(mark.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ""
+    now = configuration.prints
+    # In the order of the files, and then what is gone.
+    names = [*now, *(name for name in was if name not in now)]
+    return f": {', '.join(name for name in names if was.get(name) != now.get(name))}"
 
 
 def _check_same(paths: tuple[Path, ...], segment_messages: int) -> None:
@@ -297,6 +386,13 @@ def _check_same(paths: tuple[Path, ...], segment_messages: int) -> None:
                 f"{paths[0]} and {other} hold different messages {differs}: one of them is of "
                 "another day, or was left behind when it was gone on with; move that one away"
             )
+
+
+def _carried(line: NDArray[np.void]) -> int:
+    """Messages of the opening from this one on, if it says what a former day has left."""
+    if len(line) == 0 or int(line["template_id"][0]) != Template.CARRIED_OVER:
+        return 0
+    return 1 + int(line.view(CARRIED_OVER)["messages"][0])
 
 
 def _lines(

@@ -7,12 +7,13 @@ instruments and participants that it names.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from ringbus.status import RingbusError
 from tools.configuration import Configuration
@@ -56,6 +57,7 @@ def differences(old: Configuration, new: Configuration) -> list[Difference]:
     out += _named("core", before.cores, after.cores)
     out += _named("instrument", old.instruments, new.instruments, "symbol")
     out += _named("user", old.participants, new.participants, "user")
+    out += _named("rules of", old.owners, new.owners, "owner")
     return out
 
 
@@ -111,10 +113,24 @@ def _applications(
             assert isinstance(difference.before, dict)
             assert isinstance(difference.after, dict)
             for name, value in difference.before.items():
-                if value != difference.after[name]:
-                    yield Difference(difference.what, name, value, difference.after[name])
+                yield from _option(difference.what, name, value, difference.after[name])
         else:
             yield difference
+
+
+def _option(what: str, name: str, before: object, after: object) -> Iterator[Difference]:
+    """Of a table of rules: each by its place."""
+    if _is_table(before) or _is_table(after):
+        rows = cast(Sequence[object], before), cast(Sequence[object], after)
+        for place, (old, new) in enumerate(itertools.zip_longest(*rows), 1):
+            if old != new:
+                yield Difference(what, f"{name} {place}", old, new)
+    elif before != after:
+        yield Difference(what, name, before, after)
+
+
+def _is_table(value: object) -> bool:
+    return isinstance(value, tuple | list) and any(isinstance(one, dict) for one in value)
 
 
 def _plain(one: object) -> dict[str, Any]:
@@ -124,12 +140,16 @@ def _plain(one: object) -> dict[str, Any]:
 
 
 def _shown(value: object) -> str:
+    if value is None:
+        return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, str):
         return value or '""'
+    if isinstance(value, dict):
+        return f"({', '.join(f'{name} {_shown(each)}' for name, each in value.items() if each)})"
     if isinstance(value, tuple | list):
         return ", ".join(_shown(one) for one in value) or "none"
     return str(value)

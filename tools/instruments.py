@@ -6,34 +6,46 @@ error that names the file, the line, the field, what was found and the cure.
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from tools.assignment import Wish, assign
-from tools.rules import meant
-from tools.topology import ConfigurationError
+from tools.rules import ConfigurationError
+from tools.table import Faults, Row, read_rows
 
 INSTRUMENTS_MAX: Final = 1 << 20
 PRICE_TICKS_MAX: Final = (1 << 30) - 1
-# The largest price that an OUCH message may carry is 199,999.9900; the field itself holds this.
-PRICE_1E4_MAX: Final = (1 << 31) - 1
 QUANTITY_MAX: Final = (1 << 32) - 1
 LOAD_MAX: Final = 10**12 - 1
 NOTIONAL_MAX: Final = 10**12 - 1
 SESSION_MAX: Final = 65534
+PLACE_FIELDS: Final = ("shard", "group", "load")
+# Prices that orders must have, by the instrument's column; empty: no such rule.
+PRICE_RULES: Final = (
+    *("reference", "collar_min", "collar_max", "auction_min", "auction_max"),
+    *("collar_width", "auction_width", "finger_width"),
+)
 INSTRUMENT_FIELDS: Final = (
-    "symbol", "tick", "lot", "price_min", "price_max", "quantity_max", "shard", "group", "load",
-)  # fmt: skip
+    *("symbol", "tick", "lot", "price_min", "price_max", "quantity_max"),
+    *PLACE_FIELDS,
+    *PRICE_RULES,
+    "finger_notional",
+)
 PARTICIPANT_OPTIONS: Final = (
     "protocol", "rate", "notional_max", "cancel_on_disconnect", "self_trade", "hears",
 )  # fmt: skip
 PARTICIPANT_FIELDS: Final = ("user", "session", "account", "firm", "secret", *PARTICIPANT_OPTIONS)
 PROTOCOLS: Final = ("ouch50", "ouch42")
+# Fields of an Instrument that are rules of its orders.
+RULES: Final = (
+    "reference_ticks",
+    *("collar_ticks_min", "collar_ticks_max", "collar_ticks_width"),
+    *("auction_ticks_min", "auction_ticks_max", "auction_ticks_width"),
+    *("finger_ticks_width", "finger_notional_1e4"),
+)
 RATE_MAX: Final = 1_000_000
 # As ports.authenticator.hash_secret makes them.
 SECRET: Final = r"scrypt\$\d+\$\d+\$\d+\$([0-9a-f]{2})+\$[0-9a-f]{64}"
@@ -54,6 +66,16 @@ class Instrument:
     shard_chosen: bool  # by the file, not by default
     group: str = ""  # of instruments that are touched atomically; "": none
     load: int = 0  # measured messages a day
+    # What its orders must be from the day's first one on; 0: no such rule.
+    reference_ticks: int = 0
+    collar_ticks_min: int = 0
+    collar_ticks_max: int = 0
+    auction_ticks_min: int = 0
+    auction_ticks_max: int = 0
+    collar_ticks_width: int = 0
+    auction_ticks_width: int = 0
+    finger_ticks_width: int = 0
+    finger_notional_1e4: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,59 +101,13 @@ class Participant:
     hears: tuple[int, ...] = ()
 
 
-class _Row:
-    """One line of a CSV file, whose fields are asked for one by one."""
-
-    def __init__(self, path: Path, line: int, values: dict[str, str]) -> None:
-        self.path = path
-        self.line = line
-        self.values = values
-
-    def error(self, name: str, problem: str, cure: str) -> ConfigurationError:
-        return ConfigurationError(f"{self.path}:{self.line}: {name}: {problem}; {cure}")
-
-    def text(self, name: str, pattern: str, what: str) -> str:
-        value = self.values[name]
-        if not re.fullmatch(pattern, value, re.ASCII):
-            raise self.error(name, f"found {value!r}", f"write {what}")
-        return value
-
-    def choice(self, name: str, choices: tuple[str, ...]) -> str:
-        """One of some words, or nothing."""
-        value = self.values[name]
-        if value and value not in choices:
-            listed = " or ".join(choices)
-            raise self.error(name, f"found {value!r}", f"write {listed}{meant(value, choices)}")
-        return value
-
-    def whole(self, name: str, low: int, high: int) -> int:
-        value = self.values[name]
-        if not re.fullmatch(r"\d{1,12}", value, re.ASCII) or not low <= int(value) <= high:
-            raise self.error(name, f"found {value!r}", f"write a whole number from {low} to {high}")
-        return int(value)
-
-    def price_1e4(self, name: str) -> int:
-        """A price in 1/10,000."""
-        value = self.values[name]
-        match = re.fullmatch(r"(\d{1,9})(?:\.(\d+))?", value, re.ASCII)
-        if not match:
-            raise self.error(name, f"found {value!r}", 'write a price such as "12.34"')
-        decimals = match[2] or ""
-        if len(decimals) > 4:
-            raise self.error(
-                name, f"found {value!r}, {len(decimals)} decimals", "prices have at most 4 decimals"
-            )
-        price = int(match[1]) * 10000 + int(decimals.ljust(4, "0"))
-        if price > PRICE_1E4_MAX:
-            raise self.error(name, f"found {value!r}", "prices are below 214,748.3648")
-        return price
-
-
 def load_instruments(path: Path, shards: int) -> tuple[Instrument, ...]:
     """Read the file of instruments.
 
     Its columns are `symbol,tick,lot,price_min,price_max,quantity_max`, and optional `shard`,
-    `group` (those of one group are on one shard) and `load` (measured messages a day).
+    `group` (those of one group are on one shard), `load` (measured messages a day), and the rules
+    of its orders: `reference`, `collar_…` and `auction_…` (`min`, `max`, `width`: prices),
+    `finger_width` (a price) and `finger_notional` (in the currency).
 
     Args: path: the file; shards: how many there are; see tools.assignment for who goes where.
     Raises: ConfigurationError.
@@ -139,27 +115,13 @@ def load_instruments(path: Path, shards: int) -> tuple[Instrument, ...]:
     out: list[Instrument] = []
     symbols: dict[str, int] = {}
     chosen: dict[str, tuple[int, int]] = {}
-    for row in _rows(path, INSTRUMENT_FIELDS, optional=("shard", "group", "load")):
+    faults = Faults()
+    for row in read_rows(path, INSTRUMENT_FIELDS, INSTRUMENT_FIELDS[6:], faults):
         if len(out) >= INSTRUMENTS_MAX:
             raise row.error("symbol", "too many instruments", f"{INSTRUMENTS_MAX} at most")
-        instrument = _instrument(row, len(out), shards)
-        if instrument.symbol in symbols:
-            raise row.error(
-                "symbol",
-                f"{instrument.symbol!r} is on line {symbols[instrument.symbol]} too",
-                "symbols are unique",
-            )
-        symbols[instrument.symbol] = row.line
-        if instrument.shard_chosen and instrument.group:
-            shard, line = chosen.setdefault(instrument.group, (instrument.shard, row.line))
-            if shard != instrument.shard:
-                raise row.error(
-                    "shard",
-                    f"found {instrument.shard}, but line {line} puts the group "
-                    f"{instrument.group!r} on shard {shard}",
-                    "a group is on one shard",
-                )
-        out.append(instrument)
+        with faults:
+            out.append(_new_instrument(row, len(out), shards, symbols, chosen))
+    faults.say()
     if not out:
         raise ConfigurationError(f"{path}:2: symbol: no instrument; write one line for each")
     wishes = [Wish(one.group, one.load, one.shard if one.shard_chosen else None) for one in out]
@@ -167,7 +129,35 @@ def load_instruments(path: Path, shards: int) -> tuple[Instrument, ...]:
     return tuple(dataclasses.replace(one, shard=shard) for one, shard in placed)
 
 
-def _instrument(row: _Row, index: int, shards: int) -> Instrument:
+def _new_instrument(
+    row: Row,
+    index: int,
+    shards: int,
+    symbols: dict[str, int],
+    chosen: dict[str, tuple[int, int]],
+) -> Instrument:
+    """That of a row; `symbols` and `chosen` shards of groups are those of the rows before it."""
+    instrument = _instrument(row, index, shards)
+    if instrument.symbol in symbols:
+        raise row.error(
+            "symbol",
+            f"{instrument.symbol!r} is on line {symbols[instrument.symbol]} too",
+            "symbols are unique",
+        )
+    symbols[instrument.symbol] = row.line
+    if instrument.shard_chosen and instrument.group:
+        shard, line = chosen.setdefault(instrument.group, (instrument.shard, row.line))
+        if shard != instrument.shard:
+            raise row.error(
+                "shard",
+                f"found {instrument.shard}, but line {line} puts the group "
+                f"{instrument.group!r} on shard {shard}",
+                "a group is on one shard",
+            )
+    return instrument
+
+
+def _instrument(row: Row, index: int, shards: int) -> Instrument:
     symbol = row.text(
         "symbol",
         r"[A-Z0-9][A-Z0-9.+\-=*^#/]{0,7}",
@@ -195,10 +185,39 @@ def _instrument(row: _Row, index: int, shards: int) -> Instrument:
         shard_chosen=chosen,
         group=row.text("group", r"[A-Z0-9]{0,8}", "up to 8 capital letters and digits"),
         load=row.whole("load", 0, LOAD_MAX) if row.values["load"] else 0,
+        **_price_rules(row, tick, price_min, price_max),
+        finger_notional_1e4=row.whole("finger_notional", 1, NOTIONAL_MAX) * 10_000
+        if row.values["finger_notional"]
+        else 0,
     )
 
 
-def _ticks(row: _Row, name: str, tick: int) -> int:
+def _price_rules(row: Row, tick: int, price_min: int, price_max: int) -> dict[str, int]:
+    """Fields of an Instrument, in ticks."""
+    out: dict[str, int] = {}
+    for name in PRICE_RULES:
+        ticks = _ticks(row, name, tick) if row.values[name] else 0
+        is_width = name.endswith("width")
+        if ticks and not is_width and not price_min <= ticks <= price_max:
+            raise row.error(
+                name,
+                f"{row.values[name]!r} is a price that the instrument cannot have",
+                f"write one from {row.values['price_min']} to {row.values['price_max']}",
+            )
+        kind, _, what = name.partition("_")
+        out[f"{kind}_ticks_{what}" if what else f"{kind}_ticks"] = ticks
+    for kind in ("collar", "auction"):
+        high = out[f"{kind}_ticks_max"]
+        if high and out[f"{kind}_ticks_min"] > high:
+            raise row.error(
+                f"{kind}_max",
+                f"{row.values[f'{kind}_max']!r} is below {kind}_min",
+                "exchange the two",
+            )
+    return out
+
+
+def _ticks(row: Row, name: str, tick: int) -> int:
     price = row.price_1e4(name)
     found = row.values[name]
     if price == 0:
@@ -226,38 +245,49 @@ def load_participants(path: Path) -> tuple[Participant, ...]:
     out: list[Participant] = []
     lines: dict[tuple[str, str], int] = {}
     firms: dict[str, int] = {}
-    listeners: list[tuple[int, _Row]] = []
-    for row in _rows(path, PARTICIPANT_FIELDS, optional=PARTICIPANT_OPTIONS):
-        user = row.text("user", r"[A-Z0-9]{1,6}", "1 to 6 capital letters and digits")
-        session = row.whole("session", 1, SESSION_MAX)
-        account = row.whole("account", 1, 65535)
-        firm = row.text("firm", r"[A-Z0-9]{1,8}", "1 to 8 capital letters and digits")
-        for name in ("user", "session"):
-            value = row.values[name] if name == "user" else str(session)
-            if (name, value) in lines:
-                raise row.error(
-                    name, f"{value} is on line {lines[name, value]} too", f"each {name} stands once"
-                )
-            lines[name, value] = row.line
-        secret = row.values["secret"]
-        if not re.fullmatch(SECRET, secret, re.ASCII):
-            # The text itself is not repeated: it may be somebody's password.
-            raise row.error(
-                "secret", "found a text that is not a hash", "make one with `ringbus secret`"
-            )
-        number = firms.setdefault(firm, len(firms) + 1)
-        if row.values["hears"]:
-            listeners.append((len(out), row))
-        out.append(Participant(user, session, account, number, firm, secret, *_rules(row)))
+    listeners: list[tuple[int, Row]] = []
+    faults = Faults()
+    for row in read_rows(path, PARTICIPANT_FIELDS, PARTICIPANT_OPTIONS, faults):
+        with faults:
+            one = _participant(row, lines, firms)
+            if row.values["hears"]:
+                listeners.append((len(out), row))
+            out.append(one)
+    faults.say()
     if not out:
         raise ConfigurationError(f"{path}:2: user: no participant; write one line for each")
     speakers = [who for n, who in enumerate(out) if n not in dict(listeners)]
     for n, row in listeners:
-        out[n] = dataclasses.replace(out[n], hears=_hears(row, speakers))
+        with faults:
+            out[n] = dataclasses.replace(out[n], hears=_hears(row, speakers))
+    faults.say()
     return tuple(out)
 
 
-def _hears(row: _Row, speakers: list[Participant]) -> tuple[int, ...]:
+def _participant(row: Row, lines: dict[tuple[str, str], int], firms: dict[str, int]) -> Participant:
+    """That of a row; `lines` of users and sessions, and `firms` are those of the rows before it."""
+    user = row.text("user", r"[A-Z0-9]{1,6}", "1 to 6 capital letters and digits")
+    session = row.whole("session", 1, SESSION_MAX)
+    account = row.whole("account", 1, 65535)
+    firm = row.text("firm", r"[A-Z0-9]{1,8}", "1 to 8 capital letters and digits")
+    for name in ("user", "session"):
+        value = row.values[name] if name == "user" else str(session)
+        if (name, value) in lines:
+            raise row.error(
+                name, f"{value} is on line {lines[name, value]} too", f"each {name} stands once"
+            )
+        lines[name, value] = row.line
+    secret = row.values["secret"]
+    if not re.fullmatch(SECRET, secret, re.ASCII):
+        # The text itself is not repeated: it may be somebody's password.
+        raise row.error(
+            "secret", "found a text that is not a hash", "make one with `ringbus secret`"
+        )
+    number = firms.setdefault(firm, len(firms) + 1)
+    return Participant(user, session, account, number, firm, secret, *_rules(row))
+
+
+def _hears(row: Row, speakers: list[Participant]) -> tuple[int, ...]:
     """The sessions that a drop copy is of: each word of the field names one or more."""
     if row.values["protocol"] not in ("", PROTOCOLS[0]):
         found = row.values["protocol"]
@@ -281,7 +311,7 @@ def _hears(row: _Row, speakers: list[Participant]) -> tuple[int, ...]:
     return tuple(sorted(out))
 
 
-def _rules(row: _Row) -> tuple[str, int, int, bool, str]:
+def _rules(row: Row) -> tuple[str, int, int, bool, str]:
     """What the optional columns say."""
     said = {name: row.values[name] for name in PARTICIPANT_OPTIONS}
     return (
@@ -291,54 +321,3 @@ def _rules(row: _Row) -> tuple[str, int, int, bool, str]:
         row.choice("cancel_on_disconnect", ("yes", "no")) == "yes",
         row.text("self_trade", "[OWDYowdyN]?", "N, or one of O W D Y o w d y") or "N",
     )
-
-
-def _rows(path: Path, fields: tuple[str, ...], optional: tuple[str, ...]) -> Iterator[_Row]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigurationError(f"{path}: {error.strerror}; check the path") from None
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(f"{path}: is not UTF-8 ({error.reason}); save it so") from None
-    reader = csv.reader(text.splitlines(), strict=True)
-    header: list[str] | None = None
-    try:
-        for values in reader:
-            values = [value.strip() for value in values]
-            if not any(values) or values[0].startswith("#"):
-                continue
-            if header is None:
-                header = _header(path, reader.line_num, values, fields, optional)
-                continue
-            if len(values) != len(header):
-                raise ConfigurationError(
-                    f"{path}:{reader.line_num}: found {len(values)} fields, the header has "
-                    f"{len(header)}; write {','.join(header)}"
-                )
-            row = dict.fromkeys(optional, "")
-            row.update(zip(header, values, strict=True))
-            yield _Row(path, reader.line_num, row)
-    except csv.Error as error:
-        raise ConfigurationError(f"{path}:{reader.line_num}: {error}; check the quotes") from None
-    if header is None:
-        raise ConfigurationError(f"{path}:1: is empty; begin with the line {','.join(fields)}")
-
-
-def _header(
-    path: Path, line: int, found: list[str], fields: tuple[str, ...], optional: tuple[str, ...]
-) -> list[str]:
-    for name in found:
-        if name not in fields:
-            raise ConfigurationError(
-                f"{path}:{line}: found the column {name!r}; columns are {','.join(fields)}"
-                f"{meant(name, fields)}"
-            )
-    for name in fields:
-        if found.count(name) > 1:
-            raise ConfigurationError(f"{path}:{line}: {name}: stands twice; name a column once")
-        if name not in found and name not in optional:
-            raise ConfigurationError(
-                f"{path}:{line}: {name}: the column is missing; begin with "
-                f"{','.join(field for field in fields if field not in optional)}"
-            )
-    return found

@@ -17,16 +17,19 @@ import sys
 # An exception to the rule against time: to supervise is to wait and to look again.
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from types import FrameType
 
 from ringbus.core import CorePage
 from ringbus.idle import Idle
+from ringbus.messages import RejectReason
 from ringbus.metrics import Metrics
 from ringbus.multicast import GatingReader
 from ringbus.segment import listing, unlink
 from ringbus.status import RingbusError
-from tools import day, edge, memory, partitions, untuned
+from tools import closed, day, edge, memory, partitions, untuned
 from tools.build import build_hash
+from tools.carry import Plan, numbered, plan_for, table, words
 from tools.child import (
     RESTARTS_MAX,
     RESTARTS_WINDOW_SECONDS,
@@ -34,11 +37,13 @@ from tools.child import (
     Child,
     log_tail,
 )
-from tools.configuration import Configuration
+from tools.closed import ClosedError
+from tools.configuration import Configuration, write_private
 from tools.day import DayError
 from tools.memory import Attachment, tcp_counter
 from tools.notify import Notifier
 from tools.opening import OpeningError, open_day, opening_lines
+from tools.owner_rules import commands_of
 from tools.process import Process, end
 from tools.release import ReleaseError, require
 from tools.standby import DIVERGED
@@ -95,6 +100,7 @@ class Launcher:
         self._goes_on = goes_on
         self._replaces = replaces
         self._laid_out = False
+        self._carry: Plan | None = None  # what a closed day leaves to this one
         self._host = host or Host()
         self._partition = ""  # control group of cores that never sleep
         self.stop_requested = False
@@ -231,6 +237,12 @@ class Launcher:
         former = day.recover(self.configuration, self._say) if self._goes_on else None
         if former is None:
             day.begin(topology, self._replaces, self._say)
+            self._carry = plan_for(self.configuration, time.time_ns())
+            carried = 0 if self._carry is None else self._carry.messages
+        else:
+            day.check_goes_on(topology, former)
+            carried = former.carried
+        self.configuration = replace(self.configuration, carried=carried)
         self.configuration.save(self.directory / CONFIGURATION_FILE)
         for text in memory.create(topology):
             self._say(f"warning: {text}; going on without")
@@ -241,7 +253,7 @@ class Launcher:
             self._say(str(need))
         if former is not None:
             day.put_on_ring(topology, self._shared, former)
-            day.opened(topology)
+            day.opened(self.configuration)
             self._say(f"the day goes on behind message {former.last}")
         # Every bell is claimed here, in the order of the cores, so that a core finds those it has
         # to ring, whoever starts first.
@@ -300,12 +312,32 @@ class Launcher:
 
     def _open_day(self) -> None:
         lines = opening_lines(self.configuration, self._build)
-        last = open_day(self.configuration, lines, time.monotonic_ns, self._check_start)
+        before = day.carried_place(self.configuration) - 1
+        if self._carry is not None:
+            lines = numbered(self._carry, lines)
+        opened = open_day(self.configuration, lines, time.monotonic_ns, self._check_start)
+        if opened.last != self.configuration.opening:
+            raise OpeningError(
+                f"the day's opening is {opened.last} messages, not {self.configuration.opening}"
+            )
+        if self._carry is not None:
+            refused = {n - before: why for n, why in opened.refused.items()}
+            self._tell_carried(self._carry, self._carry.refused_orders(refused))
         self._say(
             f"day opened: {len(self.configuration.instruments)} instruments, "
-            f"{len(self.configuration.participants)} participants, message {last}"
+            f"{len(self.configuration.participants)} participants, "
+            f"{len(commands_of(self.configuration))} rules, message {opened.last}"
         )
-        day.opened(self.topology)
+        day.opened(self.configuration)
+
+    def _tell_carried(self, carry: Plan, refused: dict[int, RejectReason]) -> None:
+        for text in words(carry):
+            self._say(text)
+        if refused:
+            self._say(f"{len(refused):,} of the carried orders were refused by the engine")
+        path = closed.directory_of(self.topology) / closed.CARRIED_FILE
+        write_private(path, table(carry, refused))
+        self._say(f"what became of each is in {self.directory}/day-{carry.former.name}/{path.name}")
 
     def _died(self, child: Child, why: str) -> None:
         if not child.restartable and self._passive() is not None:
@@ -497,6 +529,7 @@ def up(
             notifier.stopping()
     except (
         LaunchError,
+        ClosedError,
         DayError,
         OpeningError,
         ConfigurationError,

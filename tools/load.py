@@ -311,13 +311,13 @@ def shown(exchange: str) -> Iterator[Histogram]:
 
 
 @contextmanager
-def recorded(exchange: str, directory: Path, note: str) -> Iterator[None]:
+def recorded(exchange: str, directory: Path, note: str, interval_s: float = 1.0) -> Iterator[None]:
     """Record the exchange for as long as the block lasts, in another process.
 
     Raises: LoadError: it cannot be recorded.
     """
     command = [sys.executable, "-m", "tools.hist", exchange, "--seconds", "86400"]
-    command += ["--output", str(directory), "--note", note]
+    command += ["--interval", str(interval_s), "--output", str(directory), "--note", note]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, env=environment()
     ) as recorder:

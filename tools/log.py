@@ -1,4 +1,4 @@
-"""`ringbus log`: what operators did on a day: who, what, why, when, and what came of it.
+"""`ringbus log`: what operators and guardians did on a day: who, what, why, when, what came of it.
 
 From the stream of an exchange that is up, or the journal of one that is not: it says all of it.
 """
@@ -101,7 +101,8 @@ def table(lines: Sequence[dict[str, object]]) -> Table:
         justify: Literal["right", "left"] = "right" if name == "message" else "left"
         out.add_column(name, justify=justify, overflow="fold", max_width=most)
     for one in lines:
-        who = f"{one['author']} (uid {one['user']})" if one["author"] else _whose(one)
+        who = str(one["author"]) or _whose(one)
+        who += "" if one["user"] is None else f" (uid {one['user']})"
         time = time_text(int(str(one["time_ns"])))[:12]
         what = f"{one['number']}: {one['what']}" if one["number"] else str(one["what"])
         out.add_row(f"{one['message']:,}", time, who, what, str(one["why"]), str(one["effect"]))
@@ -109,7 +110,9 @@ def table(lines: Sequence[dict[str, object]]) -> Table:
 
 
 def _whose(one: dict[str, object]) -> str:
-    return f"contributor {one['publisher']}" if one["number"] else "the exchange"
+    if one["number"]:
+        return f"contributor {one['publisher']}"
+    return "the configuration" if one["template"] == Template.COMMAND.name else "the exchange"
 
 
 def _batches(target: str) -> Iterator[NDArray[np.void]]:
@@ -119,7 +122,7 @@ def _batches(target: str) -> Iterator[NDArray[np.void]]:
         return batches(journal_of(path))
     state = find(exchange_name(target))
     if state is not None:
-        return _running(state)
+        return running(state)
     if path.suffix == ".toml":
         return batches(journal_of(load_topology(path).directory))
     raise ConfigurationError(
@@ -127,7 +130,8 @@ def _batches(target: str) -> Iterator[NDArray[np.void]]:
     )
 
 
-def _running(state: State) -> Iterator[NDArray[np.void]]:
+def running(state: State) -> Iterator[NDArray[np.void]]:
+    """The messages of an exchange that is up, so far."""
     topology = Configuration.restore(Path(state.directory) / CONFIGURATION_FILE).topology
     with Attachment(topology.name) as shared:
         segment = topology.journal.segment_messages

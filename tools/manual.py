@@ -79,9 +79,11 @@ def parser_of(run: Callable[[Sequence[str]], object], words: Sequence[str] = ())
         run([*words, "--help"])
     except _Found as found:
         return found.parser
+    except SystemExit:
+        pass
     finally:
         _is_asked.reset(token)
-    raise LookupError(f"{' '.join(words)}: nobody was asked for help")
+    raise LookupError(f"{' '.join(words)}: it is not read by a tools.manual.Parser")
 
 
 @cache
@@ -95,7 +97,8 @@ def _page(table: dict[str, Any]) -> Page:
     lines = [line.partition(" # ") for line in table["examples"].strip().splitlines()]
     status = {int(number): str(text) for number, text in table["status"].items()}
     # argparse's own: every word has it.
-    status[2] = f"{status[2]}; {USAGE}" if 2 in status else USAGE
+    if USAGE not in status.setdefault(2, USAGE):
+        status[2] += f"; {USAGE}"
     return Page(
         examples=tuple((command.strip(), about.strip()) for command, _, about in lines),
         status=dict(sorted(status.items())),

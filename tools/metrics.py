@@ -166,18 +166,15 @@ def _once(lookout: Lookout, collector: ExchangeCollector) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = Parser(
-        prog="ringbus metrics",
-        description=__doc__.partition(":")[2],
-    )
+def _parser() -> Parser:
+    parser = Parser(prog="ringbus metrics", description=__doc__.partition(":")[2])
     parser.add_argument("exchange", help="name of an exchange, up or not, or its topology file")
     parser.add_argument(
         "--listen",
         type=_address,
         default=LISTEN,
         metavar="HOST:PORT",
-        help="where to listen, port 0 is any (127.0.0.1:9464); whoever reaches it may read",
+        help="where to listen, port 0 is any; 127.0.0.1:9464; whoever reaches it may read",
     )
     parser.add_argument(
         "--once", action="store_true", help="print them once, for a file of the node exporter"

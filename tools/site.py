@@ -32,6 +32,7 @@ class Kind:
     `options`: frozen dataclass of what its section may say, fields with rules (tools/rules.py);
     `make`: makes one in a core process; an agent in C runs in the core's loop in C, a worker in
     Python between its rounds. `proposes`: it gets a lane, and a publisher id behind the ports'.
+    `binds`: a day goes on with the options that it began with, since what it may do hangs on them.
     `topics`: how many topics of its own it gets; `instruments`: each instrument has a topic, which
     all applications of such kinds share. `listens`: its TCP ports, "" if it has one that
     needs no name of its own. `sockets`: its core waits for descriptors too (see Site.watch).
@@ -40,6 +41,7 @@ class Kind:
     options: type[object]
     make: Callable[[Site], Agent | Worker]
     proposes: bool = False
+    binds: bool = False
     topics: int = 0
     instruments: bool = False
     listens: tuple[str, ...] = ()

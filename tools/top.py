@@ -115,7 +115,7 @@ async def _draw(path: Path, pilot: Pilot[object]) -> None:
     await pilot.press("q")
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> Parser:
     parser = Parser(prog="ringbus top", description=__doc__.partition(":")[2])
     parser.add_argument("exchange", help="name of a running exchange, or its topology file")
     parser.add_argument(

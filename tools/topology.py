@@ -13,11 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar, cast
 
-from ringbus.backing import Backing, Pages
 from tools import rules
 from tools.applications import KINDS
 from tools.control import LIVE, ControlSection, session_fault
-from tools.host import HostSection
+from tools.host import HostSection, MemorySection
 from tools.rules import ConfigurationError as ConfigurationError
 from tools.rules import Refused, kind_of, meant
 from tools.site import ApplicationSection
@@ -72,6 +71,8 @@ class ExchangeSection:
     directory: str = field(metadata={"rule": _PATH})
     instruments: str = field(metadata={"rule": _PATH})
     participants: str = field(metadata={"rule": _PATH})
+    # Rules of accounts and firms; "": none.
+    owners: str = field(default="", metadata={"rule": _PATH})
     environment: str = field(default="test", metadata={"rule": rules.choice("test", LIVE)})
     shards: int = field(default=1, metadata={"rule": rules.whole(1, SHARDS_MAX)})
     clock: str = field(default="real", metadata={"rule": rules.choice("real", "stopped")})
@@ -106,27 +107,7 @@ class LanesSection:
     """
 
     slots: int = field(default=4096, metadata={"rule": rules.power_of_two(64, 1 << 26)})
-    shard_slots: int = field(default=256, metadata={"rule": rules.power_of_two(16, 1 << 26)})
-
-
-@dataclass(frozen=True, slots=True)
-class MemorySection:
-    """`[memory]`: what the shared memory is made of; see ringbus/backing.py."""
-
-    pages: str = field(
-        default="4k",
-        metadata={"rule": rules.choice("4k", "transparent", "explicit", "explicit-1g")},
-    )
-    numa_node: int | str = field(default="any", metadata={"rule": rules.node})
-    prefault: bool = field(default=True, metadata={"rule": rules.flag})
-    lock: bool = field(default=False, metadata={"rule": rules.flag})
-    required: bool = field(default=True, metadata={"rule": rules.flag})
-
-    @property
-    def backing(self) -> Backing:
-        """The same for the library."""
-        node = self.numa_node if isinstance(self.numa_node, int) else None
-        return Backing(cast(Pages, self.pages), node, self.prefault, self.lock, self.required)
+    shard_slots: int = field(default=256, metadata={"rule": rules.power_of_two(32, 1 << 26)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +256,11 @@ class Topology:
     def participants(self) -> Path:
         """The file of participants."""
         return self.path.parent / self.exchange.participants
+
+    @property
+    def owners(self) -> Path | None:
+        """The file of rules of accounts and firms, if there is one."""
+        return self.path.parent / self.exchange.owners if self.exchange.owners else None
 
     @property
     def contributors(self) -> tuple[str, ...]:
@@ -503,8 +489,9 @@ def _check_files(topology: Topology) -> None:
     for key, path in (
         ("instruments", topology.instruments),
         ("participants", topology.participants),
+        ("owners", topology.owners),
     ):
-        if not path.is_file():
+        if path is not None and not path.is_file():
             raise topology.source.error(
                 ("exchange", 0, key), f"there is no file {path}", "paths are relative to this file"
             )

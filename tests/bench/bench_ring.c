@@ -93,6 +93,12 @@ static leg legs[] = {
     {.run = run_park, .names = IDLE_NAMES("park"), .units = IDLE_UNITS, .is_shared = 1},
     {.run = run_adaptive, .names = IDLE_NAMES("adaptive"), .units = IDLE_UNITS, .is_shared = 1},
     {.run = run_histogram, .names = {"histogram record"}, .units = {"ns"}, .is_shared = 1},
+    {.run = run_core,
+     .names = {"core's round, 4 idle agents", "  more when it is measured", "with work",
+               "  more when it is measured"},
+     .units = {"ns", "ns", "ns", "ns"},
+     .targets = {"", "<= 5", "", ""},
+     .is_shared = 1},
 };
 
 enum { LEGS = sizeof legs / sizeof legs[0] };

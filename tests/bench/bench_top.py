@@ -32,8 +32,8 @@ from ringbus.journal import read_day
 from ringbus.messages import NEW_ORDER, Template
 from tests.tools.test_load import journal_of
 from tests.tools.test_placement import DEMO, ROWS, topology
-from tools import hist
 from tools.exchange import Exchange, launched
+from tools.hops import collect, collect_since
 from tools.load import Load, read_clients
 from tools.orders import Request, load_orders
 from tools.watch.usage import usage
@@ -185,11 +185,11 @@ def measure(exchange: Exchange, options: argparse.Namespace) -> None:
             load.settle(0.05)
 
         def latency(figures: Figures) -> None:
-            before = hist.collect(exchange.name)
+            before = collect(exchange.name)
             done = load.paced(take(paced), options.rate)
             assert done.answered == paced, f"{paced - done.answered} were not answered"
             p50, p99 = done.latency.percentiles((50, 99))
-            whole = hist.collect_since(exchange.name, before)["whole"].percentile(99)
+            whole = collect_since(exchange.name, before)["whole"].percentile(99)
             figures.p50.append(p50 / 1e3)
             figures.p99.append(p99 / 1e3)
             figures.whole_p99.append(whole / 1e3)

@@ -21,6 +21,7 @@ void run_yield(double *out);
 void run_park(double *out);
 void run_adaptive(double *out);
 void run_histogram(double *out);
+void run_core(double *out);
 
 /* neighbours.c */
 void run_queue_trip(double *out);

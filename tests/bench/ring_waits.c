@@ -1,8 +1,9 @@
 /* What a wait costs, legs of bench_ring: the writer to end it, the sleeper to wake up, the CPU; and
- * what one record of a histogram costs. */
+ * what one record of a histogram costs, and a core that measures its turns and stalls. */
 #include <string.h>
 #include <time.h>
 
+#include "ringbus/core.h"
 #include "ringbus/histogram.h"
 #include "ringbus/idle.h"
 #include "ringbus/status.h"
@@ -150,4 +151,69 @@ void run_histogram(double *out)
         rb_histogram_record(&histogram, values[n & 4095]);
     }
     out[0] = (double)(now_ns() - start_ns) / (double)count;
+}
+
+/* An agent that always did as much as its state says. */
+static int64_t as_told(void *state, int64_t limit)
+{
+    (void)limit;
+    return *(const int64_t *)state;
+}
+
+enum { CORE_AGENTS = 4, CORE_ROUNDS = 4096, CORE_STRETCHES = 1024 };
+
+/* A core of CORE_AGENTS agents that spins; measured or not. */
+static void make_core(rb_core *core, rb_idle *idle, void *bells, const char *name, int64_t *did,
+                      int is_measured)
+{
+    static rb_histogram histograms[CORE_AGENTS + 1];
+    void *page = shared(rb_core_page_bytes());
+    EXPECT(rb_core_page_init(page, rb_core_page_bytes(), name) == RB_OK);
+    EXPECT(rb_idle_attach(idle, bells, rb_bells_bytes(), name, RB_IDLE_SPIN, -1, 0) == RB_OK);
+    EXPECT(rb_core_attach(core, page, rb_core_page_bytes(), idle, RB_CLOCK_REAL, -1) == RB_OK);
+    rb_work work = as_told;
+    void *pointer;
+    memcpy(&pointer, &work, sizeof pointer);
+    for (uint32_t n = 0; n < CORE_AGENTS; n++) {
+        char agent[2] = {(char)('a' + n), '\0'};
+        EXPECT(rb_core_add(core, agent, pointer, did, NULL) == RB_OK);
+        if (is_measured) {
+            EXPECT(rb_core_time(core, n, &histograms[n]) == RB_OK);
+        }
+    }
+    if (is_measured) {
+        rb_core_watch(core, &histograms[CORE_AGENTS]);
+    }
+}
+
+void run_core(double *out)
+{
+    void *bells = shared(rb_bells_bytes());
+    EXPECT(rb_bells_init(bells, rb_bells_bytes(), "bench") == RB_OK);
+    static rb_core cores[2];
+    static rb_idle idles[2];
+    int64_t did = 0;
+    make_core(&cores[0], &idles[0], bells, "plain", &did, 0);
+    make_core(&cores[1], &idles[1], bells, "measured", &did, 1);
+    static uint64_t took[2][CORE_STRETCHES];
+    uint64_t stretches = set.messages / 4 / CORE_ROUNDS + 1;
+    stretches = stretches < CORE_STRETCHES ? stretches : CORE_STRETCHES;
+    for (did = 0; did < 2; did++) {
+        /* In turns, so that both meet the same moods of the host. */
+        for (uint64_t n = 0; n < 2 * stretches; n++) {
+            uint64_t start_ns = now_ns();
+            for (int round = 0; round < CORE_ROUNDS; round++) {
+                EXPECT(rb_core_turn(&cores[n & 1], 0) == 1);
+            }
+            took[n & 1][n / 2] = now_ns() - start_ns;
+        }
+        double plain = spread_of(took[0], stretches, 1).p50 / CORE_ROUNDS;
+        out[2 * did] = plain;
+        out[2 * did + 1] = spread_of(took[1], stretches, 1).p50 / CORE_ROUNDS - plain;
+    }
+    for (int n = 0; n < 2; n++) {
+        EXPECT(munmap(cores[n].page, rb_core_page_bytes()) == 0);
+        rb_idle_close(&idles[n]);
+    }
+    EXPECT(munmap(bells, rb_bells_bytes()) == 0);
 }

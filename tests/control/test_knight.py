@@ -43,6 +43,7 @@ from tests.tools.test_applications import stream_of
 from tests.tools.test_command import command, order
 from tests.tools.test_fairies import TICKER
 from tests.tools.test_launcher import journal_holds, ringbus, until
+from tests.tools.test_owner_rules import ruled
 from tools.exchange import Exchange, launched
 from tools.memory import Attachment
 
@@ -183,17 +184,70 @@ def test_every_limit_is_connected(make: Maker) -> None:
         assert isinstance(answer, OrderAccepted)
 
 
-async def one_order(exchange: Exchange, ref: int, side: str) -> object:
-    """ALICE's order of that number, and the answer."""
+async def one_order(
+    exchange: Exchange, ref: int, side: str, user: str = "ALICE", symbol: str = "S1", price: int = 0
+) -> object:
+    """An order of that number, and the answer."""
     host, tcp = exchange.port("port.0")
-    async with OuchClient(host, tcp, "ALICE", "SECRET", next_user_ref=ref) as client:
-        price = 10_000 if side == "B" else 20_000
-        await client.enter(symbol="S1", side=side, quantity=1, price=price)
+    async with OuchClient(host, tcp, user, "SECRET", next_user_ref=ref) as client:
+        price = price or (10_000 if side == "B" else 20_000)
+        await client.enter(symbol=symbol, side=side, quantity=1, price=price)
         async for _, event in client.events():
             is_answer = isinstance(event, OrderAccepted | OrderRejected)
             if is_answer and getattr(event, "user_ref", 0) == ref:
                 return event
     raise AssertionError("no answer")
+
+
+# What is asked, in order, and why it is refused: user, symbol, side, price.
+OF_THE_FILES = (
+    ("ALICE", "S1", "B", 10_000, None),
+    ("ALICE", "S1", "B", 10_000, RejectReason.OPEN_ORDERS_LIMIT),
+    ("BOB", "S1", "B", 10_000, RejectReason.RESTRICTED),
+    ("BOB", "S0", "B", 10_600, RejectReason.PRICE_COLLAR),
+    ("BOB", "S2", "B", 20_000, RejectReason.FAT_FINGER),
+    ("BOB", "S0", "B", 10_000, None),
+    ("BOB", "S0", "B", 10_100, RejectReason.OPEN_LONG_LIMIT),
+)
+
+
+def test_what_the_files_say_is_connected(make: Maker) -> None:
+    """R107: each kind of rule in the files refuses the first order above it; nobody said a word.
+
+    Also behind a restart of port and console, and the day's log has all of it.
+    """
+    path = ruled(
+        make(ports=1, extra=TICKER),
+        "account:101,1,,,",
+        "firm:BETA,,2,oldest,S1",
+        head=("owner", "open_orders", "open_long", "self_trade", "no_orders"),
+    )
+    file = path.with_name("instruments.csv")
+    head, *rows = file.read_text().splitlines()
+    more = (",0.95,1.05,,", ",,,,", ",,,1,0.5")
+    rows = [row + one for row, one in zip(rows, more, strict=True)]
+    columns = ",collar_min,collar_max,reference,finger_width"
+    file.write_text("\n".join([head + columns, *rows]) + "\n")
+    refs = {"ALICE": 0, "BOB": 0}
+    with launched(path) as exchange:
+        for n, (user, symbol, side, price, reason) in enumerate(OF_THE_FILES):
+            if n == 1:
+                former = exchange.kill("edge")
+                exchange.await_restart("edge", former, PATIENCE_S)
+            refs[user] += 1
+            asked = one_order(exchange, refs[user], side, user, symbol, price)
+            answer = asyncio.run(asyncio.wait_for(asked, PATIENCE_S))
+            assert isinstance(answer, OrderAccepted) == (reason is None), (user, symbol)
+            assert reason is None or last_refusal(exchange) == reason
+        assert "the configuration" in ringbus("log", exchange.name).stdout
+        said = ringbus("log", exchange.name, "--json").stdout
+        assert "limit open-orders of account 101 to 1" in said
+        assert "collar of S0 in continuous: at least 0.95, at most 1.05" in said
+        diff = ringbus(
+            "diff", exchange.name, ruled(path, "account:101,2", head=("owner", "open_orders"))
+        )
+        assert "rules of account:101: open_orders 1 to 2" in diff.stdout
+    assert ringbus("replay", exchange.directory / "journal").returncode == 0
 
 
 # --- no way to stop it ---------------------------------------------------------------------------

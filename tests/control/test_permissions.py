@@ -19,7 +19,9 @@ from ringbus.journal import read_day
 from ringbus.segment import listing, segment_name
 from tests.control.test_runaway import GUARDIAN
 from tests.tools.conftest import Maker
+from tests.tools.test_drop import DROP, FIX_DROP, with_drops
 from tests.tools.test_fairies import TICKER
+from tests.tools.test_reporter import reporter
 from tools.exchange import Exchange, launched
 
 pytestmark = pytest.mark.xdist_group("processes")
@@ -27,6 +29,8 @@ PASSIVE = '[[core]]\nname = "standby"\nagents = ["passive"]\n'
 NOBODY = 65534
 OF_OTHERS = 0o077
 PATIENCE_S = 120
+# Nobody takes reports there.
+PORT = 9
 # What a process of the edge writes besides its own lanes, page and metrics: what wakes others, and
 # the table in which readers say where they are.
 SHARED = {"bells", "doorbell", "stream.lossy"}
@@ -109,19 +113,25 @@ def confined(exchange: Exchange, core: str) -> bool:
 
 
 APART = (
-    '[[port]]\nname = "port.0"\n[[core]]\nname = "door"\nagents = ["port.0"]\n' + GUARDIAN + TICKER
+    '[[port]]\nname = "port.0"\n[[core]]\nname = "door"\nagents = ["port.0"]\n'
+    + GUARDIAN
+    + TICKER
+    + DROP
+    + FIX_DROP.replace('"drops"', '"fix-drops"')
+    + reporter(PORT)
 )
+CONFINED = ["door", "watch", "clock", "drops", "fix-drops", "reporter"]
 
 
 def test_a_port_that_runs_the_code_of_strangers_cannot_open_the_stream(make: Maker) -> None:
     """R29: of the same account, it is refused by the kernel: to write any file, kill or run one."""
-    with launched(make(extra=APART)) as exchange:
+    with launched(with_drops(make(extra=APART), "DROPA,20,900,WATCH,all")) as exchange:
         asyncio.run(asyncio.wait_for(log_in(exchange), PATIENCE_S))
         former = exchange.kill("door")
         exchange.await_restart("door", former, PATIENCE_S)
         asyncio.run(asyncio.wait_for(log_in(exchange, 2), PATIENCE_S))
         cores = [core.name for core in exchange.configuration.topology.cores]
-        assert [core for core in cores if confined(exchange, core)] == ["door", "watch", "clock"]
+        assert [core for core in cores if confined(exchange, core)] == CONFINED
         stream = TMPFS / segment_name(exchange.name, "stream")
         lane = TMPFS / segment_name(exchange.name, "lane.console")
         engine = exchange.process("engine").pid

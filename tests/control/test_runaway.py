@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from dataclasses import dataclass, field
 
@@ -111,6 +112,8 @@ def test_a_guardian_kills_a_client_that_runs_away(make: Maker, kills: int) -> No
         assert until(lambda: ringbus("status", exchange.name).returncode == 2)
         status = ringbus("status", exchange.name).stdout
         day = stream_of(exchange)
+        text = ringbus("log", exchange.name, "--json").stdout
+        log = [json.loads(one) for one in text.splitlines()[1:]]
     alarms, killed = of(day, Template.ALARM, ALARM), of(day, Template.MASS_CANCEL, MASS_CANCEL)
     assert len(alarms) == 1
     alarm, kill = alarms[0], killed[0]
@@ -134,6 +137,15 @@ def test_a_guardian_kills_a_client_that_runs_away(make: Maker, kills: int) -> No
     assert set(canceled["topic"].tolist()) == {session}
     assert len(canceled) == len(own)
     assert set(entered["topic"].tolist()) == {1, 7}
+    # The day's log has both, in words: who, why, and what came of it.
+    told = ("author", "user", "what", "why", "effect", "message")
+    value = f"{int(alarm['value'])}, bound {BOUND}"
+    assert [[one[name] for name in told] for one in log] == [
+        ["guardian", None, f"alarm, orders of user ALICE: {value}", "rule 1", "kills",
+         int(alarm["sequence"])],
+        ["guardian", None, "kill user ALICE: cancel all open orders, take nothing new",
+         f"rule 1, orders: {value}", f"{len(own):,} orders canceled", int(kill["sequence"])],
+    ]  # fmt: skip
     # And it all goes through the engine again, byte for byte.
     replayed = ringbus("replay", exchange.directory / "journal")
     assert replayed.returncode == 0, replayed.stdout

@@ -42,7 +42,7 @@ from ringbus.messages import (
 from ringbus.multicast import Reader
 from tests.engine.parts import Lines, count, counter, grouped, sequence_one
 from tests.engine.trader import Trader, lines
-from tools.bust import Seen, change
+from tools.console.trades import Trade, change
 
 INSTRUMENTS = 6
 # Legs may be in two of them.
@@ -276,7 +276,7 @@ class _Market:
     def _trade_change(self) -> Lines:
         """A bust or a correction, now and then one that is refused."""
         draw = self._draw
-        seen = Seen(draw.choice(self._trades), draw.choice((0, *PRICES)), [b"one", b""], [1, 1])
+        seen = Trade(draw.choice(self._trades), draw.choice((0, *PRICES)), [b"one", b""], [1, 1])
         kind, reason = draw.choice(((TradeChangeKind.BUST, b"C"), (TradeChangeKind.CORRECT, b"N")))
         return grouped(change(seen, kind, seen.price_ticks, reason))
 

@@ -38,6 +38,7 @@ SELF_TRADES = (
 STATES = tuple(InstrumentState)
 STATE_WEIGHTS = (6, 3, 1, 1, 1)
 DEAD_MAX = 50
+# Seeds mean what they meant when no group was longer.
 GROUP_LINES_MAX = 10
 # Parts of a reserve order: each is a line, and 2^32 of them would never end.
 SLICES_MAX = 20

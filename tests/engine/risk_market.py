@@ -45,7 +45,7 @@ from tests.engine.mix import SELF_TRADES
 from tests.engine.parts import grouped
 from tests.engine.plain_risk import ORDERS, PlainRisk, fields
 from tests.engine.trader import Lines, cancel, lines, new_order
-from tools.bust import Seen, change
+from tools.console.trades import Trade, change
 
 # Lines that only stand behind others.
 BEHIND = (Template.LEG, Template.ORDER_TERMS, Template.TRADE_PARTY, Template.ORDER_TAG)
@@ -384,7 +384,7 @@ class Market:
             notional.append(order.price_1e4 * quantity)
         if self.dice.random() < 0.2:
             notional[self.dice.randrange(2)] = 10**9
-        seen = Seen(sides, int(sides["price_ticks"][0]), notional_1e4=notional)
+        seen = Trade(sides, int(sides["price_ticks"][0]), notional_1e4=notional)
         kind, reason = self.dice.choice(
             ((TradeChangeKind.BUST, b"E"), (TradeChangeKind.CORRECT, b"N"))
         )

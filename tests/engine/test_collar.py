@@ -6,14 +6,26 @@ from collections.abc import Iterator
 
 import pytest
 
-from ringbus.messages import CommandKind, RejectReason, Template, TimeInForce
+from engine.fused import FusedEngine, Size
+from engine.passive import PassiveEngine
+from ringbus.messages import (
+    COMMAND,
+    CommandKind,
+    OrderOption,
+    RejectReason,
+    Side,
+    Template,
+    TimeInForce,
+)
 from ringbus.messages import InstrumentState as State
+from ringbus.multicast import Reader
 from tests.engine.mix import Message
 from tests.engine.oracle import BUY, PRICE_TICKS_MAX, SELL
 from tests.engine.oracle.wire import Fields, encode
 from tests.engine.profiles import Profile
 from tests.engine.proposals import MARKET
 from tests.engine.test_oracle_directed import new, refused, replace, told
+from tests.engine.trader import lines, new_order
 from tests.engine.trial import Trial
 
 COLLAR, FINGER = RejectReason.PRICE_COLLAR, RejectReason.FAT_FINGER
@@ -40,8 +52,8 @@ def traded(trial: Trial, price: int) -> None:
 
 
 def comes_in(trial: Trial, message: Message) -> bool:
-    lines = told(trial, message)
-    return lines[0]["template_id"] != Template.REJECTED
+    answer = told(trial, message)
+    return answer[0]["template_id"] != Template.REJECTED
 
 
 def test_prices_outside_the_range_are_refused(trial: Trial) -> None:
@@ -137,3 +149,26 @@ def test_rules_that_are_refused_change_nothing(
 ) -> None:
     assert refused(told(trial, wrong)) == reason
     assert comes_in(trial, new(1, BUY, 1, 1))
+
+
+@pytest.mark.parametrize(("side", "slid"), [(SELL, 101), (BUY, 99)])
+def test_one_that_slides_is_held_against_the_price_that_a_replay_sees(
+    side: Side, slid: int
+) -> None:
+    """The stream has no other: a passive engine would refuse what the active one had taken."""
+    best, other = 100, Side(BUY + SELL - side)
+    for low, high in ((best, 0), (0, best), (slid, 0), (0, slid), (best, best), (slid, slid)):
+        engine = FusedEngine(Size(instruments=1, contributors=1, topics=4))
+        collar = lines(
+            COMMAND, Template.COMMAND, topic=3, topic_sequence=1, kind=CommandKind.COLLAR,
+            state=State.CONTINUOUS, value=low | high << 32,
+        )  # fmt: skip
+        engine.propose(new_order(1, 1, 1, 0, other, best))
+        engine.propose(collar)
+        engine.propose(new_order(2, 1, 2, 0, side, best, options=OrderOption.SLIDE))
+        stream = Reader(engine.ring).poll().copy()
+        is_in = low <= slid and (high == 0 or slid <= high)
+        assert (stream["template_id"][-1] == Template.NEW_ORDER) == is_in
+        with PassiveEngine(engine.size, bytes(1)) as passive:
+            passive.feed(stream)
+            assert passive.lines == len(stream)

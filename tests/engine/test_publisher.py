@@ -170,7 +170,7 @@ def kinds(stream: Lines) -> list[tuple[int, int]]:
 def test_what_all_shards_say_to_a_broadcast_is_merged_by_instrument(shards: int) -> None:
     """Groups much longer than the lanes, in pieces, among others; shards at any pace."""
     draw = random.Random(shards)
-    bench = PublisherBench(shards=shards, slots=16, ring_slots=1 << 14)
+    bench = PublisherBench(shards=shards, slots=32, ring_slots=1 << 14)
     pending: list[list[Lines]] = [[] for _ in range(shards)]
     wanted: list[tuple[int, int]] = []
     ends = []
@@ -247,7 +247,7 @@ def test_a_shard_that_has_not_answered_a_broadcast_is_waited_for(slow: int) -> N
 
 
 def test_a_broadcast_that_nothing_follows_from_is_one_line() -> None:
-    bench = PublisherBench(shards=16, slots=16)
+    bench = PublisherBench(shards=16, slots=32)
     parts, _ = answers(1, {}, 16, False)
     for lane, part in zip(bench.lanes, parts, strict=True):
         lane.offer(part)
@@ -315,4 +315,4 @@ def test_another_input_in_the_middle_of_a_group_is_a_broken_invariant() -> None:
 
 def test_there_is_a_limit_of_shards() -> None:
     with pytest.raises(CapacityError):
-        PublisherBench(shards=17, slots=16)
+        PublisherBench(shards=17, slots=32)

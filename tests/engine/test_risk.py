@@ -28,7 +28,7 @@ from ringbus.multicast import Reader
 from tests.engine.parts import grouped
 from tests.engine.risk_market import ACCOUNTS, FIRMS, OPERATOR, TABLE, Market
 from tests.engine.trader import Lines, lines, new_order
-from tools.bust import Seen, change
+from tools.console.trades import Trade, change
 
 
 @pytest.mark.parametrize("shards", [1, 2, 4])
@@ -124,7 +124,7 @@ def test_after_a_bust_its_owners_are_looked_at_whole() -> None:
     assert risk.account(1).net == 0
     assert order(1, Side.BUY, 600, 1)["template_id"][0] == Template.NEW_ORDER
     sides = sold[sold["template_id"] == Template.EXECUTED].view(EXECUTED)
-    trade = Seen(sides, 100, notional_1e4=[1000, 1000])
+    trade = Trade(sides, 100, notional_1e4=[1000, 1000])
     bust = grouped(change(trade, TradeChangeKind.BUST, 100, b"E"))
     bust["topic"] = OPERATOR
     assert say(bust)["template_id"][0] == Template.TRADE_CHANGE

@@ -93,11 +93,11 @@ def test_what_a_dead_producer_did_not_ring_for_is_found_by_the_sweep() -> None:
 
 
 def test_a_lane_with_a_message_does_not_cool_while_its_shard_has_no_room() -> None:
-    bench = SequencerBench(shards=1, shard_slots=16)
-    bench.offer(0, *(new_order(1, n) for n in range(1, 18)))
+    bench = SequencerBench(shards=1, shard_slots=32)
+    bench.offer(0, *(new_order(1, n) for n in range(1, 34)))
     for _ in range(2 * COOL_TURNS):
         bench.work()
-    assert len(bench.take()) == 16
+    assert len(bench.take()) == 32
     assert bench.work() == 1
 
 
@@ -118,10 +118,10 @@ def test_both_lines_of_a_message_stay_together() -> None:
 
 
 def test_both_lines_go_or_none() -> None:
-    bench = SequencerBench(shard_slots=16)
-    bench.offer(0, *(new_order(1, n) for n in range(1, 16)), tagged(new_order(1, 16), b"x"))
-    assert bench.work() == 15
-    assert len(bench.take()) == 15
+    bench = SequencerBench(shard_slots=32)
+    bench.offer(0, *(new_order(1, n) for n in range(1, 32)), tagged(new_order(1, 32), b"x"))
+    assert bench.work() == 31
+    assert len(bench.take()) == 31
     assert bench.work() == 1
     assert templates(bench.take()) == [Template.NEW_ORDER, Template.ORDER_TAG]
 
@@ -273,19 +273,19 @@ def test_a_topic_that_does_not_exist_is_counted_and_dropped() -> None:
 
 
 def test_a_shard_without_room_holds_up_only_its_own() -> None:
-    bench = SequencerBench(shards=2, shard_slots=16)
-    bench.offer(0, *(new_order(1, n, instrument=0) for n in range(1, 41)))
-    bench.offer(1, *(new_order(2, n, instrument=1) for n in range(1, 17)))
+    bench = SequencerBench(shards=2, shard_slots=32)
+    bench.offer(0, *(new_order(1, n, instrument=0) for n in range(1, 65)))
+    bench.offer(1, *(new_order(2, n, instrument=1) for n in range(1, 33)))
     bench.work()
-    assert len(bench.take(1)) == 16
+    assert len(bench.take(1)) == 32
     first = bench.take(0)
-    assert len(first) == 16
+    assert len(first) == 32
     # What waits has no input number yet, so that the publisher does not wait for it.
-    assert bench.agent.inputs == 32
-    bench.offer(1, new_order(2, 17, instrument=1))
+    assert bench.agent.inputs == 64
+    bench.offer(1, new_order(2, 33, instrument=1))
     bench.work()
-    assert list(bench.take(0)["topic_sequence"]) == list(range(17, 33))
-    assert list(bench.take(1)["topic_sequence"]) == [17]
+    assert list(bench.take(0)["topic_sequence"]) == list(range(33, 65))
+    assert list(bench.take(1)["topic_sequence"]) == [33]
 
 
 def test_bounds_are_checked() -> None:

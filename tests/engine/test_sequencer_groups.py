@@ -111,7 +111,7 @@ def test_a_group_of_which_a_line_is_missing_is_not_taken(group: Lines) -> None:
         grouped(legs(0, 1), terms()),
         grouped(legs(0, 1), tag(), leg(2)),
         grouped(legs(0, 1), tag(), tag()),
-        grouped(legs(0, 1, 2, 3, 0, 1, 2, 3, 0), tag())[:10],
+        grouped(legs(*[0, 1, 2, 3] * 3, 0), tag())[:14],
     ],
 )
 def test_lines_that_do_not_belong_together_are_refused_by_one_line(group: Lines) -> None:
@@ -127,10 +127,10 @@ def test_lines_that_do_not_belong_together_are_refused_by_one_line(group: Lines)
     header = line[["topic", "topic_sequence", "publisher"]].tolist()
     assert header == [(3, 5, 2)]
     # All of its lines are gone.
-    assert bench.lanes[1].depth == max(0, len(group) - 10)
+    assert bench.lanes[1].depth == max(0, len(group) - 14)
 
 
-@pytest.mark.parametrize(("slots", "longest"), [(8, 8), (16, 10)])
+@pytest.mark.parametrize(("slots", "longest"), [(8, 8), (16, 14)])
 def test_a_group_without_end_is_refused_and_holds_up_nothing(slots: int, longest: int) -> None:
     bench = SequencerBench(slots=slots)
     endless = grouped(*[new_order(3, 5)] * (longest + 1))[:longest]
@@ -220,23 +220,23 @@ def test_a_mass_cancel_of_an_instrument_is_no_broadcast() -> None:
 
 
 def test_a_broadcast_waits_until_all_lanes_have_room() -> None:
-    bench = SequencerBench(contributors=3, shards=3, instruments=3, shard_slots=16)
-    bench.offer(0, *(new_order(1, n, instrument=1) for n in range(1, 17)))
+    bench = SequencerBench(contributors=3, shards=3, instruments=3, shard_slots=32)
+    bench.offer(0, *(new_order(1, n, instrument=1) for n in range(1, 33)))
     bench.work()
     bench.offer(1, mass_cancel())
     assert bench.work() == 0
-    assert bench.agent.inputs == 16
+    assert bench.agent.inputs == 32
     assert len(bench.take(0)) == len(bench.take(2)) == 0
     bench.shards[1].take(1)
     assert bench.work() == 1
     for n in range(3):
-        assert bench.take(n)["checksum"][-1] == 17
+        assert bench.take(n)["checksum"][-1] == 33
 
 
 @pytest.mark.parametrize("waiting", [mass_cancel(), grouped(new_order(3, 1), terms(), tag())])
 def test_shorter_groups_do_not_slip_past_one_that_waits_for_room(waiting: Lines) -> None:
     """Lanes that are always full, one line taken at a time: who has waited is the next."""
-    bench = SequencerBench(contributors=6, shards=2, shard_slots=16, slots=256)
+    bench = SequencerBench(contributors=6, shards=2, shard_slots=32, slots=256)
     for n in range(5):
         bench.offer(n, *(new_order(1, number, instrument=n % 2) for number in range(1, 101)))
     bench.work()
@@ -256,7 +256,7 @@ def test_shorter_groups_do_not_slip_past_one_that_waits_for_room(waiting: Lines)
 
 
 def test_broadcasts_of_two_contributors_do_not_wait_for_each_other() -> None:
-    bench = SequencerBench(contributors=3, shards=4, instruments=4, shard_slots=16, slots=256)
+    bench = SequencerBench(contributors=3, shards=4, instruments=4, shard_slots=32, slots=256)
     fill = [new_order(1, n, instrument=n % 4) for n in range(160)]
     bench.offer(2, *fill)
     bench.work()

@@ -191,15 +191,15 @@ def test_a_refusal_of_many_lines_is_said_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("length", range(2, 9))
-def test_a_long_group_goes_through_whatever_is_free_in_a_lane_of_sixteen(length: int) -> None:
-    for before in range(17):
-        bench = ShardBench(slots=32, out_slots=16)
+def test_a_long_group_goes_through_whatever_is_free_in_a_short_lane(length: int) -> None:
+    for before in range(33):
+        bench = ShardBench(slots=64, out_slots=32)
         for n in range(1, before + 1):
             bench.offer(event(3, n))
         bench.work()
         bench.offer(refused_legs(1, length))
         parts = []
-        for _ in range(12):
+        for _ in range(20):
             bench.work()
             parts.append(bench.out.take(3))
         answer = np.concatenate(parts)[before:]
@@ -351,10 +351,10 @@ def test_a_contributor_behaves_so_by_itself() -> None:
     assert one.idle and other.idle
 
 
-@pytest.mark.parametrize(("slots", "limit"), [(16, 1), (16, 256), (32, 3)])
-def test_a_sweep_of_thousands_goes_through_a_lane_of_sixteen(slots: int, limit: int) -> None:
+@pytest.mark.parametrize(("slots", "limit"), [(32, 1), (32, 256), (64, 3)])
+def test_a_sweep_of_thousands_goes_through_a_short_lane(slots: int, limit: int) -> None:
     depth = 3000
-    bench = ShardBench(slots=16, out_slots=slots)
+    bench = ShardBench(slots=32, out_slots=slots)
     for n in range(1, depth + 1):
         bench.answer(new_order(1, n, client_order_id=n, side=Side.SELL, price_ticks=100 + n % 7))
     bench.offer(tagged(new_order(2, 1, quantity=10 * depth + 5, price_ticks=200), b"all"))
@@ -383,10 +383,10 @@ def test_a_sweep_of_thousands_goes_through_a_lane_of_sixteen(slots: int, limit: 
 
 
 def test_a_sweep_that_ends_exactly_with_the_lane_is_whole() -> None:
-    """Every length of a group against every free space of a lane of sixteen."""
-    for depth in range(1, 17):
-        for before in range(16):
-            bench = ShardBench(out_slots=16)
+    """Every length of a group against every free space of a lane of 32."""
+    for depth in range(1, 33, 2):
+        for before in range(32):
+            bench = ShardBench(out_slots=32)
             for n in range(1, depth + 1):
                 bench.answer(new_order(1, n, client_order_id=n, side=Side.SELL))
             for n in range(1, before + 1):
@@ -396,7 +396,7 @@ def test_a_sweep_that_ends_exactly_with_the_lane_is_whole() -> None:
                 new_order(2, 1, quantity=1000, time_in_force=TimeInForce.IMMEDIATE_OR_CANCEL)
             )
             parts = []
-            for _ in range(20):
+            for _ in range(40):
                 bench.work()
                 parts.append(bench.out.take(3))
             answer = np.concatenate(parts)[before:]

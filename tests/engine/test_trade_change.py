@@ -21,12 +21,14 @@ from ringbus.messages import (
     TradeChangeKind,
 )
 from ringbus.multicast import Reader
+from ringbus.texts import texts
 from tests.engine.parts import Lines, grouped, templates, view
-from tests.engine.trader import lines, new_order, tagged
-from tools.bust import Seen, change
+from tests.engine.trader import new_order, tagged
+from tools.console.record import AUTHOR_BYTES_MAX, REASON_BYTES_MAX
+from tools.console.trades import Trade, change
 
 OPERATOR = 9
-WHO = lines(ORDER_TAG, Template.ORDER_TAG, text=b"ann:INC-7")
+WHO = texts("ann", 1000, "INC-7")
 
 
 class Exchange:
@@ -50,10 +52,11 @@ class Exchange:
         price_ticks: int = 100,
         reason: bytes = b"E",
         number: int = 1,
+        who: Lines = WHO,
     ) -> Lines:
         """A proposal that is right."""
-        seen = Seen(view(self.trade, EXECUTED), 100, [b"buy", b""], [10_000, 10_000])
-        out = grouped(change(seen, kind, price_ticks, reason), WHO)
+        seen = Trade(view(self.trade, EXECUTED), 100, [b"buy", b""], [10_000, 10_000])
+        out = grouped(change(seen, kind, price_ticks, reason), who)
         out["topic"], out["topic_sequence"] = OPERATOR, number
         return out
 
@@ -64,7 +67,7 @@ def test_a_bust_is_told_on_both_topics() -> None:
     answer = exchange.say(exchange.change())
     told = [Template.TRADE_CHANGED, Template.ORDER_TAG]
     asked = [Template.TRADE_CHANGE, *[Template.TRADE_PARTY, Template.ORDER_TAG] * 2]
-    assert templates(answer) == [*asked, Template.ORDER_TAG, *told, *told]
+    assert templates(answer) == [*asked, Template.TEXT, *told, *told]
     assert answer["topic"].tolist() == [OPERATOR] * 6 + [2, 2, 1, 1]
     assert answer["topic_sequence"].tolist() == [1] * 6 + [3] * 4
     made, goes_on = Flag.GENERATED, Flag.CONTINUED
@@ -167,10 +170,22 @@ def test_a_change_without_both_parties_is_no_proposal(lines_left: int) -> None:
     assert view(answer, REJECTED)["reason"].tolist() == [RejectReason.INVALID_PROPOSAL]
 
 
+LONGEST = texts("a" * AUTHOR_BYTES_MAX, 2**32 - 1, "r" * REASON_BYTES_MAX)
+
+
+def test_the_longest_author_and_reason_fit_behind_a_change() -> None:
+    exchange = Exchange()
+    answer = exchange.say(exchange.change(who=LONGEST))
+    behind = templates(answer)[5:-4]
+    assert behind == [Template.TEXT] * len(LONGEST)
+    assert len(behind) == 9
+    assert templates(answer).count(Template.TRADE_CHANGED) == 2
+
+
 def test_the_passive_engine_says_it_too_wherever_the_active_one_died() -> None:
     exchange = Exchange()
     exchange.say(tagged(new_order(2, 3, 80), b"before"))
-    exchange.say(exchange.change())
+    exchange.say(exchange.change(who=LONGEST))
     exchange.say(new_order(1, 4, 81))
     stream = np.concatenate(exchange.stream)
     for cut in range(1, len(stream)):

@@ -192,6 +192,8 @@ ROWS = (
                   command(CommandKind.FAT_FINGER, value=1_000))),
     Row(R.RESTRICTED, "a buy where its account may only sell", Told(enter(), 12), Told({}, OTHER),
         commands=(restriction(1, Restriction.SELL_ONLY),)),
+    Row(R.DAY_CLOSED, "an order behind the close of the day", Told(enter(), 7), Told({}, 2),
+        commands=(command(CommandKind.CLOSE_DAY, instrument=INSTRUMENT_NONE),)),
 )  # fmt: skip
 
 

@@ -13,15 +13,16 @@ from ports.market import MarketData, MarketSize
 from ports.market_book import MarketBook
 from ringbus.messages import EXECUTED, ORDER_TAG, Side, Template, TradeChangeKind
 from ringbus.multicast import Reader
+from ringbus.texts import texts
 from tests.engine.parts import grouped
-from tests.engine.trader import lines, new_order
+from tests.engine.trader import new_order
 from tests.ports.exchange import PRICE, TICK, Exchange
 from tests.ports.fix_exchange import FixExchange, order
 from tests.ports.market_day import opening
-from tools.bust import Seen, change
+from tools.console.trades import Trade, change
 
 Lines = NDArray[np.void]
-WHO = lines(ORDER_TAG, Template.ORDER_TAG, text=b"ann:INC-7")
+WHO = texts("ann", 1000, "INC-7")
 BUST, CORRECT = TradeChangeKind.BUST, TradeChangeKind.CORRECT
 
 
@@ -32,7 +33,7 @@ def changed(
     sides = stream[stream["template_id"] == Template.EXECUTED][-2:].view(EXECUTED)
     before = stream[stream["template_id"] == Template.TRADE_CHANGED].view(EXECUTED)
     price = int((before if len(before) else sides)["price_ticks"][-1])
-    seen = Seen(sides.copy(), price, texts, [1, 1])
+    seen = Trade(sides.copy(), price, texts, [1, 1])
     reason = b"X" if kind is BUST else b"N"
     out = grouped(change(seen, kind, price if kind is BUST else to_ticks, reason), WHO)
     own = stream[(stream["topic"] == topic) & (stream["shard"] == seen.shard)]

@@ -33,7 +33,7 @@ from ringbus.multicast import Reader
 from ringbus.status import CorruptionError
 from tests.engine.parts import grouped
 from tests.engine.trader import new_order
-from tools.bust import Seen, change
+from tools.console.trades import Trade, change
 
 Lines = NDArray[np.void]
 NAMES = Names("DAY1", 1_689_069_600_123_000_000)
@@ -61,7 +61,7 @@ def day() -> Lines:
     for n, (kind, reason) in enumerate(
         ((TradeChangeKind.CORRECT, b"N"), (TradeChangeKind.BUST, b"C"))
     ):
-        seen = Seen(out[3][1:].view(EXECUTED), 100, [b"", b""], [1, 1])
+        seen = Trade(out[3][1:].view(EXECUTED), 100, [b"", b""], [1, 1])
         group = grouped(change(seen, kind, 99, reason))
         group["topic"], group["topic_sequence"] = 9, n + 1
         out.append(say(group))

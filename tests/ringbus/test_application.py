@@ -466,8 +466,8 @@ def test_a_number_that_is_left_out_is_a_broken_invariant() -> None:
 def test_proposals_that_cannot_be() -> None:
     stage = Stage()
     proposer = stage.proposer()
-    with pytest.raises(UsageError, match="1 to 10 lines, not 11"):
-        proposer.send(Proposal(1, 0, np.concatenate([new_order(n) for n in range(11)])))
+    with pytest.raises(UsageError, match="1 to 14 lines, not 15"):
+        proposer.send(Proposal(1, 0, np.concatenate([new_order(n) for n in range(15)])))
     assert proposer.send(Proposal(1, 0, new_order(1)))
     with pytest.raises(UsageError, match="in flight"):
         proposer.send(Proposal(1, 0, new_order(2)))

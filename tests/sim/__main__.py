@@ -24,7 +24,10 @@ def main() -> int:
     """Run the seeds; 1 if one failed."""
     parser = argparse.ArgumentParser(prog="python -m tests.sim", description=__doc__)
     parser.add_argument(
-        "--seed", type=int, default=1, help="the first; from 1048576 on a journal is lossy"
+        "--seed",
+        type=int,
+        default=1,
+        help="the first; from 1048576 on a journal is lossy, from 2097152 on there are operators",
     )
     parser.add_argument("--count", type=int, default=1, help="how many")
     parser.add_argument("--steps", type=int, default=STEPS, help="of the safety phase")

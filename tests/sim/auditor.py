@@ -17,18 +17,23 @@ from numpy.typing import NDArray
 from ringbus.messages import (
     INSTRUMENT_NONE,
     MESSAGE,
+    TRADE_CHANGE,
+    TRADE_CHANGED,
+    TRADE_PARTY,
     CommandKind,
     Flag,
     RejectReason,
+    Restriction,
     RiskLimit,
     Template,
+    TradeChangeKind,
 )
 from ringbus.messages import MassCancelScope as Scope
 from tests.engine.mix import Message
 from tests.engine.oracle import BUY, LINE_BYTES, OF_AN_INSTRUMENT, OF_SEVERAL, SELL, Oracle
 from tests.engine.oracle.market import Instrument, Order
 from tests.engine.oracle.wire import Fields, decode
-from tests.engine.plain_risk import LIMIT_REASON, ORDERS, PlainRisk
+from tests.engine.plain_risk import LIMIT_REASON, ORDERS, SELF_TRADE, PlainRisk
 from tests.engine.trial import described, row, rows, same
 
 # Where things are in a line.
@@ -38,10 +43,24 @@ KIND = SIDE = 56
 # Of a Rejected line: what it keeps of the proposal, and the template that was refused.
 KEPT, REFUSED, REASON = slice(36, 57), 57, slice(58, 60)
 # What the sequencer itself obeys and refuses.
-OF_THE_SEQUENCER = (CommandKind.LIMIT, CommandKind.REFERENCE_PRICE, CommandKind.RESUME)
-OF_A_LIMIT = (*LIMIT_REASON.values(), RejectReason.KILLED)
+OF_THE_SEQUENCER = (
+    *(CommandKind.LIMIT, CommandKind.REFERENCE_PRICE, CommandKind.RESUME),
+    *(CommandKind.RESTRICTION, CommandKind.SELF_TRADE),
+)
+OF_A_LIMIT = (*LIMIT_REASON.values(), RejectReason.KILLED, RejectReason.RESTRICTED)
 ONE_OWNER = (Scope.ACCOUNT, Scope.FIRM)
 OF_THE_BOOK = tuple(int(one) for one in (*OF_AN_INSTRUMENT, *OF_SEVERAL))
+# Where the options of self-trade are, which the sequencer fills in.
+OPTIONS_AT = {
+    int(Template.NEW_ORDER): 63,
+    int(Template.MULTI_LEG_ORDER): 57,
+    int(Template.ORDER_TERMS): 44,
+}
+# What has a number of an operator.
+NUMBER, ASKED = slice(48, 52), 62
+OF_THE_CONSOLE = (
+    *(Template.COMMAND, Template.MASS_CANCEL, Template.COMMAND_ASKED, Template.TRADE_CHANGE),
+)
 # What the book fills in, which is something else in a proposal.
 FILLED_IN: dict[int, tuple[slice, ...]] = {
     Template.NEW_ORDER: (slice(36, 40), slice(44, 48)),
@@ -95,6 +114,10 @@ class Auditor:
         self.shard_of = shard_of
         self.risk = risk
         self.groups = 0
+        # For operators: matches of the day's trades, and numbers of commands that wait.
+        self.trades: list[int] = []
+        self.waiting: dict[int, bool] = {}
+        self._void: dict[int, bool] = {}
         self.kinds: dict[int, int] = defaultdict(int)
         # By publisher, topic, the topic's number and shard: what was proposed under them.
         self._proposed: dict[tuple[bytes, bytes], list[Message]] = defaultdict(list)
@@ -153,8 +176,28 @@ class Auditor:
                 f"group {self.groups}, message:\n{described(b''.join(proposal))}"
                 f"oracle:\n{described(b''.join(expected))}engine:\n{described(b''.join(group))}"
             )
+        self._note(group)
         if self.risk is not None:
             self._within_limits(self.risk, proposal, group)
+
+    def _note(self, group: Message) -> None:
+        """What operators may speak of; no trade is void twice, or changed when it is void."""
+        first = group[0]
+        executed = [line for line in group if line[TEMPLATE] == Template.EXECUTED]
+        self.trades += [int.from_bytes(line[:8], "little") for line in executed[::2]]
+        if first[TEMPLATE] in OF_THE_CONSOLE and first[TOPIC] == bytes(2):
+            number = int.from_bytes(first[NUMBER], "little")
+            if first[TEMPLATE] == Template.COMMAND_ASKED and first[ASKED]:
+                self.waiting[number] = True
+            else:
+                self.waiting.pop(number, None)
+        if first[TEMPLATE] == Template.TRADE_CHANGE:
+            line = np.frombuffer(first, TRADE_CHANGE)[0]
+            match = int(line["match"])
+            assert match in self.trades, "a trade that there was not"
+            assert match not in self._void, f"trade {match} was void"
+            if line["kind"] == TradeChangeKind.BUST:
+                self._void[match] = True
 
     def _within_limits(self, risk: PlainRisk, proposal: Message, group: Message) -> None:
         """Limits and kills stand where the stream has put them: none late, none too soon."""
@@ -191,8 +234,9 @@ class Auditor:
         is_for_all = first[FLAGS] & BROADCAST
         lock = first[LOCK] + bytes([first[SHARD]])
         key = first[PUBLISHER], _number(first) if is_for_all else lock
+        is_refused = first[TEMPLATE] == Template.REJECTED
         for proposal in self._proposed.get(key, ()):
-            if _may_become(proposal, group):
+            if _may_become(proposal if is_refused else self._filled(proposal), group):
                 if is_for_all:
                     assert key not in self._told_all, f"twice:\n{described(first)}"
                     self._told_all[key] = True
@@ -200,7 +244,22 @@ class Auditor:
                 return proposal
         raise AssertionError(f"nobody proposed:\n{described(b''.join(group))}")
 
+    def _filled(self, proposal: Message) -> Message:
+        """With the options that the sequencer gives to an order that names none of self-trade."""
+        first = proposal[0]
+        if self.risk is None or first[TEMPLATE] not in OPTIONS_AT | {int(Template.REPLACE): 0}:
+            return proposal
+        says = [line for line in proposal if line[TEMPLATE] in OPTIONS_AT]
+        if not says or says[0][OPTIONS_AT[says[0][TEMPLATE]]] & SELF_TRADE:
+            return proposal
+        owners = decode(first)
+        rules = self.risk.self_trade
+        rule = rules.get(("account", owners["account"])) or rules.get(("firm", owners["firm"]), 0)
+        return [_with_options(line, rule) for line in proposal]
+
     def _answer(self, proposal: Message, first: bytes) -> Message:
+        if proposal[0][TEMPLATE] == Template.TRADE_CHANGE:
+            return self._changed(proposal, first)
         if proposal[0][TEMPLATE] not in OF_THE_BOOK:
             return proposal
         reason = int.from_bytes(first[REASON], "little")
@@ -208,12 +267,15 @@ class Auditor:
             return [first, *proposal[1:]]
         if proposal[0][TEMPLATE] == Template.COMMAND and proposal[0][KIND] in OF_THE_SEQUENCER:
             wanted = command_fault(decode(proposal[0]), len(self.shard_of))
+            if wanted is None and proposal[0][KIND] == CommandKind.REFERENCE_PRICE:
+                return _lines(self.oracles[first[SHARD]].submit(proposal))
             if wanted is None:
                 return proposal
             assert reason == wanted, f"not {wanted.name}"
             return [first, *proposal[1:]]
         if first[TEMPLATE] == Template.REJECTED and first[INSTRUMENT] == NONE:
             return self._refusal(proposal, first)
+        proposal = self._filled(proposal)
         if not first[FLAGS] & BROADCAST:
             return _lines(self.oracles[first[SHARD]].submit(proposal))
         answers = [_lines(one.submit(proposal)) for one in self.oracles]
@@ -221,6 +283,29 @@ class Auditor:
         behind = [line for answer in answers for line in answer[asked:]]
         behind.sort(key=lambda line: int.from_bytes(line[INSTRUMENT], "little"))
         return answers[0][:asked] + behind
+
+    def _changed(self, proposal: Message, first: bytes) -> Message:
+        """A console knows the trade: nothing of it is refused, and each party is told."""
+        assert first[TEMPLATE] == Template.TRADE_CHANGE, f"refused:\n{described(first)}"
+        change = decode(proposal[0])
+        out = list(proposal)
+        for n in (1, 3):
+            party, tag = np.frombuffer(proposal[n], TRADE_PARTY)[0], bytearray(proposal[n + 1])
+            if self.risk is not None and change["kind"] == TradeChangeKind.BUST:
+                order, quantity = self.risk.trades[change["match"] + n // 2]
+                counted = order.price_1e4 * quantity
+                assert party["notional_1e4"] == counted, "not what the trade counted at risk"
+            line: NDArray[np.void] = np.frombuffer(proposal[n], TRADE_CHANGED).copy()
+            for name in ("price_ticks", "match", "kind", "quantity"):
+                line[name] = change[name]
+            line["reason"] = bytes([change["reason"]])
+            line["side"], line["liquidity"] = party["side"], party["liquidity"]
+            line["template_id"] = Template.TRADE_CHANGED
+            line["topic"], line["flags"] = party["session"], Flag.GENERATED | Flag.CONTINUED
+            tag[20:22] = int(party["session"]).to_bytes(2, "little")
+            tag[FLAGS] = int(Flag.GENERATED)
+            out += [line.tobytes(), bytes(tag)]
+        return out
 
     def _refusal(self, proposal: Message, first: bytes) -> Message:
         """Of a message without an instrument, by sequencer or book: the rules refuse it too."""
@@ -248,7 +333,13 @@ def command_fault(line: Fields, instruments: int) -> RejectReason | None:
         if line["instrument"] >= instruments:
             return RejectReason.UNKNOWN_INSTRUMENT
         return None if 0 <= line["price_ticks"] < 1 << 30 else RejectReason.INVALID_PRICE
-    if line["kind"] == CommandKind.LIMIT:
+    if line["kind"] == CommandKind.RESTRICTION:
+        if line["instrument"] >= instruments:
+            return RejectReason.UNKNOWN_INSTRUMENT
+        is_right = line["scope"] in ONE_OWNER and line["value"] in (0, *Restriction)
+    elif line["kind"] == CommandKind.SELF_TRADE:
+        is_right = is_none and line["scope"] in ONE_OWNER
+    elif line["kind"] == CommandKind.LIMIT:
         is_right = is_none and line["scope"] in ONE_OWNER and line["limit"] in tuple(RiskLimit)
     else:
         is_right = is_none and line["scope"] in (*ONE_OWNER, Scope.EVERYTHING, Scope.SESSION)
@@ -280,6 +371,11 @@ def _may_become(proposal: Message, group: Message) -> bool:
 def _said(line: bytes) -> tuple[bytes, int, int, bytes]:
     """A line without its place, time, numbers, and who said it in which shard."""
     return line[TOPIC], line[TEMPLATE], line[FLAGS] & SAID, line[BODY]
+
+
+def _with_options(line: bytes, rule: int) -> bytes:
+    at = OPTIONS_AT.get(line[TEMPLATE])
+    return line if at is None else line[:at] + bytes([line[at] | rule]) + line[at + 1 :]
 
 
 def _lines(answer: bytes) -> Message:

@@ -30,22 +30,28 @@ from ringbus.messages import (
     Flag,
     SessionEventKind,
     Template,
+    TradeChangeKind,
 )
 from tests.sim.clients import Client
 from tests.sim.ledger import Ledger
 from tests.sim.wire import Follower
-from tests.sim.world import INSTRUMENTS, World
+from tests.sim.world import CONSOLE, INSTRUMENTS, World
+from tools.console.names import command_of
+from tools.console.record import Change, Record
 
 Lines = NDArray[np.void]
 # What a session is told of on its topic, as ports/translate.c has it; of the rest, see `shown`.
 SHOWN = (
     Template.NEW_ORDER, Template.REPLACE, Template.CANCEL, Template.EXECUTED, Template.CANCELED,
-    Template.REPLENISHED,
+    Template.REPLENISHED, Template.TRADE_CHANGED,
 )  # fmt: skip
 EVENTS = (
     SessionEventKind.ENTRY_DISABLED, SessionEventKind.ENTRY_ENABLED, SessionEventKind.ACCOUNT_QUERY,
 )  # fmt: skip
-BEHIND = (Template.ORDER_TAG, Template.ORDER_TERMS, Template.LEG, Template.TEXT)
+BEHIND = (
+    *(Template.ORDER_TAG, Template.ORDER_TERMS, Template.LEG, Template.TEXT),
+    Template.TRADE_PARTY,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +80,9 @@ def check_all(world: World) -> Lines:
     world.auditor.compare([shard.book for shard in world.engine.shards])
     orders_are_in_the_books(ledger, passive)
     passive.close()
+    if world.auditor.risk is not None:
+        risk_is_plain(world, stream)
+    operators_were_told_the_truth(world, stream)
     for follower in world.followers:
         follower_saw_the_stream(follower, stream)
     for client in world.clients:
@@ -124,6 +133,61 @@ def passive_is_active(world: World, stream: Lines) -> PassiveEngine:
     for book in passive.books:
         book.verify()
     return passive
+
+
+def risk_is_plain(world: World, stream: Lines) -> None:
+    """What owners have at stake, busts taken back, is what a plain reckoning of the day gives."""
+    risk, plain = world.new_risk(), world.auditor.risk
+    assert risk is not None
+    assert plain is not None
+    risk.apply(stream)
+    risk.verify()
+    for kind, count in (("account", 5), ("firm", 3)):
+        for number in range(1, count):
+            mine = getattr(risk, kind)(number)
+            assert mine == plain.exposure((kind, number)), f"{kind} {number} has another risk"
+
+
+def operators_were_told_the_truth(world: World, stream: Lines) -> None:
+    """Each command that was said stands there once, under its number and with its author; one that
+    needs a second author stands behind the first one's word."""
+    changes = {one.sequence: one for one in Record().hear(stream)}
+    told = [one for operator in world.operators for one in operator.done]
+    assert len({one.sequence for one in told}) == len(told), "two were told of one command"
+    for one in told:
+        change = changes[one.sequence]
+        assert (change.number, change.author) == (one.number, one.author), "another's command"
+        assert change.is_asked == one.waits, "it waits, or does not"
+    own = [one for one in changes.values() if one.publisher == CONSOLE + 1]
+    wanted = {one.sequence for one in own}
+    assert wanted == {one.sequence for one in told}, "a command that nobody was told of"
+    said: dict[int, list[Change]] = defaultdict(list)
+    for change in own:
+        said[change.number].append(change)
+    for number, ones in said.items():
+        asked = [one for one in ones if one.is_asked]
+        ends = [one for one in ones if not one.is_asked]
+        assert len(asked) <= 1, f"command {number} was asked for twice"
+        assert len(ends) <= 1, f"command {number} was said twice"
+        if world.options.approvals > 1:
+            for end in ends:
+                has_second_author(asked, end)
+
+
+def has_second_author(asked: Sequence[Change], end: Change) -> None:
+    """A command that became true, or was withdrawn, is what somebody else had asked for."""
+    if not asked:
+        is_free = end.template in (Template.MASS_CANCEL, Template.COMMAND_ASKED)
+        assert is_free, f"command {end.number} had no second author"
+    elif end.template != Template.COMMAND_ASKED:
+        (one,) = asked
+        assert one.author != end.author, f"command {end.number} had one author"
+        assert one.sequence < end.sequence
+        # What it is about, and its price and value: a bust's price may be another one by now.
+        wanted, said = command_of(one.raw), end.raw
+        is_bust = end.template == Template.TRADE_CHANGE and said[56] == TradeChangeKind.BUST
+        of = slice(40, 48) if is_bust else slice(32, 48)
+        assert end.refused or said[of] == wanted[of], "another command than was asked for"
 
 
 def orders_are_in_the_books(ledger: Ledger, passive: PassiveEngine) -> None:
@@ -191,6 +255,7 @@ TOLD = {
     Template.CANCELED: ("OrderCanceled", "AiqCanceled"),
     Template.EXECUTED: ("OrderExecuted",),
     Template.REPLENISHED: ("OrderRestated",),
+    Template.TRADE_CHANGED: ("BrokenTrade", "TradeCorrection"),
     Template.REJECT: ("OrderRejected", "CancelReject"),
     Template.REJECTED: ("OrderRejected", "CancelReject"),
     Template.MASS_CANCEL: ("MassCancelResponse",),

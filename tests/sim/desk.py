@@ -53,7 +53,11 @@ USUAL = {
 # Topics on which it waits for an answer, at most.
 IN_FLIGHT_MAX = 3
 BEHIND = tuple(
-    int(one) for one in (Template.ORDER_TAG, Template.ORDER_TERMS, Template.LEG, Template.TEXT)
+    int(one)
+    for one in (
+        *(Template.ORDER_TAG, Template.ORDER_TERMS, Template.LEG, Template.TEXT),
+        Template.TRADE_PARTY,
+    )
 )
 BROADCAST = int(Flag.BROADCAST)
 OF_THE_OPERATOR = (Template.COMMAND, Template.CROSS_RESULT)
@@ -72,8 +76,11 @@ class InFlight:
 class Ideas:
     """What the desk wants to say next; it outlives every desk: no number is used twice."""
 
-    def __init__(self, mix: Mix, topic: int, shard_of: bytes, has_limits: bool) -> None:
+    def __init__(
+        self, mix: Mix, topic: int, shard_of: bytes, has_limits: bool, has_console: bool
+    ) -> None:
         self._mix = mix
+        self._has_console = has_console
         self._has_limits = has_limits
         self._topic = topic
         self._shard_of = shard_of
@@ -94,9 +101,12 @@ class Ideas:
             elif template == Template.CANCEL:
                 # Of whoever's order it is: a fairy takes the owner's lock.
                 topic = min(int.from_bytes(first[20:22], "little"), self._topic)
-            if not is_sayable(lines, is_for_all):
+            if not is_sayable(lines, is_for_all) or (is_for_all and self._has_console):
+                # Of commands with numbers there is one source: the console.
                 continue
             number = self._mix.number.to_bytes(4, "little")
+            if template == Template.COMMAND and self._has_console:
+                number = bytes(4)
             if template != Template.CANCEL:
                 lines = [number_of(line, template, number) for line in lines]
             raw = topic.to_bytes(2, "little")

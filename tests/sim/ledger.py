@@ -12,7 +12,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ringbus.messages import EXECUTED, Flag, InstrumentState, Liquidity, Side, Template, TimeInForce
+from ringbus.messages import (
+    EXECUTED,
+    CommandKind,
+    Flag,
+    InstrumentState,
+    Liquidity,
+    OrderOption,
+    Side,
+    Template,
+    TimeInForce,
+    TradeChangeKind,
+)
 
 AT_ONCE = (TimeInForce.IMMEDIATE_OR_CANCEL, TimeInForce.FILL_OR_KILL)
 FOR_A_CROSS = (TimeInForce.AT_OPENING, TimeInForce.AT_CLOSE)
@@ -21,6 +32,9 @@ Row = tuple[int, ...]
 # Places in a line seen as Executed; other templates have the same there.
 TOPIC, TEMPLATE, FLAGS, INSTRUMENT, PRICE, QUANTITY, NUMBER = 3, 5, 6, 10, 11, 12, 14
 SIDE, FORCE, LIQUIDITY, REMAINING = 17, 18, 18, 20
+LOCATE, ACCOUNT, FIRM, DETAIL = 13, 15, 16, 19
+# A market order has no price of its own.
+FREE_OF_COLLARS = int(OrderOption.MARKET)
 
 
 @dataclass(slots=True)
@@ -46,6 +60,10 @@ class Ledger:
         self._fresh: list[tuple[int, ...]] = []
         self._touched: dict[int, bool] = {}
         self._head = 0  # the last line that stands for itself
+        # Sides of trades by the sequence of their lines, until the trade is void.
+        self._sides: dict[int, Row] = {}
+        # Lowest and highest price by instrument and whether it trades continuously.
+        self._collars: dict[tuple[int, bool], tuple[int, int]] = {}
 
     def take(self, stream: NDArray[np.void]) -> None:
         """Lines of the stream, whole groups."""
@@ -69,6 +87,8 @@ class Ledger:
         if template != Template.LEG:
             self._head = template
         if template in (Template.NEW_ORDER, Template.LEG):
+            options = row[REMAINING] >> 24 if template == Template.NEW_ORDER else 0
+            assert options & FREE_OF_COLLARS or self._is_in_collar(row), "outside its collar"
             key: tuple[int, ...] = row[TOPIC], row[NUMBER]
             key += (row[INSTRUMENT],) if template == Template.LEG else ()
             assert key not in self.orders, "the number was used before"
@@ -91,10 +111,34 @@ class Ledger:
             assert row[SIDE] == self._states[row[INSTRUMENT]], "from a state that it was not in"
             self._states[row[INSTRUMENT]] = row[FORCE]
             self._touched[row[INSTRUMENT]] = True
+        elif template == Template.TRADE_CHANGED:
+            self._change(row)
+        elif template == Template.COMMAND and row[SIDE] == CommandKind.COLLAR:
+            is_continuous = row[FORCE] == InstrumentState.CONTINUOUS
+            self._collars[row[INSTRUMENT], is_continuous] = row[QUANTITY], row[LOCATE]
         elif template == Template.MASS_CANCEL and row[INSTRUMENT] >= 1 << 31:
             done = row[4], row[TOPIC], row[NUMBER]
             assert done not in self._swept, "a mass cancel that was done before"
             self._swept[done] = True
+
+    def _is_in_collar(self, row: Row) -> bool:
+        """From the command's own line on, and never before it."""
+        instrument = row[INSTRUMENT]
+        is_continuous = self._states[instrument] == InstrumentState.CONTINUOUS
+        low, high = self._collars.get((instrument, is_continuous), (0, 0))
+        return low <= row[PRICE] and (high == 0 or row[PRICE] <= high)
+
+    def _change(self, row: Row) -> None:
+        """A side of a trade is void or has another price: told to whoever's it is, void once."""
+        match = row[QUANTITY] | row[LOCATE] << 32
+        sides = [self._sides.get(match), self._sides.get(match + 1)]
+        own = [one for one in sides if one is not None and one[SIDE] == row[SIDE]]
+        assert own, f"trade {match} was void, or none"
+        for name in (INSTRUMENT, TOPIC, NUMBER, ACCOUNT, FIRM):
+            assert own[0][name] == row[name], f"trade {match}: somebody else's"
+        assert own[0][QUANTITY] == row[REMAINING], f"trade {match}: another quantity"
+        if row[DETAIL] & 0xFF == TradeChangeKind.BUST:
+            del self._sides[own[0][0]]
 
     def _less(self, row: Row) -> None:
         key = self._key(row)
@@ -118,6 +162,7 @@ class Ledger:
         return better >= 0 if entry.side == Side.BUY else better <= 0
 
     def _match(self, row: Row) -> None:
+        self._sides[row[0]] = row
         if self._first is None:
             self._first = row
             return

@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.sim.options import CONSOLE_SEEDS
+
 ROOT = Path(__file__).resolve().parents[2]
 SEEDS = 120
 MODULES = ("ringbus", "engine", "ports")
@@ -27,6 +29,7 @@ class Mutant:
     name: str
     file: str
     changes: tuple[tuple[str, str], ...]
+    seed: int = 1  # the first that looks for it
 
 
 MUTANTS = (
@@ -113,6 +116,92 @@ MUTANTS = (
             ),
         ),
     ),
+    Mutant(
+        "the collar of continuous trading holds in auctions, and the other way round",
+        "engine/collar.c",
+        (("phases[is_continuous ? 0 : 1];", "phases[is_continuous ? 1 : 0];"),),
+        CONSOLE_SEEDS,
+    ),
+    Mutant(
+        "a finger may be fat when it sells",
+        "engine/collar.c",
+        (
+            (
+                "RB_SIDE_BUY ? price_ticks - reference : reference - price_ticks;",
+                "RB_SIDE_BUY ? price_ticks - reference : 0;",
+            ),
+        ),
+        CONSOLE_SEEDS,
+    ),
+    Mutant(
+        "a restriction of a firm is connected to nothing",
+        "engine/risk_limits.c",
+        (
+            (
+                "is_restricted(risk, ENG_ACCOUNT, demand) || is_restricted(risk, ENG_FIRM, demand)",
+                "is_restricted(risk, ENG_ACCOUNT, demand)",
+            ),
+        ),
+        CONSOLE_SEEDS,
+    ),
+    Mutant(
+        "a firm's rule of self-trade goes before its account's",
+        "engine/risk_limits.c",
+        (
+            (
+                "return own != 0 ? own : risk->owners[ENG_FIRM][firm].self_trade;",
+                "uint8_t all = risk->owners[ENG_FIRM][firm].self_trade; "
+                "return all != 0 ? all : own;",
+            ),
+        ),
+        CONSOLE_SEEDS,
+    ),
+    Mutant(
+        "a bust is taken back of the buyer alone",
+        "engine/risk_trades.c",
+        (
+            (
+                "    uint64_t notional_1e4 = party->notional_1e4;\n    int64_t bought",
+                "    if (party->side == RB_SIDE_SELL) {\n        return RB_OK;\n    }\n"
+                "    uint64_t notional_1e4 = party->notional_1e4;\n    int64_t bought",
+            ),
+        ),
+        CONSOLE_SEEDS,
+    ),
+    Mutant(
+        "the other party of a trade is not told of its change",
+        "engine/trade_change.c",
+        (
+            (
+                "line->header.topic = party->session;",
+                "line->header.topic = eng_trade_party(group, 0)->session;",
+            ),
+        ),
+        CONSOLE_SEEDS,
+    ),
+    Mutant(
+        "who asks for a command may approve it",
+        "tools/console/desk.py",
+        (
+            (
+                "if request.author.casefold() == change.author.casefold():",
+                "if request.author == change.reason:",
+            ),
+        ),
+        CONSOLE_SEEDS,
+    ),
+    Mutant(
+        "a console takes a command that is said again for a new one",
+        "tools/console/desk.py",
+        (("if done is not None and _is_same(done, request, user):", "if done is None and False:"),),
+        CONSOLE_SEEDS,
+    ),
+    Mutant(
+        "a console does not hear what others made of a trade",
+        "tools/console/seeker.py",
+        (('self._changed[int(line["match"])] = is_void,', "_ = is_void,"),),
+        CONSOLE_SEEDS,
+    ),
 )
 
 
@@ -136,9 +225,10 @@ def build(tree: Path) -> None:
                 shutil.copy2(module, tree / ("ringbus" if "single" in module.name else name))
 
 
-def simulate(tree: Path, count: int) -> bool:
-    """Run seeds until one fails; whether none did."""
+def simulate(tree: Path, count: int, first: int = 1) -> bool:
+    """Run seeds from `first` on until one fails; whether none did."""
     command = [sys.executable, "-m", "tests.sim", "--count", str(count), "--first"]
+    command += ["--seed", str(first)]
     done = subprocess.run(
         command, cwd=tree, capture_output=True, text=True, check=False, env=environment(tree)
     )
@@ -160,7 +250,7 @@ def main(mutants: Sequence[Mutant] = MUTANTS) -> int:
         copy_tree(tree)
         build(tree)
         print("no bug", flush=True)
-        if not simulate(tree, 20):
+        if not simulate(tree, 20) or not simulate(tree, 20, CONSOLE_SEEDS):
             return 1
         for mutant in mutants:
             path = tree / mutant.file
@@ -173,7 +263,7 @@ def main(mutants: Sequence[Mutant] = MUTANTS) -> int:
             path.write_text(text, encoding="utf-8")
             build(tree)
             print(mutant.name, flush=True)
-            missed += simulate(tree, SEEDS)
+            missed += simulate(tree, SEEDS, mutant.seed)
             path.write_text(whole, encoding="utf-8")
     print(f"{len(mutants) - missed} of {len(mutants)} bugs found")
     return 1 if missed else 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tests.engine.profiles import ALL_KINDS
 from tests.sim.draw import Draw
@@ -29,14 +29,17 @@ class Options:
     flow: str
     limits: bool  # of accounts and firms, in the sequencer
     lossy: bool = False  # the second journal does not gate
+    approvals: int = 0  # authors that a command needs at the console; 0: there is none
 
 
 # From here on seeds have a lossy journal: those below mean what they meant before there was one.
 LOSSY_SEEDS = 1 << 20
+# From here on they have a console and operators.
+CONSOLE_SEEDS = 1 << 21
 
 
 def options_of(draw: Draw, seed: int) -> Options:
-    return Options(
+    options = Options(
         shards=draw.choice((1, 2, 4)),
         copies=draw.choice((0, 1, 2)),
         stream_slots=draw.choice((16, 64, 256, 1024)),
@@ -47,3 +50,7 @@ def options_of(draw: Draw, seed: int) -> Options:
         limits=draw.choice((False, True)),
         lossy=seed >= LOSSY_SEEDS,
     )
+    if seed < CONSOLE_SEEDS:
+        return options
+    lossy, approvals = draw.choice((False, True)), draw.choice((1, 2))
+    return replace(options, lossy=lossy, approvals=approvals)

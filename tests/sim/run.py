@@ -113,6 +113,9 @@ def agents_of(world: World) -> list[tuple[str, Step]]:
     add("desk", world.step_desk)
     add("desk asks", _plain(world.act_desk))
     add("follower", world.step_follower)
+    if world.has_console:
+        add("console", world.step_console)
+        add("operators ask", _plain(world.act_operators))
     for n, wire in enumerate(world.wires):
         add(f"wire {n}", wire.step)
     for client in world.clients:
@@ -169,8 +172,11 @@ def faults_of(world: World) -> dict[str, Fault]:
         world.start_port(draw.below(PORTS))
         return True
 
+    readers = [world.start_desk, world.start_follower]
+    readers += [world.start_console] if world.has_console else []
+
     def start_reader() -> bool:
-        draw.choice((world.start_desk, world.start_follower))()
+        draw.choice(readers)()
         return True
 
     def kill_client() -> bool:
@@ -199,6 +205,8 @@ def faults_of(world: World) -> dict[str, Fault]:
         "kill desk": kill("desk"), "kill follower": kill("follower"), "start reader": start_reader,
         "stall": lambda: False,
     }  # fmt: skip
+    if world.has_console:
+        faults["kill console"] = kill("console")
     if wires:
         faults["drop"] = lambda: draw.choice(wires).drop(draw)
         faults["duplicate"] = lambda: draw.choice(wires).duplicate(draw)
@@ -218,12 +226,15 @@ def _liveness(world: World) -> None:
     world.start_standby()
     world.start_desk()
     world.start_follower()
+    world.start_console()
     world.promote()
     _settle(world)
     assert world.standby is not None
     assert world.desk is not None
     assert world.standby.lag == 0
     assert not world.desk.in_flight, f"never answered: {world.desk.in_flight}"
+    for who in world.operators:
+        assert who.wanted is None, f"{who.name} was never answered: {who.wanted}"
 
 
 def _newcomers(world: World) -> None:
@@ -266,6 +277,7 @@ def _round(world: World, turn: int) -> int:
     work += sum(wire.step(64) for wire in world.wires)
     work += sum(world.step_port(n, 64) for n in range(PORTS))
     work += world.step_standby() + world.step_desk(64) + world.step_follower(64)
+    work += world.step_console(64)
     for client in world.clients:
         # A session may be held by a port that is gone, or by the other one: try again.
         if client.wire is None:

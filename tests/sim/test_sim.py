@@ -8,7 +8,7 @@ import pytest
 
 from tests.sim import mutants
 from tests.sim.disk import disk
-from tests.sim.options import LOSSY_SEEDS
+from tests.sim.options import CONSOLE_SEEDS, LOSSY_SEEDS
 from tests.sim.run import run
 
 STEPS = 1500
@@ -16,7 +16,10 @@ STEPS = 1500
 BATCH = 25
 # Planted bugs in the tests: each means that something is compiled anew.
 FEW = 5
-SEEDS = (*range(0, 300, BATCH), LOSSY_SEEDS, LOSSY_SEEDS + BATCH)
+SEEDS = (
+    *(*range(0, 300, BATCH), LOSSY_SEEDS, LOSSY_SEEDS + BATCH),
+    *range(CONSOLE_SEEDS, CONSOLE_SEEDS + 4 * BATCH, BATCH),
+)
 
 
 def kept() -> list[tuple[int, int]]:

@@ -24,7 +24,7 @@ from ringbus.marks import Marks, create_marks, marks_bytes
 from ringbus.memory import Block, Memory
 from ringbus.messages import MESSAGE
 from ringbus.multicast import Reader
-from ringbus.replay import Replay
+from ringbus.replay import Replay, Stream
 from ringbus.status import Lapped
 from tests.engine.mix import Mix
 from tests.engine.plain_risk import PlainRisk
@@ -34,9 +34,11 @@ from tests.sim.auditor import Auditor
 from tests.sim.clients import MIDDLE, TICK, Client
 from tests.sim.desk import Desk, Ideas
 from tests.sim.draw import Draw
+from tests.sim.operators import PEOPLE, Operator, configuration_of, console_of
 from tests.sim.options import FLOWS, Options, options_of
 from tests.sim.processes import USERS, Engine, Port, Tap
 from tests.sim.wire import Follower, Wire
+from tools.console.desk import Console
 
 START_NS = 1_700_000_000_000_000_000
 BUILD = 0x51
@@ -45,6 +47,9 @@ INSTRUMENTS = 8
 GROUP = 2
 PORTS = 2
 DESK = PORTS
+# Lanes of contributors, and wires of lossy readers.
+CONSOLE = PORTS + 1
+FOLLOWER_WIRE, CONSOLE_WIRE = PORTS + 1, PORTS + 2
 DESK_TOPIC = len(USERS) + 1
 # Locates that the desk's dice look for: the lowest are given first.
 LOCATES = 24
@@ -61,13 +66,14 @@ class World:
         group_of = [1 + n // GROUP for n in range(INSTRUMENTS)]
         self.shard_of = bytes((group - 1) % shards for group in group_of)
         self.size = size = Size(
-            INSTRUMENTS, shards, DESK_TOPIC + 1, PORTS + 1, self.options.stream_slots,
+            INSTRUMENTS, shards, DESK_TOPIC + 1, PORTS + 1 + self.has_console,
+            self.options.stream_slots,
             self.options.lane_slots, self.options.orders, price_nodes=256,
         )  # fmt: skip
         self.group_of = group_of
         self.now_ns = START_NS
         self.memory = FusedEngine(
-            size, "manual", self.shard_of, group_of=group_of, risk=self._risk()
+            size, "manual", self.shard_of, group_of=group_of, risk=self.new_risk()
         )
         self.memory.core.set_time(self.now_ns)
         marks = Block(marks_bytes())
@@ -87,6 +93,13 @@ class World:
             PlainRisk(RISKS) if self.options.limits else None,
         )  # fmt: skip
         self._ears = Reader(ring)
+        self._configuration = (
+            configuration_of(
+                directory / "console", USERS, self.shard_of, size.orders, self.options.approvals
+            )
+            if self.has_console
+            else None
+        )
         self._start()
 
     def _start(self) -> None:
@@ -98,9 +111,10 @@ class World:
         wire_slots = self.options.wire_slots
         self.wires = [
             Wire(memory.ring, self.directories, SEGMENT, wire_slots)
-            for _ in range(PORTS + 2 if wire_slots else 0)
+            for _ in range(PORTS + 2 + self.has_console if wire_slots else 0)
         ]
-        self._taps = [Tap(lane) for lane in memory.lanes[:PORTS]]
+        taps = (*range(PORTS), CONSOLE) if self.has_console else range(PORTS)
+        self._taps = {n: Tap(memory.lanes[n]) for n in taps}
         self.ports: list[Port | None] = [Port(self, n, self.seen_by(n)) for n in range(PORTS)]
         self.clients = [Client(user, n + 1, INSTRUMENTS, self.draw) for n, user in enumerate(USERS)]
         kinds = FLOWS[self.options.flow]
@@ -109,11 +123,23 @@ class World:
             prices=tuple(range(MIDDLE - 3, MIDDLE + 4)), topics=DESK_TOPIC, accounts=4,
         )  # fmt: skip
         mix = Mix(self.draw.below(1 << 30), profile, self.auditor.markets)  # type: ignore[arg-type]
-        self._ideas = Ideas(mix, DESK_TOPIC, self.shard_of, self.options.limits)
+        self._ideas = Ideas(mix, DESK_TOPIC, self.shard_of, self.options.limits, self.has_console)
         self.desk: Desk | None = self._open_desk()
         self.follower: Follower | None = None
         self.followers: list[Follower] = []
         self.start_follower()
+        self.console: Console | None = None
+        self.operators: list[Operator] = []
+        if self.has_console:
+            self.start_console()
+            self.operators = [
+                Operator(name, n, self.draw, self.options.limits) for n, name in enumerate(PEOPLE)
+            ]
+
+    @property
+    def has_console(self) -> bool:
+        """Whether operators speak through one."""
+        return self.options.approvals > 0
 
     # What happens when nothing is wrong.
 
@@ -163,6 +189,20 @@ class World:
     def act_desk(self) -> None:
         if self.desk is not None and FLOWS[self.options.flow]:
             self.desk.act()
+
+    def step_console(self, limit: int) -> int:
+        """The console, and who speaks to it."""
+        if self.console is None:
+            return 0
+        work = self.console.do_work(limit)
+        for proposal in self._taps[CONSOLE].hear():
+            self.auditor.propose(CONSOLE, proposal)
+        return work + sum(one.step(self.console, self.promised) for one in self.operators)
+
+    def act_operators(self) -> None:
+        """Let one of them want something."""
+        one = self.draw.choice(self.operators)
+        one.act(self.auditor.trades, INSTRUMENTS, list(self.auditor.waiting))
 
     def step_follower(self, limit: int) -> int:
         return 0 if self.follower is None else self.follower.step(limit)
@@ -241,6 +281,22 @@ class World:
         if self.desk is None:
             self.desk = self._open_desk()
 
+    def kill_console(self) -> None:
+        if self.console is not None:
+            self.console.close()
+            self.console = None
+            for one in self.operators:
+                one.step(None, self.promised)
+
+    def start_console(self) -> None:
+        if self.console is None and self._configuration is not None:
+            memory = self.memory
+            self.console = console_of(
+                self._configuration, memory.lane_memory[CONSOLE], CONSOLE, memory.doorbell,
+                Stream(self.seen_by(CONSOLE_WIRE), self.directories, SEGMENT),
+                self.size.topics, lambda: self.now_ns,
+            )  # fmt: skip
+
     def kill_follower(self) -> None:
         if self.follower is not None:
             self.follower.close()
@@ -250,7 +306,7 @@ class World:
         """From the beginning, or where the last one was."""
         if self.follower is None:
             start = self.draw.choice((1, self.followers[-1].next if self.followers else 1))
-            self.follower = Follower(self.seen_by(DESK + 1), self.directories, SEGMENT, start)
+            self.follower = Follower(self.seen_by(FOLLOWER_WIRE), self.directories, SEGMENT, start)
             self.followers.append(self.follower)
 
     def close(self) -> None:
@@ -262,6 +318,7 @@ class World:
         for one in self.archives:
             one.kill()
         self.kill_desk()
+        self.kill_console()
         self.kill_follower()
         for wire in self.wires:
             wire.close()
@@ -274,7 +331,8 @@ class World:
         """The ring that a lossy reader has: the stream's, or its own wire."""
         return self.wires[n].memory if self.wires else self.memory.ring
 
-    def _risk(self) -> Risk | None:
+    def new_risk(self) -> Risk | None:
+        """Of all owners, as it is before the first message."""
         if not self.options.limits:
             return None
         owners = RiskSize(accounts=8, firms=4, positions=256)
@@ -289,7 +347,7 @@ class World:
 
     def _open_standby(self) -> Standby:
         return Standby(
-            self.size, self.shard_of, self.memory.ring, self.directories, SEGMENT, self._risk()
+            self.size, self.shard_of, self.memory.ring, self.directories, SEGMENT, self.new_risk()
         )
 
     def _open_desk(self) -> Desk:

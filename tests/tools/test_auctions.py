@@ -22,24 +22,21 @@ from ports.ouch_client import OuchClient
 from ringbus.application import line_of
 from ringbus.lines import Cancel, Canceled, CrossResult, Executed, NewOrder
 from ringbus.messages import (
-    COMMAND,
     CROSS_RESULT,
     EXECUTED,
     IMBALANCE,
     STATE_CHANGED,
-    CommandKind,
     InstrumentState,
     Side,
     Template,
 )
-from tests.engine.trader import lines
 from tests.tools.conftest import Maker
 from tests.tools.test_applications import stream_of
+from tests.tools.test_command import command
 from tests.tools.test_launcher import ringbus, until
 from tests.tools.test_market import day_of
 from tools.book import picture
 from tools.configuration import Configuration
-from tools.direct import Order, give
 from tools.exchange import Exchange, launched
 from tools.topology import ConfigurationError
 
@@ -144,13 +141,8 @@ class Trader:
 
 def begin_auction(exchange: Exchange, instrument: int) -> None:
     """The operator's command."""
-    line = lines(
-        COMMAND, Template.COMMAND, instrument=instrument,
-        kind=CommandKind.INSTRUMENT_STATE, state=InstrumentState.AUCTION,
-    )  # fmt: skip
-    shard = exchange.configuration.shard_of[instrument]
-    said = give(exchange.name, Order(line, shard, "auction"), "test", "halt is over")
-    assert said["template_id"][0] == Template.COMMAND
+    done = command(exchange, "state", f"S{instrument}", "auction")
+    assert done.returncode == 0, done.stderr
 
 
 def crosses(day: NDArray[np.void]) -> NDArray[np.void]:

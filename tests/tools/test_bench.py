@@ -5,6 +5,9 @@ from __future__ import annotations
 import copy
 import dataclasses
 import json
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -65,13 +68,54 @@ def test_every_part_runs_and_its_results_can_be_read(
         keys = [(one.name, one.distance) for one in part.figures]
         assert len(set(keys)) == len(keys), name
         assert len(part.bare_ns) == len(part.load) == 2
-        assert {one.distance for one in part.figures} <= {"near", "far", "moved"}
+        assert {one.distance for one in part.figures} <= {"one", "near", "far", "moved"}
     # Every unit that a benchmark has is known, or is one that is only recorded.
     units = {one.unit for part in results.parts.values() for one in part.figures if not one.sign}
     assert units <= {"%"}
     # Too few rounds for a verdict: said so, and not called equal.
     assert bench.main(["--results", str(path), "--compare", str(path)]) == bench.NOT_COMPARED
     assert "fewer than 3 rounds" in " ".join(capsys.readouterr().out.split())
+
+
+def name_of(pid: int) -> str:
+    """Name of a process, "" if there is none, or only what its parent has yet to hear of."""
+    try:
+        text = Path("/proc", str(pid), "stat").read_text()
+    except OSError:
+        return ""
+    name, _, rest = text.partition(" (")[2].rpartition(") ")
+    return "" if rest.startswith("Z") else name
+
+
+def below(pid: int) -> dict[int, str]:
+    """Processes that a process and these have started, by number."""
+    try:
+        children = Path("/proc", str(pid), "task", str(pid), "children").read_text().split()
+    except OSError:
+        return {}
+    out = {int(child): name_of(int(child)) for child in children}
+    for child in list(out):
+        out |= below(child)
+    return out
+
+
+@pytest.mark.xdist_group("bench")
+def test_told_to_end_it_leaves_nothing_that_spins(tmp_path: Path) -> None:
+    """A part of many minutes; its programs fork readers that have no other reason to end."""
+    command = [sys.executable, "-m", "tools.cli", "bench", "ring", "--runs", "100"]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+    try:
+        # The program and the reader that it has forked.
+        while len(started := below(process.pid)) < 2 or "bench_ring" not in started.values():
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.terminate()
+        assert process.wait(60) == bench.FAILED
+        while any(name_of(pid) == name for pid, name in started.items()):
+            time.sleep(0.01)
+    finally:
+        process.kill()
+        process.wait()
 
 
 @pytest.mark.parametrize(
@@ -234,6 +278,15 @@ def test_how_far_two_cpus_are(before_ns: float, after_ns: float, distance: str) 
     assert distance_between(before_ns, after_ns) == distance
     if distance != "moved":
         assert distance_of(before_ns) == distance
+
+
+def test_the_page_of_results_is_made_from_the_stored_run() -> None:
+    """No figure on it was typed: `ringbus bench --page tests/bench/latest.json`."""
+    results = Results.read(BENCH / "latest.json")
+    assert (BENCH / "LATEST.md").read_text() == page(results)
+    assert results.parts
+    assert not results.quick
+    assert "kernel_options" not in results.host
 
 
 def test_the_page_says_what_was_not_run_and_has_every_figure() -> None:

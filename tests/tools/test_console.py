@@ -17,12 +17,12 @@ import pytest
 from ports.ouch import OrderAccepted, OrderRejected
 from ringbus.journal import read_day
 from ringbus.messages import Template
+from ringbus.texts import texts
 from tests.tools.conftest import Maker
 from tests.tools.test_command import order
 from tools.command import DONE, WAITS, give, told
 from tools.console.client import Target, target_of
 from tools.console.conversation import REQUEST_BYTES_MAX
-from tools.console.record import texts
 from tools.console.service import CONNECTIONS_MAX, short_path
 from tools.console.words import CommandError
 from tools.exchange import Exchange, launched

@@ -15,7 +15,7 @@ from ringbus.topics import Topics
 from tests.engine.trader import lines
 from tests.tools.conftest import Maker
 from tools.configuration import Configuration
-from tools.console.desk import Console, TakenError
+from tools.console.desk import Checked, Console, TakenError
 from tools.console.record import Change
 from tools.console.words import CommandError, Request
 from tools.opening import opening_lines
@@ -57,6 +57,27 @@ class Stage:
             moved = self.engine.core.round()
             moved += sum(console.do_work(limit) for console in self.consoles)
 
+    def trade(self, client_order_id: int) -> int:
+        """ALICE has bought 5 of BOB; the trade's number."""
+        for topic, side, account in ((7, Side.SELL, 102), (1, Side.BUY, 101)):
+            number = int((self.day()["topic"] == topic).sum()) + 1
+            order = lines(
+                NEW_ORDER, Template.NEW_ORDER, topic=topic, topic_sequence=number, instrument=0,
+                quantity=5, price_ticks=100, side=side, client_order_id=client_order_id,
+                account=account, firm=account - 100, time_in_force=TimeInForce.DAY,
+            )  # fmt: skip
+            self.engine.propose(order)
+            self.work()
+        day = self.day()
+        return int(day["sequence"][day["template_id"] == Template.EXECUTED][-2])
+
+    def check(self, request: Request, user: int = ANN) -> Checked:
+        """Check a command until there is an answer."""
+        (console, *_) = self.consoles
+        while (checked := console.check(request, user)) is None:
+            self.work()
+        return checked
+
     def say(self, request: Request, user: int = ANN, limit: int = 4096) -> Change:
         """Say a command until it is answered."""
         (console, *_) = self.consoles
@@ -80,7 +101,7 @@ def test_what_waits_too_long_is_void(make: Maker) -> None:
     assert stage.say(request("reference", 1, symbol="S1", price="1")).is_asked
     stage.later(60 * SECOND_NS)
     approval = request("approve", 1, author="bob")
-    assert console.check(approval, BOB).number == 1
+    assert stage.check(approval, BOB).number == 1
     with pytest.raises(CommandError, match="1 commands wait for approval already"):
         console.say(request("reference", 2, symbol="S1", price="2"), ANN)
     stage.later(1)
@@ -135,4 +156,76 @@ def test_two_consoles_give_no_number_twice(make: Maker, limit: int) -> None:
     commands = day[day["template_id"] == Template.COMMAND].view(COMMAND)
     assert commands["client_order_id"].tolist() == [1]
     for console in stage.consoles:
-        assert console.check(first if console is one else second, ANN).number == 2
+        checked = console.check(first if console is one else second, ANN)
+        assert checked is not None
+        assert checked.number == 2
+
+
+@pytest.mark.parametrize("limit", [1, 2, 4096])
+@pytest.mark.parametrize("verb", ["bust", "correct"])
+def test_a_change_of_a_trade_is_not_said_behind_another(make: Maker, limit: int, verb: str) -> None:
+    """R103: what was checked holds of the trade as it was: the loser has to look again."""
+    stage = Stage(make, "", consoles=2)
+    match = stage.trade(1)
+    one, other = stage.consoles
+    change = {"why": "consent"} if verb == "bust" else {"price": "1.05"}
+    first, second = (
+        request(verb, 1, match=match, **change),
+        request("correct", 1, match=match, price="1.07"),
+    )
+    while one.check(first, ANN) is None or other.check(second, BOB) is None:
+        stage.work()
+    assert other.say(second, BOB) is None
+    assert one.say(first, ANN) is None
+    stage.work(limit)
+    changes = stage.day()["template_id"] == Template.TRADE_CHANGE
+    assert changes.sum() == 1
+    winner = int(stage.day()["publisher"][changes][0])
+    loser, said, user = ((other, second, BOB), (one, first, ANN))[winner - 2]
+    with pytest.raises(CommandError, match="is void already|command 1 is taken"):
+        loser.say(said, user)
+
+
+def test_a_trade_is_looked_for_once_and_follows_its_changes(make: Maker) -> None:
+    stage = Stage(make, "")
+    (console,) = stage.consoles
+    matches = [stage.trade(n) for n in (1, 2)]
+    checks = [request("correct", match=match, price="1.05") for match in matches]
+    # Two are asked for at once: one after the other.
+    assert [console.check(one, ANN) for one in checks] == [None, None]
+    for match, one in zip(matches, checks, strict=True):
+        words = f"give trade {match} of 5 S0 the price 1.05, which was 1"
+        assert stage.check(one).words == words
+    assert console.check(checks[0], ANN) is not None
+    stage.say(request("correct", 1, match=matches[0], price="1.05"))
+    with pytest.raises(CommandError, match="1.05 is the price that it has"):
+        console.check(checks[0], ANN)
+    assert stage.check(request("bust", match=matches[0], why="external")).words == (
+        f"make trade {matches[0]} of 5 S0 at 1.05 void: external"
+    )
+    for match in (0, 1, matches[0] + 1, 2**62):
+        with pytest.raises(CommandError, match=rf"message {match} is not a trade|{match} yet"):
+            stage.check(request("bust", match=match, why="external"))
+    with pytest.raises(CommandError, match='did you mean "consent"'):
+        stage.check(request("bust", match=matches[0], why="consnt"))
+
+
+def test_a_console_says_nothing_while_it_hears_half_of_a_message(make: Maker) -> None:
+    """R103: the number is counted with the first line; whose it is and what it says comes later."""
+    stage = Stage(make, "", consoles=2)
+    match = stage.trade(1)
+    one, other = stage.consoles
+    first = request("correct", 1, match=match, price="1.05")
+    second = request("correct", 1, match=match, price="1.07")
+    while one.check(first, ANN) is None or other.check(second, BOB) is None:
+        stage.work()
+    while one.say(first, ANN) is None:
+        one.do_work(4096)
+        stage.engine.core.round()
+    changes = int((stage.day()["template_id"] == Template.TRADE_CHANGE).sum())
+    with pytest.raises(TakenError):
+        # It begins to say its own at every line of what it hears.
+        while other.say(second, BOB) is None:
+            other.do_work(1)
+            stage.engine.core.round()
+    assert int((stage.day()["template_id"] == Template.TRADE_CHANGE).sum()) == changes == 1

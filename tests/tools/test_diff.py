@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from ports.authenticator import hash_secret
+from tests.tools import test_guardian
 from tests.tools.conftest import SECRET, Maker
 from tests.tools.test_fairies import EXTRA
+from tests.tools.test_owner_rules import ruled
 from tools.configuration import Configuration
 from tools.diff import DIFFERENT, SAME, UNREADABLE, differences, main
 from tools.exchange import launched
@@ -57,6 +59,28 @@ CASES = {
         "application fairy.0: day_ends never to 15:00:00",
         1,
     ),
+    "guardian": (
+        "t.toml",
+        "bound = 9",
+        "bound = 8",
+        "application guardian.0: rules 1 (scope firm, bound 9, window_ms 500, action kill, rule "
+        "orders) to (scope firm, bound 8, window_ms 500, action kill, rule orders)",
+        0,
+    ),
+    "guardian's rule": (
+        "t.toml",
+        ', { rule = "balance" }',
+        "",
+        "application guardian.0: rules 3 (scope instrument, action alarm, rule balance) to none",
+        0,
+    ),
+    "owners": (
+        "owners.csv",
+        "account:101,5",
+        "account:101,6",
+        "rules of account:101: open_orders 5 to 6",
+        0,
+    ),
 }
 
 
@@ -64,7 +88,8 @@ def edited(path: Path, folder: Path, case: str) -> Path:
     """The files of an exchange in another folder, one of them edited."""
     folder.mkdir()
     file, old, new, *_ = CASES[case]
-    for one in (path, path.with_name("instruments.csv"), path.with_name("participants.csv")):
+    names = ("instruments.csv", "participants.csv", "owners.csv")
+    for one in (path, *(path.with_name(name) for name in names)):
         text = one.read_text()
         if one.name == file or (file == "t.toml" and one == path):
             assert text.count(old) == 1
@@ -78,7 +103,8 @@ def test_every_change_is_said(
     make: Maker, tmp_path: Path, capsys: pytest.CaptureFixture[str], case: str
 ) -> None:
     """R103: explicit changes, before they are made."""
-    path = make(ports=1, extra=EXTRA)
+    guardian = test_guardian.HEAD + test_guardian.RULES + test_guardian.CORE
+    path = ruled(make(ports=1, extra=EXTRA + guardian), "account:101,5,,,")
     new = edited(path, tmp_path / "new", case)
     assert main([str(path), str(new)]) == DIFFERENT
     said = capsys.readouterr().out.splitlines()

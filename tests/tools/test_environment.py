@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from ports.ouch_client import LoginRejected, OuchClient
+from ports.soup import SoupClientSession
 from ringbus.journal import read_day
 from ringbus.messages import BUILD_RECORD, Environment
 from tests.tools.conftest import Maker
@@ -30,6 +32,22 @@ def live(path: Path) -> Path:
     more = f'require_release = "release.json"\nrelease_key = "{key.name}"'
     path.write_text(text.replace("[stream]", f'environment = "live"\n{more}\n[stream]'))
     return path
+
+
+SNAPSHOT = (
+    '[[application]]\nname = "glimpse"\nkind = "snapshot"\n'
+    '[[core]]\nname = "servers"\nagents = ["glimpse"]\n'
+)
+
+
+def snapshot_log_in(place: tuple[str, int], session: str) -> str:
+    """The same at a server of snapshots or of the whole day."""
+    client = SoupClientSession("ALICE", "SECRET", session=session)
+    with socket.create_connection(place, 60) as one:
+        one.sendall(client.login())
+        while not client.accepted and not client.reject_code:
+            client.feed(one.recv(4096))
+    return client.reject_code or ""
 
 
 def ringbus(*words: str) -> subprocess.CompletedProcess[str]:
@@ -53,7 +71,7 @@ def log_in(place: tuple[str, int], session: str) -> str:
 @pytest.mark.xdist_group("processes")
 def test_a_live_exchange_refuses_who_does_not_mean_it(make: Maker, tmp_path: Path) -> None:
     """R103, R107: clients name the session, a load is sent on purpose, every tool says LIVE."""
-    path = live(make(ports=1))
+    path = live(make(ports=1, extra=SNAPSHOT))
     clients = tmp_path / "clients.csv"
     clients.write_text("user,password\nALICE,SECRET\n")
     orders = tmp_path / "orders.csv"
@@ -63,6 +81,10 @@ def test_a_live_exchange_refuses_who_does_not_mean_it(make: Maker, tmp_path: Pat
         assert log_in(place, "") == "S"
         assert log_in(place, "20230711") == "S"
         assert log_in(place, LIVE_SESSION) == ""
+        for endpoint in ("glimpse.snapshot", "glimpse.day"):
+            for session, code in (("", "S"), ("20230711", "S"), (LIVE_SESSION, "")):
+                server = "127.0.0.1", exchange.state.ports[endpoint]
+                assert snapshot_log_in(server, session) == code
         load = ringbus("load", exchange.name, str(orders), "--clients", str(clients))
         assert load.returncode == 1
         assert "is live, and a load sends orders; --live means it" in load.stderr

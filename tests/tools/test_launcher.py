@@ -27,7 +27,9 @@ from ringbus.messages import (
 )
 from ringbus.segment import listing
 from ringbus.status import NotFoundError
+from tests.tools import test_guardian
 from tests.tools.conftest import Maker
+from tests.tools.test_owner_rules import ruled
 from tools.build import build_hash
 from tools.configuration import Configuration
 from tools.exchange import Exchange, launched, start_detached
@@ -369,10 +371,7 @@ def test_a_core_refuses_other_code_than_its_exchange(make: Maker, tmp_path: Path
 
 SAVED = {
     "environment (test, now live)": ('"environment": "test"', '"environment": "live"'),
-    "configuration (instruments, participants, limits, session)": (
-        '"orders": 1024',
-        '"orders": 2048',
-    ),
+    "configuration (": ('"orders": 1024', '"orders": 2048'),
     "number of shards (2, now 1)": ('"shards": 2', '"shards": 1'),
 }
 
@@ -388,6 +387,39 @@ def test_a_core_refuses_another_configuration_than_its_day(make: Maker, differs:
         exchange.kill("edge")
         log = exchange.directory / "logs" / "edge.log"
         assert until(lambda: f"begun with another {differs}" in log.read_text())
+
+
+GUARDED = test_guardian.HEAD + test_guardian.RULES + test_guardian.CORE
+
+
+def test_a_core_with_another_table_of_rules_is_refused(make: Maker) -> None:
+    """R107: a guardian's rules are part of what the day was begun with; their file is named."""
+    path = make(extra=GUARDED)
+    with launched(path) as exchange:
+        saved = exchange.directory / "configuration.json"
+        text = saved.read_text()
+        assert text.count('"bound": 9,') == 1
+        saved.write_text(text.replace('"bound": 9,', '"bound": 99,'))
+        exchange.kill("watch")
+        log = exchange.directory / "logs" / "watch.log"
+        assert until(lambda: f": application guardian.0 ({path});" in log.read_text(), 60)
+        assert "was begun with another configuration (" in log.read_text()
+
+
+def test_a_day_does_not_go_on_with_other_rules(make: Maker) -> None:
+    """R107: neither a guardian's nor the limits of owners; both files are named."""
+    path = ruled(make(extra=GUARDED), "account:101,5,,,")
+    with launched(path) as exchange:
+        assert until(lambda: journal_holds(exchange, 1), 60)
+        exchange.process("engine").send(signal.SIGKILL)
+        exchange.state.launcher.send(signal.SIGKILL)
+    path.write_text(path.read_text().replace("bound = 9", "bound = 99"))
+    ruled(path, "account:101,6,,,")
+    up = ringbus("up", "--detach", "--continue", path)
+    assert up.returncode == 1
+    owners = path.with_name("owners.csv")
+    named = f": owners ({owners}), application guardian.0 ({path}); go on with that one"
+    assert named in up.stderr
 
 
 def test_a_core_whose_parent_is_gone_does_not_start(make: Maker) -> None:

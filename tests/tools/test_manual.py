@@ -94,5 +94,7 @@ def test_defaults_are_said_once() -> None:
 
 
 def test_who_asks_for_no_help_is_not_found() -> None:
-    with pytest.raises(LookupError):
+    with pytest.raises(LookupError, match="nothing: "):
         parser_of(lambda words: 0, ["nothing"])
+    with pytest.raises(LookupError, match="another: "):
+        parser_of(argparse.ArgumentParser().parse_args, ["another"])

@@ -258,3 +258,16 @@ def test_the_dashboard_is_fresh_and_fits() -> None:
         assert at["x"] + at["w"] <= dashboard.WIDTH
         assert not cells & taken, panel["title"]
         taken |= cells
+
+
+def test_the_metrics_of_the_page_exist() -> None:
+    """What tools/README.md shows of them, names and labels; and its picture, small, is there."""
+    page = (ROOT / "tools" / "README.md").read_text()
+    shown = re.findall(r"^(ringbus_\w+)\{(.*)\} \S+$", page, re.MULTILINE)
+    assert len(shown) >= 5
+    labels: dict[str, tuple[str, ...]] = {f"{LATENCY}_bucket": ("exchange", "hop", "le")}
+    for family in FAMILIES:
+        labels[family.name + SUFFIXES[family.kind][0]] = ("exchange", *family.labels)
+    for name, said in shown:
+        assert re.findall(r"(\w+)=", said) == [*labels[name]], name
+    assert (ROOT / "tools" / "pictures" / "top.svg").stat().st_size < 150_000

@@ -13,8 +13,10 @@ import pytest
 from tests.tools.conftest import Maker
 from tests.tools.test_command import order
 from tests.tools.test_console import CONSOLE, TWO
+from tests.tools.test_trading_day import GTC, ask
 from tools.exchange import launched
 
+FILES = ("new.toml", "tomorrow.toml", "today.html")
 PAGE = Path(__file__).resolve().parents[2] / "tools" / "README.md"
 
 
@@ -27,7 +29,7 @@ def blocks() -> list[tuple[str, str]]:
 
 def plain(text: str) -> str:
     """Without what differs from run to run: times, numbers, fingerprints, widths of columns."""
-    text = re.sub(r"\b[0-9a-f]{16}\b", "FINGERPRINT", text)
+    text = re.sub(r"\b([0-9a-f]{64}|[0-9a-f]{16})\b", "FINGERPRINT", text)
     text = re.sub(r"\d[\d,:.]*", "0", text)
     return "\n".join(" ".join(line.split()) for line in text.splitlines())
 
@@ -38,12 +40,15 @@ def test_every_command_of_the_page(make: Maker, tmp_path: Path) -> None:
     path = make(ports=1, extra=TWO + CONSOLE)
     new = path.read_text().replace("orders = 1024\np", "orders = 4096\np")
     (tmp_path / "new.toml").write_text(new)
+    tomorrow = path.read_text().replace('"20230711"', '"20230712"')
+    (tmp_path / "tomorrow.toml").write_text(tomorrow)
     with launched(path) as exchange:
         order(exchange, 1)
+        ask("BOB", exchange, {**GTC, "symbol": "S2"})
         for command, printed in blocks():
             line = [sys.executable, "-m", "tools.cli", *shlex.split(command)[1:]]
             line = [exchange.name if one == "demo" else one for one in line]
-            line = [str(tmp_path / one) if one == "new.toml" else one for one in line]
+            line = [str(tmp_path / one) if one in FILES else one for one in line]
             done = subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
             said = (done.stdout + done.stderr).replace(exchange.name, "demo")
             assert plain(said) == plain(printed), command

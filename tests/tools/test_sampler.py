@@ -22,9 +22,10 @@ from tools.exchange import launched
 from tools.load import Load, read_clients
 from tools.orders import load_orders
 from tools.replay import replay_day
+from tools.watch.growth import Growth
 from tools.watch.lookout import Lookout
 from tools.watch.sample import Sample, plain
-from tools.watch.sampler import Growth, Sampler
+from tools.watch.sampler import Sampler
 from tools.watch.usage import usage
 
 pytestmark = pytest.mark.xdist_group("processes")
@@ -134,8 +135,9 @@ def test_cores_rings_and_readers(make: Maker) -> None:
     assert [one.name for one in edge.agents] == ["journal", "port.0"]
     assert all(one.work_per_s > 0 for one in engine.agents if one.name != "shard.0")
     assert engine.cpu_ns > 0
-    assert engine.duty_share is not None
     assert 0 < engine.duty_share < 1.5
+    assert all(one.duty_share is not None for one in (*engine.agents, *edge.agents))
+    assert engine.stalled_total_ns >= 0
     assert (engine.restarts_count, engine.cpu, engine.wait) == (0, None, "park")
     assert sample.messages_per_s > 0
     stream, *lanes = sample.rings

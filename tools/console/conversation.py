@@ -33,6 +33,7 @@ class Conversation:
         self._user = user
         self._durable = durable
         self._said: Request | None = None
+        self._is_check = False
 
     def begin(self, text: bytes) -> Answer | None:
         """Take the request; returns the answer, None: `go_on` will have it."""
@@ -42,12 +43,26 @@ class Conversation:
             return {"error": str(error), "taken": isinstance(error, TakenError)}
 
     def go_on(self) -> Answer | None:
-        """The answer to what was said, when the stream and the journals have it."""
+        """The answer to what was asked, when the stream and the journals have it."""
         assert self._said is not None
         try:
-            change = self._console.say(self._said, self._user)
+            return self._checked(self._said) if self._is_check else self._told(self._said)
         except CommandError as error:
             return {"error": str(error), "taken": isinstance(error, TakenError)}
+
+    def _checked(self, said: Request) -> Answer | None:
+        checked = self._console.check(said, self._user)
+        if checked is None:
+            return None
+        return {
+            "number": checked.number,
+            "words": checked.words,
+            "waits": checked.waits,
+            "banner": self._console.banner,
+        }
+
+    def _told(self, said: Request) -> Answer | None:
+        change = self._console.say(said, self._user)
         if change is None or change.last > self._durable():
             return None
         return self._console.told(change)
@@ -66,14 +81,5 @@ class Conversation:
         command = request.get("command") if isinstance(request, dict) else None
         if do not in ("check", "say") or not isinstance(command, dict):
             raise CommandError('a request says "do": check, say or waiting, and its "command"')
-        said = Request.read(command)
-        if do == "check":
-            checked = self._console.check(said, self._user)
-            return {
-                "number": checked.number,
-                "words": checked.words,
-                "waits": checked.waits,
-                "banner": self._console.banner,
-            }
-        self._said = said
+        self._said, self._is_check = Request.read(command), do == "check"
         return self.go_on()

@@ -23,12 +23,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ringbus.application import Application
-from ringbus.messages import COMMAND, COMMAND_ASKED, INSTRUMENT_NONE, MESSAGE, Template
+from ringbus.messages import (
+    COMMAND,
+    COMMAND_ASKED,
+    INSTRUMENT_NONE,
+    MESSAGE,
+    TRADE_CHANGE,
+    Template,
+    TradeChangeKind,
+)
 from ringbus.proposer import Proposal, Proposer
 from ringbus.replay import Stream
+from ringbus.texts import texts
 from tools.console.names import Names, asked_of, command_of, outcome
-from tools.console.record import OPERATOR, Change, Record, texts
-from tools.console.verbs import kind_of, order_of
+from tools.console.record import OPERATOR, Change, Record
+from tools.console.seeker import Seeker
+from tools.console.trades import order_of_change, wanted
+from tools.console.verbs import OF_A_TRADE, OF_ANOTHER, kind_of, order_of
 from tools.console.words import CommandError, Order, Request
 
 if TYPE_CHECKING:
@@ -73,6 +84,7 @@ class Console(Application):
         self._names = Names.of(configuration)
         self._clock = clock
         self._record = Record()
+        self._seeker = Seeker(configuration, stream)
         self._last = 0
         self._changes: OrderedDict[int, Change] = OrderedDict()  # the last of each number
         self._asked: dict[int, Change] = {}
@@ -81,22 +93,27 @@ class Console(Application):
 
     # --- what operators ask for
 
-    def check(self, request: Request, user: int) -> Checked:
+    def check(self, request: Request, user: int) -> Checked | None:
         """Whether a command may be said now, by whom `user` is on this host.
 
+        Returns: None: ask again; the trade that it is about is being looked for.
         Raises: CommandError.
         """
-        order, number = self._order(request, user)
-        if request.verb in ("approve", "withdraw"):
+        made = self._order(request, user)
+        if made is None:
+            return None
+        order, number = made
+        words = self._names.words(order.raw) + order.was
+        if request.verb in OF_ANOTHER:
             change = self._asked[number]
-            said = f"{self._names.words(change.raw)} (asked by {change.author}: {change.reason})"
-            return Checked(number, f"{request.verb} {number}: {said}", waits=False)
-        return Checked(number, self._names.words(order.raw), self._needs_two(request, order))
+            what = self._names.words(change.raw) if request.verb == "withdraw" else words
+            words = f"{request.verb} {number}: {what} (asked by {change.author}: {change.reason})"
+        return Checked(number, words, self._needs_two(request, order))
 
     def say(self, request: Request, user: int) -> Change | None:
         """Say a command that was checked, under its number; say it again until it is answered.
 
-        Returns: what came of it; None: it is on its way.
+        Returns: what came of it; None: it is on its way, or its trade is being looked for.
         Raises: CommandError; TakenError: another command came first.
         """
         number = request.number
@@ -109,8 +126,11 @@ class Console(Application):
             if self._job[0] == number:
                 return None
             raise TakenError(f"command {self._job[0]} is on its way")
-        order, wanted = self._order(request, user)
-        if number != wanted:
+        made = self._order(request, user)
+        if made is None:
+            return None
+        order, due = made
+        if number != due:
             raise TakenError(f"command {number} is taken")
         raw = order.raw
         if self._needs_two(request, order):
@@ -124,7 +144,9 @@ class Console(Application):
         # Where a MassCancel has its number too.
         first.view(COMMAND)["client_order_id"] = number
         said = texts(request.author, user, request.reason)
-        self._job = number, Proposal(OPERATOR, order.shard, np.concatenate((first, said)))
+        behind = np.frombuffer(order.behind if raw is order.raw else b"", MESSAGE)
+        lines = np.concatenate((first, behind, said))
+        self._job = number, Proposal(OPERATOR, order.shard, lines)
         return None
 
     def waiting(self) -> list[Change]:
@@ -154,6 +176,15 @@ class Console(Application):
 
     # --- the application
 
+    def do_work(self, limit: int) -> int:
+        """As every application, and look for trades."""
+        return super().do_work(limit) + self._seeker.do_work()
+
+    def close(self) -> None:
+        """Close the files."""
+        self._seeker.close()
+        super().close()
+
     def on_batch(self, batch: NDArray[np.void]) -> None:
         """Hear what the stream says of commands."""
         for change in self._record.hear(batch):
@@ -174,6 +205,10 @@ class Console(Application):
         if job is not None and is_own and number == 0 and change.refused:
             # A refusal for the form repeats no field.
             number = change.number = job[0]
+        match = self._seeker.hear(change)
+        if match and job is not None and match == _match_of(job[1]) and number != job[0]:
+            # What was checked is so no more.
+            self._job = None
         if number == 0:
             return
         self._last = max(self._last, number)
@@ -190,11 +225,21 @@ class Console(Application):
         if job is not None and job[0] == number:
             self._job = None
 
-    def _order(self, request: Request, user: int) -> tuple[Order, int]:
-        """The line of a request, and the number that it has to have now."""
-        order = order_of(self._configuration, request)
-        if request.verb not in ("approve", "withdraw"):
-            return order, self._last + 1
+    def _order(self, request: Request, user: int) -> tuple[Order, int] | None:
+        """The lines of a request, and the number that it has to have now; None as in `check`."""
+        configuration = self._configuration
+        if request.verb in OF_A_TRADE:
+            trade = self._seeker.find(int(request.match or 0))
+            if trade is None:
+                return None
+            change = wanted(configuration, request, trade)
+            return order_of_change(configuration, trade, *change), self._last + 1
+        if request.verb not in OF_ANOTHER:
+            return order_of(configuration, request), self._last + 1
+        return self._of_another(request, user)
+
+    def _of_another(self, request: Request, user: int) -> tuple[Order, int] | None:
+        """The same of what approves or withdraws a command that waits."""
         number = int(request.number or 0)
         change = self._asked.get(number)
         if change is None:
@@ -210,6 +255,15 @@ class Console(Application):
             )
         self._check_second(change, request, user)
         raw = command_of(change.raw)
+        if raw[24] == Template.TRADE_CHANGE:
+            line = np.frombuffer(raw, TRADE_CHANGE)[0]
+            trade = self._seeker.find(int(line["match"]))
+            if trade is None:
+                return None
+            kind, price_ticks = TradeChangeKind(int(line["kind"])), int(line["price_ticks"])
+            return order_of_change(
+                self._configuration, trade, kind, price_ticks, bytes(line["reason"])
+            ), number
         instrument = int(np.frombuffer(raw, COMMAND)[0]["instrument"])
         shards = self._configuration.shard_of
         return Order(raw, shards[instrument] if instrument < len(shards) else 0), number
@@ -234,14 +288,21 @@ class Console(Application):
     def _needs_two(self, request: Request, order: Order) -> bool:
         return (
             self._control.approvals > 1
-            and request.verb not in ("approve", "withdraw")
+            and request.verb not in OF_ANOTHER
             and kind_of(order) not in self._control.alone
         )
+
+
+def _match_of(proposal: Proposal) -> int:
+    """The trade that it would change, 0 if none."""
+    if proposal.template != Template.TRADE_CHANGE:
+        return 0
+    return int(proposal.lines[:1].view(TRADE_CHANGE)["match"][0])
 
 
 def _is_same(done: Change, request: Request, user: int) -> bool:
     """Whether a number's change is what this request says once more."""
     said = (done.author, done.user, done.reason) == (request.author, str(user), request.reason)
     # `approve` has the number of what it approves, `withdraw` too: theirs are other changes of it.
-    is_second = request.verb in ("approve", "withdraw")
+    is_second = request.verb in OF_ANOTHER
     return said and (not is_second or not done.is_asked)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,17 +11,23 @@ from numpy.typing import NDArray
 from engine.risk import NO_LIMIT
 from ringbus.describe import describe, named
 from ringbus.messages import (
+    ALARM,
     BUILD_RECORD,
+    CARRIED_OVER,
     COMMAND,
     COMMAND_ASKED,
+    END_OF_DAY,
     EPOCH_START,
     INSTRUMENT_DEFINITION,
     INSTRUMENT_NONE,
     MASS_CANCEL,
     PARTICIPANT_DEFINITION,
     REJECTED,
+    TRADE_CHANGE,
     CommandKind,
     Environment,
+    GuardianAction,
+    GuardianRule,
     InstrumentState,
     MassCancelScope,
     OrderOption,
@@ -30,8 +36,10 @@ from ringbus.messages import (
     RiskLimit,
     Side,
     Template,
+    TradeChangeKind,
 )
 from tools.console.record import Change
+from tools.console.trades import WHY
 from tools.console.words import MODES
 
 if TYPE_CHECKING:
@@ -83,6 +91,10 @@ class Names:
         """An instrument's."""
         return self._symbols.get(instrument, (f"instrument {instrument}", 0))[0]
 
+    def user(self, session: int) -> str:
+        """A session's."""
+        return self._users.get(session, f"session {session}")
+
     def words(self, raw: bytes) -> str:
         """What a line of 64 bytes does, or would do."""
         template = raw[24]
@@ -90,6 +102,10 @@ class Names:
             return self._command(np.frombuffer(raw, COMMAND)[0])
         if template == Template.MASS_CANCEL:
             return self._mass_cancel(np.frombuffer(raw, MASS_CANCEL)[0])
+        if template == Template.ALARM:
+            return self._alarm(np.frombuffer(raw, ALARM)[0])
+        if template == Template.TRADE_CHANGE:
+            return self._trade_change(np.frombuffer(raw, TRADE_CHANGE)[0])
         if template == Template.COMMAND_ASKED:
             asked = command_of(raw)
             return self.words(asked) if asked else "waits no more"
@@ -104,6 +120,16 @@ class Names:
             return (
                 f"the day begins, {environment}: {', '.join(prints)}, {int(one['shards'])} shards"
             )
+        if template == Template.CARRIED_OVER:
+            one = np.frombuffer(raw, CARRIED_OVER)[0]
+            orders, quantity, left = (
+                int(one[name]) for name in ("orders", "quantity", "left_orders")
+            )
+            return f"{orders:,} orders ({quantity:,}) are carried over, {left:,} are not"
+        if template == Template.END_OF_DAY:
+            one = np.frombuffer(raw, END_OF_DAY)[0]
+            orders, quantity = int(one["kept_orders"]), int(one["kept_quantity"])
+            return f"the day is over: {orders:,} orders ({quantity:,}) go to the next one"
         if template == Template.EPOCH_START:
             one = np.frombuffer(raw, EPOCH_START)[0]
             return f"engine {int(one['epoch'])} begins: build {int(one['build_hash']):016x}"
@@ -114,6 +140,8 @@ class Names:
         symbol = self.symbol(int(line["instrument"]))
         if kind == CommandKind.INSTRUMENT_STATE:
             return f"set {symbol} to {_state(int(line['state']))}"
+        if kind == CommandKind.CLOSE_DAY:
+            return "close the day: take no more orders"
         if kind == CommandKind.REFERENCE_PRICE:
             price = self._price(line, int(line["price_ticks"]))
             return f"count sells of {symbol} at {price} at least"
@@ -143,6 +171,23 @@ class Names:
             what = next((word for word, options in MODES.items() if options == mode), str(mode))
             return f"when orders of {self._whose(line)} meet, cancel: {what}"
         return describe(line)
+
+    def _alarm(self, line: np.void) -> str:
+        kind = named(GuardianRule, int(line["kind"])).lower().replace("_", "-")
+        is_of_one = int(line["scope"]) == MassCancelScope.INSTRUMENT
+        whose = self.symbol(int(line["instrument"])) if is_of_one else self._whose(line)
+        return f"alarm, {kind} of {whose}: {int(line['value']):,}, bound {int(line['bound']):,}"
+
+    def _trade_change(self, line: np.void) -> str:
+        price, match = self._price(line, int(line["price_ticks"])), int(line["match"])
+        # One that waits for a second author does not say it.
+        quantity = f"{int(line['quantity'])} " if line["quantity"] else ""
+        trade = f"trade {match} of {quantity}{self.symbol(int(line['instrument']))}"
+        if int(line["kind"]) == TradeChangeKind.CORRECT:
+            return f"give {trade} the price {price}"
+        letter = bytes(line["reason"])
+        why = next((word for word, known in WHY.items() if known == letter), str(letter))
+        return f"make {trade} at {price} void: {why}"
 
     def _price(self, line: np.void, ticks: int) -> Decimal:
         tick_1e4 = self._symbols.get(int(line["instrument"]), ("", 0))[1]
@@ -180,10 +225,15 @@ def outcome(change: Change, names: Names) -> str:
     if change.refused:
         return f"refused ({named(RejectReason, change.refused)})"
     said = []
+    if change.template == Template.ALARM:
+        action = int(np.frombuffer(change.raw, ALARM)["action"][0])
+        said += ["kills"] if action == GuardianAction.KILL else []
     for instrument, before, after in change.states[:1]:
         said.append(f"{names.symbol(instrument)} {_state(before)} to {_state(after)}")
     if change.canceled or change.template == Template.MASS_CANCEL:
         said.append(f"{change.canceled:,} orders canceled")
+    if change.told:
+        said.append(f"{' and '.join(names.user(one) for one in change.told)} told")
     return ", ".join(said)
 
 
@@ -191,33 +241,39 @@ def _state(state: int) -> str:
     return named(InstrumentState, state).lower()
 
 
-# Fields that a command that waits shares with the line that it would be.
-_SHARED = ("instrument", "client_order_id", "account", "firm", "session", "scope")
-_OF_A_COMMAND = ("price_ticks", "value", "kind", "state", "limit")
+# Parts of a line that a command that waits has as the line that it would be has them.
+_SHARED: Final = {int(Template.COMMAND): slice(32, 62), int(Template.TRADE_CHANGE): slice(32, 60)}
+_OF_A_MASS_CANCEL: Final = (
+    *("instrument", "client_order_id", "account", "firm", "session", "scope", "side"),
+)
 
 
 def asked_of(raw: bytes) -> bytes:
-    """A Command or MassCancel as the CommandAsked that waits for a second author."""
-    asked: NDArray[np.void] = np.zeros(1, COMMAND_ASKED)
-    asked["asked_template"] = raw[24]
-    _copy(np.frombuffer(raw, COMMAND if raw[24] == Template.COMMAND else MASS_CANCEL), asked)
-    asked["template_id"] = Template.COMMAND_ASKED
+    """A Command, MassCancel or TradeChange as the CommandAsked that waits for a second author."""
+    asked = _copied(raw, raw[24], MASS_CANCEL, COMMAND_ASKED)
+    asked["asked_template"], asked["template_id"] = raw[24], Template.COMMAND_ASKED
     return asked.tobytes()
 
 
 def command_of(raw: bytes) -> bytes:
-    """The Command or MassCancel that a CommandAsked would be; b"" if it waits no more."""
-    asked = np.frombuffer(raw, COMMAND_ASKED)
-    template = int(asked["asked_template"][0])
-    if template not in (Template.COMMAND, Template.MASS_CANCEL):
+    """What a CommandAsked would be, a TradeChange without its quantity; b"": it waits no more."""
+    template = int(np.frombuffer(raw, COMMAND_ASKED)["asked_template"][0])
+    if template != Template.MASS_CANCEL and template not in _SHARED:
         return b""
-    line: NDArray[np.void] = np.zeros(1, COMMAND if template == Template.COMMAND else MASS_CANCEL)
-    _copy(asked, line)
+    line = _copied(raw, template, COMMAND_ASKED, MASS_CANCEL)
     line["template_id"] = template
     return line.tobytes()
 
 
-def _copy(from_: NDArray[np.void], to: NDArray[np.void]) -> None:
-    is_command = from_.dtype == COMMAND or to.dtype == COMMAND
-    for name in (*_SHARED, *(_OF_A_COMMAND if is_command else ("side",))):
-        to[name] = from_[name]
+def _copied(
+    raw: bytes, template: int, from_: np.dtype[np.void], to: np.dtype[np.void]
+) -> NDArray[np.void]:
+    """A MassCancel has its fields elsewhere."""
+    out: NDArray[np.void] = np.zeros(1, to)
+    if template == Template.MASS_CANCEL:
+        for name in _OF_A_MASS_CANCEL:
+            out[name] = np.frombuffer(raw, from_)[name]
+    else:
+        part = _SHARED[template]
+        out.view(np.uint8)[part] = np.frombuffer(raw, np.uint8)[part]
+    return out

@@ -1,4 +1,4 @@
-"""What a stream says of the operators: every change, who said it, why, and what it did.
+"""What a stream says of operators and guardians: every change, who, why, and what it did.
 
 One reader for the console, which believes only this, and for `ringbus log`.
 """
@@ -10,12 +10,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from ports.guardian_words import AUTHOR as GUARDIAN
 from ringbus.messages import (
+    ALARM,
     COMMAND,
-    INSTRUMENT_NONE,
     MASS_CANCEL,
-    MESSAGE,
-    ORDER_TAG,
     REJECTED,
     STATE_CHANGED,
     TEXT,
@@ -23,17 +22,22 @@ from ringbus.messages import (
     MassCancelScope,
     Template,
 )
+from ringbus.texts import PIECE_BYTES, said_in
 
 OPERATOR = 0  # the topic
 AUTHOR_BYTES_MAX = 32
 REASON_BYTES_MAX = 200
-PIECE_BYTES = 28
-# A group has ten lines: the command, and what is said of it.
+# A group has fourteen lines: a TradeChange, both parties, their tags, and what is said of it.
 TEXT_BYTES_MAX = 9 * PIECE_BYTES
 # An author, a local user's number and a reason, a line each.
 assert AUTHOR_BYTES_MAX + REASON_BYTES_MAX + len("4294967295") + 2 <= TEXT_BYTES_MAX
 
-_COMMANDS = (Template.COMMAND, Template.MASS_CANCEL, Template.COMMAND_ASKED)
+_COMMANDS = (
+    Template.COMMAND,
+    Template.MASS_CANCEL,
+    Template.COMMAND_ASKED,
+    Template.TRADE_CHANGE,
+)
 # Lines of the operator's topic that are no changes, or belong to one.
 _DULL = (
     Template.INSTRUMENT_DEFINITION,
@@ -47,21 +51,12 @@ _DULL = (
 )
 
 
-def texts(author: str, user: int, reason: str) -> NDArray[np.void]:
-    """Who says a command and why, as the lines behind it: shape (n,), dtype MESSAGE."""
-    said = f"{author}\n{user}\n{reason}".encode()
-    pieces = [said[at : at + PIECE_BYTES] for at in range(0, len(said), PIECE_BYTES)]
-    lines: NDArray[np.void] = np.zeros(len(pieces), TEXT)
-    lines["template_id"], lines["instrument"] = Template.TEXT, INSTRUMENT_NONE
-    lines["text"] = pieces
-    return lines.view(MESSAGE)
-
-
 @dataclass(slots=True)
 class Change:
     """One thing that an operator (or the engine) said, and all that the stream answered.
 
-    `raw`: the first line; `states`: (instrument, before, after); `refused`: a RejectReason or 0.
+    `raw`: the first line; `states`: (instrument, before, after); `told`: sessions of the parties of
+    a trade; `refused`: a RejectReason or 0.
     """
 
     raw: bytes
@@ -76,6 +71,7 @@ class Change:
     reason: str = ""
     canceled: int = 0
     states: list[tuple[int, int, int]] = field(default_factory=list)
+    told: list[int] = field(default_factory=list)
     last: int = 0  # sequence of the last line of the answer
 
     @classmethod
@@ -105,7 +101,6 @@ class Record:
     def __init__(self) -> None:
         self._open: Change | None = None
         self._said: list[bytes] = []
-        self._tag = b""
 
     @property
     def is_open(self) -> bool:
@@ -134,33 +129,30 @@ class Record:
         lines = batch[first:end]
         of = lines["template_id"]
         self._said += [bytes(one) for one in lines[of == Template.TEXT].view(TEXT)["text"]]
-        if change.template == Template.TRADE_CHANGE:
-            # Its last tag; those before it are its parties'.
-            for one in lines[of == Template.ORDER_TAG].view(ORDER_TAG):
-                self._tag = bytes(one["text"])
+        change.told += lines["topic"][of == Template.TRADE_CHANGED].tolist()
         change.canceled += int((of == Template.CANCELED).sum())
         for one in lines[of == Template.STATE_CHANGED].view(STATE_CHANGED):
             instrument = int(one["instrument"])
             change.states.append((instrument, int(one["state_before"]), int(one["state"])))
         if at < len(ends):
             change.last = int(batch["sequence"][end - 1])
-            said = b"".join(self._said).decode("utf-8", "replace").split("\n", 2)
-            change.author, change.user, change.reason = [*said, "", ""][:3]
-            if change.template == Template.TRADE_CHANGE and self._tag:
-                change.author, _, change.reason = self._tag.decode("utf-8", "replace").partition(
-                    ":"
-                )
-            self._open, self._said, self._tag = None, [], b""
+            change.author, change.user, change.reason = said_in(self._said)
+            if change.template == Template.ALARM:
+                # Nobody else says any.
+                rule = int(np.frombuffer(change.raw, ALARM)["rule"][0])
+                change.author, change.reason = GUARDIAN, f"rule {rule}"
+            self._open, self._said = None, []
             out.append(change)
         return end
 
 
 def _are_changes(batch: NDArray[np.void]) -> NDArray[np.bool_]:
-    """Lines that begin one: the operator's own, and everybody's commands."""
+    """Lines that begin one: the operator's own, everybody's commands, alarms."""
     of = batch["template_id"]
     own = (batch["topic"] == OPERATOR) & ~np.isin(of, _DULL)
     own &= (batch["flags"] & Flag.GENERATED == 0) | (of == Template.REJECTED)
     kills = of == Template.MASS_CANCEL
     kills &= batch.view(MASS_CANCEL)["scope"] & MassCancelScope.KILL != 0
-    found: NDArray[np.bool_] = own | kills | (of == Template.COMMAND)
-    return found
+    found: NDArray[np.bool_] = own | kills
+    of_everybody = (Template.COMMAND, Template.TRADE_CHANGE, Template.ALARM)
+    return found | np.isin(of, of_everybody)

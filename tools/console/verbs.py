@@ -18,6 +18,7 @@ from ringbus.messages import (
     MassCancelScope,
     OrderOption,
     Template,
+    TradeChangeKind,
 )
 from tools.console.words import (
     LIMITS,
@@ -42,19 +43,24 @@ from tools.rules import meant
 if TYPE_CHECKING:
     from tools.configuration import Configuration
 
+# Verbs about a trade, which has to be looked for; tools/console/trades.py has their lines.
+OF_A_TRADE: Final = {"bust": TradeChangeKind.BUST, "correct": TradeChangeKind.CORRECT}
+# Verbs about a command that waits: the console itself makes their line.
+OF_ANOTHER: Final = ("approve", "withdraw")
 # What [control] calls those whose verb is not the name of their kind.
 KINDS: Final = {
     CommandKind.REFERENCE_PRICE: "reference",
     CommandKind.FAT_FINGER: "fat-finger",
     CommandKind.RESTRICTION: "restrict",
     CommandKind.SELF_TRADE: "self-trade",
+    CommandKind.CLOSE_DAY: "close-day",
 }
 
 
 def order_of(configuration: Configuration, request: Request) -> Order:
     """What the words mean. Raises: CommandError: no such verb, symbol, owner, price or value."""
     if request.verb not in VERBS:
-        close = meant(request.verb, list(VERBS))
+        close = meant(request.verb, [*VERBS, *OF_A_TRADE, *OF_ANOTHER])
         raise CommandError(f"no such command: {request.verb!r}{close}")
     return VERBS[request.verb](configuration, request)
 
@@ -65,6 +71,8 @@ def kind_of(order: Order) -> str:
         scope = int(np.frombuffer(order.raw, MASS_CANCEL)[0]["scope"])
         return "kill" if scope & MassCancelScope.KILL else "cancel"
     line = np.frombuffer(order.raw, COMMAND)[0]
+    if line["template_id"] == Template.TRADE_CHANGE:
+        return next(verb for verb, kind in OF_A_TRADE.items() if kind == int(line["kind"]))
     kind = CommandKind(int(line["kind"]))
     if kind == CommandKind.INSTRUMENT_STATE:
         return "halt" if int(line["state"]) == InstrumentState.HALTED else "state"
@@ -185,11 +193,8 @@ def _one_of(words: dict[str, int], what: str, found: str | None) -> int:
     return words[found]
 
 
-# `approve` and `withdraw` are about a command that waits: the console itself makes their line.
-def _of_another(configuration: Configuration, request: Request) -> Order:
-    if request.number is None:
-        raise CommandError("say the number of the command that waits; `ringbus log` shows it")
-    return Order(b"", 0)
+def _close_day(configuration: Configuration, request: Request) -> Order:
+    return _order(_command(CommandKind.CLOSE_DAY))
 
 
 VERBS: Final[dict[str, Callable[[Configuration, Request], Order]]] = {
@@ -202,8 +207,7 @@ VERBS: Final[dict[str, Callable[[Configuration, Request], Order]]] = {
     "fat-finger": _fat_finger,
     "restrict": _restrict,
     "self-trade": _self_trade,
+    "close-day": _close_day,
     "halt": _state,
     "state": _state,
-    "approve": _of_another,
-    "withdraw": _of_another,
 }

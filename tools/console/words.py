@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +47,8 @@ MODES: Final[dict[str, int]] = {
     "both": OrderOption.SELF_TRADE_NEWEST | OrderOption.SELF_TRADE_OLDEST,
     "decrement": OrderOption.SELF_TRADE_DECREMENT,
 }
-NUMBER_MAX: Final = (1 << 32) - 1
+# Whole numbers of a request, and the highest that they may be.
+MOST: Final = {"number": (1 << 32) - 1, "account": (1 << 32) - 1, "match": (1 << 63) - 1}
 
 
 class CommandError(Exception):
@@ -80,18 +81,20 @@ class Request:
     width: str | None = None
     may: str | None = None
     mode: str | None = None
+    match: int | None = None
+    why: str | None = None
 
     @classmethod
     def read(cls, said: dict[str, object]) -> Request:
         """From what came over a socket or from a command line. Raises: CommandError."""
-        kinds: dict[str, type] = {"number": int, "everybody": bool, "account": int}
+        kinds: dict[str, type] = dict.fromkeys(MOST, int) | {"everybody": bool}
         names = [one.name for one in dataclasses.fields(cls)]
         for name, value in said.items():
             if name not in names:
                 raise CommandError(f"a command has no {name!r}{meant(name, names)}")
             if value is not None and type(value) is not kinds.get(name, str):
                 raise CommandError(f"{name}: found {value!r}")
-            if isinstance(value, int) and not 0 <= value <= NUMBER_MAX:
+            if name in MOST and value is not None and not 0 <= cast(int, value) <= MOST[name]:
                 raise CommandError(f"{name}: {value} is out of range")
         for name, most in (("author", AUTHOR_BYTES_MAX), ("reason", REASON_BYTES_MAX)):
             text = str(said.get(name) or "")
@@ -103,10 +106,15 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A command as it will be proposed: its first line, dtype MESSAGE, and whose shard answers."""
+    """A command as it will be proposed: its first line, dtype MESSAGE, and whose shard answers.
+
+    `behind`: lines between that one and author and reason; `was`: what it changes, in words.
+    """
 
     raw: bytes
     shard: int
+    behind: bytes = b""
+    was: str = ""
 
 
 OWNERS: Final = ("everybody", "user", "account", "firm")

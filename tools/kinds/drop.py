@@ -85,6 +85,7 @@ def _ouch(site: Site, options: Options, sessions: list[ClientSession]) -> Client
             port_instruments(site.configuration),
             sessions,
             limits,
+            opening=site.configuration.opening,
         )
     )
     port.show(site.lossy, site.name)

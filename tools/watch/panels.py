@@ -109,8 +109,10 @@ def _cores(sample: Sample, history: History) -> list[Row]:
                 share(one.cpu_share),
                 share(one.duty_share),
                 share(one.waited_ns / sample.interval_ns if sample.interval_ns else None),
-                time(one.beat_age_ns),
+                count(one.stalls_count),
+                count(one.faults_count, BAD if one.is_late else ""),
                 count(one.restarts_count, WARN if one.restarts_count else ""),
+                time(one.beat_age_ns),
                 word("any" if one.cpu is None else str(one.cpu)),
                 count(one.pid),
                 word(one.wait),
@@ -129,6 +131,7 @@ def _agents(sample: Sample, history: History) -> list[Row]:
                 word(one.name, "" if core.beats else BAD),
                 word(core.name),
                 per_s(one.work_per_s),
+                share(one.duty_share),
                 count(one.work_count),
                 count(one.lag_count),
                 count(one.waiting_count),
@@ -292,13 +295,16 @@ PANELS: Final = {
     for panel in (
         Panel(
             "cores",
-            ("core", "state", "CPU", "duty", "waited", "beat", "restarts", "at", "pid", "wait"),
+            (
+                *("core", "state", "CPU", "duty", "waited", "stalls", "faults", "restarts"),
+                *("beat", "at", "pid", "wait"),
+            ),
             frozenset(("core", "state", "wait")),
             _cores,
         ),
         Panel(
             "agents",
-            ("agent", "core", "work/s", "work", "behind", "waiting"),
+            ("agent", "core", "work/s", "duty", "work", "behind", "waiting"),
             frozenset(("agent", "core")),
             _agents,
             "no core runs",

@@ -25,13 +25,15 @@ BEAT_NS_MAX = 1_000_000_000
 class AgentSample:
     """One agent of a core.
 
-    `work_count`: pieces of work since its process began, most of them messages; `lag_count`:
-    messages on the stream that it has not taken; `waiting_count`: messages in the lanes towards it.
+    `work_count`: pieces of work since its process began, most of them messages; `duty_share`: how
+    much of the interval it was at work, told by turns timed by chance; `lag_count`: messages on the
+    stream that it has not taken; `waiting_count`: messages in the lanes towards it.
     """
 
     name: str
     work_count: int
     work_per_s: float
+    duty_share: float | None
     lag_count: int | None
     waiting_count: int | None
 
@@ -41,9 +43,11 @@ class CoreSample:
     """One process of the exchange.
 
     `cpu`: where it is pinned; `beat_age_ns`: None if it never beat. `cpu_share`: of one CPU, all
-    its threads. `duty_share`: how much of the time its loop was at work; None of a core that never
-    sleeps. `waited_ns`: how long in this interval its loop was ready to run and had no CPU.
-    `cpu_ns`, `waited_total_ns`, `rounds_count` and `parks_count` are since it began.
+    its threads. `duty_share`: how much of the interval its loop ran, or, where it never sleeps, its
+    agents were at work. `waited_ns`: how long in the interval its loop was ready to run and had no
+    CPU. `stalls_count`: times of the day that none of its agents had a turn for long, `stalled_ns`:
+    how long that was in the interval. `cpu_ns`, `waited_total_ns`, `rounds_count` and `parks_count`
+    are since it began.
     `faults`: page faults since it was warm, None before; `forbids` them: it never sleeps, or has
     locked its memory, so each is a pause that its topology says there is none of.
     """
@@ -58,16 +62,24 @@ class CoreSample:
     restarts_count: int
     failure: str
     cpu_share: float
-    duty_share: float | None
+    duty_share: float
     waited_ns: int
+    stalls_count: int
+    stalled_ns: int
     cpu_ns: int
     waited_total_ns: int
+    stalled_total_ns: int
     rounds_count: int
     parks_count: int
     faults: Faults | None
     forbids: bool
     agents: tuple[AgentSample, ...]
     counters: Mapping[str, int]
+
+    @property
+    def faults_count(self) -> int | None:
+        """Page faults since it was warm; None before."""
+        return None if self.faults is None else self.faults.total
 
     @property
     def is_late(self) -> bool:

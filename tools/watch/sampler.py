@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -25,14 +25,12 @@ from ringbus.places import Place
 from ringbus.replay import Stream
 from ringbus.status import NotFoundError, UsageError
 from tools.configuration import Configuration
-from tools.hops import HOPS
+from tools.hops import of_hops, ordered
 from tools.memory import Attachment
-from tools.process import Faults
-from tools.state import CONFIGURATION_FILE, CoreRecord, State, find
-from tools.topology import CoreSection
+from tools.state import CONFIGURATION_FILE, State, find
+from tools.watch.cores import CoreWatch
+from tools.watch.growth import Growth
 from tools.watch.sample import (
-    AgentSample,
-    CoreSample,
     HopSample,
     InstrumentSample,
     JournalSample,
@@ -45,37 +43,6 @@ from tools.watch.tally import Tally
 from tools.watch.usage import usage
 
 BATCH: Final = 4096
-
-
-class Growth:
-    """What counters have grown by since the last look, also over the death of who counts."""
-
-    def __init__(self) -> None:
-        self._before: dict[Hashable, int] = {}
-        self._now: dict[Hashable, int] = {}
-        self._interval_ns = 0
-
-    def turn(self, interval_ns: int) -> None:
-        """Begin another look, so much later."""
-        self._before, self._now = self._now, {}
-        self._interval_ns = interval_ns
-
-    def of(self, key: Hashable, value: int) -> int:
-        """By how much; 0 of one that was not there before."""
-        self._now[key] = value
-        before = self._before.get(key, value)
-        # Less than before: a successor has begun at 0.
-        return value - before if value >= before else value
-
-    def per_s(self, key: Hashable, value: int) -> float:
-        """The same in a second."""
-        grown = self.of(key, value)
-        return grown * 1e9 / self._interval_ns if self._interval_ns else 0.0
-
-    def share(self, key: Hashable, value_ns: int) -> float:
-        """Of the interval, for a counter of nanoseconds."""
-        grown = self.of(key, value_ns)
-        return grown / self._interval_ns if self._interval_ns else 0.0
 
 
 class Sampler:
@@ -106,10 +73,15 @@ class Sampler:
         attach, topology = self._shared.attach, self.topology
         self._stream = Reader(attach("stream"))
         self._marks = Marks(attach("marks"))
-        self._pages = {one.name: CorePage(attach(f"core.{one.name}")) for one in topology.cores}
-        self._metrics = {
-            one.name: Metrics.attach(attach(f"metrics.{one.name}")) for one in topology.cores
-        }
+        self._cores = [
+            CoreWatch(
+                one,
+                CorePage(attach(f"core.{one.name}")),
+                Metrics.attach(attach(f"metrics.{one.name}")),
+                topology.memory.lock,
+            )
+            for one in topology.cores
+        ]
         shards = range(topology.exchange.shards)
         lanes = [f"lane.{name}" for name in topology.contributors]
         lanes += [f"shard.{n}.{way}" for n in shards for way in ("in", "out")]
@@ -160,7 +132,10 @@ class Sampler:
             own_cpu_share=self._growth.share("own", usage(os.getpid()).cpu_ns),
             alarms_count=tally.alarms_count if tally else 0,
             commands_count=tally.commands_count if tally else 0,
-            cores=tuple(self._core(one, state, rings, now_ns) for one in self.topology.cores),
+            cores=tuple(
+                one.sample(state.cores.get(one.section.name), rings, self._growth, now_ns)
+                for one in self._cores
+            ),
             rings=rings,
             journals=tuple(
                 JournalSample(name, durable, max(0, tail - durable))
@@ -193,56 +168,13 @@ class Sampler:
         lanes = (RingSample(name, lane.capacity, lane.depth) for name, lane in self._lanes.items())
         return stream, *lanes
 
-    def _core(
-        self, section: CoreSection, state: State, rings: tuple[RingSample, ...], now_ns: int
-    ) -> CoreSample:
-        page, record = self._pages[section.name], state.cores.get(section.name)
-        name, beat_ns = section.name, page.beat_ns
-        pid = record.process.pid if record else 0
-        alive = record is not None and record.process.alive
-        used = usage(pid if alive else 0)
-        growth = self._growth
-        ran = growth.share((pid, "loop"), used.loop_ns)
-        return CoreSample(
-            name=name,
-            wait=section.wait,
-            pid=pid,
-            alive=alive,
-            state=page.state,
-            cpu=page.cpu,
-            beat_age_ns=max(0, now_ns - beat_ns) if beat_ns else None,
-            restarts_count=record.restarts if record else 0,
-            failure=page.failure,
-            cpu_share=growth.share((pid, "cpu"), used.cpu_ns),
-            # One that never sleeps always runs, with or without work.
-            duty_share=None if section.is_hot else ran,
-            waited_ns=growth.of((pid, "waited"), used.loop_waited_ns),
-            cpu_ns=used.cpu_ns,
-            waited_total_ns=used.loop_waited_ns,
-            rounds_count=page.rounds,
-            parks_count=page.parks,
-            faults=_faults(record),
-            forbids=section.is_hot or self.topology.memory.lock,
-            agents=tuple(
-                AgentSample(
-                    agent,
-                    work,
-                    growth.per_s((name, agent), work),
-                    _lag_of(agent, name, rings[0]),
-                    _waiting_for(agent, rings[1:]),
-                )
-                for agent, work in page.agents.items()
-            ),
-            counters=self._metrics[name].counters(),
-        )
-
     def _hop_samples(self) -> Iterator[HopSample]:
         """Every hop, merged over the cores, and what it took in the interval."""
         found: dict[str, list[Histogram]] = {}
-        for page in self._metrics.values():
-            for name, histogram in page.histograms().items():
+        for core in self._cores:
+            for name, histogram in of_hops(core.metrics.histograms()).items():
                 found.setdefault(name, []).append(histogram.snapshot())
-        for name in sorted(found, key=_place):
+        for name in ordered(found):
             whole = Histogram.merged(found[name])
             try:
                 new = whole - self._hops[name] if name in self._hops else Histogram()
@@ -291,41 +223,5 @@ def _state_of(name: str) -> State:
     return state
 
 
-def _faults(record: CoreRecord | None) -> Faults | None:
-    """Page faults of a core's process since it was warm."""
-    if record is None or record.warm is None:
-        return None
-    try:
-        return record.process.faults.since(record.warm)
-    except ProcessLookupError:
-        return None
-
-
-def _place(hop: str) -> tuple[int, str]:
-    """In the order in which a message passes them, others behind by name."""
-    return (HOPS.index(hop) if hop in HOPS else len(HOPS), hop)
-
-
 def _reader(place: Place, tail: int) -> ReaderSample:
     return ReaderSample(**dataclasses.asdict(place), lag_count=max(0, tail - place.cursor))
-
-
-def _lag_of(agent: str, core: str, stream: RingSample) -> int | None:
-    """How far its reader of the stream is behind, if it shows one.
-
-    Of a port that stands by for another on its own core, the reader is called after both.
-    """
-    names = (agent, f"{agent} {core}")
-    return next((one.lag_count for one in stream.readers if one.name in names), None)
-
-
-def _waiting_for(agent: str, lanes: tuple[RingSample, ...]) -> int | None:
-    """Messages in the lanes to a part of the engine."""
-    found = [one.fill_count for one in lanes if _leads_to(one.name, agent)]
-    return sum(found) if found else None
-
-
-def _leads_to(lane: str, agent: str) -> bool:
-    if agent == "sequencer":
-        return lane.startswith("lane.")
-    return lane.endswith(".out") if agent == "publisher" else lane == f"{agent}.in"

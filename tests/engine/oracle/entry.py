@@ -61,10 +61,10 @@ def new_order(market: Market) -> None:
         reason = contradiction
     elif not state_takes(instrument.state, terms):
         reason = RejectReason.INSTRUMENT_STATE
-    elif (forbidden := collar_in(instrument, order)) is not None:
-        reason = forbidden
     elif not post_only_keeps_off(instrument, order, terms):
         reason = RejectReason.WOULD_TRADE
+    elif (forbidden := collar_in(instrument, order)) is not None:
+        reason = forbidden
     elif (may_rest or terms.time_in_force in CROSS_ONLY) and not market.free:
         reason = RejectReason.ORDER_CAPACITY
     elif may_rest and not has_room(market, instrument, order):
@@ -115,10 +115,10 @@ def replace_order(market: Market) -> None:
         reason = RejectReason.INVALID_TIME_IN_FORCE
     elif (contradiction := contradiction_in(terms)) is not None:
         reason = contradiction
-    elif (forbidden := collar_in(instrument, order)) is not None:
-        reason = forbidden
     elif not post_only_keeps_off(instrument, order, terms):
         reason = RejectReason.WOULD_TRADE
+    elif (forbidden := collar_in(instrument, order)) is not None:
+        reason = forbidden
     elif terms.time_in_force in RESTING and not has_room(market, instrument, order):
         reason = RejectReason.PRICE_CAPACITY
     if reason is not None:
