@@ -61,53 +61,66 @@ def compare(
     before: Sequence[Recording],
     after: Sequence[Recording],
     least: float = LEAST,
-    percents: Sequence[float] = PERCENTS,
+    percents: Sequence[float] = (),
     hops: Sequence[str] = (),
 ) -> Comparison:
     """Compare two sets of recordings, each recording a run.
 
-    Args: least: the smallest change that counts, as a part; hops: of these alone, all unless given.
+    Args: least: the smallest change that counts, as a part; percents: a row each, whether it can be
+    told or not; unless given those of PERCENTS that there are records for; hops: of these alone,
+    all unless given.
     Raises: UsageError: they have no hop in common; FormatError: a log is damaged.
     """
     runs = [[one.histograms() for one in side] for side in (before, after)]
-    names = [
-        name
-        for name in ordered({name: None for side in runs for run in side for name in run})
-        if is_hop(name) and (not hops or name in hops)
-    ]
-    shared = [
-        name
-        for name in names
-        if all(name in run and run[name].total for side in runs for run in side)
-    ]
-    if not shared:
-        raise UsageError("the recordings have no hop in common with records in each of them")
+    names, shared = _hops(runs, hops)
     warnings = list(_warnings(before, after))
     if alone := [name for name in names if name not in shared]:
         warnings.append(f"not in every recording, left out: {', '.join(alone)}")
+    wanted = percents or PERCENTS
     blocks = [
-        side[0].over_time(BLOCKS, percents) if len(side) == 1 else {} for side in (before, after)
+        side[0].over_time(BLOCKS, wanted) if len(side) == 1 else {} for side in (before, after)
     ]
-    rows, figures = [], []
+    rows, figures, thin = [], [], []
     for name in shared:
-        for n, percent in enumerate(percents):
+        for n, percent in enumerate(wanted):
             figure = _figure([[run[name] for run in side] for side in runs], percent)
-            if figure is None:
+            if figure is not None:
+                parts = [_block_values(side.get(name, ()), n, percent) for side in blocks]
+                figures.append((name, percent, Figure(*figure, *parts)))
+            elif percents:
                 rows.append(Row(name, percent, _too_few(runs, name, percent)))
-                continue
-            values = [
-                [
-                    float(max(1, one.values_ns[n]))
-                    for one in side.get(name, ())
-                    if _has(one, percent)
-                ]
-                for side in blocks
-            ]
-            figures.append((name, percent, Figure(*figure, *values)))
+            else:
+                thin.append(f"{name} p{percent:g}")
+    if thin:
+        warnings.append(f"a run has too few records, left out: {', '.join(thin)}")
     judged = judge([figure for _, _, figure in figures], least)
     rows += [Row(n, p, one) for (n, p, _), one in zip(figures, judged, strict=True)]
-    rows.sort(key=lambda row: (names.index(row.hop), row.percent))
+    rows.sort(key=lambda row: (shared.index(row.hop), row.percent))
     return Comparison(tuple(rows), tuple(warnings), (len(before), len(after)), least)
+
+
+def _hops(
+    runs: Sequence[Sequence[dict[str, Histogram]]], hops: Sequence[str]
+) -> tuple[list[str], list[str]]:
+    """The hops that are to be compared, and of them those that every run has records of.
+
+    Raises: UsageError: there are none.
+    """
+    every = [run for side in runs for run in side]
+    names = [
+        name
+        for name in ordered({name: None for run in every for name in run})
+        if is_hop(name) and (not hops or name in hops)
+    ]
+    shared = [name for name in names if all(name in run and run[name].total for run in every)]
+    if not shared:
+        raise UsageError("the recordings have no hop in common with records in each of them")
+    return names, shared
+
+
+def _block_values(blocks: Sequence[Moment], nth: int, percent: float) -> list[float]:
+    """The nth percentile of those stretches of a run that have enough records for it."""
+    return [float(max(1, one.values_ns[nth])) for one in blocks if _has(one, percent)]
 
 
 def _figure(
@@ -147,44 +160,41 @@ def _too_few(runs: Sequence[Sequence[dict[str, Histogram]]], name: str, percent:
 def text(comparison: Comparison) -> str:
     """The comparison as a table, then what has to be said about it."""
     rows = [["hop", "percentile", "A", "B", "change", "95 % between", "verdict"]]
+    reasons: dict[str, int] = {}
     for row in comparison.rows:
         one = row.judged
         bounds = "–" if math.isinf(one.low) else f"{_percent(one.low)} … {_percent(one.high)}"
-        rows.append(
-            [
-                row.hop,
-                f"p{row.percent:g}",
-                duration(one.before),
-                duration(one.after),
-                _percent(one.change),
-                bounds,
-                one.verdict.value + (f" ({one.why})" if one.why else ""),
-            ]
-        )
-    out = aligned(rows)
+        why = f" ({reasons.setdefault(one.why, len(reasons) + 1)})" if one.why else ""
+        values = [duration(one.before), duration(one.after), _percent(one.change)]
+        rows.append([row.hop, f"p{row.percent:g}", *values, bounds, one.verdict.value + why])
+    out = [*aligned(rows), ""]
     first, second = comparison.runs
-    out += [
-        "",
-        f"A: {_runs(first)}, B: {_runs(second)}; the middle of the runs. Changes below "
-        f"{100 * comparison.least:g} % do not count; that any",
-        f"row is wrongly called different has a chance of {100 * ALPHA:g} %.",
-    ]
+    out.append(
+        f"A: {_runs(first)}, B: {_runs(second)}; a figure is the middle of its runs. Changes below "
+        f"{100 * comparison.least:g} % do not count."
+    )
+    out.append(f"The chance that any row is wrongly called different is {100 * ALPHA:g} %.")
+    out += [f"({number}) {why}" for why, number in reasons.items()]
     out += [f"note: {warning}" for warning in comparison.warnings]
     return "\n".join([*out, _overall(comparison)]) + "\n"
 
 
 def _overall(comparison: Comparison) -> str:
     """The last line: what it comes to."""
-    by_verdict: dict[Verdict, list[str]] = {}
-    for row in comparison.rows:
-        where = f"{row.hop} p{row.percent:g}"
-        by_verdict.setdefault(row.judged.verdict, []).append(where)
-    parts = [
-        f"{verdict.value}: {', '.join(by_verdict[verdict])}"
-        for verdict in (Verdict.SLOWER, Verdict.FASTER, Verdict.UNKNOWN)
-        if verdict in by_verdict
+    called = [
+        f"{verdict.value}: {', '.join(rows)}"
+        for verdict in (Verdict.SLOWER, Verdict.FASTER)
+        if (rows := [_where(row) for row in comparison.rows if row.judged.verdict is verdict])
     ]
-    return "B is " + "; ".join(parts) if parts else "no difference shown anywhere"
+    unknown = sum(row.judged.verdict is Verdict.UNKNOWN for row in comparison.rows)
+    said = [f"B is {'; '.join(called)}"] if called else ["no difference shown"]
+    if unknown:
+        said.append(f"{unknown} of {len(comparison.rows)} rows cannot be told")
+    return "; ".join(said)
+
+
+def _where(row: Row) -> str:
+    return f"{row.hop} p{row.percent:g}"
 
 
 def _percent(change: float) -> str:
@@ -209,6 +219,7 @@ def _warnings(before: Sequence[Recording], after: Sequence[Recording]) -> Iterat
             sorted({str(one.about.get(what, "")) for one in side}) for side in (before, after)
         ]
         if values[0] != values[1]:
+            what = "recorded as" if what == "note" else what
             yield f"{what}: A {_said(values[0])}, B {_said(values[1])}"
     if any(len({str(one.about.get("build")) for one in side}) > 1 for side in (before, after)):
         yield "the runs of one set are of several builds"

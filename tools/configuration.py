@@ -64,6 +64,7 @@ class Configuration:
         faults.say()
         if topology.owners is not None:
             owners = load_owner_rules(topology.owners, instruments, participants)
+            _check_places(topology, owners)
         return cls(topology, instruments, participants, owners)
 
     @property
@@ -246,6 +247,19 @@ class Configuration:
             raise ConfigurationError(
                 f"{path}: not a saved configuration ({error!r}); `ringbus up` writes one"
             ) from None
+
+
+def _check_places(topology: Topology, owners: tuple[OwnerRules, ...]) -> None:
+    """Raises: ConfigurationError: restrictions, which take places of positions, leave too few."""
+    most = topology.limits.positions
+    count = sum(len(one.sell_only) + len(one.no_orders) for one in owners)
+    if 2 * count > most:
+        raise topology.source.error(
+            ("limits", 0, "positions"),
+            f"{topology.owners} has {count} restrictions, there are {most} places for them and for "
+            "positions",
+            f"write {1 << (2 * count - 1).bit_length()} or more",
+        )
 
 
 def _print(content: object) -> int:

@@ -54,7 +54,7 @@ def main(
 
 def _compare(options: argparse.Namespace) -> int:
     before, after = (read_all(Path(side)) for side in options.compare)
-    percents = options.percentiles or comparison.PERCENTS
+    percents = options.percentiles or ()
     found = comparison.compare(before, after, options.least / 100, percents, options.hop)
     print(comparison.text(found), end="")
     if options.picture is not None:

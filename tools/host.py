@@ -1,10 +1,11 @@
-"""`[host]` of a topology file: what it asks of the machine, and what it puts up with."""
+"""`[host]`, `[memory]` of a topology file: what is asked of the machine and put up with."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Final, cast
 
+from ringbus.backing import Backing, Pages
 from tools import rules
 from tools.rules import Refused, meant
 from tuning.checks import SETTINGS
@@ -42,3 +43,23 @@ class HostSection:
     partition: str = field(
         default="auto", metadata={"rule": rules.choice("auto", "never", "required")}
     )
+
+
+@dataclass(frozen=True, slots=True)
+class MemorySection:
+    """`[memory]`: what the shared memory is made of; see ringbus/backing.py."""
+
+    pages: str = field(
+        default="4k",
+        metadata={"rule": rules.choice("4k", "transparent", "explicit", "explicit-1g")},
+    )
+    numa_node: int | str = field(default="any", metadata={"rule": rules.node})
+    prefault: bool = field(default=True, metadata={"rule": rules.flag})
+    lock: bool = field(default=False, metadata={"rule": rules.flag})
+    required: bool = field(default=True, metadata={"rule": rules.flag})
+
+    @property
+    def backing(self) -> Backing:
+        """The same for the library."""
+        node = self.numa_node if isinstance(self.numa_node, int) else None
+        return Backing(cast(Pages, self.pages), node, self.prefault, self.lock, self.required)

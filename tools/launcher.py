@@ -47,7 +47,7 @@ from tools.owner_rules import commands_of
 from tools.process import Process, end
 from tools.release import ReleaseError, require
 from tools.standby import DIVERGED
-from tools.state import CONFIGURATION_FILE, CoreRecord, State, claim, find
+from tools.state import CONFIGURATION_FILE, CoreRecord, State, claim, find, remove_files
 from tools.topology import PASSIVE, ConfigurationError, is_engine
 from tools.vigil import Vigil
 from tuning.host import Host
@@ -179,8 +179,7 @@ class Launcher:
             partitions.give_back(self.name, self._host, self._say)
             self._partition = ""
         if self._claimed and self._finish_day():
-            for path in (self.directory / CONFIGURATION_FILE, self._state().path):
-                path.unlink(missing_ok=True)
+            remove_files(self.directory)
             for segment in listing(self.name):
                 unlink(segment)
         self._claimed = False

@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from tools.results import Figure, Part, distance_between, distance_of
+from tools.results import ONE, Figure, Part, distance_between, distance_of
 from tuning.host import Host
 
 TIMEOUT_S: Final = 900
@@ -175,7 +175,9 @@ def run_once(name: str, quick: bool, root: Path, records: Path) -> Run:
         if "result" in said:
             results[said["result"]] = said["hash"]
         elif said["rounds"]:
-            distance = distance_of(said["bare_ns"]) or distance_between(before_ns, after_ns)
+            distance = ONE
+            if said["cpus"] > 1:
+                distance = distance_of(said["bare_ns"]) or distance_between(before_ns, after_ns)
             rounds = tuple(said["rounds"])
             figures.append(Figure(said["figure"], said["unit"], distance, said["target"], rounds))
     return Run(results, figures, (before_ns, after_ns), (load, _load()), seconds)

@@ -31,7 +31,8 @@ if TYPE_CHECKING:  # Taken when something is drawn: it costs half a second.
 
 WIDTH: Final = 11.0
 ROW: Final = 3.3
-TOP, BOTTOM = 1.25, 0.55
+# Above the rows, where panels have a second line or not; below them.
+TOP_LINES, TOP, BOTTOM = 0.55, 0.95, 0.55
 POINTS: Final = 160
 SIDES: Final = (("A", COLOURS[0]), ("B", COLOURS[1]))
 STRETCHES: Final = 120
@@ -53,7 +54,7 @@ def draw_comparison(
     hops = list(dict.fromkeys(row.hop for row in comparison.rows))
     runs = [[one.histograms() for one in side] for side in (before, after)]
     rows = -(-len(hops) // 2)
-    height = TOP + BOTTOM + ROW * rows
+    height = TOP_LINES + BOTTOM + ROW * rows
     figure = new_figure(WIDTH, height, 100)
     names = [title] if title else [_name(side) for side in (before, after)]
     _head(figure, " against ".join(names), "Time a message takes, by percentile")
@@ -106,7 +107,7 @@ def _panel(axes: Axes, sides: Sequence[Sequence[Histogram]]) -> None:
             highest = max(highest, float(np.exp(curves[-1][-1])))
         axes.plot(x, np.exp(np.mean(curves, axis=0)), color=colour, linewidth=2.2)
     frame(axes, right, lowest, highest)
-    axes.tick_params(labelsize=8)
+    axes.tick_params(which="both", labelsize=8)
 
 
 def draw_over_time(recording: Recording, path: Path, title: str, hops: Sequence[str] = ()) -> None:
@@ -153,7 +154,7 @@ def _timeline(axes: Axes, moments: Sequence[Moment], start_s: float) -> None:
         min(max(1, one.values_ns[0]) for one in moments),
         max(max(1, one.max_ns) for one in moments),
     )
-    axes.tick_params(labelsize=8)
+    axes.tick_params(which="both", labelsize=8)
     axes.set_xlim(0, max(one.end_s for one in moments) - start_s)
 
 

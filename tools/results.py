@@ -19,6 +19,8 @@ FORMAT: Final = "ringbus-bench-1"
 NEAR_BELOW_NS: Final = 200.0
 # Two looks at it that differ by more: the host moved a CPU in between. As in tests/bench/bench.h.
 MOVED: Final = 1.2
+# Instead of a distance: of a figure for which one CPU did all.
+ONE: Final = "one"
 HIGHER: Final = ("M/s", "k/s", "GB/s", "x")
 LOWER: Final = ("ns", "ns each", "us", "ms", "s")
 

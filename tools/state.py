@@ -175,6 +175,14 @@ def remove(name: str, rescue: Callable[[State], None] = lambda state: None) -> R
             rescue(state)
     segments = sum(1 for segment in listing(name) if unlink(segment))
     if state is not None:
-        state.path.unlink(missing_ok=True)
-        state.path.with_name(CONFIGURATION_FILE).unlink(missing_ok=True)
+        remove_files(Path(state.directory))
     return Removed(launcher, processes, segments)
+
+
+def remove_files(directory: Path) -> None:
+    """What only an exchange that is up has in its directory, sockets of killed processes too."""
+    for name in (STATE_FILE, CONFIGURATION_FILE):
+        (directory / name).unlink(missing_ok=True)
+    for path in directory.glob("*.sock"):
+        if path.is_socket():
+            path.unlink(missing_ok=True)

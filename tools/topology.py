@@ -13,11 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar, cast
 
-from ringbus.backing import Backing, Pages
 from tools import rules
 from tools.applications import KINDS
 from tools.control import LIVE, ControlSection, session_fault
-from tools.host import HostSection
+from tools.host import HostSection, MemorySection
 from tools.rules import ConfigurationError as ConfigurationError
 from tools.rules import Refused, kind_of, meant
 from tools.site import ApplicationSection
@@ -109,26 +108,6 @@ class LanesSection:
 
     slots: int = field(default=4096, metadata={"rule": rules.power_of_two(64, 1 << 26)})
     shard_slots: int = field(default=256, metadata={"rule": rules.power_of_two(32, 1 << 26)})
-
-
-@dataclass(frozen=True, slots=True)
-class MemorySection:
-    """`[memory]`: what the shared memory is made of; see ringbus/backing.py."""
-
-    pages: str = field(
-        default="4k",
-        metadata={"rule": rules.choice("4k", "transparent", "explicit", "explicit-1g")},
-    )
-    numa_node: int | str = field(default="any", metadata={"rule": rules.node})
-    prefault: bool = field(default=True, metadata={"rule": rules.flag})
-    lock: bool = field(default=False, metadata={"rule": rules.flag})
-    required: bool = field(default=True, metadata={"rule": rules.flag})
-
-    @property
-    def backing(self) -> Backing:
-        """The same for the library."""
-        node = self.numa_node if isinstance(self.numa_node, int) else None
-        return Backing(cast(Pages, self.pages), node, self.prefault, self.lock, self.required)
 
 
 @dataclass(frozen=True, slots=True)

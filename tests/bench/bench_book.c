@@ -271,6 +271,7 @@ static void bench_wide(int rounds, uint32_t standing, uint64_t messages)
             }
         }
     }
+    record_cpus = 1;
     print_rates("wide", &own);
     for (int p = 0; p < peer_count; p++) {
         record_below(peers[p]->name);
@@ -278,6 +279,7 @@ static void bench_wide(int rounds, uint32_t standing, uint64_t messages)
         print("  wide, by CPU time", &theirs[p], "M/s");
         print("  the book against it", &ratios[p], "x");
     }
+    record_cpus = 2;
     flow_free(&f);
 }
 

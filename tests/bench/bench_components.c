@@ -200,6 +200,7 @@ int main(int argc, char **argv)
         samples[one] = huge(proposals * sizeof *samples[one]);
     }
     pin(cpu);
+    record_cpus = 1;
     for (int round = 0; round < rounds; round++) {
         double ns_per_tick = 0;
         uint32_t hash = run(proposals, samples, &ns_per_tick);

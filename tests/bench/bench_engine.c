@@ -236,12 +236,14 @@ static void bench_fused(int rounds, uint64_t proposals)
             agents[a].values[agents[a].count++] = agent_ns[a];
         }
     }
+    record_cpus = 1;
     print("fused engine on one core", &rate, "M/s");
     print("  without limits", &bare_rate, "M/s");
     print("  sequencer", &agents[0], "ns each");
     print("  of it limits", &risk, "ns each");
     print("  shard and book", &agents[1], "ns each");
     print("  publisher", &agents[2], "ns each");
+    record_cpus = 2;
     print_scaling(median(&agents[0]), median(&agents[1]), median(&agents[2]));
 }
 

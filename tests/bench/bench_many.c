@@ -194,6 +194,7 @@ int main(int argc, char **argv)
     EXPECT(rounds >= 1);
     EXPECT(rounds <= ROUNDS_MAX);
     EXPECT(orders >= 10000);
+    record_cpus = 1;
     for (size_t n = 0; n < sizeof scenarios / sizeof scenarios[0]; n++) {
         figure rates = {.count = 0};
         result first = run(&scenarios[n], orders);

@@ -258,8 +258,10 @@ int main(int argc, char **argv)
         note(&lines, (double)(s.count - s.timed) / seconds * 1e-6);
         note(&said, (double)messages / seconds * 1e-6);
     }
+    record_cpus = 1;
     print("lines of the stream into packets", &lines, "M/s");
     print("  messages said", &said, "M/s");
+    record_cpus = 2;
     print_loopback(&tape, rounds);
     prt_tape_free(&tape);
     free(s.lines);

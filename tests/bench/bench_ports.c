@@ -235,6 +235,7 @@ static spread lane_round(uint32_t sessions, uint32_t active, uint64_t messages)
 
 static void lane_part(int rounds, uint64_t messages)
 {
+    record_cpus = 1;
     static const uint32_t cases[][2] = {{1, 1}, {500, 500}, {2000, 1}, {2000, 500}};
     for (size_t n = 0; n < sizeof cases / sizeof cases[0]; n++) {
         figure rate = {.count = 0};
@@ -262,6 +263,7 @@ static void lane_part(int rounds, uint64_t messages)
         }
         close_side();
     }
+    record_cpus = 2;
 }
 
 /* --- over loopback TCP --------------------------------------------------------------------- */

@@ -19,6 +19,8 @@ enum { RECORD_NAME_BYTES = 160 };
 
 /* What figures with an indented name belong to. */
 static char record_heading[RECORD_NAME_BYTES];
+/* CPUs that a figure is of: what is timed on one knows nothing of how far away another is. */
+static int record_cpus = 2;
 
 static inline FILE *record_file(void)
 {
@@ -71,8 +73,10 @@ static inline void record_figure(const char *name, const double *values, int cou
         return;
     }
     record_name(file, "figure", name);
-    (void)fprintf(file, ", \"unit\": \"%s\", \"target\": \"%s\", \"bare_ns\": %.1f, \"rounds\": [",
-                  unit, target, bare_ns);
+    (void)fprintf(file,
+                  ", \"unit\": \"%s\", \"target\": \"%s\", \"cpus\": %d, \"bare_ns\": %.1f, "
+                  "\"rounds\": [",
+                  unit, target, record_cpus, bare_ns);
     for (int n = 0; n < count; n++) {
         (void)fprintf(file, "%s%.9g", n > 0 ? ", " : "", values[n]);
     }

@@ -13,13 +13,15 @@ from pathlib import Path
 
 from ringbus.marks import Marks
 from ringbus.segment import listing, unlink
+from ringbus.status import RingbusError
 from tests.crash.disk import lose_tails
 from tests.crash.leftovers import leftovers, listeners, processes
 from tests.crash.plan import EVERYTHING, HOST, LAUNCHER, Plan
 from tools.memory import Attachment
 from tools.process import Process
 from tools.state import State, find
-from tools.topology import Topology, load_topology
+from tools.status import look
+from tools.topology import ConfigurationError, Topology, load_topology
 
 LOOK_SECONDS = 0.03
 COMMAND_SECONDS = 60.0
@@ -179,8 +181,19 @@ class Operator:
 
     async def healthy(self) -> None:
         """Until every core runs and the passive engine follows."""
-        while (await asyncio.to_thread(self._say, "status", self.name)).returncode != 0:
+        # The command says so too; it is asked once, since starting it takes a second.
+        while (
+            not await asyncio.to_thread(self._looks_healthy)
+            or (await asyncio.to_thread(self._say, "status", self.name)).returncode != 0
+        ):
             await asyncio.sleep(LOOK_SECONDS)
+
+    def _looks_healthy(self) -> bool:
+        try:
+            status = look(self.name, time.time_ns())
+        except (RingbusError, ConfigurationError):
+            return False
+        return status is not None and status.sample.healthy
 
     def _is_vacant(self, state: State) -> bool:
         return state.ready and "engine" not in state.cores

@@ -100,6 +100,7 @@ async def _run(plan: Plan, operator: Operator, directory: Path) -> Result:
         await _until(lambda: all(task.done() for task in trading), [watching])
         healthy = asyncio.create_task(operator.healthy())
         await _until(healthy.done, [watching])
+        await healthy
         for trader in traders:
             again = await asyncio.wait_for(trader.listen(len(trader.got)), REST_SECONDS)
             assert again == trader.got, f"{trader.user} is told something else than before"

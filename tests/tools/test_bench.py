@@ -68,7 +68,7 @@ def test_every_part_runs_and_its_results_can_be_read(
         keys = [(one.name, one.distance) for one in part.figures]
         assert len(set(keys)) == len(keys), name
         assert len(part.bare_ns) == len(part.load) == 2
-        assert {one.distance for one in part.figures} <= {"near", "far", "moved"}
+        assert {one.distance for one in part.figures} <= {"one", "near", "far", "moved"}
     # Every unit that a benchmark has is known, or is one that is only recorded.
     units = {one.unit for part in results.parts.values() for one in part.figures if not one.sign}
     assert units <= {"%"}

@@ -120,7 +120,7 @@ def test_the_exit_status_says_it() -> None:
     same = compare(*calm, percents=percents)
     assert set(verdicts(same).values()) == {Verdict.SAME}
     assert same.status == NOT_SLOWER
-    assert text(same).endswith("no difference shown anywhere\n")
+    assert text(same).endswith("\nno difference shown\n")
     half = side(generator, 6, 0.002, lambda values: values / 2)
     faster = compare(calm[0], half, percents=percents)
     assert faster.status == NOT_SLOWER
@@ -141,7 +141,11 @@ def test_too_few_records_are_no_percentile() -> None:
     assert found.status == UNKNOWN
     why = {row.percent: row.judged.why for row in found.rows}
     assert why == {50.0: "", 99.99: "a run has 8,000 records, too few for it"}
-    assert "too few for it" in text(found)
+    assert text(found).endswith("; 2 of 4 rows cannot be told\n")
+    # What nobody asked for and nobody can tell is no row.
+    plain = compare(side(generator, 5), side(generator, 5))
+    assert {row.percent for row in plain.rows} == {50.0, 90.0, 99.0}
+    assert "too few records, left out: port to sequencer p99.9, whole p99.9" in text(plain)
 
 
 def test_a_hop_that_is_not_everywhere_is_left_out() -> None:
@@ -233,7 +237,7 @@ def test_main_compares_two_directories_of_runs(
         ),
         ({"host": HOST | {"load": "9.9"}}, []),
         ({"configuration": "d"}, ["configuration: A c, B d"]),
-        ({"note": "new book"}, ["note: A nothing, B new book"]),
+        ({"note": "new book"}, ["recorded as: A nothing, B new book"]),
         ({"jitter": jitter(0.04)}, ["jitter: A 0.010 %, B 4.000 %", "more with B"]),
         ({"jitter": jitter(0.0004)}, ["much alike"]),
         ({"jitter": None}, ["jitter was not measured with all of it"]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import stat
 import subprocess
@@ -249,6 +250,27 @@ def test_a_bad_operators_program_hurts_nobody(make: Maker) -> None:
             one.close()
         assert say(exchange, verb="kill", firm="ACME")[0] == DONE
         assert exchange.process("console") == process
+
+
+@pytest.mark.xdist_group("processes")
+def test_the_socket_of_a_killed_console_goes_with_its_exchange(make: Maker) -> None:
+    """SIGKILL of the console alone, then of everything: `ringbus down` leaves no socket behind."""
+    for kills_all in (False, True):
+        with launched(make(extra=CONSOLE)) as exchange:
+            place = exchange.directory / "console.0.sock"
+            assert place.is_socket()
+            state = exchange.state
+            if kills_all:
+                # Stopped first, so that nobody tidies up behind another.
+                every = [state.launcher, *(core.process for core in state.cores.values())]
+                for number in (signal.SIGSTOP, signal.SIGKILL):
+                    for process in every:
+                        process.send(number)
+            else:
+                exchange.kill("console")
+            down = ringbus("down", exchange.name)
+            assert down.returncode == 0, down.stderr
+            assert not place.exists()
 
 
 def test_who_may_not_write_to_the_socket_is_told(tmp_path: Path) -> None:

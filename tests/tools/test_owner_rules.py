@@ -240,6 +240,14 @@ def test_a_column_that_nobody_knows_is_no_limit(make: Maker) -> None:
         Configuration.load(path)
 
 
+def test_restrictions_leave_room_for_positions(make: Maker) -> None:
+    path = ruled(make(instruments=9), f"firm:ACME,,,{' '.join(f'S{n}' for n in range(9))},")
+    Configuration.load(path)
+    path.write_text(path.read_text().replace("[limits]\n", "[limits]\npositions = 16\n"))
+    with pytest.raises(ConfigurationError, match=r"toml:\d+: .*9 restrictions.*write 32 or more"):
+        Configuration.load(path)
+
+
 PRICE_MISTAKES = {
     "tick": ({"collar_min": "0.955"}, "not a multiple of the tick"),
     "order": ({"collar_min": "2", "collar_max": "1"}, "collar_max: '1' is below collar_min"),

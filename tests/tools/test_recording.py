@@ -20,10 +20,11 @@ from rich.console import Console
 from ringbus.core import DUTY, STALLS
 from ringbus.histogram import Histogram
 from ringbus.metrics import Metrics, page_bytes
-from ringbus.segment import Segment, segment_name, unlink
+from ringbus.segment import Segment, listing, segment_name, unlink
 from ringbus.status import FormatError, NotFoundError
 from tests.tools.conftest import Maker
 from tests.tools.test_command import order
+from tests.tools.test_placement import DEMO, ROWS, placements, topology
 from tools.curves import draw
 from tools.exchange import launched
 from tools.follow import Plan, follow
@@ -31,6 +32,7 @@ from tools.hist import main
 from tools.hist_live import Live, sparkline
 from tools.hops import collect, sampling
 from tools.intervals import Intervals
+from tools.load import HOP
 from tools.pictures import draw_over_time
 from tools.recording import Recorder, read, read_all
 
@@ -220,6 +222,7 @@ def test_a_real_exchange_is_recorded_with_all_that_belongs_to_it(
     for hop in ("sequencer to shard", "shard to publisher", "publisher to reader"):
         assert 0 < hops[hop].total < hops["whole"].total
     assert hops["publisher to journal"].total > 0
+    assert hops["journal to disk"].total > 0
     agents = ["sequencer", "shard.0", "shard.1", "publisher", "journal", "port.0"]
     assert {f"{DUTY}{agent}" for agent in agents} <= set(hops)
     assert {f"{STALLS}engine", f"{STALLS}edge"} <= set(hops)
@@ -271,6 +274,29 @@ def test_the_live_view_ends_with_the_exchange(make: Maker, how: str) -> None:
     left = screen.decode(errors="replace").rpartition("hop ")[2]
     assert "core's stalls" in left
     assert "Traceback" not in said
+
+
+@pytest.mark.xdist_group("processes")
+def test_a_paced_load_is_recorded_while_it_runs(tmp_path: Path) -> None:
+    """Its clients' own latency among the hops, all of it, and nothing left behind."""
+    name = f"load-{os.getpid()}"
+    clients = (DEMO / "clients.csv").read_text().splitlines()[:5]
+    (tmp_path / "clients.csv").write_text("\n".join(clients) + "\n")
+    path = topology(tmp_path, name, 2, placements(2)["two-cores"])
+    with launched(path):
+        command = [sys.executable, "-m", "tools.cli", "load", name, str(ROWS), "--mode", "paced"]
+        command += ["--clients", str(tmp_path / "clients.csv"), "--rate", "1000", "--limit", "300"]
+        command += ["--output", str(tmp_path / "out"), "--note", "four clients"]
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=200, cwd=ROOT, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert [one for one in listing(name) if "metrics.load" in one] == []
+    recording = read(tmp_path / "out")
+    assert recording.histograms()[HOP].total == 300
+    assert recording.histograms()["port to sequencer"].total == 300
+    assert recording.about["note"] == "four clients"
+    assert recording.about["jitter"] is not None
 
 
 def drain(descriptor: int, into: bytearray) -> None:

@@ -119,7 +119,7 @@ def test_real_load_and_a_core_that_is_killed_meanwhile(tmp_path: Path) -> None:
             await pilot.press("1")
             await until(pilot, lambda: cells(app)["core2"][7] == "1")
             await until(pilot, lambda: cells(app)["core2"][1] == "running")
-            assert int(cells(app)["core2"][9].replace(",", "")) != former.pid
+            assert int(cells(app)["core2"][10].replace(",", "")) != former.pid
             await until(pilot, lambda: load.poll() is not None)
             assert load.returncode == 0
         await until(pilot, lambda: traded(app) == 4000)

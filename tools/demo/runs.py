@@ -66,9 +66,12 @@ def main(argv: list[str] | None = None) -> int:
         for acknowledge in SETS:
             run(directory, acknowledge, number, options.rate, options.requests)
     over_time = [str(directory / SETS[0] / "1"), "--over-time", "--hop", HOP, "--hop", "whole"]
+    over_time += ["--note", f"One run at {options.rate:,.0f} requests a second"]
     hist.main([*over_time, "--picture", str(options.pictures / "over_time.png")])
-    both = [str(directory / one) for one in SETS]
-    return hist.main(["--compare", *both, "--picture", str(options.pictures / "comparison.png")])
+    compared = ["--compare", *(str(directory / one) for one in SETS)]
+    for hop in ("sequencer to shard", "journal to disk", "whole", HOP):
+        compared += ["--hop", hop]
+    return hist.main([*compared, "--picture", str(options.pictures / "comparison.png")])
 
 
 if __name__ == "__main__":

@@ -79,6 +79,8 @@ ROWS: Final = {
             (Query(_rate("ringbus_core_waited_seconds_total"), "{{core}}"),),
         ),
         Graph("stalled", "s", (Query(_rate("ringbus_core_stalled_seconds_total"), "{{core}}"),)),
+        Graph("page faults", "short",
+              (Query(_rate("ringbus_core_page_faults_total"), "{{core}}"),)),
         Graph("agents' duty", "percentunit",
               (Query(_now("ringbus_agent_duty_ratio"), "{{agent}}"),)),
         Graph("restarts", "short", (Query(_now("ringbus_core_restarts_total"), "{{core}}"),)),

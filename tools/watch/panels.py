@@ -110,8 +110,9 @@ def _cores(sample: Sample, history: History) -> list[Row]:
                 share(one.duty_share),
                 share(one.waited_ns / sample.interval_ns if sample.interval_ns else None),
                 count(one.stalls_count),
-                time(one.beat_age_ns),
+                count(one.faults_count, BAD if one.is_late else ""),
                 count(one.restarts_count, WARN if one.restarts_count else ""),
+                time(one.beat_age_ns),
                 word("any" if one.cpu is None else str(one.cpu)),
                 count(one.pid),
                 word(one.wait),
@@ -295,8 +296,8 @@ PANELS: Final = {
         Panel(
             "cores",
             (
-                *("core", "state", "CPU", "duty", "waited", "stalls", "beat", "restarts"),
-                *("at", "pid", "wait"),
+                *("core", "state", "CPU", "duty", "waited", "stalls", "faults", "restarts"),
+                *("beat", "at", "pid", "wait"),
             ),
             frozenset(("core", "state", "wait")),
             _cores,

@@ -77,6 +77,11 @@ class CoreSample:
     counters: Mapping[str, int]
 
     @property
+    def faults_count(self) -> int | None:
+        """Page faults since it was warm; None before."""
+        return None if self.faults is None else self.faults.total
+
+    @property
     def is_late(self) -> bool:
         """Whether it has waited for pages that were to be in memory."""
         return self.forbids and self.faults is not None and self.faults.total > 0

@@ -8,7 +8,7 @@ one on the screen, says so, and tries again.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar, Final, Literal
 
 from rich.console import Group
@@ -22,7 +22,7 @@ from textual.widgets import DataTable, Footer, Static
 from tools.watch.frame import ROWS_MAX, details
 from tools.watch.frame import table as text_table
 from tools.watch.lookout import Lookout
-from tools.watch.panels import PANELS, Panel, Row, summary
+from tools.watch.panels import PANELS, Cell, Panel, Row, summary
 from tools.watch.sample import Sample
 
 FOLLOW_S: Final = 0.1
@@ -43,6 +43,7 @@ HELP: Final = """\
 [b]duty[/b]      how much of the time a core, or an agent, was at work
 [b]waited[/b]    how much of it a core was ready to run and had no CPU
 [b]stalls[/b]    times that none of a core's agents had a turn for long
+[b]faults[/b]    page faults since it was warm; red where there should be none
 [b]behind[/b]    messages on the stream that a reader has not taken
 [b]waiting[/b]   messages in the lanes towards an agent
 [b]held[/b]      messages of a ring that cannot be overwritten yet
@@ -228,8 +229,11 @@ class Top(App[int]):
         if self.panel.name in self._sorts:
             at, downwards = self._sorts[self.panel.name]
             rows.sort(key=lambda row: row.cells[at].order, reverse=downwards)
-        scrolled = table.scroll_offset
+        scrolled, before = table.scroll_offset, self._rows
         self._rows = rows[:ROWS_MAX]
+        if table.row_count == len(rows) and _said(before) == _said(self._rows):
+            # Drawing is most of what this program costs.
+            return
         table.clear()
         for row in self._rows:
             sides = zip(row.cells, self.panel.columns, strict=True)
@@ -323,6 +327,10 @@ class Top(App[int]):
     def action_help(self) -> None:
         """What the keys do, and what the words mean."""
         self.push_screen(Words("ringbus top", Text.from_markup(HELP)))
+
+
+def _said(rows: Sequence[Row]) -> list[tuple[str, tuple[Cell, ...]]]:
+    return [(row.key, row.cells) for row in rows]
 
 
 def _full(row: Row) -> Text:
