@@ -65,8 +65,8 @@ def close(
     configuration = Configuration.restore(Path(state.directory) / CONFIGURATION_FILE)
     if not state.launcher.alive:
         raise CommandError(
-            f"the launcher of {state.name} is gone: `ringbus down {state.name}`, `ringbus up "
-            "--continue`, then close the day"
+            f"the launcher of {state.name} is gone: `ringbus down {state.name}`, then close the "
+            "day by its topology file, which says whether it has to go on first"
         )
     if not _has_said(configuration):
         command: dict[str, object] = {"verb": "close-day", "author": author, "reason": reason}
