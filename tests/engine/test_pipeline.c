@@ -23,7 +23,7 @@ enum {
     TOPICS = 8,
     SHARDS_MAX = 4,
     CONTRIBUTORS_MAX = 3,
-    LANE = 16,
+    LANE = ENG_SHARD_LANE_MIN,
     STREAM = 64,
     LINES_MAX = 1 << 18,
     AGENTS_MAX = SHARDS_MAX + 2,
