@@ -111,6 +111,8 @@ class Application:
         self.__group: list[Line] = []
         self.__held: NDArray[np.void] | None = None
         self.__settled: tuple[Proposal, Outcome] | None = None
+        # What has to be answered first, and what it was said for.
+        self.__marked: tuple[Proposal, Proposal] | None = None
         self.__tries = 0
 
     # What a subclass may have besides its handlers.
@@ -238,6 +240,10 @@ class Application:
                 handler(line)
 
     def __settle(self, flying: Proposal, outcome: Outcome) -> None:
+        if self.__marked is not None and flying is self.__marked[0]:
+            if outcome is Outcome.ANSWERED:
+                return
+            flying = self.__marked[1]
         if outcome is Outcome.ANSWERED:
             self.__tries = 0
             self.counts.answered += 1
@@ -265,7 +271,9 @@ class Application:
         if wished is None:
             self.__tries = 0
             return 0
-        if not proposer.send(wished):
+        mark = proposer.mark(wished)
+        self.__marked = (mark, wished) if mark else None
+        if not proposer.send(mark or wished):
             return 0
         self.counts.proposals += 1
         return 1

@@ -111,6 +111,11 @@ uint64_t rb_lane_capacity(const rb_lane *lane)
     return lane->mask + 1;
 }
 
+uint64_t rb_lane_written(const rb_lane *lane)
+{
+    return lane->tail_local;
+}
+
 int64_t rb_lane_offer(rb_lane *lane, const void *messages, int64_t count)
 {
     const rb_message *from = messages;

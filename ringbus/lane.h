@@ -61,6 +61,8 @@ int32_t rb_lane_valid(const rb_lane *lane);
 /* Messages written and not yet released, seen from outside; both sides may be at work. */
 uint64_t rb_lane_depth(const rb_lane *lane);
 uint64_t rb_lane_capacity(const rb_lane *lane);
+/* Producer: messages written since the lane was made, by predecessors too. */
+uint64_t rb_lane_written(const rb_lane *lane);
 /* All slots, released ones too; what they hold is only settled when the producer is at rest. */
 const void *rb_lane_slots(const rb_lane *lane);
 

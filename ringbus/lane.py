@@ -56,6 +56,11 @@ class Lane(LaneEnd):
         """Messages written and not yet released; from any side, while both work."""
         return int(lib.rb_lane_depth(self.handle))
 
+    @property
+    def written(self) -> int:
+        """Messages written since the lane was made, by whomever; producer."""
+        return int(lib.rb_lane_written(self.handle))
+
     def offer(self, messages: NDArray[np.void]) -> int:
         """Copy all of `messages` in, at once, or nothing.
 

@@ -5,6 +5,10 @@ number, it was either this very proposal or this one was dropped without a word:
 is taken, nothing is in flight any more, and what is still wanted can be said again from what is
 known then. The same holds when another engine begins to reign. Nothing is ever done twice, and all
 that a rollback has to forget is the one proposal.
+
+What goes to all shards has no such number: nothing on the stream says that a predecessor's is still
+on the lane. So a successor first says a line that has one (`mark`): lanes keep their order, and when
+that line is on the stream, so is all that was said before it.
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ from numpy.typing import NDArray
 from ringbus._ringbus import lib
 from ringbus.contributor import Contributor
 from ringbus.lane import Lane
-from ringbus.messages import INSTRUMENT_NONE, MESSAGE, REJECTED, Flag, Template
+from ringbus.messages import INSTRUMENT_NONE, MESSAGE, REJECTED, TICK, Flag, Template
 from ringbus.status import UsageError, check
 from ringbus.topics import Topics
 
@@ -82,6 +86,8 @@ class Proposer:
         self._lane = Lane(contributor.lane)
         # A predecessor may have died half-way through a group.
         self._lane.repair()
+        # Something of a predecessor's may be on its way yet.
+        self._is_heir = self._lane.written > 0
 
     @property
     def publisher(self) -> int:
@@ -106,12 +112,23 @@ class Proposer:
                 return Outcome.ANSWERED
         elif self.topics.next(flying.topic, flying.shard) > self._number:
             self.flying = None
-            return Outcome.ANSWERED if self._is_own(batch, flying) else Outcome.LOST
+            if not self._is_own(batch, flying):
+                return Outcome.LOST
+            self._is_heir = False
+            return Outcome.ANSWERED
         if self.topics.epoch != self._epoch:
             self._epoch = self.topics.epoch
             self.flying = None
             return Outcome.LOST
         return None
+
+    def mark(self, wished: Proposal) -> Proposal | None:
+        """What has to be said, and answered, before `wished` may be; None: nothing has to."""
+        if not (wished.is_for_all and self._is_heir):
+            return None
+        tick = np.zeros(1, TICK)
+        tick["template_id"], tick["instrument"] = Template.TICK, INSTRUMENT_NONE
+        return Proposal(wished.topic, 0, tick)
 
     def send(self, proposal: Proposal) -> bool:
         """Put it onto the lane, as the next of its topic; nothing may be in flight.

@@ -244,3 +244,26 @@ def test_a_console_says_nothing_while_it_hears_half_of_a_message(make: Maker) ->
             other.do_work(1)
             stage.engine.core.round()
     assert int((stage.day()["template_id"] == Template.TRADE_CHANGE).sum()) == changes == 1
+
+
+def test_a_successor_says_no_kill_beside_its_predecessors(make: Maker) -> None:
+    """R103: killed with its kill on the lane; the operator says it once more to the next one."""
+    stage = Stage(make)
+    stage.say(request("kill", 1, everybody=True))
+    killed = stage.consoles.pop()
+    again = request("kill", 2, everybody=True)
+    assert killed.check(again, ANN) is not None
+    while killed.say(again, ANN) is None and killed.counts.proposals != 2:
+        killed.do_work(4096)
+    # The engine has not read it yet.
+    stage.consoles.append(stage.console(0))
+    (console,) = stage.consoles
+    while not console.is_live:
+        console.do_work(4096)
+    assert console.say(again, ANN) is None
+    console.do_work(4096)
+    change = stage.say(again)
+    stage.work()
+    assert change.number == 2
+    day = stage.day()
+    assert (day["template_id"] == Template.MASS_CANCEL).sum() == 2
