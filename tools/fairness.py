@@ -23,7 +23,7 @@ from ports.authenticator import hash_secret
 from ringbus._ringbus import lib
 from ringbus.idle import Idle, bell_mask
 from ringbus.lane import Lane
-from ringbus.messages import END_OF_DAY, INSTRUMENT_NONE, MESSAGE, Flag, Template
+from ringbus.messages import BUILD_RECORD, INSTRUMENT_NONE, MESSAGE, Flag, Template
 from ringbus.replay import Replay
 from ringbus.status import RingbusError, check
 from tools.crowd import PASSWORD, Crowd, FairnessError, Server
@@ -44,7 +44,7 @@ ALPHA = 1e-4
 class Herald:
     """A port of a throw-away exchange, and the console's way to tell all its clients something.
 
-    Such a message stands for the end of the day: no exchange that anybody uses is measured so.
+    Such a message stands for the beginning of a day: no exchange that anybody uses is measured so.
     """
 
     def __init__(self, exchange: Exchange) -> None:
@@ -57,8 +57,8 @@ class Herald:
         self._idle = Idle(bells, f"fairness.{os.getpid()}")
         self._sequencer = bell_mask(bells, topology.core_of("sequencer").name)
         stream = Replay(self._shared.attach("stream"), None, 1, topology.journal.segment_messages)
-        self._line = np.zeros(1, END_OF_DAY)
-        self._line["template_id"] = Template.END_OF_DAY
+        self._line = np.zeros(1, BUILD_RECORD)
+        self._line["template_id"] = Template.BUILD_RECORD
         self._line["flags"] = Flag.LAST_OF_GROUP
         self._line["instrument"] = INSTRUMENT_NONE
         while len(batch := stream.poll()):

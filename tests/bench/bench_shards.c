@@ -454,8 +454,12 @@ static void bench_slow_one(const uint64_t slots[2], uint64_t slow_percent, uint6
 
 static void bench_slow(uint64_t proposals)
 {
-    static const uint64_t slots[][2] = {{16, 16},   {16, 256},       {16, LANE_MAX},
-                                        {256, 256}, {256, LANE_MAX}, {LANE_MAX, LANE_MAX}};
+    static const uint64_t slots[][2] = {{ENG_SHARD_LANE_MIN, ENG_SHARD_LANE_MIN},
+                                        {ENG_SHARD_LANE_MIN, 256},
+                                        {ENG_SHARD_LANE_MIN, LANE_MAX},
+                                        {256, 256},
+                                        {256, LANE_MAX},
+                                        {LANE_MAX, LANE_MAX}};
     static const uint64_t slower[] = {100, 140, 180, 220, 400};
     static const uint64_t stalls_ns[] = {10000, 100000};
     (void)printf("\nfour shards at half their capacity, one k times slower or standing still once; "

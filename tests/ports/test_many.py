@@ -12,7 +12,7 @@ import pytest
 
 from ports.client import ClientPort, ClientSession, Contributor, Limits, Stream, port_size
 from ports.ouch import EnterOrder, OrderAccepted, OrderExecuted
-from ringbus.messages import END_OF_DAY, INSTRUMENT_NONE, Template
+from ringbus.messages import BUILD_RECORD, INSTRUMENT_NONE, Template
 from tests.ports.exchange import INSTRUMENTS, PRICE, SECOND_NS, Exchange, Steady, line
 
 CROWD = 2000
@@ -38,9 +38,11 @@ def exchange_with_small_buffers() -> Iterator[Exchange]:
         yield made
 
 
-def end_of_day(exchange: Exchange, number: int) -> None:
+def event_for_all(exchange: Exchange, number: int) -> None:
     """A message that every client is shown."""
-    exchange.intrude(line(END_OF_DAY, Template.END_OF_DAY, 0, number, instrument=INSTRUMENT_NONE))
+    exchange.intrude(
+        line(BUILD_RECORD, Template.BUILD_RECORD, 0, number, instrument=INSTRUMENT_NONE)
+    )
 
 
 def enter(user_ref: int, side: str = "B", **changes: object) -> EnterOrder:
@@ -65,7 +67,7 @@ def test_two_thousand_connect_at_once_and_all_are_served(files: None) -> None:
         traded = [client for client in crowd if len(client.messages) == 2]
         assert crowd[0] in traded
         assert all(isinstance(client.ouch[1], OrderExecuted) for client in traded)
-        end_of_day(exchange, 1)
+        event_for_all(exchange, 1)
         exchange.until(lambda: sum(len(client.messages) for client in crowd) == 2 * CROWD + 2)
         # All alive, however long: two thousand heartbeats a second each way.
         for _ in range(20):
@@ -232,7 +234,7 @@ def test_the_kernels_share_of_a_connection_is_bounded(
     alice.reading = False
     count = 3000
     for number in range(1, count + 1):
-        end_of_day(exchange, number)
+        event_for_all(exchange, number)
     exchange.settle()
     # A system event is 13 bytes. What was not taken is a place on the stream, not a copy of it.
     shown = 13 * exchange.port.counts["messages shown"]
