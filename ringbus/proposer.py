@@ -7,8 +7,8 @@ known then. The same holds when another engine begins to reign. Nothing is ever 
 that a rollback has to forget is the one proposal.
 
 What goes to all shards has no such number: nothing on the stream says that a predecessor's is still
-on the lane. So a successor first says a line that has one (`mark`): lanes keep their order, and when
-that line is on the stream, so is all that was said before it.
+on the lane. So a successor first says a line that has one (`mark`): lanes keep their order, and
+when that line is on the stream, so is all that was said before it.
 """
 
 from __future__ import annotations
