@@ -208,7 +208,9 @@ def test_market_data_is_read_by_tshark(tmp_path: Path) -> None:
     # The kernel loses some while a capture begins.
     joined = max(({*range(len(tape) + 1)} - said.keys()), default=0) + 1
     assert joined <= 16
-    assert {n: one for n, one in said.items() if n >= joined} == {n: tape[n - 1] for n in range(joined, len(tape) + 1)}
+    assert {n: one for n, one in said.items() if n >= joined} == {
+        n: tape[n - 1] for n in range(joined, len(tape) + 1)
+    }
     assert (first, 0) in heads
     assert (5, 3) in heads
     assert heads[-1] == (len(tape) + 1, 65535)
