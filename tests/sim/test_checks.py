@@ -216,6 +216,23 @@ def bytes_changed(raw: bytes, at: int) -> bytes:
     return raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1 :]
 
 
+def lie_to_the_auditor(
+    monkeypatch: pytest.MonkeyPatch, template: Template, line: int, at: int
+) -> None:
+    """Turn a bit of the first group that has so many lines of a template, before it is judged."""
+    judge = Auditor._judge
+    told: list[int] = []
+
+    def lie(self: Auditor, group: list[bytes]) -> None:
+        places = [n for n, one in enumerate(group) if one[24] == template]
+        if not told and len(places) > line:
+            told.append(places[line])
+            group[places[line]] = bytes_changed(group[places[line]], at)
+        judge(self, group)
+
+    monkeypatch.setattr(Auditor, "_judge", lie)
+
+
 # Of the first group of a template: where a bit is turned in which of its lines.
 @pytest.mark.parametrize(
     ("template", "line", "at"),
@@ -234,23 +251,12 @@ def test_the_auditor_finds_a_bit_that_is_wrong(
     monkeypatch: pytest.MonkeyPatch, template: Template, line: int, at: int
 ) -> None:
     """Every message is the oracle's, or the run ends there."""
-    judge = Auditor._judge
-    told: list[int] = []
-
-    def lie(self: Auditor, group: list[bytes]) -> None:
-        places = [n for n, one in enumerate(group) if one[24] == template]
-        if not told and len(places) > line:
-            told.append(places[line])
-            group[places[line]] = bytes_changed(group[places[line]], at)
-        judge(self, group)
-
-    monkeypatch.setattr(Auditor, "_judge", lie)
+    lie_to_the_auditor(monkeypatch, template, line, at)
     with (
         disk() as directory,
         pytest.raises(AssertionError, match=r"oracle:|nobody proposed|refused"),
     ):
         run.run(SEED, directory, STEPS, OPTIONS)
-    assert told
 
 
 @pytest.mark.parametrize("lie", ["left out", "said twice"])

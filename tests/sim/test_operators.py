@@ -24,7 +24,7 @@ from tests.sim.auditor import Auditor
 from tests.sim.disk import disk
 from tests.sim.ledger import FREE_OF_COLLARS, Ledger
 from tests.sim.options import Options
-from tests.sim.test_checks import bytes_changed, changed, nth
+from tests.sim.test_checks import changed, lie_to_the_auditor, nth
 from tests.sim.world import World
 
 Lines = NDArray[np.void]
@@ -150,23 +150,12 @@ def test_the_auditor_finds_a_bit_that_is_wrong(
     monkeypatch: pytest.MonkeyPatch, template: Template, line: int, at: int
 ) -> None:
     """Of what operators say, every bit of every line behind it is judged."""
-    judge = Auditor._judge
-    told: list[int] = []
-
-    def lie(self: Auditor, group: list[bytes]) -> None:
-        places = [n for n, one in enumerate(group) if one[24] == template]
-        if not told and len(places) > line:
-            told.append(places[line])
-            group[places[line]] = bytes_changed(group[places[line]], at)
-        judge(self, group)
-
-    monkeypatch.setattr(Auditor, "_judge", lie)
+    lie_to_the_auditor(monkeypatch, template, line, at)
     with (
         disk() as directory,
         pytest.raises(AssertionError, match=r"oracle:|nobody proposed|refused|not there"),
     ):
         run.run(SEED, directory, STEPS, OPTIONS)
-    assert told
 
 
 def test_the_auditor_finds_a_trade_that_is_void_twice(world: World, stream: Lines) -> None:
