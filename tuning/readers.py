@@ -130,23 +130,14 @@ def covers(host: Host, cpus: frozenset[int], said: str) -> Reading:
     return judged(not left and bool(host.hot), f"{found} (not {cpu_list(left)})" if left else found)
 
 
-def apart(pattern: str, parse: Callable[[str], frozenset[int]]) -> Reader:
-    """No file of the pattern names a hot CPU."""
+def apart_masks(pattern: str) -> Reader:
+    """No mask in a file of the pattern names a hot CPU."""
 
     def read(host: Host) -> Reading:
-        return all_of(host, host.glob(pattern), lambda text: not parse(text) & host.hot, pattern)
+        paths = host.glob(pattern)
+        return all_of(host, paths, lambda text: not parse_mask(text) & host.hot, pattern)
 
     return read
-
-
-def apart_masks(pattern: str) -> Reader:
-    """The same of masks."""
-    return apart(pattern, parse_mask)
-
-
-def apart_lists(pattern: str) -> Reader:
-    """The same of lists."""
-    return apart(pattern, parse_cpus)
 
 
 def running(host: Host, names: Sequence[str]) -> list[str]:
