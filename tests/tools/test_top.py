@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -21,6 +22,8 @@ from tests.tools.test_placement import DEMO, ROWS, placements, topology
 from tests.tools.watching import PATIENCE_S, Wish, enter
 from tools import cli
 from tools.exchange import Exchange, launched
+from tools.load import Load, Report, read_clients
+from tools.orders import load_orders
 from tools.units import rate_text, share_text
 from tools.watch.aside import NICENESS
 from tools.watch.lookout import Lookout
@@ -53,6 +56,10 @@ async def until(pilot: Pilot[int], is_so: Callable[[], bool]) -> None:
     while not is_so():
         assert time.monotonic() < deadline, shown(pilot)
         await pilot.pause(0.05)
+
+
+def wait(event: threading.Event) -> None:
+    assert event.wait(PATIENCE_S)
 
 
 def cells(app: Top) -> dict[str, list[str]]:
@@ -108,20 +115,29 @@ def test_real_load_and_a_core_that_is_killed_meanwhile(tmp_path: Path) -> None:
     cores = [*placements(2)["two-cores"][:1], ["journal"], ["port.0"]]
     path = topology(tmp_path, name, 2, cores)
 
+    is_seen = threading.Event()
+
+    def trade() -> Report:
+        """Half of the rows, then the others once the clients were seen connected."""
+        with Load(exchange, read_clients(DEMO / "clients.csv")) as load:
+            load.login()
+            requests = load.dealer.deal(load_orders(ROWS, 4000))
+            return load.exact(requests, lambda n: None if n != 2000 else wait(is_seen))
+
     async def drive(app: Top, pilot: Pilot[int]) -> None:
-        line = [sys.executable, "-m", "tools.cli", "load", name, str(ROWS)]
-        line += ["--clients", str(DEMO / "clients.csv"), "--limit", "4000"]
-        with subprocess.Popen(line, stdout=subprocess.DEVNULL, cwd=ROOT) as load:
-            await pilot.press("5")
-            await until(pilot, lambda: traded(app) > 500)
-            assert cells(app)["CLI000"][1] == "connected"
-            former = exchange.kill("core2")
-            await pilot.press("1")
-            await until(pilot, lambda: cells(app)["core2"][7] == "1")
-            await until(pilot, lambda: cells(app)["core2"][1] == "running")
-            assert int(cells(app)["core2"][10].replace(",", "")) != former.pid
-            await until(pilot, lambda: load.poll() is not None)
-            assert load.returncode == 0
+        trading = asyncio.create_task(asyncio.to_thread(trade))
+        await pilot.press("5")
+        await until(pilot, lambda: traded(app) == 2000)
+        assert cells(app)["CLI000"][1] == "connected"
+        former = exchange.kill("core2")
+        is_seen.set()
+        await pilot.press("1")
+        await until(pilot, lambda: cells(app)["core2"][7] == "1")
+        await until(pilot, lambda: cells(app)["core2"][1] == "running")
+        assert int(cells(app)["core2"][10].replace(",", "")) != former.pid
+        report = await trading
+        assert report.answered == 4000
+        assert report.reconnects > 0
         await until(pilot, lambda: traded(app) == 4000)
         await pilot.press("6")
         await until(pilot, lambda: any(row[5] != "0" for row in cells(app).values()))
