@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import os
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +21,8 @@ from tools.watch.sample import Sample
 from tools.watch.sampler import Sampler
 
 PATIENCE_S = 90.0
+LOWEST_TCP = 10_000
+NUMBERS = itertools.count()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,19 @@ async def _enter(exchange: Exchange, wishes: tuple[Wish, ...]) -> None:
 def enter(exchange: Exchange, *wishes: Wish) -> None:
     """Enter orders one after the other, each when the last was answered; then log out."""
     asyncio.run(asyncio.wait_for(_enter(exchange, wishes), PATIENCE_S))
+
+
+def free_port() -> int:
+    """A TCP port for somebody who starts later, and again: none of those that the kernel gives to
+    clients, or one of them may have it meanwhile; not even who calls there while nobody listens."""
+    kernels = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        tcp = LOWEST_TCP + (100 * os.getpid() + next(NUMBERS)) % max(1, kernels - LOWEST_TCP)
+        try:
+            socket.create_server(("127.0.0.1", tcp)).close()
+        except OSError:
+            continue
+        return tcp
 
 
 def until(is_so: Callable[[], bool]) -> None:
