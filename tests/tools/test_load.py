@@ -14,6 +14,7 @@ from ringbus.journal import read_day
 from ringbus.messages import NEW_ORDER, Template
 from ringbus.multicast import Reader
 from tests.tools.test_placement import DEMO, ROWS, placements, topology
+from tests.tools.watching import PATIENCE_S
 from tools.exchange import Exchange, launched
 from tools.expected import (
     OrderIds,
@@ -39,7 +40,7 @@ def journal_of(exchange: Exchange) -> Path:
     directory = exchange.configuration.topology.journal_directory
     with Attachment(exchange.name) as shared:
         tail = Reader(shared.attach("stream")).tail
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE_S
     while len(read_day(directory)) < tail:
         assert time.monotonic() < deadline
         time.sleep(0.02)
