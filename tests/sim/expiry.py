@@ -27,6 +27,7 @@ class Timed:
     force: int
     expire_ns: int
     open: int
+    has_closed: bool = False  # its instrument, since it came in; that may be open again
 
 
 class Expiry:
@@ -41,6 +42,7 @@ class Expiry:
         self.orders: dict[Key, Timed] = {}
         self._closed: dict[int, bool] = {}
         self._is_closing = False
+        self._closed_ns = 0
         self.heard_ns = 0
         self.taken: dict[int, int] = {}  # orders by who took them away
 
@@ -61,7 +63,9 @@ class Expiry:
     def at_the_end(self) -> None:
         """Of the day: what stays is good beyond it."""
         for key, order in self.orders.items():
-            assert self._stays(order), f"order {key} does not outlive the day"
+            # One whose time comes while the end is on its way is over on the next morning.
+            stays = order.force in FOR_GOOD and order.expire_ns > self._closed_ns
+            assert stays, f"order {key} does not outlive the day"
 
     def _is_over(self, order: Timed) -> bool:
         if order.force == TimeInForce.DAY:
@@ -90,13 +94,20 @@ class Expiry:
             assert first["publisher"] not in speaks, "a cancel of what was not there"
         elif template == Template.COMMAND and first["kind"] == CommandKind.CLOSE_DAY:
             self._is_closing = True
+            self._closed_ns = first["time_ns"]
         for raw in group:
             if raw[24] in LESS:
                 line = decode(raw)
                 self._less((line["topic"], line["client_order_id"]), line["remaining"])
             elif raw[24] == Template.STATE_CHANGED:
                 line = decode(raw)
-                self._closed[line["instrument"]] = line["state"] == InstrumentState.CLOSED
+                self._change(line["instrument"], line["state"] == InstrumentState.CLOSED)
+
+    def _change(self, instrument: int, is_closed: bool) -> None:
+        self._closed[instrument] = is_closed
+        for order in self.orders.values():
+            is_its = order.instrument == instrument and order.force == TimeInForce.DAY
+            order.has_closed |= is_its and is_closed
 
     def _expire(self, line: Fields) -> None:
         key = line["topic"], line["client_order_id"]
@@ -107,7 +118,7 @@ class Expiry:
             assert not self._stays(order), f"order {key} outlives the day"
         else:
             assert publisher in self._fairies, "who else may say so?"
-            assert self._is_over(order), f"order {key} was taken away before its time"
+            assert order.has_closed or self._is_over(order), f"order {key} was taken away before its time"
         assert line["remaining"] == 0, f"of order {key} something was left"
         self.taken[publisher] = self.taken.get(publisher, 0) + 1
 

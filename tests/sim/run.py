@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.sim.archive import FILE_BYTES
 from tests.sim.checks import check_all
+from tests.sim.night import check_night
 from tests.sim.options import Options
 from tests.sim.staff import KINDS, STAFF, Staff
 from tests.sim.world import PORTS, World
@@ -61,6 +62,8 @@ def run(seed: int, directory: Path, steps: int = STEPS, options: Options | None 
         else:
             _newcomers(world)
         stream = check_all(world)
+        if world.staff is not None:
+            check_night(world, world.staff, stream)
     finally:
         world.close()
     trace = hashlib.blake2b(stream.tobytes(), digest_size=8)

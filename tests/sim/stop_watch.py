@@ -28,6 +28,11 @@ class StopWatch:
         self._revoked: dict[Key, Fields] = {}
         self.entered = 0
 
+    @property
+    def waiting(self) -> dict[Key, Fields]:
+        """Those that may still come in."""
+        return self.held | self._triggered
+
     def expect(self, first: bytes) -> None:
         """Nothing: what it says is judged when it is said."""
 
