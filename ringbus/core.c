@@ -264,6 +264,10 @@ int64_t rb_core_round(rb_core *core)
         core->wake.mask = 0;
         core->wake.stream = 0;
     }
+    if (__builtin_expect(core->wake.soon != 0, 0)) {
+        rb_idle_look_soon(core->idle);
+        core->wake.soon = 0;
+    }
     core->rounds++;
     int64_t doubled = limit * 2 < RB_CORE_LIMIT ? limit * 2 : RB_CORE_LIMIT;
     core->limit = total > 0 ? doubled : 1;
@@ -296,7 +300,7 @@ static void look(rb_core *core, int64_t work, int has_slept)
     uint64_t now_ns = rb_clock_read(&core->watch);
     uint64_t since_ns = core->looked_ns;
     core->looked_ns = now_ns;
-    uint64_t asked_ns = has_slept ? (uint64_t)core->idle->timeout_us * 1000 : 0;
+    uint64_t asked_ns = has_slept ? (uint64_t)core->idle->asked_us * 1000 : 0;
     uint64_t least_ns = has_slept ? RB_CORE_OVERSLEPT_NS : RB_CORE_STALL_NS;
     if (since_ns != 0 && now_ns >= since_ns + asked_ns + least_ns) {
         rb_histogram_record(core->stalls, now_ns - since_ns - asked_ns);

@@ -16,7 +16,7 @@ START_SECONDS = 60.0
 # A running core beats every few milliseconds. A host that stops for a while is not its fault, so
 # silence counts only while the launcher itself gets its turns.
 SILENCE_SECONDS = 5.0
-SILENCE_STEP_SECONDS = 0.1
+SILENCE_STEP_SECONDS = 0.5
 # By then it has laid out its memory and read the day; what it faults from here on costs latency.
 WARM_SECONDS = 2.0
 RESTARTS_MAX = 5
