@@ -57,9 +57,10 @@ def check_against_the_record(exchange: Exchange, load: Load) -> None:
     assert len(found) > 500
     wanted = expected_trades(ROWS.with_name("expected_trades.csv.gz"))
     assert compare((next(wanted) for _ in found), iter(found)).difference is None
-    for session in load.sessions:
-        expected = client_messages(stream, session.topic, instruments)
-        assert compare(iter(expected), iter(session.received)).difference is None, session.user
+    expected = [client_messages(stream, session.topic, instruments) for session in load.sessions]
+    load.await_messages([len(one) for one in expected])
+    for session, wanted_of in zip(load.sessions, expected, strict=True):
+        assert compare(iter(wanted_of), iter(session.received)).difference is None, session.user
     rest: list[Resting] = []
     report = replay_day(directory, look=lambda books: rest.extend(resting(books, ids, instruments)))
     assert report.identical, report.divergence
@@ -96,7 +97,6 @@ def test_the_day_survives_a_killed_port(tmp_path: Path) -> None:
                 exchange.kill("core2")
 
         report = load.exact(requests, kill)
-        load.settle()
         assert report.answered == ROW_COUNT
         assert report.reconnects >= 2 * len(load.sessions)
         check_against_the_record(exchange, load)
@@ -116,7 +116,6 @@ def test_the_day_survives_a_killed_journal(tmp_path: Path) -> None:
                 exchange.kill("core1")
 
         report = load.exact(requests, kill)
-        load.settle()
         assert report.answered == ROW_COUNT
         check_against_the_record(exchange, load)
 
