@@ -17,7 +17,7 @@ from ringbus.journal import read_day
 from ringbus.messages import SESSION_EVENT, SessionEventKind, Template
 from tests.ports.quickfix_client import QuickFix
 from tests.tools.conftest import SECRET, Maker
-from tests.tools.watching import PATIENCE_S
+from tests.tools.watching import PATIENCE_S, beating
 from tools.configuration import Configuration
 from tools.exchange import Exchange, launched, start_detached
 from tools.launcher import LaunchError
@@ -121,7 +121,8 @@ def test_a_drop_port_that_is_killed_under_flow(make: Maker) -> None:
             # In the middle of what it is telling.
             pump([*traders, *drops], len(drops[-1].received) + BURST)
             former = exchange.kill("drops")
-            exchange.await_restart("drops", former)
+            with beating(traders):
+                exchange.await_restart("drops", former)
             for one in drops:
                 one.connect()
         # The last of all: when its answer is there, everything else is.
@@ -191,7 +192,8 @@ def test_a_fix_drop_port_that_is_killed_under_flow(make: Maker, tmp_path: Path) 
                 burst(bob, "S", 1 + turn * BURST)
                 drop.told(told + BURST)
                 former = exchange.kill("drops")
-                exchange.await_restart("drops", former)
+                with beating(traders):
+                    exchange.await_restart("drops", former)
             # An order that trades is two reports, one that is canceled too.
             reports = drop.told(KILLS * BURST * 4)
             assert [one for one in drop.sent + drop.admin if one[35] in "3j"] == []

@@ -12,7 +12,7 @@ from ports.soup import UNSEQUENCED, encode_packet
 from ringbus.journal import read_day
 from ringbus.messages import SESSION_EVENT, SessionEventKind, Template
 from tests.tools.conftest import Maker
-from tests.tools.watching import PATIENCE_S, free_port
+from tests.tools.watching import PATIENCE_S, beating, free_port
 from tools.exchange import Exchange, launched
 from tools.load_session import LoadError, LoadSession
 from tools.topology import ConfigurationError, load_topology
@@ -74,7 +74,8 @@ def test_who_stands_by_takes_address_and_sessions(make: Maker) -> None:
             assert exchange.process(other) == waiting
             alice.send(encode_packet(UNSEQUENCED, CancelOrder(turn + 1).encode()))
             answers(alice, 3 + 2 * turn)
-            exchange.await_restart(active, former)
+            with beating([alice]):
+                exchange.await_restart(active, former)
         alice.logout()
         told = [type(decode_outbound(payload)) for payload in alice.received[1:]]
         assert told == [OrderAccepted, OrderCanceled] * 2

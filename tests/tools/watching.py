@@ -7,8 +7,9 @@ import itertools
 import os
 import signal
 import socket
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from pathlib import Path
 from ports.ouch import AccountQueryResponse, OrderAccepted, OrderRejected
 from ports.ouch_client import OuchClient
 from tools.exchange import Exchange
+from tools.load_session import LoadSession
 from tools.process import Process
 from tools.watch.sample import Sample
 from tools.watch.sampler import Sampler
@@ -82,6 +84,26 @@ def free_port() -> int:
         except OSError:
             continue
         return tcp
+
+
+@contextmanager
+def beating(sessions: Sequence[LoadSession]) -> Iterator[None]:
+    """Sessions that say meanwhile that they live: who is silent for 15 s is cut off, and what it
+    sends then is lost. Nothing else may be done with them within."""
+    is_over = threading.Event()
+
+    def beat() -> None:
+        while not is_over.wait(1.0):
+            for session in sessions:
+                session.heartbeat()
+
+    thread = threading.Thread(target=beat)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
 
 
 def until(is_so: Callable[[], bool]) -> None:
