@@ -58,6 +58,11 @@ void prt_orders_free(prt_orders *orders)
     orders->records = NULL;
 }
 
+void prt_orders_populate(const prt_orders *orders, const uint32_t *stop)
+{
+    rb_table_populate(orders->slots, (orders->mask + 1) * sizeof *orders->slots, stop);
+}
+
 void prt_orders_ask(const prt_orders *orders, uint64_t key)
 {
     __builtin_prefetch(&orders->slots[mixed_of(key) & orders->mask], 1);

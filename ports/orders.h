@@ -72,6 +72,8 @@ uint64_t prt_orders_bytes(uint32_t limit);
 /* RB_USAGE, RB_SYSTEM: no memory. */
 int32_t prt_orders_init(prt_orders *orders, uint32_t limit);
 void prt_orders_free(prt_orders *orders);
+/* rb_table_populate: any order may be the first in its page. */
+void prt_orders_populate(const prt_orders *orders, const uint32_t *stop);
 /* Asks for the line where the search for `key` will begin: a hint, some messages ahead. */
 void prt_orders_ask(const prt_orders *orders, uint64_t key);
 /* The same for the record that this line names, if it has come. */
