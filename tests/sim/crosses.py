@@ -92,7 +92,6 @@ class Crosses:
         self._heard_ns = 0
         self.done: list[tuple[int, Best]] = []  # kind of cross, and what it came to
         self.broken_off = 0
-        self._was_broken_off: dict[int, bool] = {}
 
     def expect(self, first: bytes) -> None:
         """What a cross or an imbalance has to say, by the book as it is now."""
@@ -159,8 +158,6 @@ class Crosses:
         assert not (kind == CrossType.OPENING and had), "opened twice"
         # Once for who traded until then; an operator may have called an auction since.
         is_at_close = kind == CrossType.CLOSING and state == CONTINUOUS and not had
-        # An operator has broken the auction off while its cross was on its way.
-        is_at_close |= state == CONTINUOUS and self._was_broken_off.pop(instrument, False)
         is_frozen = self._is_frozen.get(instrument, False)
         if not is_frozen and self._extensions[instrument] < self._collars.extensions:
             near = self._best(line, 1, PRICE_TICKS_MAX).price
@@ -190,8 +187,7 @@ class Crosses:
         instrument, state = line["instrument"], line["state"]
         is_ours = line["topic"] == self._topic + instrument
         is_frozen = is_ours and state == HALTED
-        self._was_broken_off[instrument] = self._states[instrument] == AUCTION and not is_ours
-        self.broken_off += self._was_broken_off[instrument]
+        self.broken_off += self._states[instrument] == AUCTION and not is_ours
         self._states[instrument] = state
         self._is_frozen[instrument] = is_frozen
         if not is_frozen:
