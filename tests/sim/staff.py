@@ -191,9 +191,7 @@ class Staff:
             for name, number in self._numbers.items()
         }
 
-        self.expiry = Expiry(
-            self.publishers(FAIRIES), self.number(CLOSER) + 1, self.day_ends_ns
-        )
+        self.expiry = Expiry(self.publishers(FAIRIES), self.number(CLOSER) + 1, self.day_ends_ns)
         self.crosses = Crosses(
             self.publishers(AUCTIONS), world.configuration.topic_of_instrument(0),
             world.auditor.markets.instruments, self.schedule, self.start_ns // DAY_NS * DAY_NS,
