@@ -20,18 +20,17 @@ check-machine:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "missing: Python 3.11 or later; this is $$($(PYTHON) -V): make PYTHON=python3.11 ..."; exit 1; }
 	@command -v gcc >/dev/null || { echo "missing: gcc: apt-get install gcc"; exit 1; }
 	@echo 'int main(void) { return 0; }' | gcc -x c -o /dev/null - 2>/dev/null || { echo "missing: the C library's headers: apt-get install libc6-dev"; exit 1; }
-	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "missing: venv: apt-get install python3-venv"; exit 1; }
+	@$(PYTHON) -c 'import venv' 2>/dev/null || { echo "missing: venv: apt-get install python3-venv"; exit 1; }
 	@test "$$(uname -s)" = Linux || { echo "missing: Linux (futex, epoll, /dev/shm)"; exit 1; }
 
-$(VENV)/ready: pyproject.toml tools/headers.sh | check-machine
+$(VENV)/ready: pyproject.toml tools/venv.sh | check-machine
 	@echo "setting up $(VENV)"
-	@$(PYTHON) -m venv $(VENV)
+	@bash tools/venv.sh $(PYTHON) $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check meson-python meson ninja cffi
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
 	@$(BIN)/python -c 'import tomllib; print("\n".join(tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"]))' >$(VENV)/dependencies.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $(VENV)/dependencies.txt
-	@bash tools/headers.sh $(BIN)/python $(VENV)
 	@touch $@
 
 # The extension modules are built by meson and put beside their Python, where every process imports them

@@ -81,15 +81,17 @@ class Journal:
         """Record how late messages are in the files, and what syncs take (addresses)."""
         lib.rb_journal_measure(self.state, hop, syncs)
 
-    def keep(self, idle: Idle, marks: Marks, place: int, bells: int, stop: object) -> None:
+    def keep(
+        self, idle: Idle, marks: Marks, place: int, bells: int, stop: object, gather_us: int = 0
+    ) -> None:
         """The syncing thread's loop: make durable, set the mark, ring `bells`, until told to stop.
 
         Args: idle: the thread's own; place: of this journal in the marks; bells: a mask; stop: a
-        `uint32_t *` that becomes nonzero.
+        `uint32_t *` that becomes nonzero; gather_us: between one sync and the next, at least.
         Raises: SystemCallError: the disk said no; nothing is promised from then on.
         """
         memory = marks.memory.address
-        status = lib.rb_journal_keep(self.state, idle.handle, memory, place, bells, stop)
+        status = lib.rb_journal_keep(self.state, idle.handle, memory, place, bells, gather_us, stop)
         check(status, "journal sync")
 
     def close(self) -> None:

@@ -138,9 +138,10 @@ class Configuration:
     def hash(self) -> int:
         """Fingerprint (u64) of all that decides what stands on the stream.
 
-        Placement, waiting, names, paths, passwords and the number of shards are left out: the same
-        input gives the same stream whatever they are (the number of shards has its own field). What
-        decides which instrument is on which of them, and which legs belong together, is in it.
+        Placement, waiting, names, paths, passwords, where applications are reached and the number
+        of shards are left out: the same input gives the same stream whatever they are (the number
+        of shards has its own field). What decides which instrument is on which of them, and which
+        legs belong together, is in it, as are all options of applications but the local ones.
         """
         return _print(self._content())
 
@@ -200,9 +201,9 @@ class Configuration:
             ],
             "owners": [dataclasses.astuple(one) for one in self.owners],
             **{
-                f"application {one.name}": dataclasses.asdict(cast(Any, one.options))
+                f"application {one.name}": one.bound
                 for one in self.topology.applications
-                if KINDS[one.kind].binds
+                if one.bound
             },
         }
 

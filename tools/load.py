@@ -110,6 +110,7 @@ class Load:
         self._idle = Idle(self._attachment.attach("bells", True), f"load.{os.getpid()}")
         self._epoll = select.epoll()
         self._registered: dict[int, LoadSession] = {}
+        self._beaten_at = 0.0
         self._shown = ExitStack()
         self._latency = self._shown.enter_context(shown(exchange.name))
 
@@ -153,7 +154,6 @@ class Load:
         report = Report(requests=len(requests))
         self._catch_up()
         start = time.monotonic()
-        beat = start
         for n, request in enumerate(requests):
             on_row(n)
             session = self.sessions[request.session]
@@ -164,12 +164,17 @@ class Load:
             report.answered += 1
             if n % 16 == 0 and self._look_at_sockets():
                 self._reconnect(report)
-            if time.monotonic() > beat + 1:
-                beat = time.monotonic()
-                for other in self.sessions:
-                    other.heartbeat()
+            self._beat()
         report.seconds = time.monotonic() - start
         return report
+
+    def _beat(self) -> None:
+        """Every second all sessions say that they live."""
+        now = time.monotonic()
+        if now > self._beaten_at + 1:
+            self._beaten_at = now
+            for session in self.sessions:
+                session.heartbeat()
 
     def _catch_up(self) -> None:
         while len(self._stream.poll()):
@@ -222,6 +227,9 @@ class Load:
         Returns when all is answered, or nothing came for `quiet_s` behind the last.
         """
         report = Report(requests=len(requests))
+        # Whoever's silence was taken for death, while nobody loaded, comes back.
+        self.settle(0)
+        self._reconnect(report)
         before = self._latency.snapshot()
         due: dict[tuple[int, bytes, int], list[float]] = {}
         start = time.monotonic()
@@ -240,6 +248,7 @@ class Load:
             for session in self.sessions:
                 if session.out:
                     session.flush()
+            self._beat()
             answered = report.answered
             self._receive_paced(report, due)
             if report.answered > answered:

@@ -541,3 +541,27 @@ def test_logins_to_the_tape_are_checked_and_bad_clients_cut_off(served: Served) 
     for one in (bad, silent):
         one.close()
     assert server.counts["refused"] == 2
+
+
+def test_who_goes_with_the_last_byte_hurts_nobody(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R29: closed with something unread, the connection is reset while the server says farewell."""
+    site, server, authenticator = served
+    port = server.listen(snapshots=True)
+    steps = (lambda: server.do_work(256), authenticator.step)
+    gone = Tcp(port)
+    shutdown = socket.socket.shutdown
+
+    def after_a_reset(one: socket.socket, how: int) -> None:
+        gone.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        gone.close()
+        shutdown(one, how)
+
+    monkeypatch.setattr(socket.socket, "shutdown", after_a_reset)
+    until(lambda: gone.socket.fileno() < 0, *steps)
+    monkeypatch.undo()
+    other = Tcp(port)
+    until(lambda: other.closed, *steps, other.step)
+    assert other.session.ended
+    other.close()

@@ -41,18 +41,12 @@ SNAPSHOT = (
 
 
 def snapshot_log_in(place: tuple[str, int], session: str) -> str:
-    """The same at a server of snapshots or of the whole day; it comes back if it was cut off."""
+    """The same at a server of snapshots or of the whole day."""
     client = SoupClientSession("ALICE", "SECRET", session=session)
-    for left in (2, 1, 0):
-        try:
-            with socket.create_connection(place, 60) as one:
-                one.sendall(client.login())
-                while not client.accepted and not client.reject_code:
-                    client.feed(one.recv(4096))
-            break
-        except ConnectionError:
-            if left == 0:
-                raise
+    with socket.create_connection(place, 60) as one:
+        one.sendall(client.login())
+        while not client.accepted and not client.reject_code:
+            client.feed(one.recv(4096))
     return client.reject_code or ""
 
 

@@ -392,17 +392,33 @@ def test_a_core_refuses_another_configuration_than_its_day(make: Maker, differs:
 GUARDED = test_guardian.HEAD + test_guardian.RULES + test_guardian.CORE
 
 
-def test_a_core_with_another_table_of_rules_is_refused(make: Maker) -> None:
-    """R107: a guardian's rules are part of what the day was begun with; their file is named."""
-    path = make(extra=GUARDED)
+def of_kind(kind: str, options: str) -> str:
+    head = f'[[application]]\nname = "{kind}.0"\nkind = "{kind}"\n'
+    return f'{head}{options}\n[[core]]\nname = "watch"\nagents = ["{kind}.0"]\n'
+
+
+# By kind: its section and core, and what another process of it holds to be one of its options.
+BOUND = {
+    "guardian": (GUARDED, '"bound": 9,', '"bound": 99,'),
+    "auction": (of_kind("auction", "halt_s = 61"), '"halt_s": 61,', '"halt_s": 60,'),
+    "fairy": (of_kind("fairy", 'day_ends = "23:59:58"'), '"23:59:58"', '"23:59:59"'),
+    "ticker": (of_kind("ticker", "every_ms = 101"), '"every_ms": 101', '"every_ms": 102'),
+}
+
+
+@pytest.mark.parametrize("kind", BOUND)
+def test_a_core_with_other_options_of_an_application_is_refused(make: Maker, kind: str) -> None:
+    """R107: they are part of what the day was begun with; application and file are named."""
+    section, was, now = BOUND[kind]
+    path = make(extra=section)
     with launched(path) as exchange:
         saved = exchange.directory / "configuration.json"
         text = saved.read_text()
-        assert text.count('"bound": 9,') == 1
-        saved.write_text(text.replace('"bound": 9,', '"bound": 99,'))
+        assert text.count(was) == 1
+        saved.write_text(text.replace(was, now))
         exchange.kill("watch")
         log = exchange.directory / "logs" / "watch.log"
-        assert until(lambda: f": application guardian.0 ({path});" in log.read_text(), 60)
+        assert until(lambda: f": application {kind}.0 ({path});" in log.read_text(), 60)
         assert "was begun with another configuration (" in log.read_text()
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from ports.ouch import AccountQueryResponse, OrderAccepted, OrderRejected
 from ports.ouch_client import OuchClient
 from tools.exchange import Exchange
+from tools.process import Process
 from tools.watch.sample import Sample
 from tools.watch.sampler import Sampler
 
@@ -80,3 +84,28 @@ def heard(sampler: Sampler, is_so: Callable[[Sample], bool] = lambda sample: Tru
             return sample
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def _stands(process: Process) -> bool:
+    """Whether each of its threads has stopped: the signal reaches one, and that one the others."""
+    try:
+        texts = [file.read_text() for file in Path(f"/proc/{process.pid}/task").glob("*/stat")]
+    except OSError:
+        return False
+    return all(text.rpartition(")")[2].split()[0] == "T" for text in texts)
+
+
+@contextmanager
+def paused(exchange: Exchange, *cores: str) -> Iterator[list[Process]]:
+    """Cores that stand still within, however long; their launcher too, or it would take them for
+    hanging after five seconds and start others."""
+    processes = [exchange.process(core) for core in cores]
+    every = [exchange.state.launcher, *processes]
+    try:
+        for process in every:
+            process.send(signal.SIGSTOP)
+        until(lambda: all(map(_stands, every)))
+        yield processes
+    finally:
+        for process in reversed(every):
+            process.send(signal.SIGCONT)
