@@ -91,7 +91,7 @@ MUTANTS = (
     ),
     Mutant(
         "a sync that failed counts as one",
-        "ringbus/journal.c",
+        "ringbus/journal_sync.c",
         (("|| fdatasync(file) != 0;", "|| fdatasync(file) > 0;"),),
     ),
     Mutant(
