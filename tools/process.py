@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import ctypes
 import os
+import select
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 PR_SET_PDEATHSIG = 1
 TERM_SECONDS = 1.0
@@ -104,27 +108,53 @@ def end(
     grace_s: float = TERM_SECONDS,
     reap: Callable[[], object] = lambda: None,
     monotonic: Callable[[], float] = time.monotonic,
-    wait: Callable[[float], None] = time.sleep,
 ) -> list[Process]:
     """Ask processes to end, and after `grace_s` seconds make them.
 
     Args: reap: called while waiting, by a parent that must collect its children.
     Returns: those that had to be killed.
     """
-    left = [process for process in processes if process.alive]
-    for process in left:
+    asked = list(processes)
+    for process in asked:
         process.send(signal.SIGTERM)
-    deadline = monotonic() + grace_s
-    while left and monotonic() < deadline:
-        wait(POLL_SECONDS)
-        reap()
-        left = [process for process in left if process.alive]
-    killed = left
+    killed = _await(asked, monotonic() + grace_s, reap, monotonic)
     for process in killed:
         process.send(signal.SIGKILL)
-    deadline = monotonic() + grace_s
-    while left and monotonic() < deadline:
-        wait(POLL_SECONDS)
-        reap()
-        left = [process for process in left if process.alive]
+    _await(killed, monotonic() + grace_s, reap, monotonic)
     return killed
+
+
+def _await(
+    processes: Iterable[Process],
+    deadline: float,
+    reap: Callable[[], object],
+    monotonic: Callable[[], float],
+) -> list[Process]:
+    """Wait until all have ended, or it is too late; returns those that are left."""
+    with ExitStack() as stack:
+        poll, told = select.poll(), set()
+        for process in processes:
+            # A death is told by the kernel where it can (pidfd_open(2)), else it is looked for.
+            with suppress(OSError):
+                descriptor = os.pidfd_open(process.pid)
+                stack.callback(os.close, descriptor)
+                poll.register(descriptor, select.POLLIN)
+                told.add(process)
+        left = [process for process in processes if process.alive]
+        while left and (left_s := deadline - monotonic()) > 0:
+            step_s = left_s if told.issuperset(left) else min(left_s, POLL_SECONDS)
+            for descriptor, _ in poll.poll(1 + 1000 * step_s):
+                poll.unregister(descriptor)
+            reap()
+            left = [process for process in left if process.alive]
+    return left
+
+
+def leave(status: int) -> NoReturn:
+    """End this process, whose work is done and closed, without taking the interpreter apart.
+
+    That takes 50 to 100 ms of CPU with numpy in it: of seventeen cores most of what a stop took.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
