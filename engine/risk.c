@@ -12,7 +12,7 @@
 #define LINE_BYTES UINT64_C(64)
 #define HUGE_BYTES (UINT64_C(1) << 21)
 /* Lines before which an order is asked for: its miss, and then that of its positions. */
-#define AHEAD 16
+#define AHEAD 32
 #define EVERYBODY                                                                                  \
     (RB_MASS_CANCEL_SCOPE_EVERYTHING | RB_MASS_CANCEL_SCOPE_SESSION |                              \
      RB_MASS_CANCEL_SCOPE_ACCOUNT | RB_MASS_CANCEL_SCOPE_FIRM)
@@ -486,6 +486,8 @@ static void prefetch_behind(const eng_risk *risk, const rb_message *line)
         order = &risk->loose[0];
     }
     const rb_new_order *body = &line->new_order;
+    __builtin_prefetch(
+        &risk->instruments[body->instrument < risk->instrument_count ? body->instrument : 0]);
     uint32_t is_new = line->header.template_id == RB_TEMPLATE_NEW_ORDER;
     ask_for(risk, ENG_ACCOUNT, is_new, body->account, order->account, order, body->instrument);
     ask_for(risk, ENG_FIRM, is_new, body->firm, order->firm, order, body->instrument);

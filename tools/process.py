@@ -17,8 +17,8 @@ from typing import NoReturn
 PR_SET_PDEATHSIG = 1
 TERM_SECONDS = 1.0
 POLL_SECONDS = 0.005
-# Places in /proc/PID/stat behind the name: a letter; counts; clock ticks since the host's start.
-STATE, MINOR_FAULTS, MAJOR_FAULTS, STARTED = 0, 7, 9, 19
+# Places in /proc/PID/stat behind the name: a letter, counts, and clock ticks (CPU; when it began).
+STATE, MINOR_FAULTS, MAJOR_FAULTS, USER, SYSTEM, STARTED = 0, 7, 9, 11, 12, 19
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +54,13 @@ class Process:
     @classmethod
     def of(cls, pid: int) -> Process:
         """The process that has this id now. Raises: ProcessLookupError: there is none."""
-        return cls(pid, int(_stat(pid)[STARTED]))
+        return cls(pid, int(stat_of(pid)[STARTED]))
 
     @property
     def alive(self) -> bool:
         """Whether it still runs; one that only waits to be reaped does not."""
         try:
-            fields = _stat(self.pid)
+            fields = stat_of(self.pid)
         except ProcessLookupError:
             return False
         return int(fields[STARTED]) == self.started_ticks and fields[STATE] not in "ZX"
@@ -68,7 +68,7 @@ class Process:
     @property
     def faults(self) -> Faults:
         """Its page faults so far. Raises: ProcessLookupError: it is gone."""
-        fields = _stat(self.pid)
+        fields = stat_of(self.pid)
         if int(fields[STARTED]) != self.started_ticks:
             raise ProcessLookupError(f"no process {self.pid}")
         return Faults(int(fields[MINOR_FAULTS]), int(fields[MAJOR_FAULTS]))
@@ -82,8 +82,8 @@ class Process:
                 return
 
 
-def _stat(pid: int) -> list[str]:
-    """What proc(5) tells of a process behind its name."""
+def stat_of(pid: int) -> list[str]:
+    """What proc(5) tells of a process behind its name. Raises: ProcessLookupError: it is gone."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
     except (FileNotFoundError, ProcessLookupError):
