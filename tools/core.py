@@ -38,6 +38,7 @@ from ringbus.marks import Marks
 from ringbus.metrics import Metrics
 from ringbus.repair import repair
 from ringbus.replay import Stream
+from ringbus.scrub import Scrub
 from ringbus.segment import Segment
 from ringbus.status import BackingError, DataError, Lapped, RingbusError, UsageError
 from tools.applications import KINDS
@@ -288,6 +289,7 @@ class CoreProcess:
             print(f"{name}: {repaired}", file=sys.stderr, flush=True)
             journal = open_journal(topology, self._shared, name)
         self._stack.callback(journal.close)
+        self._scrub(name, journal)
         journal.measure(
             self._metrics.histogram_address("publisher to journal"),
             self._metrics.histogram_address("journal to disk"),
@@ -303,6 +305,20 @@ class CoreProcess:
         self._threads.append(
             threading.Thread(target=self._sync, args=arguments, name=f"{name} sync")
         )
+
+    def _scrub(self, name: str, journal: Journal) -> None:
+        """Read the older files of a day beside everything else."""
+        topology = self.topology
+        scrub = Scrub(
+            topology.journal_path(name),
+            topology.journal.segment_messages,
+            name,
+            journal.written,
+            [topology.journal_path(one) for one in topology.journals if one != name],
+            self._stopping.wait,
+            lambda text: print(text, file=sys.stderr, flush=True),
+        )
+        self._beside(f"{name} scrub", partial(_aside, scrub.run), scrub.stop)
 
     def _end_sync(self, stop: object, bell: int) -> None:
         """Tell a syncing thread that it is over."""
