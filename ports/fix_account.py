@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from ports.client import Instrument
+from ports.fix_lines import Line, Tag
 from ports.fix_reports import (
     CANCELED,
     FILLED,
@@ -28,7 +29,6 @@ from ports.fix_reports import (
     Report,
     reason_text,
 )
-from ports.lines import Line, Tag
 from ringbus.messages import (
     CancelReason,
     Flag,

@@ -7,7 +7,7 @@
 
 #define RB_SCHEMA_ID 1u
 #define RB_SCHEMA_VERSION 1u
-#define RB_SCHEMA_HASH UINT64_C(0x9902cd7fd713d5e4)
+#define RB_SCHEMA_HASH UINT64_C(0x13bcebedb531ab42)
 #define RB_MESSAGE_BYTES 64u
 #define RB_INSTRUMENT_NONE UINT32_C(4294967295)
 #define RB_TEMPLATE_CONTRIBUTED_MAX 63u
@@ -397,7 +397,7 @@ typedef struct rb_cross_result {
     uint8_t cross_type;
     uint8_t state; /* Afterwards. */
     uint16_t spare;
-    uint32_t changes; /* Lines NewOrder, Cancel, Replace, Executed and Canceled of this instrument that the auction has seen. */
+    uint32_t changes; /* Lines NewOrder, Cancel, Replace, Executed, Canceled and StateChanged of this instrument that the auction has seen. */
 } rb_cross_result;
 
 typedef struct rb_command {

@@ -22,7 +22,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from ports.lines import Tag, line, tag_text
+from ports.fix_lines import Tag, line, tag_text
 from ringbus.messages import (
     CARRIED_OVER,
     COMMAND,

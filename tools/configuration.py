@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from tools.instruments import (
 )
 from tools.owner_rules import OwnerRules, commands_of, load_owner_rules
 from tools.placement import placed
+from tools.private import write_private
 from tools.site import ApplicationSection
 from tools.source import Source
 from tools.table import Faults
@@ -286,12 +286,3 @@ def _application(saved: dict[str, Any]) -> ApplicationSection:
     """One application from what was saved."""
     options = _section(KINDS[saved["kind"]].options, saved["options"])
     return ApplicationSection(saved["name"], saved["kind"], options)
-
-
-def write_private(path: Path, text: str) -> None:
-    """Replace a file as a whole, so that a reader never sees half of it; readable by the owner."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    draft.replace(path)

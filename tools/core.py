@@ -49,12 +49,13 @@ from tools.day import check_joins, drain
 from tools.edge import allow_files, limits_of
 from tools.journals import open_journal
 from tools.memory import Attachment, tcp_counter
-from tools.process import end_with_parent
+from tools.process import end_with_parent, leave
 from tools.seat import Seat
 from tools.site import Site
 from tools.standby import StandbyProcess, go_on
 from tools.state import STATE_FILE, State
 from tools.topology import PASSIVE, ConfigurationError, CoreSection, is_engine
+from tools.turns import SHORT_NS, ask_for_turns
 from tuning.host import Host
 from tuning.partition import join
 
@@ -134,6 +135,8 @@ class CoreProcess:
         self._confine()
         for thread in self._threads:
             thread.start()
+        if not self.core.hosts:
+            ask_for_turns(SHORT_NS)
         try:
             self.core.run()
         except RingbusError as error:
@@ -314,6 +317,7 @@ class CoreProcess:
             waiting = [core.name for core in self.topology.cores if edge.intersection(core.agents)]
             bells, gather_us = sum(bell_mask(self._bells, core) for core in waiting), 0
         place = marks.place(name)
+        ask_for_turns(SHORT_NS)
         try:
             journal.keep(idle, marks, place, bells, stop, gather_us)
             if not self._errors:
@@ -477,4 +481,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

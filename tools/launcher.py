@@ -38,17 +38,19 @@ from tools.child import (
     log_tail,
 )
 from tools.closed import ClosedError
-from tools.configuration import Configuration, write_private
+from tools.configuration import Configuration
 from tools.day import DayError
 from tools.memory import Attachment, tcp_counter
 from tools.notify import Notifier
 from tools.opening import OpeningError, open_day, opening_lines
 from tools.owner_rules import commands_of
+from tools.private import write_private
 from tools.process import Process, end
 from tools.release import ReleaseError, require
 from tools.standby import DIVERGED
 from tools.state import CONFIGURATION_FILE, CoreRecord, State, claim, find, remove_files
 from tools.topology import PASSIVE, ConfigurationError, CoreSection, is_engine
+from tools.turns import SHORT_NS, ask_for_turns
 from tools.vigil import Vigil
 from tuning.host import Host
 
@@ -160,6 +162,8 @@ class Launcher:
 
     def run(self) -> None:
         """Supervise until `stop_requested`. Raises: LaunchError: the exchange cannot go on."""
+        # It sleeps but for a death or a signal, which has to be answered at once.
+        ask_for_turns(SHORT_NS)
         with Vigil() as vigil:
             while not self.stop_requested:
                 self.poll()
@@ -207,7 +211,6 @@ class Launcher:
             [child.process for child in children if child.process is not None],
             reap=self._reap,
             monotonic=self._monotonic,
-            wait=self._wait,
         )
         for process in killed:
             self._say(f"process {process.pid} did not stop and was killed")

@@ -32,6 +32,7 @@ from ringbus.replay import Stream
 from tests.engine.profiles import PROFILES
 from tests.engine.trader import Lines, lines
 from tests.ports import market_day
+from tests.ports.exchange import rounds
 from tests.ports.market_day import Watched, closing
 
 SECOND_NS = 1_000_000_000
@@ -160,7 +161,7 @@ def settle(*agents: MarketData | TapeServer) -> None:
 
 
 def until(condition: Callable[[], bool], *steps: Callable[[], object]) -> None:
-    for _ in range(ROUNDS_MAX):
+    for _ in rounds():
         if condition():
             return
         for step in steps:

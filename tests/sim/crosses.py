@@ -1,4 +1,4 @@
-"""Auctions: each has one cross, at its time, at the best price for what was there, or is broken off.
+"""Auctions: one cross each, at its time, at the best price for what is there, unless broken off.
 
 The price is found by trying every price at which something could change, with the oracle's own
 account of who takes part; it shares nothing with ports/uncross.py.
@@ -21,7 +21,7 @@ from tests.engine.oracle.wire import Fields, decode
 
 CONTINUOUS, AUCTION = InstrumentState.CONTINUOUS, InstrumentState.AUCTION
 HALTED = InstrumentState.HALTED
-QUANTITY_MAX = (1 << 32) - 1
+EVERYWHERE = 1, PRICE_TICKS_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,22 +87,24 @@ class Crosses:
         self._extensions: dict[int, int] = defaultdict(int)
         self._is_frozen: dict[int, bool] = {}
         self._had: dict[tuple[int, int], bool] = {}
-        self._reference: dict[int, int] = defaultdict(int)
-        self._wanted: Best | None = None
+        # The last one, and before it those of this auction that an operator has set: who speaks may
+        # not have heard of that yet.
+        self._references: dict[int, list[int]] = defaultdict(lambda: [0])
+        self._wanted: list[Best] = []
         self._heard_ns = 0
         self.done: list[tuple[int, Best]] = []  # kind of cross, and what it came to
         self.broken_off = 0
-        self._was_broken_off: dict[int, bool] = {}
 
     def expect(self, first: bytes) -> None:
         """What a cross or an imbalance has to say, by the book as it is now."""
-        self._wanted = None
+        self._wanted = []
         if first[24] in (Template.CROSS_RESULT, Template.IMBALANCE) and self._is_ours(first):
             line = decode(first)
             instrument = self._instruments[line["instrument"]]
             if line["changes"] == instrument.changes:
-                low, high = self._inside(line["instrument"])
-                self._wanted = self._best(line, low, high)
+                for reference in self._references[line["instrument"]]:
+                    inside = self._inside(reference)
+                    self._wanted.append(best_of(instrument, line["cross_type"], reference, *inside))
 
     def hear(self, group: Message) -> None:
         template = group[0][24]
@@ -112,14 +114,14 @@ class Crosses:
             line = decode(group[0])
             self._extensions[line["instrument"]] = line["extension"]
             self._until_ns[line["instrument"]] = line["until_ns"]
-        elif template == Template.IMBALANCE and self._wanted is not None:
+        elif template == Template.IMBALANCE and self._wanted:
             line = decode(group[0])
-            assert line["paired"] == min(self._wanted.quantity, QUANTITY_MAX), "another imbalance"
-            assert line["imbalance"] == min(self._wanted.imbalance, QUANTITY_MAX), "another one"
+            wanted = [(one.quantity, one.imbalance) for one in self._wanted]
+            assert (line["paired"], line["imbalance"]) in wanted, "another imbalance"
         elif template == Template.COMMAND:
             line = decode(group[0])
             if line["kind"] == CommandKind.REFERENCE_PRICE:
-                self._reference[line["instrument"]] = line["price_ticks"]
+                self._references[line["instrument"]].append(line["price_ticks"])
         for raw in group:
             if raw[24] == Template.EXECUTED:
                 self._execute(decode(raw), template)
@@ -136,38 +138,38 @@ class Crosses:
     def _is_ours(self, raw: bytes) -> bool:
         return int.from_bytes(raw[22:24], "little") in self._auctions
 
-    def _best(self, line: Fields, low: int, high: int) -> Best:
-        number = line["instrument"]
-        instrument = self._instruments[number]
-        return best_of(instrument, line["cross_type"], self._reference[number], low, high)
-
-    def _inside(self, instrument: int) -> tuple[int, int]:
+    def _inside(self, reference: int) -> tuple[int, int]:
         low, high = self._prices
-        reference, width = self._reference[instrument], self._collars.ticks
+        width = self._collars.ticks
         if width and reference:
             low, high = max(low, reference - width), min(high, reference + width)
         return low, high
 
     def _cross(self, line: Fields) -> None:
         instrument, kind = line["instrument"], line["cross_type"]
-        assert self._wanted is not None, "a cross of another book was taken"
-        said = Best(line["price_ticks"], line["quantity"], self._wanted.imbalance)
-        assert said == self._wanted, f"crossed at {said}, the best is {self._wanted}"
+        assert self._wanted, "a cross of another book was taken"
+        said = line["price_ticks"], line["quantity"]
+        found = [best for best in self._wanted if (best.price, best.quantity) == said]
+        assert found, f"crossed at {said}, the best is {self._wanted}"
         assert self._heard_ns >= self._due_ns(instrument, kind), "before its time"
         state = self._states[instrument]
         had, self._had[instrument, kind] = self._had.get((instrument, kind)), True
         assert not (kind == CrossType.OPENING and had), "opened twice"
         # Once for who traded until then; an operator may have called an auction since.
         is_at_close = kind == CrossType.CLOSING and state == CONTINUOUS and not had
-        # An operator has broken the auction off while its cross was on its way.
-        is_at_close |= state == CONTINUOUS and self._was_broken_off.pop(instrument, False)
         is_frozen = self._is_frozen.get(instrument, False)
         if not is_frozen and self._extensions[instrument] < self._collars.extensions:
-            near = self._best(line, 1, PRICE_TICKS_MAX).price
-            low, high = self._inside(instrument)
-            assert near == 0 or low <= near <= high, "outside the collars, and not put off"
+            near = [
+                (best_of(self._instruments[instrument], kind, one, *EVERYWHERE).price, one)
+                for one in self._references[instrument]
+            ]
+            is_inside = [
+                price == 0 or self._inside(one)[0] <= price <= self._inside(one)[1]
+                for price, one in near
+            ]
+            assert any(is_inside), "outside the collars, and not put off"
         assert state == AUCTION or is_at_close or is_frozen, "a cross without an auction"
-        self.done.append((kind, said))
+        self.done.append((kind, found[0]))
 
     def _due_ns(self, instrument: int, kind: int) -> int:
         due_ns = self._since_ns[instrument] + self._schedule.halt_ns
@@ -184,16 +186,16 @@ class Crosses:
         else:
             is_open = self._states[instrument] == CONTINUOUS
             assert is_open, f"instrument {instrument}: executed during an auction"
-        self._reference[instrument] = line["price_ticks"]
+        self._references[instrument] = [line["price_ticks"]]
 
     def _change(self, line: Fields) -> None:
         instrument, state = line["instrument"], line["state"]
         is_ours = line["topic"] == self._topic + instrument
         is_frozen = is_ours and state == HALTED
-        self._was_broken_off[instrument] = self._states[instrument] == AUCTION and not is_ours
-        self.broken_off += self._was_broken_off[instrument]
+        self.broken_off += self._states[instrument] == AUCTION and not is_ours
         self._states[instrument] = state
         self._is_frozen[instrument] = is_frozen
         if not is_frozen:
             self._since_ns[instrument] = line["time_ns"]
             self._until_ns[instrument] = self._extensions[instrument] = 0
+            self._references[instrument] = self._references[instrument][-1:]

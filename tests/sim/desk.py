@@ -139,7 +139,9 @@ class Ideas:
         behind = [line for line in lines[1:] if line[24] == Template.ORDER_TERMS]
         if not behind or not any(behind[0][EXPIRE]):
             return lines
-        span_ns = dice.choice((0, dice.randrange(TIME_MAX_NS), dice.randrange(TIME_MAX_NS), DAYS_NS))
+        span_ns = dice.choice(
+            (0, dice.randrange(TIME_MAX_NS), dice.randrange(TIME_MAX_NS), DAYS_NS)
+        )
         raw = (now_ns + span_ns).to_bytes(8, "little")
         return [
             line[: EXPIRE.start] + raw + line[EXPIRE.stop :] if line is behind[0] else line

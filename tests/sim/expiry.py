@@ -118,7 +118,9 @@ class Expiry:
             assert not self._stays(order), f"order {key} outlives the day"
         else:
             assert publisher in self._fairies, "who else may say so?"
-            assert order.has_closed or self._is_over(order), f"order {key} was taken away before its time"
+            assert order.has_closed or self._is_over(
+                order
+            ), f"order {key} was taken away before its time"
         assert line["remaining"] == 0, f"of order {key} something was left"
         self.taken[publisher] = self.taken.get(publisher, 0) + 1
 

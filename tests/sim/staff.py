@@ -51,8 +51,8 @@ KINDS: dict[str, Sequence[str]] = {
     "fairy": FAIRIES, "auction": AUCTIONS, "stops": STOPS, "ticker": (TICKER,), "closer": (CLOSER,),
 }  # fmt: skip
 STAFF = (*FAIRIES, *AUCTIONS, *STOPS, TICKER, CLOSER)
-# More rounds of the liveness phase than it is quiet for at its end.
-EVERY_NS = 10 * SECOND_NS
+# Both are more rounds of the liveness phase than it is quiet for at its end.
+IMBALANCE_NS, TICK_NS = 2 * SECOND_NS, 10 * SECOND_NS
 EXTENSIONS = 2
 # Of the engine, in which it has taken a line of the opening.
 ROUNDS_MAX = 100
@@ -76,7 +76,7 @@ def schedule_of(day: Day, start_ns: int) -> Schedule:
 
     return Schedule(
         0, at(day.opens_s), at(day.closing_call_s), at(day.closes_s), day.halt_s * SECOND_NS,
-        day.resume_s * SECOND_NS, EVERY_NS,
+        day.resume_s * SECOND_NS, IMBALANCE_NS,
     )  # fmt: skip
 
 
@@ -191,9 +191,7 @@ class Staff:
             for name, number in self._numbers.items()
         }
 
-        self.expiry = Expiry(
-            self.publishers(FAIRIES), self.number(CLOSER) + 1, self.day_ends_ns
-        )
+        self.expiry = Expiry(self.publishers(FAIRIES), self.number(CLOSER) + 1, self.day_ends_ns)
         self.crosses = Crosses(
             self.publishers(AUCTIONS), world.configuration.topic_of_instrument(0),
             world.auditor.markets.instruments, self.schedule, self.start_ns // DAY_NS * DAY_NS,
@@ -286,7 +284,7 @@ class Staff:
         if name in STOPS:
             return StopOrders(stream, proposer, size.instruments, opening=opening)
         topic = world.configuration.topic_of(TICKER)
-        return Ticker(stream, proposer, self._clock, topic, EVERY_NS, opening)
+        return Ticker(stream, proposer, self._clock, topic, TICK_NS, opening)
 
     @property
     def day_ends_ns(self) -> int:

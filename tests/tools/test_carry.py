@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from engine.fused import FusedEngine, Size
 from ports.fix_account import Account
-from ports.lines import Line, Tag
+from ports.fix_lines import Line, Tag
 from ports.open_orders import OpenOrders
 from ringbus.contributor import Contributor
 from ringbus.journal import Journal, read_day

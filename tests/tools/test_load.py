@@ -14,6 +14,7 @@ from ringbus.journal import read_day
 from ringbus.messages import NEW_ORDER, Template
 from ringbus.multicast import Reader
 from tests.tools.test_placement import DEMO, ROWS, placements, topology
+from tests.tools.watching import PATIENCE_S
 from tools.exchange import Exchange, launched
 from tools.expected import (
     OrderIds,
@@ -39,7 +40,7 @@ def journal_of(exchange: Exchange) -> Path:
     directory = exchange.configuration.topology.journal_directory
     with Attachment(exchange.name) as shared:
         tail = Reader(shared.attach("stream")).tail
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE_S
     while len(read_day(directory)) < tail:
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -56,9 +57,10 @@ def check_against_the_record(exchange: Exchange, load: Load) -> None:
     assert len(found) > 500
     wanted = expected_trades(ROWS.with_name("expected_trades.csv.gz"))
     assert compare((next(wanted) for _ in found), iter(found)).difference is None
-    for session in load.sessions:
-        expected = client_messages(stream, session.topic, instruments)
-        assert compare(iter(expected), iter(session.received)).difference is None, session.user
+    expected = [client_messages(stream, session.topic, instruments) for session in load.sessions]
+    load.await_messages([len(one) for one in expected])
+    for session, wanted_of in zip(load.sessions, expected, strict=True):
+        assert compare(iter(wanted_of), iter(session.received)).difference is None, session.user
     rest: list[Resting] = []
     report = replay_day(directory, look=lambda books: rest.extend(resting(books, ids, instruments)))
     assert report.identical, report.divergence
@@ -95,7 +97,6 @@ def test_the_day_survives_a_killed_port(tmp_path: Path) -> None:
                 exchange.kill("core2")
 
         report = load.exact(requests, kill)
-        load.settle()
         assert report.answered == ROW_COUNT
         assert report.reconnects >= 2 * len(load.sessions)
         check_against_the_record(exchange, load)
@@ -115,7 +116,6 @@ def test_the_day_survives_a_killed_journal(tmp_path: Path) -> None:
                 exchange.kill("core1")
 
         report = load.exact(requests, kill)
-        load.settle()
         assert report.answered == ROW_COUNT
         check_against_the_record(exchange, load)
 

@@ -19,7 +19,7 @@ from textual.widgets import DataTable, Static
 from tests.tools.conftest import Maker
 from tests.tools.test_command import command
 from tests.tools.test_placement import DEMO, ROWS, placements, topology
-from tests.tools.watching import PATIENCE_S, Wish, enter
+from tests.tools.watching import PATIENCE_S, Wish, beating, enter
 from tools import cli
 from tools.exchange import Exchange, launched
 from tools.load import Load, Report, read_clients
@@ -56,10 +56,6 @@ async def until(pilot: Pilot[int], is_so: Callable[[], bool]) -> None:
     while not is_so():
         assert time.monotonic() < deadline, shown(pilot)
         await pilot.pause(0.05)
-
-
-def wait(event: threading.Event) -> None:
-    assert event.wait(PATIENCE_S)
 
 
 def cells(app: Top) -> dict[str, list[str]]:
@@ -121,7 +117,13 @@ def test_real_load_and_a_core_that_is_killed_meanwhile(tmp_path: Path) -> None:
         with Load(exchange, read_clients(DEMO / "clients.csv")) as load:
             load.login()
             requests = load.dealer.deal(load_orders(ROWS, 4000))
-            return load.exact(requests, lambda n: None if n != 2000 else wait(is_seen))
+
+            def wait(n: int) -> None:
+                if n == 2000:
+                    with beating(load.sessions):
+                        assert is_seen.wait(PATIENCE_S)
+
+            return load.exact(requests, wait)
 
     async def drive(app: Top, pilot: Pilot[int]) -> None:
         trading = asyncio.create_task(asyncio.to_thread(trade))

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import os
 import signal
+import socket
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +17,14 @@ from pathlib import Path
 from ports.ouch import AccountQueryResponse, OrderAccepted, OrderRejected
 from ports.ouch_client import OuchClient
 from tools.exchange import Exchange
+from tools.load_session import LoadSession
 from tools.process import Process
 from tools.watch.sample import Sample
 from tools.watch.sampler import Sampler
 
 PATIENCE_S = 90.0
+LOWEST_TCP = 10_000
+NUMBERS = itertools.count()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,39 @@ async def _enter(exchange: Exchange, wishes: tuple[Wish, ...]) -> None:
 def enter(exchange: Exchange, *wishes: Wish) -> None:
     """Enter orders one after the other, each when the last was answered; then log out."""
     asyncio.run(asyncio.wait_for(_enter(exchange, wishes), PATIENCE_S))
+
+
+def free_port() -> int:
+    """A TCP port for somebody who starts later, and again: none of those that the kernel gives to
+    clients, or one of them may have it meanwhile; not even who calls there while nobody listens."""
+    kernels = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        tcp = LOWEST_TCP + (100 * os.getpid() + next(NUMBERS)) % max(1, kernels - LOWEST_TCP)
+        try:
+            socket.create_server(("127.0.0.1", tcp)).close()
+        except OSError:
+            continue
+        return tcp
+
+
+@contextmanager
+def beating(sessions: Sequence[LoadSession]) -> Iterator[None]:
+    """Sessions that say meanwhile that they live: who is silent for 15 s is cut off, and what it
+    sends then is lost. Nothing else may be done with them within."""
+    is_over = threading.Event()
+
+    def beat() -> None:
+        while not is_over.wait(1.0):
+            for session in sessions:
+                session.heartbeat()
+
+    thread = threading.Thread(target=beat)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
 
 
 def until(is_so: Callable[[], bool]) -> None:
