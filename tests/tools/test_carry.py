@@ -453,16 +453,16 @@ def test_a_cancel_on_its_way_with_the_end_of_the_day(
         gtc = TimeInForce.GOOD_TILL_CANCEL
         _enter(day, base | {"topic": 1, "side": 1, "quantity": 50, "tif": gtc, "display": 0}, 1)
         day.close()
-    monkeypatch.setattr(carry_over.closed, "journals_of", lambda *_: [tmp_path / "one"])
-    monkeypatch.setattr(carry_over.closed, "configuration_of", lambda _: configuration)
+    monkeypatch.setattr("tools.closed.journals_of", lambda *_: [tmp_path / "one"])
+    monkeypatch.setattr("tools.closed.configuration_of", lambda _: configuration)
     for orders, quantity in ((1, 50), (1, 57), (2, 60)):
         said = Closed("20230711", "20230711", 1, "ab" * 32, orders, quantity)
-        monkeypatch.setattr(carry_over.closed, "find", lambda _, said=said: said)
+        monkeypatch.setattr("tools.closed.find", lambda _, said=said: said)
         made = carry_over.plan_for(configuration, 0)
         assert made is not None
         assert made.quantity == 50
     said = Closed("20230711", "20230711", 1, "ab" * 32, 1, 49)
-    monkeypatch.setattr(carry_over.closed, "find", lambda _: said)
+    monkeypatch.setattr("tools.closed.find", lambda _: said)
     with pytest.raises(ClosedError, match="its books hold 1"):
         carry_over.plan_for(configuration, 0)
 
