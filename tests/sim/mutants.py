@@ -209,12 +209,6 @@ MUTANTS = (
         DAY_SEEDS,
     ),
     Mutant(
-        "a fairy forgets the time of an order that was replaced",
-        "ports/open_orders.py",
-        (("keeps = (", "keeps = timed & ~timed & ("),),
-        DAY_SEEDS,
-    ),
-    Mutant(
         "an auction hands over the price of an older book",
         "ports/auction.py",
         (
@@ -235,12 +229,6 @@ MUTANTS = (
         "a cross on its way ends a halt",
         "engine/answer.c",
         (("    book->ladders[instrument].changes++;\n}", "}"),),
-        DAY_SEEDS,
-    ),
-    Mutant(
-        "a stop order comes in again when it was refused",
-        "ports/stops.py",
-        (("self._has[instruments] | is_of_none |", "self._has[instruments] |"),),
         DAY_SEEDS,
     ),
     Mutant(
