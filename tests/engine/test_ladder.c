@@ -40,7 +40,7 @@ static void test_ladder(void)
     eng_nodes nodes;
     eng_ladder ladder;
     EXPECT(memory != NULL);
-    eng_nodes_init(&nodes, memory, 5 * TICKS);
+    eng_nodes_init(&nodes, memory, 5 * TICKS, 0);
     eng_ladder_init(&ladder);
     for (uint32_t n = 0; n < TICKS; n++) {
         /* Distinct, near and far. */
@@ -56,7 +56,7 @@ static void test_ladder(void)
             uint32_t missing = eng_ladder_missing(&nodes, &ladder, ticks[n]);
             uint32_t before = nodes.free_count;
             EXPECT(eng_ladder_level(&nodes, &ladder, ticks[n]) == NULL);
-            EXPECT(eng_ladder_enter(&nodes, &ladder, ticks[n]) != NULL);
+            EXPECT(eng_ladder_enter(&nodes, &ladder, ticks[n]) > ENG_DIGIT_MASK);
             EXPECT(before - nodes.free_count == missing);
             in_use++;
         } else if (!enter && set[n]) {
@@ -91,10 +91,10 @@ static void test_ladder_out_of_nodes(void)
     eng_nodes nodes;
     eng_ladder ladder;
     EXPECT(memory != NULL);
-    eng_nodes_init(&nodes, memory, 4);
+    eng_nodes_init(&nodes, memory, 4, 0);
     eng_ladder_init(&ladder);
     EXPECT(eng_ladder_missing(&nodes, &ladder, 1) == 5);
-    EXPECT(eng_ladder_enter(&nodes, &ladder, 1) == NULL);
+    EXPECT(eng_ladder_enter(&nodes, &ladder, 1) == 0);
     EXPECT(nodes.free_count == 4);
     EXPECT(eng_nodes_verify(&nodes) == RB_OK);
     free(memory);
