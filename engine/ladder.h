@@ -124,11 +124,18 @@ static inline eng_links *eng_ladder_level(eng_nodes *nodes, eng_ladder *ladder, 
     return (nodes->heads[leaf].bitmap >> digit & 1) != 0 ? &nodes->pool[leaf].levels[digit] : NULL;
 }
 
+/* Sets the bit of a tick in its leaf; the number of its level. */
+static inline uint32_t eng_leaf_enter(eng_nodes *nodes, uint32_t leaf, int32_t tick)
+{
+    uint32_t digit = (uint32_t)tick & ENG_DIGIT_MASK;
+    nodes->heads[leaf].bitmap |= UINT64_C(1) << digit;
+    return leaf << ENG_DIGIT_BITS | digit;
+}
+
 /* The number of a tick's level; its bit is set. Below 64: out of nodes; the caller has to make sure
  * of eng_ladder_missing before, this is only there to fail loudly. */
 static inline uint32_t eng_ladder_enter(eng_nodes *nodes, eng_ladder *ladder, int32_t tick)
 {
-    uint32_t digit = (uint32_t)tick & ENG_DIGIT_MASK;
     uint32_t leaf = eng_ladder_leaf(nodes, ladder, tick);
     if (__builtin_expect(leaf == ENG_NODE_NONE, 0)) {
         leaf = eng_ladder_grow(nodes, ladder, tick);
@@ -136,24 +143,7 @@ static inline uint32_t eng_ladder_enter(eng_nodes *nodes, eng_ladder *ladder, in
             return 0;
         }
     }
-    nodes->heads[leaf].bitmap |= UINT64_C(1) << digit;
-    return leaf << ENG_DIGIT_BITS | digit;
-}
-
-/* Takes the level of a tick, which must be there, out of its leaf. */
-static inline void eng_leaf_leave(eng_nodes *nodes, eng_ladder *ladder, uint32_t leaf, int32_t tick)
-{
-    eng_head *head = &nodes->heads[leaf];
-    head->bitmap &= ~(UINT64_C(1) << ((uint32_t)tick & ENG_DIGIT_MASK));
-    if (head->bitmap == 0) {
-        eng_ladder_prune(nodes, ladder, tick);
-    }
-}
-
-/* Takes the level of a tick out; it must be there. */
-static inline void eng_ladder_leave(eng_nodes *nodes, eng_ladder *ladder, int32_t tick)
-{
-    eng_leaf_leave(nodes, ladder, eng_ladder_leaf(nodes, ladder, tick), tick);
+    return eng_leaf_enter(nodes, leaf, tick);
 }
 
 /* The next tick with a level above (up) or below `tick`, whose leaf is given (or ENG_NODE_NONE); 0

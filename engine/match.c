@@ -91,9 +91,11 @@ static int32_t replenish(eng_book *book, const eng_links *level, eng_sink *sink)
     return say_replenished(book, sink);
 }
 
-/* One trade with the oldest order of a level. The caller counts the two lines. */
+/* One trade with the oldest order of a level, which is not hidden unless `may_hide`, a constant.
+ * The caller counts the two lines. */
 static inline __attribute__((always_inline)) int32_t trade(eng_book *book, eng_ladder *ladder,
-                                                           const eng_links *level, eng_sink *sink)
+                                                           const eng_links *level, eng_sink *sink,
+                                                           int may_hide)
 {
     eng_incoming *in = &book->incoming;
     uint32_t locate = eng_level_head(level);
@@ -109,9 +111,10 @@ static inline __attribute__((always_inline)) int32_t trade(eng_book *book, eng_l
     rb_message *second = eng_sink_next(sink);
     eng_line_about(book, first, RB_TEMPLATE_EXECUTED, eng_party_incoming(book), price_ticks,
                    quantity, RB_LIQUIDITY_REMOVED);
-    uint32_t hidden = (resting->options & RB_ORDER_OPTION_HIDDEN) * RB_TRADE_DETAIL_HIDDEN;
+    uint32_t is_hidden = may_hide ? resting->options & RB_ORDER_OPTION_HIDDEN : 0;
+    uint32_t detail = is_hidden * RB_TRADE_DETAIL_HIDDEN;
     eng_line_about(book, second, RB_TEMPLATE_EXECUTED, eng_party_order(book, locate), price_ticks,
-                   quantity, RB_LIQUIDITY_ADDED | ENG_MARK_DETAIL(hidden));
+                   quantity, RB_LIQUIDITY_ADDED | ENG_MARK_DETAIL(detail));
     if (resting->quantity != 0) {
         return RB_OK;
     }
@@ -119,8 +122,8 @@ static inline __attribute__((always_inline)) int32_t trade(eng_book *book, eng_l
         book->terms[locate].reserve != 0) {
         return replenish(book, level, sink);
     }
-    if (__builtin_expect((resting->options & RB_ORDER_OPTION_HIDDEN) != 0, 0)) {
-        book->ladders[resting->instrument].hidden_orders--;
+    if (__builtin_expect(is_hidden != 0, 0)) {
+        book->ladders[in->instrument].hidden_orders--;
     }
     int32_t status = eng_ladder_remove(book, ladder, resting);
     eng_order_release(book, locate);
@@ -138,7 +141,7 @@ int32_t eng_match_plain(eng_book *book, eng_ladder *ladder, eng_sink *sink)
         const eng_links *level = eng_ladder_level(&book->nodes, ladder, ladder->best[other]);
         RB_CHECK(level != NULL);
         ladder->changes += 2;
-        int32_t status = trade(book, ladder, level, sink);
+        int32_t status = trade(book, ladder, level, sink, 0);
         if (status != RB_OK) {
             return status;
         }
@@ -246,7 +249,7 @@ static int32_t match_all(eng_book *book, eng_sink *sink)
             status = prevent(book, eng_level_head(level), sink);
         } else {
             book->ladders[in->instrument].changes += 2;
-            status = trade(book, ladder, level, sink);
+            status = trade(book, ladder, level, sink, 1);
         }
         if (status != RB_OK) {
             return status;

@@ -1,5 +1,21 @@
 #include "engine/queue.h"
 
+void eng_ladder_left(eng_book *book, eng_ladder *ladder, uint32_t level, int32_t price_ticks,
+                     uint8_t side)
+{
+    uint32_t index = eng_side_index(side);
+    uint32_t leaf = level >> ENG_DIGIT_BITS;
+    if (price_ticks == ladder->best[index]) {
+        int up = eng_side_up(side);
+        int32_t none = up ? ENG_BEST_ASK_NONE : ENG_BEST_BID_NONE;
+        int32_t next = eng_leaf_next(&book->nodes, ladder, leaf, price_ticks, up);
+        ladder->best[index] = ladder->orders[index] != 0 ? next : none;
+    }
+    if (book->nodes.heads[leaf].bitmap == 0) {
+        eng_ladder_prune(&book->nodes, ladder, price_ticks);
+    }
+}
+
 void eng_order_hold(eng_book *book, uint32_t locate)
 {
     eng_order *order = &book->orders[locate];

@@ -44,14 +44,10 @@ static inline eng_order *eng_order_named(const eng_book *book, const rb_message 
         return NULL;
     }
     eng_order *order = &book->orders[locate];
-    if (order->side == 0 || order->topic != message->header.topic) {
-        return NULL;
-    }
-    if (order->client_order_id != client_order_id ||
-        order->instrument != message->cancel.instrument) {
-        return NULL;
-    }
-    return order;
+    uint32_t differs = (order->client_order_id ^ client_order_id) |
+                       (order->instrument ^ message->cancel.instrument) |
+                       (uint32_t)(order->topic ^ message->header.topic);
+    return (differs | (uint32_t)(order->side == 0)) == 0 ? order : NULL;
 }
 
 /* --- quantity -------------------------------------------------------------------------------- */
@@ -144,48 +140,62 @@ static inline void eng_links_append(const eng_book *book, uint32_t level, eng_li
     end->prev = link;
 }
 
+/* An order at a level that it was linked to: the side's count and best price. */
+static inline void eng_ladder_count(eng_ladder *ladder, uint8_t side, int32_t price_ticks)
+{
+    uint32_t index = eng_side_index(side);
+    ladder->orders[index]++;
+    int32_t best = ladder->best[index];
+    ladder->best[index] = eng_is_better(side, price_ticks, best) ? price_ticks : best;
+}
+
 /* Links an order whose record is filled in to the back of its price in one ladder. */
 static inline int32_t eng_ladder_append(eng_book *book, eng_ladder *ladder, uint32_t locate)
 {
     eng_order *order = &book->orders[locate];
-    int32_t price_ticks = order->price_ticks;
-    uint32_t level = eng_ladder_enter(&book->nodes, ladder, price_ticks);
+    uint32_t level = eng_ladder_enter(&book->nodes, ladder, order->price_ticks);
     RB_CHECK(level > ENG_DIGIT_MASK);
     eng_links_append(book, level, &order->links, eng_link_to(locate));
-    uint32_t index = eng_side_index(order->side);
-    ladder->orders[index]++;
-    int32_t best = ladder->best[index];
-    ladder->best[index] = eng_is_better(order->side, price_ticks, best) ? price_ticks : best;
+    eng_ladder_count(ladder, order->side, order->price_ticks);
     return RB_OK;
 }
 
-/* Takes an empty level out of a ladder. */
-static inline void eng_ladder_close(eng_book *book, eng_ladder *ladder, uint32_t level,
-                                    int32_t price_ticks, uint8_t side)
+/* Takes an order out of its ring. The level if it is empty then, 0 if not: without a branch, since
+ * whether an order was alone is a coin toss where prices move. */
+static inline uint32_t eng_links_remove(const eng_book *book, eng_links links)
 {
-    uint32_t index = eng_side_index(side);
-    uint32_t leaf = level >> ENG_DIGIT_BITS;
-    if (price_ticks == ladder->best[index]) {
-        int up = eng_side_up(side);
-        int32_t next = eng_leaf_next(&book->nodes, ladder, leaf, price_ticks, up);
-        int32_t none = up ? ENG_BEST_ASK_NONE : ENG_BEST_BID_NONE;
-        ladder->best[index] = ladder->orders[index] != 0 ? next : none;
-    }
-    eng_leaf_leave(&book->nodes, ladder, leaf, price_ticks);
+    eng_links_at(book, links.prev)->next = links.next;
+    eng_links_at(book, links.next)->prev = links.prev;
+    uint32_t was_alone = links.prev == links.next;
+    return (links.next - book->nodes.links) & (0 - was_alone);
 }
+
+/* Takes an empty level (or none: 0) out of its leaf. Whether more has to follow, which is rare:
+ * eng_ladder_left. */
+static inline int eng_ladder_leave(eng_book *book, const eng_ladder *ladder, uint32_t level,
+                                   int32_t price_ticks, uint8_t side)
+{
+    uint64_t is_none = level == 0;
+    eng_head *head = &book->nodes.heads[level >> ENG_DIGIT_BITS];
+    uint64_t bitmap = head->bitmap & ~((is_none ^ 1) << (level & ENG_DIGIT_MASK));
+    head->bitmap = bitmap;
+    /* No price is -1. */
+    int was_best = (price_ticks | -(int32_t)is_none) == ladder->best[eng_side_index(side)];
+    return ((bitmap | is_none) == 0) | was_best;
+}
+
+/* A level has no orders any more, and was the best or the last of its leaf. */
+void eng_ladder_left(eng_book *book, eng_ladder *ladder, uint32_t level, int32_t price_ticks,
+                     uint8_t side);
 
 /* Takes an order out of its queue in one ladder. */
 static inline int32_t eng_ladder_remove(eng_book *book, eng_ladder *ladder, const eng_order *order)
 {
-    eng_links links = order->links;
     ladder->orders[eng_side_index(order->side)]--;
-    eng_links_at(book, links.prev)->next = links.next;
-    eng_links_at(book, links.next)->prev = links.prev;
-    if (links.prev == links.next) {
-        /* Both are the level. */
-        uint32_t level = links.next - book->nodes.links;
-        RB_CHECK(level < (book->nodes.count + 1) << ENG_DIGIT_BITS);
-        eng_ladder_close(book, ladder, level, order->price_ticks, order->side);
+    uint32_t level = eng_links_remove(book, order->links);
+    RB_CHECK(level >> ENG_DIGIT_BITS <= book->nodes.count);
+    if (eng_ladder_leave(book, ladder, level, order->price_ticks, order->side)) {
+        eng_ladder_left(book, ladder, level, order->price_ticks, order->side);
     }
     return RB_OK;
 }
