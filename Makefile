@@ -20,18 +20,17 @@ check-machine:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "missing: Python 3.11 or later; this is $$($(PYTHON) -V): make PYTHON=python3.11 ..."; exit 1; }
 	@command -v gcc >/dev/null || { echo "missing: gcc: apt-get install gcc"; exit 1; }
 	@echo 'int main(void) { return 0; }' | gcc -x c -o /dev/null - 2>/dev/null || { echo "missing: the C library's headers: apt-get install libc6-dev"; exit 1; }
-	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "missing: venv: apt-get install python3-venv"; exit 1; }
+	@$(PYTHON) -c 'import venv' 2>/dev/null || { echo "missing: venv: apt-get install python3-venv"; exit 1; }
 	@test "$$(uname -s)" = Linux || { echo "missing: Linux (futex, epoll, /dev/shm)"; exit 1; }
 
-$(VENV)/ready: pyproject.toml tools/headers.sh | check-machine
+$(VENV)/ready: pyproject.toml tools/venv.sh | check-machine
 	@echo "setting up $(VENV)"
-	@$(PYTHON) -m venv $(VENV)
+	@bash tools/venv.sh $(PYTHON) $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check meson-python meson ninja cffi
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
 	@$(BIN)/python -c 'import tomllib; print("\n".join(tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"]))' >$(VENV)/dependencies.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $(VENV)/dependencies.txt
-	@bash tools/headers.sh $(BIN)/python $(VENV)
 	@touch $@
 
 # The extension modules are built by meson and put beside their Python, where every process imports them
@@ -228,13 +227,41 @@ bench-promise: build ## What published, journaled and replicated cost a client; 
 bench-idle: build ## An exchange with nothing to do: CPU of every process, time to wake (1 minute).
 	@$(BIN)/python -m tests.bench.bench_idle $(BENCH)
 
+.PHONY: bench-stop
+bench-stop: build ## How long `ringbus down` of seventeen processes takes, quiet and under load (3 minutes).
+	@$(BIN)/python -m tests.bench.bench_stop $(BENCH)
+
 .PHONY: bench-drop
 bench-drop: build ## How much later than its client a drop copy has a message.
 	@$(BIN)/python -m tests.bench.bench_drop $(BENCH)
 
+# Every picture of the documentation; where one shows what was measured, of this machine as it is now.
+.PHONY: pictures picture-plan picture-jitter picture-latency picture-runs picture-top
+pictures: picture-plan picture-jitter picture-latency picture-runs picture-top ## Make every picture of the docs again (10 minutes, a quiet machine).
+
+PLANTED := build/planted
+picture-plan: build ## ... of `ringbus plan`, in tuning/README.md: a planted server, always the same.
+	@rm -rf $(PLANTED)
+	@$(BIN)/python -c 'import pathlib, tests.tuning.machine as machine; machine.two_sockets(pathlib.Path("$(PLANTED)"), isolated="1-7,17-23")'
+	@$(BIN)/ringbus plan tuning/site.toml --root $(PLANTED) --svg tuning/pictures/plan.svg
+
+picture-jitter: build ## ... of `ringbus tune jitter` and `lines`, in tuning/README.md.
+	@$(BIN)/ringbus tune jitter --seconds 60 --output build/pictures
+	@$(BIN)/ringbus tune lines --output build/pictures
+	@cp build/pictures/jitter.svg tuning/pictures/jitter.svg
+	@cp build/pictures/lines.svg tuning/pictures/lines.svg
+
+picture-latency: demo ## ... of the demo's latency, in README.md.
+	@cp demo-output/latency/latency.png tools/demo/latency.png
+
+# One promise is slower than the other: that is what the picture shows, and status 1 says.
+picture-runs: build ## ... of runs over time and compared, in tools/latency.md.
+	@$(BIN)/python -m tools.demo.runs $(DEMO) || test $$? = 1
+	@cp demo-output/runs/over_time.png tools/demo/over_time.png
+	@cp demo-output/runs/comparison.png tools/demo/comparison.png
+
 # The opening call is left out, so the orders find no book and some are refused: it is a picture.
-.PHONY: picture-top
-picture-top: build ## Make the picture of `ringbus top` in tools/README.md, from the demo's exchange under load.
+picture-top: build ## ... of `ringbus top`, in tools/README.md, from the demo's exchange under load.
 	@mkdir -p tools/pictures
 	@$(BIN)/ringbus up tools/demo/demo.toml --detach --new-day
 	@$(BIN)/ringbus load demo tests/data/sse_20230711/inbound.csv.gz --clients tools/demo/clients.csv --mode paced \

@@ -48,7 +48,7 @@ int32_t eng_answer_order_canceled(eng_book *book, eng_sink *sink, uint32_t locat
     return status;
 }
 
-void eng_answer_state(const eng_book *book, eng_sink *sink, uint16_t topic, uint32_t instrument,
+void eng_answer_state(eng_book *book, eng_sink *sink, uint16_t topic, uint32_t instrument,
                       uint8_t before, uint8_t after)
 {
     rb_message *message = eng_sink_next(sink);
@@ -62,4 +62,5 @@ void eng_answer_state(const eng_book *book, eng_sink *sink, uint16_t topic, uint
     line->state = after;
     line->spare4 = 0;
     line->spare5 = 0;
+    book->ladders[instrument].changes++;
 }

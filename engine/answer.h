@@ -3,7 +3,7 @@
  *
  * Every line is written but for word 0, which may be the guard of a ring's slot. All of a generated
  * line is set, spare bytes to zero. For the files of the book only; room is their business.
- * Executed and Canceled are counted as changes of their instrument here.
+ * Executed, Canceled and StateChanged are counted as changes of their instrument here.
  */
 #ifndef ENGINE_ANSWER_H
 #define ENGINE_ANSWER_H
@@ -162,7 +162,7 @@ void eng_answer_incoming_canceled(eng_book *book, eng_sink *sink, uint8_t reason
 int32_t eng_answer_order_canceled(eng_book *book, eng_sink *sink, uint32_t locate, uint32_t mark);
 
 /* StateChanged, on the topic of the proposal's first line. The state itself is the caller's. */
-void eng_answer_state(const eng_book *book, eng_sink *sink, uint16_t topic, uint32_t instrument,
+void eng_answer_state(eng_book *book, eng_sink *sink, uint16_t topic, uint32_t instrument,
                       uint8_t before, uint8_t after);
 
 #endif

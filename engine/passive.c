@@ -184,6 +184,8 @@ static int32_t say(eng_passive *passive, const rb_message *recorded, int64_t cou
 {
     rb_message lines[ENG_GROUP_LINES_MAX];
     passive->input++;
+    passive->epochs += recorded->header.template_id == RB_TEMPLATE_EPOCH_START;
+    passive->is_over |= recorded->header.template_id == RB_TEMPLATE_END_OF_DAY;
     for (int64_t n = 0; n < count; n++) {
         lines[n] = recorded[n];
         rb_header *header = &lines[n].header;
@@ -268,6 +270,16 @@ static int64_t hear(eng_passive *passive, const rb_message *recorded, int64_t co
     }
     rb_multicast_took(&passive->ring, (uint64_t)n);
     return n;
+}
+
+uint64_t eng_passive_epochs(const eng_passive *passive)
+{
+    return passive->epochs;
+}
+
+int32_t eng_passive_is_over(const eng_passive *passive)
+{
+    return passive->is_over != 0;
 }
 
 int64_t eng_passive_take(eng_passive *passive, void *out, int64_t limit)

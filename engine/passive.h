@@ -29,7 +29,10 @@ typedef struct eng_passive {
     const uint8_t *shard_of;      /* by instrument */
     uint32_t shard_count;
     uint32_t instrument_count;
-    uint64_t input; /* number of the last proposal */
+    uint64_t input;   /* number of the last proposal */
+    uint64_t epochs;  /* EpochStart lines that were said */
+    uint32_t is_over; /* EndOfDay was */
+    uint8_t reserved[4];
 } eng_passive;
 
 /* cffi: begin */
@@ -51,6 +54,10 @@ int64_t eng_passive_unfinished(const void *lines, int64_t count);
 int64_t eng_passive_follow(eng_passive *passive, const void *lines, int64_t count);
 /* Copies up to `limit` lines out that the engine has said and nobody has heard yet. */
 int64_t eng_passive_take(eng_passive *passive, void *out, int64_t limit);
+/* How many engines have begun to reign behind the first, and whether the day has its end, in what
+ * was said so far. */
+uint64_t eng_passive_epochs(const eng_passive *passive);
+int32_t eng_passive_is_over(const eng_passive *passive);
 /* One turn of each agent; returns what was done, 0 when they rest. < 0: failed. */
 int64_t eng_passive_work(eng_passive *passive);
 /* cffi: end */

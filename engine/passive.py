@@ -118,7 +118,9 @@ class PassiveEngine:
         self._lines = 0
         self._divergence: Divergence | None = None
         self._held: NDArray[np.void] = np.zeros(0, MESSAGE)
-        self._ahead: NDArray[np.void] = np.zeros(0, MESSAGE)
+        self._taken: NDArray[np.void] = np.zeros(RING, MESSAGE)
+        self._taken_at = ffi.from_buffer(self._taken)
+        self._ahead = self._taken[:0]
 
     @property
     def lines(self) -> int:
@@ -137,6 +139,16 @@ class PassiveEngine:
     def divergence(self) -> Divergence | None:
         """The first line that differed, if one did."""
         return self._divergence
+
+    @property
+    def epochs(self) -> int:
+        """EpochStart lines in what was fed: engines that reigned behind the first."""
+        return int(lib.eng_passive_epochs(self._passive))
+
+    @property
+    def is_over(self) -> bool:
+        """Whether EndOfDay was fed."""
+        return bool(lib.eng_passive_is_over(self._passive))
 
     @property
     def held(self) -> NDArray[np.void]:
@@ -200,12 +212,11 @@ class PassiveEngine:
         """What the engine says beyond what is recorded, until it rests."""
         out = []
         while True:
-            lines: NDArray[np.void] = np.empty(RING, MESSAGE)
-            address = ffi.from_buffer(lines)
-            count = check(lib.eng_passive_take(self._passive, address, RING), "passive", lib)
-            out.append(lines[:count])
+            count = lib.eng_passive_take(self._passive, self._taken_at, RING)
+            if check(count, "passive", lib) > 0:
+                out.append(self._taken[:count].copy())
             if check(lib.eng_passive_work(self._passive), "passive", lib) == 0:
-                return np.concatenate(out)
+                return np.concatenate(out) if out else self._taken[:0]
 
     def _diverge(self, recorded: np.void, regenerated: np.void | None) -> NoReturn:
         # Copies: what they lie in is reused, and a scalar of an array is a view of it.

@@ -168,7 +168,11 @@ static uint32_t lowest(const eng_publisher *publisher)
 __attribute__((noinline)) static int32_t merge(eng_publisher *publisher)
 {
     uint32_t shard = publisher->head_lines > 0 ? 0 : lowest(publisher);
-    if (shard == publisher->shard_count || rb_multicast_room(&publisher->writer, 1) == 0) {
+    if (shard == publisher->shard_count) {
+        return 0;
+    }
+    if (rb_multicast_room(&publisher->writer, 1) == 0) {
+        publisher->wake->soon = 1;
         return 0;
     }
     rb_lane *lane = &publisher->shards[shard];
@@ -213,6 +217,7 @@ static inline int32_t step(eng_publisher *publisher, uint64_t *room)
         if (*room == 0) {
             *room = rb_multicast_room(&publisher->writer, 1);
             if (*room == 0) {
+                publisher->wake->soon = 1;
                 return 0;
             }
         }

@@ -12,7 +12,7 @@
 #define LINE_BYTES UINT64_C(64)
 #define HUGE_BYTES (UINT64_C(1) << 21)
 /* Lines before which an order is asked for: its miss, and then that of its positions. */
-#define AHEAD 16
+#define AHEAD 32
 #define EVERYBODY                                                                                  \
     (RB_MASS_CANCEL_SCOPE_EVERYTHING | RB_MASS_CANCEL_SCOPE_SESSION |                              \
      RB_MASS_CANCEL_SCOPE_ACCOUNT | RB_MASS_CANCEL_SCOPE_FIRM)
@@ -460,28 +460,37 @@ void eng_risk_prefetch(const eng_risk *risk, const rb_message *line)
     }
 }
 
-static inline void ask_for(const eng_risk *risk, uint32_t kind, int is_new, uint16_t number,
-                           const eng_record *order, const rb_new_order *line)
+/* Of two places one, without a branch: what a line is nobody can foretell. */
+static inline uint32_t pick(uint32_t is_first, uint32_t first, uint32_t second)
 {
-    uint32_t home = eng_position_home(risk, eng_position_key(kind, number, line->instrument));
-    uint32_t place = is_new ? home : order->places[kind];
-    rb_ask(&risk->positions[place]);
+    return second ^ ((first ^ second) & (0 - is_first));
+}
+
+static inline void ask_for(const eng_risk *risk, uint32_t kind, uint32_t is_new, uint16_t new_owner,
+                           uint16_t owner, const eng_record *order, uint32_t instrument)
+{
+    uint16_t number = (uint16_t)pick(is_new, new_owner, owner);
+    uint32_t home = eng_position_home(risk, eng_position_key(kind, number, instrument));
+    rb_ask(&risk->positions[pick(is_new, home, order->places[kind])]);
     rb_ask(&risk->owners[kind][number].now);
 }
 
 /* The same for the positions and the owners, which are found through the order: it has come by now.
- * Without a branch on what the line is, which nobody can foretell: of an order that is not there
- * yet the record says nothing, and the line everything; of one that is, the other way round. */
+ * Of a new one the line says everything. Its record is no witness: a book gives the place that was
+ * freed last, so the order before it there mostly is still open so many lines ahead. */
 static void prefetch_behind(const eng_risk *risk, const rb_message *line)
 {
     const eng_record *order = eng_record_resting(risk, line->header.shard, line->new_order.locate);
     if (order == NULL) {
-        return;
+        /* One that cannot rest, or no order at all: then what is asked for is some place. */
+        order = &risk->loose[0];
     }
-    int is_new = order->side == 0;
     const rb_new_order *body = &line->new_order;
-    ask_for(risk, ENG_ACCOUNT, is_new, is_new ? body->account : order->account, order, body);
-    ask_for(risk, ENG_FIRM, is_new, is_new ? body->firm : order->firm, order, body);
+    __builtin_prefetch(
+        &risk->instruments[body->instrument < risk->instrument_count ? body->instrument : 0]);
+    uint32_t is_new = line->header.template_id == RB_TEMPLATE_NEW_ORDER;
+    ask_for(risk, ENG_ACCOUNT, is_new, body->account, order->account, order, body->instrument);
+    ask_for(risk, ENG_FIRM, is_new, body->firm, order->firm, order, body->instrument);
 }
 
 int32_t eng_risk_apply(eng_risk *risk, const rb_message *lines, int64_t count)

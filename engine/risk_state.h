@@ -101,10 +101,11 @@ static inline uint64_t eng_position_key(uint32_t kind, uint16_t number, uint32_t
     return UINT64_C(1) << 63 | (uint64_t)kind << 62 | (uint64_t)number << 32 | instrument;
 }
 
-/* Where the search for it begins. */
+/* Where the search for it begins: with a line, whose second place is looked at without another
+ * miss. */
 static inline uint32_t eng_position_home(const eng_risk *risk, uint64_t key)
 {
-    return (uint32_t)(key * UINT64_C(0x9e3779b97f4a7c15) >> 32) & risk->position_mask;
+    return (uint32_t)(key * UINT64_C(0x9e3779b97f4a7c15) >> 32) & risk->position_mask & ~1u;
 }
 
 /* Where a position is, or the free place where it would be. There is always a free one. */

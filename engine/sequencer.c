@@ -325,6 +325,9 @@ static int may_put(eng_sequencer *sequencer, uint32_t shard, const proposal *sai
         return 0;
     }
     int has_room = rb_lane_room(&sequencer->shards[shard], said->lines) >= said->lines;
+    if (__builtin_expect(!has_room, 0)) {
+        sequencer->wake->soon = 1;
+    }
     *next_for = has_room ? 0 : said->contributor + 1;
     return has_room;
 }
@@ -455,6 +458,8 @@ static int take(eng_sequencer *sequencer, uint32_t contributor)
     int is_guarded = sequencer->admission != NULL && said.reason == 0 &&
                      eng_admission_concerns(sequencer->admission, template_id);
     if (is_guarded && !is_decided(sequencer, &said)) {
+        /* A dropped proposal settles without a line that would ring us. */
+        sequencer->wake->soon = 1;
         return 0;
     }
     /* Nobody waits for it any more, nor if it has waited only for what came before it. */

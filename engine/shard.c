@@ -325,8 +325,12 @@ __attribute__((noinline)) static int32_t go_on(eng_shard *shard)
 {
     uint64_t needed = 1 + ENG_SINK_ROOM_MIN;
     uint64_t room = rb_lane_room(&shard->out, needed);
-    int32_t status = room < needed ? RB_OK : resume(shard, room);
-    return status == RB_OK ? room >= needed : status;
+    if (room < needed) {
+        shard->wake->soon = 1;
+        return 0;
+    }
+    int32_t status = resume(shard, room);
+    return status == RB_OK ? 1 : status;
 }
 
 /* Lines of the group at the head of the lane, all of which were committed at once. < 0: failed. */
@@ -367,6 +371,7 @@ static inline int32_t step(eng_shard *shard, int is_long)
     uint64_t needed = group.count + ROOM_MIN;
     uint64_t room = rb_lane_room(&shard->out, needed);
     if (room < needed) {
+        shard->wake->soon = 1;
         return 0;
     }
     if (is_long) {

@@ -91,8 +91,6 @@ class Standby:
         self._shard_of = shard_of
         self._replay = Replay(ring, directory, 1, segment_messages)
         self._time_ns = 0
-        self._is_over = False  # EndOfDay was said
-        self._epoch = 1
 
     @property
     def lag(self) -> int:
@@ -102,7 +100,7 @@ class Standby:
     @property
     def epoch(self) -> int:
         """Reign of the engine that is followed; the first is 1."""
-        return self._epoch
+        return 1 + self.passive.epochs
 
     def follow(self) -> int:
         """Take what is new on the stream; returns how many messages that were."""
@@ -152,7 +150,7 @@ class Standby:
             raise CorruptionError(
                 f"the ring goes on with message {publisher.next}, the engine with {mine}"
             )
-        if self._is_over:
+        if self.passive.is_over:
             raise UsageError("the day is over: no engine is needed, close it")
         return self._reign(core, estate, publisher, admission, build, now_ns)
 
@@ -166,8 +164,6 @@ class Standby:
         if self.risk is not None:
             self.risk.apply(lines)
         self._time_ns = int(lines["time_ns"][-1])
-        self._epoch += int((lines["template_id"] == Template.EPOCH_START).sum())
-        self._is_over |= bool((lines["template_id"] == Template.END_OF_DAY).any())
 
     def _cut_off(self, outgoing: Sequence[Memory], next_: int) -> NDArray[np.void]:
         """The lines that lack of a proposal whose first ones are on the stream.
@@ -219,7 +215,7 @@ class Standby:
         line: NDArray[np.void] = np.zeros(1, EPOCH_START)
         line["template_id"] = Template.EPOCH_START
         line["instrument"] = INSTRUMENT_NONE
-        line["epoch"] = self._epoch + 1
+        line["epoch"] = self.epoch + 1
         line["build_hash"] = build
         line["time_ns"] = time_ns
         # Nobody else can have taken the operator's next number: it needs no lock.
@@ -236,7 +232,7 @@ class Standby:
             estate.group_of,
             admission,
         )
-        sequencer.begin(1, time_ns, self._epoch + 1)
+        sequencer.begin(1, time_ns, self.epoch + 1)
         for memory in estate.outgoing:
             publisher.add_shard(memory)
         core.add("sequencer", sequencer)

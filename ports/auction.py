@@ -50,9 +50,9 @@ from ringbus.volley import Volley
 TURN: Final = 512
 # What a field holds.
 QUANTITY_MAX: Final = (1 << 32) - 1
-# By template: whether it changes a book.
+# By template: whether it changes a book, or its state.
 _MOVES: Final = np.zeros(256, np.bool_)
-_MOVES[list(open_orders.TEMPLATES)] = True
+_MOVES[[*open_orders.TEMPLATES, Template.STATE_CHANGED]] = True
 Places = NDArray[np.intp]
 
 

@@ -153,7 +153,7 @@ class AuctionPlan:
         """Now; those that are in Continuous when the day closes too."""
         due: Which = (self.states == AUCTION) & (self.due_ns(now_ns) <= now_ns)
         if now_ns >= self.closes_ns:
-            due |= (self.states == CONTINUOUS) & ~self._had_close
+            due |= (self.states == CONTINUOUS) & ~self._had_close & (self.until_ns <= now_ns)
         due |= self.is_frozen
         return due & ~self._is_refused & ~self.is_crossing
 
@@ -203,6 +203,8 @@ class AuctionPlan:
         if collecting.any():
             said = self._said_ns[collecting] + np.uint64(self.schedule.every_ns)
             times += [int(said.min()), int(self.due_ns(now_ns)[collecting].min())]
+        if (is_put_off := self.until_ns > now_ns).any():
+            times.append(int(self.until_ns[is_put_off].min()))
         halted = (self.states == HALTED) & ~self.is_frozen
         if self.schedule.resume_ns and halted.any():
             times.append(int(self.since_ns[halted].min()) + self.schedule.resume_ns)

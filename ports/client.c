@@ -293,6 +293,11 @@ void prt_client_login_wake(prt_client *port)
     prt_login_signal(port->login.question_fd);
 }
 
+void prt_client_populate(const prt_client *port, const uint32_t *stop)
+{
+    prt_orders_populate(&port->desk.orders, stop);
+}
+
 int32_t prt_client_ask(prt_client *port, prt_session *session, const prt_request *request)
 {
     int32_t status = prt_session_ask(session, request);
@@ -438,6 +443,7 @@ static int64_t follow(prt_client *port, int64_t limit)
     port->now_ns = rb_clock_read(port->clock);
     if (got == RB_LAPPED && port->has_journal) {
         /* What the ring has lost will be in the files in a moment. */
+        port->wake->soon = 1;
         return 0;
     }
     for (int64_t n = 0; n < got; n++) {

@@ -185,6 +185,9 @@ int32_t prt_client_login_verdict(prt_client *port, uint32_t connection, uint32_t
 int32_t prt_client_login_fd(const prt_client *port);
 void prt_client_login_hush(prt_client *port);
 void prt_client_login_wake(prt_client *port);
+/* Gets the pages of the table of orders, so that none of them has to wait for its own, until *stop
+ * is not zero. Any thread, while the port works. */
+void prt_client_populate(const prt_client *port, const uint32_t *stop);
 /* cffi: end */
 
 #endif

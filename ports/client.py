@@ -155,6 +155,7 @@ class ClientPort:
         self.check_text: object = ffi.cast("void *", ffi.addressof(lib, "rb_check_text"))
         # Of the last login that was asked about; the authenticator's.
         self._login = ffi.new("prt_client_login *")
+        self._populates_no_more = ffi.new("uint32_t *")
         try:
             self._attach(core, stream)
             if stands_by:
@@ -317,6 +318,18 @@ class ClientPort:
     def wake_logins(self) -> None:
         """Make `login_fd` readable, though there may be none."""
         lib.prt_client_login_wake(self._port)
+
+    def populate(self) -> None:
+        """Get the table of orders its pages, so that no order has to wait for one.
+
+        Thread: one of its own, while the port works; ends when it is done, or after
+        `leave_unpopulated`.
+        """
+        lib.prt_client_populate(self._port, self._populates_no_more)
+
+    def leave_unpopulated(self) -> None:
+        """End `populate`, from any thread."""
+        self._populates_no_more[0] = 1
 
     def close(self) -> None:
         """Close all connections at once and free everything; not while its core runs."""

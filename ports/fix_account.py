@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from ports.client import Instrument
+from ports.fix_lines import Line, Tag
 from ports.fix_reports import (
     CANCELED,
     FILLED,
@@ -28,7 +29,6 @@ from ports.fix_reports import (
     Report,
     reason_text,
 )
-from ports.lines import Line, Tag
 from ringbus.messages import (
     CancelReason,
     Flag,
@@ -54,7 +54,7 @@ NOWHERE: Final = (1 << 32) - 1
 
 @dataclass(slots=True)
 class Order:
-    """An order, open or not; `text` is its ClOrdID now, `notional` sums price times quantity."""
+    """An order, open or not; `text` is its ClOrdID now, `notional_1e4` what has traded of it."""
 
     id: int
     text: str
@@ -68,7 +68,7 @@ class Order:
     locate: int
     remaining: int
     executed: int = 0
-    notional: int = 0
+    notional_1e4: int = 0
     total: int = 0
     status: str = NEW
     secondary: str = ""  # what its client calls it, where `text` is only a number
@@ -100,6 +100,8 @@ class Account:
         self.orders: dict[int, Order] = {}
         self.texts: dict[str, Order | None] = {}
         self.note = ""
+        # By number, of an order that is about to come over: executed, notional, of former days.
+        self._carried: dict[int, tuple[int, int]] = {}
         # By match number: what the last correction of that trade was called.
         self.changed: dict[int, int] = {}
         self.last_client_order_id = 0
@@ -152,6 +154,8 @@ class Account:
 
     def _entered(self, line: Line, tag: Tag | None) -> Report:
         text = self._name(line, tag)
+        carried = self._carried.pop(line.client_order_id, None)
+        executed, notional_1e4 = carried or (0, 0)
         order = Order(
             id=line.client_order_id,
             text=text,
@@ -164,7 +168,10 @@ class Account:
             shard=line.shard,
             locate=line.locate,
             remaining=line.quantity,
-            total=line.quantity,
+            executed=executed,
+            notional_1e4=notional_1e4,
+            total=executed + line.quantity,
+            status=PARTIAL if executed else NEW,
             secondary=_secondary(tag, text),
         )
         if line.template == Template.STOP_ORDER:
@@ -172,7 +179,7 @@ class Account:
         self.orders[order.id] = self._numbers[order.id] = order
         self.texts[text] = order
         self._use_up(line.client_order_id)
-        return self._report(Event.NEW, order, line)
+        return self._report(Event.NEW if carried is None else Event.CARRIED, order, line)
 
     def _triggered(self, line: Line) -> Report:
         """A stop order has come in, under the number that it was given with."""
@@ -224,8 +231,9 @@ class Account:
 
     def _executed(self, line: Line) -> Report:
         order = self.orders[line.client_order_id]
+        price_1e4 = line.price_ticks * self.instruments[line.instrument].tick_1e4
         order.executed += line.quantity
-        order.notional += line.quantity * line.price_ticks
+        order.notional_1e4 += line.quantity * price_1e4
         order.remaining = line.last
         order.status = PARTIAL if order.is_open else FILLED
         if not order.is_open:
@@ -239,7 +247,7 @@ class Account:
             order,
             line,
             last_quantity=line.quantity,
-            last_price_1e4=line.price_ticks * self.instruments[line.instrument].tick_1e4,
+            last_price_1e4=price_1e4,
             added=line.detail != Liquidity.REMOVED,
             match_id=line.sequence if removed else line.sequence - 1,
         )
@@ -248,25 +256,25 @@ class Account:
         """A trade is void or has another price; the order's sums say so, what is open stays."""
         order = self._numbers[line.client_order_id]
         kind, match = line.small & 255, line.locate << 32 | line.quantity
-        quantity = line.last
+        quantity, tick_1e4 = line.last, self.instruments[line.instrument].tick_1e4
         # Where an Executed line has the liquidity stands the letter that its client heard.
         removed = chr(line.detail) == "R" or (chr(line.detail) in "OCH" and line.side == Side.BUY)
         refers_to = self.changed.get(match, match if removed else match + 1)
-        order.notional -= quantity * tag.total_quantity
+        order.notional_1e4 -= quantity * tag.total_quantity * tick_1e4
         if kind == TradeChangeKind.BUST:
             order.executed -= quantity
             if order.is_open:
                 order.total -= quantity
                 order.status = PARTIAL if order.executed else NEW
         else:
-            order.notional += quantity * line.price_ticks
+            order.notional_1e4 += quantity * line.price_ticks * tick_1e4
             self.changed[match] = line.sequence
         return self._report(
             Event.BUST if kind == TradeChangeKind.BUST else Event.CORRECT,
             order,
             line,
             last_quantity=quantity,
-            last_price_1e4=line.price_ticks * self.instruments[line.instrument].tick_1e4,
+            last_price_1e4=line.price_ticks * tick_1e4,
             added=chr(line.detail) != "R",
             match_id=match,
             refers_to=refers_to,
@@ -365,6 +373,9 @@ class Account:
         )
 
     def _event(self, line: Line, tag: Tag | None) -> Report | None:
+        if line.side == SessionEventKind.CARRIED:
+            executed = line.price_ticks & 0xFFFFFFFF
+            self._carried[line.client_order_id] = executed, line.locate << 32 | line.quantity
         if tag is None:
             return None
         if line.side == SessionEventKind.NOTE:
@@ -393,9 +404,8 @@ class Account:
         instrument = self.instruments[order.instrument]
         average = 0
         if order.executed:
-            # 1/10,000 of the currency, four digits more, to the nearest.
-            sum_1e8 = order.notional * instrument.tick_1e4 * 10**4
-            average = (sum_1e8 + order.executed // 2) // order.executed
+            # Four digits more, to the nearest.
+            average = (order.notional_1e4 * 10**4 + order.executed // 2) // order.executed
         return ExecutionReport(
             event=event,
             status=order.status,

@@ -34,9 +34,9 @@ from ports.client import ClientSession, Instrument
 from ports.fix import SECOND_NS
 from ports.fix_account import Account
 from ports.fix_drop import CopiedReport, Heard
+from ports.fix_lines import Line, Tag
 from ports.fix_reports import Report
 from ports.fix_requests import Party, Proposal, Request, propose
-from ports.lines import Line, Tag
 from ringbus.messages import Flag, OrderOption, SessionEventKind, Template
 from ringbus.status import CorruptionError, UsageError
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from ports.client import ClientSession, Instrument
 from ports.fix import FIX44, Pair
 from ports.fix_account import Account
+from ports.fix_lines import Line, Tag
 from ports.fix_reports import Event, ExecutionReport
-from ports.lines import Line, Tag
 from ringbus.messages import Template
 
 

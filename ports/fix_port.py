@@ -25,11 +25,11 @@ from ports.client import ClientSession, Instrument
 from ports.fix import SECOND_NS
 from ports.fix_connection import Connection
 from ports.fix_desk import Client, Desk, Outcome, Phase
+from ports.fix_lines import Line, Tag
 from ports.fix_logins import Logins
 from ports.fix_requests import Request
 from ports.fix_session import Action, Do, Session
 from ports.fix_stream import Follower
-from ports.lines import Line, Tag
 from ringbus._ringbus import lib as ringbus_lib
 from ringbus.contributor import Contributor
 from ringbus.core import Core

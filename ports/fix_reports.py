@@ -35,8 +35,10 @@ class Event(Enum):
     CORRECT = "G"
     BUST = "H"
     STATUS = "I"
-    # A stop order has come in: there is no type of its own before FIX 5.0.
+    # Both say Restated: a stop order has come in (there is no type of its own before FIX 5.0), and
+    # an order has come over from a former day.
     TRIGGERED = "triggered"
+    CARRIED = "carried"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +90,9 @@ class ExecutionReport:
             60: time_text(self.time_ns),
             151: str(self.remaining),
         }
-        if self.event is Event.TRIGGERED:
+        if self.event in _RESTATED:
             event = Event.RESTATED.value
-            out[378] = "4" if version == FIX42 else "99"
+            out[378] = _RESTATED[self.event][version != FIX42]
         if self.event is not Event.REJECTED or self.stop_1e4:
             out[40] = _ORD_TYPES[self.is_market, self.stop_1e4 > 0]
             out[59] = self.time_in_force
@@ -123,9 +125,6 @@ class ExecutionReport:
             out[44] = decimal_text(self.price_1e4, PRICE_DIGITS)
         if self.reason:
             out[103] = str(order_reason(self.reason, version))
-        if self.event is Event.RESTATED:
-            # Partial decline of OrderQty.
-            out[378] = "5"
         if self.text:
             out[58] = self.text
         return sorted(out.items())
@@ -232,6 +231,12 @@ _ORD_TYPES: Final = {
 
 Report = ExecutionReport | CancelReject | MassCancelReport | BusinessReject
 
+# ExecRestatementReason of 4.2 and of 4.4: partial decline of OrderQty, other, renewal.
+_RESTATED: Final = {
+    Event.RESTATED: ("5", "5"),
+    Event.TRIGGERED: ("4", "99"),
+    Event.CARRIED: ("1", "1"),
+}
 # ExecTransType of 4.2.
 _TRANSACTIONS: Final = {Event.BUST: "1", Event.CORRECT: "2", Event.STATUS: "3"}
 _MASS_CANCEL: Final = {

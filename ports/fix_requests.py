@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from ports.client import Instrument
 from ports.fix import Message, decimal
 from ports.fix_account import LETTERS, REFUSED_TYPE, Account, Order
+from ports.fix_lines import group, line, tag_text
 from ports.fix_terms import Terms, price_if_any
-from ports.lines import group, line, tag_text
 from ringbus.messages import (
     CANCEL,
     INSTRUMENT_NONE,

@@ -33,7 +33,7 @@ from ports.fix_dictionary import (
     Fault,
     check,
 )
-from ports.lines import CLORDID, NUMBER_MAX
+from ports.fix_lines import CLORDID, NUMBER_MAX
 
 # SendingTime may be off by so much.
 TOLERANCE_NS: Final = 120 * SECOND_NS

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from ports.lines import Line, Tag
+from ports.fix_lines import Line, Tag
 from ringbus.marks import Marks
 from ringbus.messages import Flag, Template
 from ringbus.replay import Stream

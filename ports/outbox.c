@@ -1,6 +1,5 @@
 #include "ports/outbox.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "ringbus/table.h"
@@ -39,7 +38,7 @@ int32_t prt_pool_init(prt_pool *pool, uint64_t messages, uint32_t outboxes)
 
 void prt_pool_free(prt_pool *pool)
 {
-    free(pool->chunks);
+    rb_table_free(pool->chunks);
     pool->chunks = NULL;
 }
 

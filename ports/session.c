@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "ringbus/check.h"
+#include "ringbus/table.h"
 
 enum { TOPICS = 65536 };
 
@@ -64,7 +65,7 @@ int32_t prt_desk_init(prt_desk *desk, const prt_bounds *bounds)
     if (status != RB_OK) {
         return status;
     }
-    desk->sessions = calloc(bounds->sessions, sizeof *desk->sessions);
+    desk->sessions = rb_table_make(bounds->sessions, sizeof *desk->sessions);
     desk->by_topic = calloc(TOPICS, sizeof *desk->by_topic);
     desk->by_user = calloc(user_slots(bounds->sessions), sizeof *desk->by_user);
     desk->user_mask = user_slots(bounds->sessions) - 1;
@@ -79,7 +80,7 @@ void prt_desk_free(prt_desk *desk)
     prt_tokens_free(&desk->tokens);
     prt_pool_free(&desk->pool);
     prt_hearing_free(&desk->hearing);
-    free(desk->sessions);
+    rb_table_free(desk->sessions);
     free(desk->by_topic);
     free(desk->by_user);
     desk->sessions = NULL;
@@ -437,8 +438,8 @@ void prt_desk_ask(const prt_desk *desk, const rb_message *line)
         return;
     }
     const prt_session *session = &desk->sessions[owner - 1];
-    __builtin_prefetch(&session->outbox, 1);
-    __builtin_prefetch(&session->phase, 1);
+    __builtin_prefetch(session, 1);
+    __builtin_prefetch(&session->topic_sequence[line->header.shard % PRT_SHARDS_MAX], 1);
     prt_orders_ask(&desk->orders, prt_order_key(line->header.topic, line->any.rest[3]));
 }
 
@@ -447,6 +448,7 @@ void prt_desk_ask_more(const prt_desk *desk, const rb_message *line)
     uint32_t owner = desk->by_topic[line->header.topic];
     if (owner != 0) {
         prt_outbox_ask(&desk->sessions[owner - 1].outbox);
+        prt_orders_ask_more(&desk->orders, prt_order_key(line->header.topic, line->any.rest[3]));
     }
 }
 

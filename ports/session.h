@@ -28,6 +28,7 @@
 #include "ports/outbox.h"
 #include "ports/proposal.h"
 #include "ports/translate.h"
+#include "ringbus/layout.h"
 
 #define PRT_SHARDS_MAX 16u
 #define PRT_SESSIONS_MAX 65535u
@@ -40,40 +41,45 @@ enum prt_phase {
 };
 
 typedef struct prt_session {
-    /* From the stream. */
-    prt_outbox outbox;
-    uint32_t topic_sequence[PRT_SHARDS_MAX]; /* last number taken, by shard */
+    /* What every line touches, from the stream but for the protocol: together with the numbers of
+     * the first shards it is one line of memory. */
+    _Alignas(RB_LINE_BYTES) prt_outbox outbox;
     uint32_t last_client_order_id;
     uint32_t open_orders;
     uint16_t topic;
-    uint16_t account;
-    uint16_t firm;
-    uint16_t holder; /* publisher id of the port where it is logged in; 0: nowhere */
-    uint16_t left;   /* of the port that it has left with orders open; 0: none */
-    uint8_t entry_disabled;
-    /* From the configuration. */
     uint8_t protocol; /* enum prt_protocol */
-    uint8_t cancels_on_disconnect;
-    uint8_t listens; /* it asks for nothing, and is shown what others are */
-    char self_trade;
-    char firm_name[4];
-    uint32_t rate; /* orders in a second; 0: any */
-    uint64_t notional_max_1e4;
-    /* Its rate: when the orders so far would have come if they had come evenly. */
-    uint64_t due_ns;
-    /* The one request. */
+    /* Of the one request; the rest of it is below. */
     uint8_t phase; /* enum prt_phase */
     uint8_t proposed_template;
     uint8_t proposed_kind;    /* of a SessionEvent */
     uint8_t proposed_shard;   /* PRT_ALL_SHARDS: it takes no number */
     uint32_t proposed_number; /* of the topic */
     uint32_t proposed_client_order_id;
-    prt_request request;
     /* Of the connections; owner: the agent. */
     uint32_t connection; /* that is logged in or being so; PRT_NONE */
-    uint32_t waiting;    /* logs in when the end of the last one is sequenced; PRT_NONE */
+    /* From the stream. */
+    uint32_t topic_sequence[PRT_SHARDS_MAX]; /* last number taken, by shard */
+    uint16_t holder; /* publisher id of the port where it is logged in; 0: nowhere */
+    uint16_t left;   /* of the port that it has left with orders open; 0: none */
+    uint8_t entry_disabled;
+    /* From the configuration. */
+    uint8_t cancels_on_disconnect;
+    uint8_t listens; /* it asks for nothing, and is shown what others are */
+    char self_trade;
+    char firm_name[4];
+    uint16_t account;
+    uint16_t firm;
+    uint32_t rate; /* orders in a second; 0: any */
+    uint64_t notional_max_1e4;
+    /* Its rate: when the orders so far would have come if they had come evenly. */
+    uint64_t due_ns;
+    prt_request request;
+    uint32_t waiting; /* connection that logs in when the end of the last is sequenced; PRT_NONE */
     char user[8];
 } prt_session;
+
+_Static_assert(offsetof(prt_session, topic_sequence[3]) <= RB_LINE_BYTES,
+               "a line, with up to three shards");
 
 typedef struct prt_desk {
     prt_instruments instruments;

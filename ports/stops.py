@@ -89,8 +89,10 @@ class StopOrders(Application):
         lines, template = batch.view(EXECUTED), batch["template_id"]
         is_stop = (template == Template.STOP_ORDER) | (template == Template.STOP_CANCEL)
         self._has[lines["instrument"][is_stop]] = True
-        instruments = np.minimum(lines["instrument"], len(self._has) - 1)
-        is_looked_at = self._has[instruments] | (template == Template.MASS_CANCEL)
+        # A mass cancel may name none, and what the sequencer refuses never does.
+        is_of_none = lines["instrument"] >= len(self._has)
+        instruments = np.where(is_of_none, 0, lines["instrument"])
+        is_looked_at = self._has[instruments] | is_of_none | (template == Template.MASS_CANCEL)
         for n in np.flatnonzero(is_looked_at).tolist():
             line = line_of(batch, n)
             if isinstance(line, Executed):

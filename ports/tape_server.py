@@ -264,17 +264,16 @@ class TapeServer:
         if not one.out:
             return 0
         try:
-            sent = one.socket.send(one.out)
+            one.out = one.out[one.socket.send(one.out) :]
+            one.sent_ns = now_ns
+            if one.leaving and not one.out and not one.waiting:
+                one.since_ns = now_ns
+                one.socket.shutdown(socket.SHUT_WR)
         except BlockingIOError:
             return 0
         except OSError:
+            # It is gone, perhaps with the last byte: a client may close when it has what it wants.
             self._drop(one)
-            return 1
-        one.out = one.out[sent:]
-        one.sent_ns = now_ns
-        if one.leaving and not one.out and not one.waiting:
-            one.since_ns = now_ns
-            one.socket.shutdown(socket.SHUT_WR)
         return 1
 
     def _find(self, one: _Connection, now_ns: int) -> None:

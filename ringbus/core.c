@@ -264,6 +264,10 @@ int64_t rb_core_round(rb_core *core)
         core->wake.mask = 0;
         core->wake.stream = 0;
     }
+    if (__builtin_expect(core->wake.soon != 0, 0)) {
+        rb_idle_look_soon(core->idle);
+        core->wake.soon = 0;
+    }
     core->rounds++;
     int64_t doubled = limit * 2 < RB_CORE_LIMIT ? limit * 2 : RB_CORE_LIMIT;
     core->limit = total > 0 ? doubled : 1;
@@ -271,11 +275,12 @@ int64_t rb_core_round(rb_core *core)
 }
 
 /* The clock costs more than an empty round: a busy core beats once in 1,024 rounds, a parked one
- * each. */
-static void beat(rb_core *core)
+ * each. Agents in Python take milliseconds a round, and on a host without a free CPU ten times
+ * that: 1,024 of those are longer than a supervisor's patience, so such a core beats each round. */
+static void beat(rb_core *core, int is_hosting)
 {
     rb_core_page *page = core->page;
-    if ((core->rounds & 1023u) != 0 && core->idle->parks == page->parks) {
+    if (!is_hosting && (core->rounds & 1023u) != 0 && core->idle->parks == page->parks) {
         return;
     }
     rb_clock real = {.mode = RB_CLOCK_REAL};
@@ -295,14 +300,14 @@ static void look(rb_core *core, int64_t work, int has_slept)
     uint64_t now_ns = rb_clock_read(&core->watch);
     uint64_t since_ns = core->looked_ns;
     core->looked_ns = now_ns;
-    uint64_t asked_ns = has_slept ? (uint64_t)core->idle->timeout_us * 1000 : 0;
+    uint64_t asked_ns = has_slept ? (uint64_t)core->idle->asked_us * 1000 : 0;
     uint64_t least_ns = has_slept ? RB_CORE_OVERSLEPT_NS : RB_CORE_STALL_NS;
     if (since_ns != 0 && now_ns >= since_ns + asked_ns + least_ns) {
         rb_histogram_record(core->stalls, now_ns - since_ns - asked_ns);
     }
 }
 
-static int32_t turn(rb_core *core, int64_t more)
+static int32_t turn(rb_core *core, int64_t more, int is_hosting)
 {
     if (rb_load_acquire_u32(&core->page->stop) != 0) {
         rb_store_release_u32(&core->page->state, RB_CORE_STOPPED);
@@ -315,7 +320,7 @@ static int32_t turn(rb_core *core, int64_t more)
     uint64_t parks = core->idle->parks;
     (void)rb_idle_step(core->idle, work + more);
     look(core, work + more, core->idle->parks != parks);
-    beat(core);
+    beat(core, is_hosting);
     if (core->timed) {
         /* Hosted agents have their turns now. */
         core->before_ns = rb_clock_read(&core->watch);
@@ -331,7 +336,7 @@ int32_t rb_core_run(rb_core *core)
     rb_store_release_u32(&core->page->state, RB_CORE_RUNNING);
     int32_t going = 1;
     while (going > 0) {
-        going = turn(core, 0);
+        going = turn(core, 0, 0);
     }
     return going;
 }
@@ -342,7 +347,7 @@ int32_t rb_core_turn(rb_core *core, int64_t work)
         return (int32_t)core->failed;
     }
     rb_store_release_u32(&core->page->state, RB_CORE_RUNNING);
-    return turn(core, work);
+    return turn(core, work, 1);
 }
 
 void rb_core_page_stop(void *memory)

@@ -213,6 +213,11 @@ class Core:
         """Run `worker` too: it has its turn behind the agents in C."""
         self._workers.append((check(lib.rb_core_host(self._handle, name.encode()), name), worker))
 
+    @property
+    def hosts(self) -> bool:
+        """Whether it runs workers in Python, whose turns are long."""
+        return bool(self._workers)
+
     def measure(self, metrics: Metrics) -> None:
         """Record from here on what turns of those agents take that are there, and stalls."""
         for number, agent in enumerate(CorePage(self._page).agents):

@@ -19,9 +19,9 @@
 /* About what a sleep and a wake-up cost: a wait that is shorter is not worth sleeping for, and a
  * longer spin takes the CPU from whoever we wait for when cores share CPUs. */
 enum { SPIN_DEFAULT_NS = 10000, BELL_DRAIN_MAX = 64 };
-/* Who looks up without a bell does it for timers that nobody named: a timer is late by about three
- * times what had passed since the last work, and by 50 ms at most. */
-enum { TIMEOUT_DEFAULT_US = 1000, TIMEOUT_MOST_US = 50000, LONGER = 4 };
+/* Who looks up without a bell does it for timers that nobody named, which are late by so much at
+ * most, or for room: a full lane has work for its consumer for about as long. */
+enum { TIMEOUT_DEFAULT_US = 50000, SOON_US = 1000 };
 /* Adaptive: 10 us of the waker and 29 us until the sleeper runs (AMD Zen 5, virtual, 2026-11). A
  * wait counts four times that at most, so that after a quiet night a dozen short ones suffice. */
 enum { WAKE_COST_NS = 40000, SPIN_SHORT = 16, WAIT_MOST = 4, WAITS_MEAN = 8 };
@@ -100,7 +100,6 @@ int32_t rb_idle_attach(rb_idle *idle, void *bells, size_t bytes, const char *nam
     idle->spin_ns = strategy == RB_IDLE_ADAPTIVE ? WAKE_COST_NS : SPIN_DEFAULT_NS;
     idle->clock.mode = RB_CLOCK_REAL;
     idle->timeout_us = TIMEOUT_DEFAULT_US;
-    idle->timeout_us_max = TIMEOUT_MOST_US;
     idle->sleep_us = TIMEOUT_DEFAULT_US;
     idle->epoll_fd = epoll_fd;
     idle->socket_fd = -1;
@@ -270,13 +269,6 @@ static void learn(rb_idle *idle)
     idle->slept = 0;
 }
 
-/* Of the next sleep, if this one brought no work. */
-static uint32_t longer(const rb_idle *idle)
-{
-    return idle->sleep_us < idle->timeout_us_max / LONGER ? idle->sleep_us * LONGER
-                                                          : idle->timeout_us_max;
-}
-
 int32_t rb_idle_step(rb_idle *idle, int64_t work)
 {
     uint64_t bit = UINT64_C(1) << idle->bell;
@@ -286,7 +278,6 @@ int32_t rb_idle_step(rb_idle *idle, int64_t work)
             learn(idle);
         }
         idle->spinning = 0;
-        idle->sleep_us = idle->timeout_us;
         withdraw(idle, bit);
         return 0;
     }
@@ -313,12 +304,13 @@ int32_t rb_idle_step(rb_idle *idle, int64_t work)
     }
     idle->parks++;
     idle->slept = 1;
+    idle->asked_us = sleep_us;
     if (idle->epoll_fd < 0) {
         sleep_futex(idle, bell, sleep_us);
     } else {
         sleep_epoll(idle, sleep_us);
     }
-    idle->sleep_us = longer(idle);
+    idle->sleep_us = idle->timeout_us;
     withdraw(idle, bit);
     return 0;
 }
@@ -380,8 +372,12 @@ uint64_t rb_idle_wakes(const rb_idle *idle)
 void rb_idle_set_timeout(rb_idle *idle, uint32_t timeout_us)
 {
     idle->timeout_us = timeout_us;
-    idle->timeout_us_max = timeout_us;
     idle->sleep_us = timeout_us;
+}
+
+void rb_idle_look_soon(rb_idle *idle)
+{
+    idle->sleep_us = idle->sleep_us < SOON_US ? idle->sleep_us : SOON_US;
 }
 
 void rb_idle_wake_at(rb_idle *idle, uint64_t due_ns)

@@ -30,10 +30,10 @@
  * datagram to an abstract Unix socket that is part of its epoll set. That name is gone with the
  * process.
  *
- * No message needs a timeout. Timers and heartbeats do: who sleeps looks up a millisecond behind
- * his last work, then after four, sixteen and every fifty, or when a timer that he was told of is
- * due. An idle exchange then costs a fraction of what it would with a millisecond for ever (make
- * bench-idle).
+ * No message needs a timeout. Who waits for room does, since nobody rings when there is some: it
+ * says so, and looks again after a millisecond. So do timers and heartbeats: who sleeps looks up
+ * every 50 ms, or when a timer that he was told of is due. An idle exchange then costs a fraction
+ * of what it would with a millisecond for ever (make bench-idle).
  *
  * Who: a bell is owned by one process; anybody permitted rings. Crash: a dead sleeper leaves its
  * bit set, which costs the wakers a system call each until its successor claims the bell. Source:
@@ -74,6 +74,7 @@ typedef struct rb_bells_shared {
 typedef struct rb_wake {
     uint64_t mask;   /* bells */
     uint32_t stream; /* nonzero: all stream readers too */
+    uint32_t soon;   /* nonzero: not to be rung, but to look again soon: something waits for room */
 } rb_wake;
 
 /* cffi: begin */
@@ -91,9 +92,9 @@ typedef struct rb_idle {
     uint32_t bell;       /* index of our bell */
     uint32_t spin_ns;    /* without work before it yields or parks */
     uint32_t spinning;   /* idle_since_ns is set */
-    uint32_t timeout_us; /* a parked core looks up all the same, for timers and heartbeats: first */
-    uint32_t timeout_us_max; /* after so long, then after four times that, up to this */
-    uint32_t sleep_us;       /* how long the next sleep is at most */
+    uint32_t timeout_us; /* a parked core looks up all the same, for timers and heartbeats */
+    uint32_t sleep_us;   /* how long the next sleep is at most */
+    uint32_t asked_us;   /* what the last sleep was to be at most */
     uint32_t key;
     int32_t epoll_fd; /* < 0: wait on the futex */
     int32_t socket_fd;
@@ -133,9 +134,10 @@ void rb_idle_ring(rb_idle *idle, uint64_t mask, uint32_t stream);
 uint32_t rb_idle_bell(const rb_idle *idle);
 uint64_t rb_idle_parks(const rb_idle *idle);
 uint64_t rb_idle_wakes(const rb_idle *idle);
-/* How long a parked core sleeps at most; unless set, 1 ms behind work and four times that each
- * time that it was for nothing, up to 50 ms. */
+/* How long a parked core sleeps at most; 50,000 us unless set. */
 void rb_idle_set_timeout(rb_idle *idle, uint32_t timeout_us);
+/* The next sleep is a millisecond at most: something waits for room. */
+void rb_idle_look_soon(rb_idle *idle);
 /* It looks up at `due_ns` (of the kernel's clock) at the latest, once; the earliest of several. */
 void rb_idle_wake_at(rb_idle *idle, uint64_t due_ns);
 /* How long it looks for work before it yields or parks; 10,000 ns unless set. Adaptive: at most,

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "ringbus/atomics.h"
@@ -14,6 +15,9 @@
 #include "ringbus/crc32c.h"
 #include "ringbus/messages.h"
 #include "ringbus/replay.h"
+
+/* Of a pause in which nobody is heard but who says that it is over. */
+enum { GATHER_STEP_US = 20000 };
 
 int32_t rb_journal_path(const char *directory, uint64_t segment_messages, uint64_t sequence,
                         char *out, size_t room)
@@ -589,13 +593,24 @@ void rb_journal_measure(rb_journal *journal, void *hop, void *syncs)
     journal->syncs = syncs;
 }
 
+/* Lets messages gather, deaf to bells, so that none is rung for each of them. */
+static void gather(uint32_t left_us, const uint32_t *stop)
+{
+    while (left_us > 0 && rb_load_relaxed_u32(stop) == 0) {
+        uint32_t part_us = left_us < GATHER_STEP_US ? left_us : GATHER_STEP_US;
+        struct timespec pause = {.tv_nsec = (long)part_us * 1000};
+        (void)nanosleep(&pause, NULL);
+        left_us -= part_us;
+    }
+}
+
 int32_t rb_journal_keep(rb_journal *journal, void *idle, void *marks, uint32_t place,
-                        uint64_t bells, const uint32_t *stop)
+                        uint64_t bells, uint32_t gather_us, const uint32_t *stop)
 {
     /* What a predecessor wrote may not have been synced: it is before anything is promised. */
     int64_t said = -1;
     rb_clock clock = {.mode = RB_CLOCK_REAL};
-    /* relaxed: the flag carries nothing; a look a millisecond late is in time. */
+    /* relaxed: the flag carries nothing; whoever sets it rings. */
     while (rb_load_relaxed_u32(stop) == 0) {
         uint64_t before_ns = rb_clock_read(&clock);
         int64_t durable = rb_journal_sync(journal);
@@ -616,6 +631,9 @@ int32_t rb_journal_keep(rb_journal *journal, void *idle, void *marks, uint32_t p
             rb_idle_ring(idle, bells, 0);
         }
         (void)rb_idle_step(idle, news);
+        if (news) {
+            gather(gather_us, stop);
+        }
     }
     return RB_OK;
 }

@@ -94,9 +94,10 @@ void rb_journal_tell(rb_journal *journal, void *wake, uint64_t sync_bell);
 void rb_journal_measure(rb_journal *journal, void *hop, void *syncs);
 /* The syncing thread's loop: makes durable what was written, says so in `place` of `marks`, and
  * rings `bells`, until *stop is not zero. So a sync that takes long carries all that was written
- * meanwhile. `idle` is its own, parking. RB_OK, RB_SYSTEM. */
+ * meanwhile; where nobody waits for it, what comes in the next `gather_us` is left to gather.
+ * `idle` is its own, parking, and rung by rb_journal_tell. RB_OK, RB_SYSTEM. */
 int32_t rb_journal_keep(rb_journal *journal, void *idle, void *marks, uint32_t place,
-                        uint64_t bells, const uint32_t *stop);
+                        uint64_t bells, uint32_t gather_us, const uint32_t *stop);
 void rb_journal_close(rb_journal *journal);
 /* Writes `count` whole messages, from `sequence` on, into their places in the files of a journal
  * that is at rest, and syncs them; a file that is missing is made. For repair. RB_CHECKSUM: one is

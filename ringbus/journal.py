@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -81,15 +81,17 @@ class Journal:
         """Record how late messages are in the files, and what syncs take (addresses)."""
         lib.rb_journal_measure(self.state, hop, syncs)
 
-    def keep(self, idle: Idle, marks: Marks, place: int, bells: int, stop: object) -> None:
+    def keep(
+        self, idle: Idle, marks: Marks, place: int, bells: int, stop: object, gather_us: int = 0
+    ) -> None:
         """The syncing thread's loop: make durable, set the mark, ring `bells`, until told to stop.
 
         Args: idle: the thread's own; place: of this journal in the marks; bells: a mask; stop: a
-        `uint32_t *` that becomes nonzero.
+        `uint32_t *` that becomes nonzero; gather_us: between one sync and the next, at least.
         Raises: SystemCallError: the disk said no; nothing is promised from then on.
         """
         memory = marks.memory.address
-        status = lib.rb_journal_keep(self.state, idle.handle, memory, place, bells, stop)
+        status = lib.rb_journal_keep(self.state, idle.handle, memory, place, bells, gather_us, stop)
         check(status, "journal sync")
 
     def close(self) -> None:
@@ -171,24 +173,38 @@ def map_day(directory: Path, verify: bool = True) -> list[NDArray[np.void]]:
     Raises: NotFoundError: no journal there; DataError: damage, with the sequence; LayoutError:
     other schema or version.
     """
-    files = segment_files(directory)
-    if not files:
-        raise NotFoundError(f"{directory}: no journal there (stream-00000000.rbj)")
+    before = 0
+    while True:
+        parts, damaged, path = _map(segment_files(directory), verify)
+        if not parts:
+            raise NotFoundError(f"{directory}: no journal there (stream-00000000.rbj)")
+        if damaged == 0:
+            return parts
+        # A journal that is written on between two looks at it ends elsewhere at the next one.
+        if damaged == before:
+            raise DataError(f"{path}: message {damaged} is damaged")
+        before = damaged
+
+
+def _map(files: Sequence[Path], verify: bool) -> tuple[list[NDArray[np.void]], int, Path]:
+    """What is whole in each file; the first message that is not though one behind it is, and the
+    file that has this one, or 0.
+    """
     parts: list[NDArray[np.void]] = []
-    first, damaged = 1, 0
+    first, end = 1, 0
     for path in files:
         places, capacity = map_file(path)
         count = _whole(places, first) if verify else _written(places, first)
-        if damaged:
+        if end:
             count = 0
+        parts.append(places[:count])
         # Behind what is not whole nothing may be whole: a torn tail is the end of all there is.
         if verify and _any_whole(places[count:], first + count):
-            raise DataError(f"{path}: message {damaged or first + count} is damaged")
-        parts.append(places[:count])
-        if count < capacity and not damaged:
-            damaged = first + count
+            return parts, end or first + count, path
+        if count < capacity and not end:
+            end = first + count
         first += capacity
-    return parts
+    return parts, 0, Path()
 
 
 def read_day(directory: Path) -> NDArray[np.void]:

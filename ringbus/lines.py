@@ -691,7 +691,7 @@ class Alarm(NamedTuple):
 
 
 class CarriedOver(NamedTuple):
-    """What the former day has left to this one; behind the definitions. The orders that are carried follow, each as NewOrder or StopOrder on its session's topic, in the priority that they had; for each that cannot be a Reject there, if the session is still there."""
+    """What the former day has left to this one; behind the definitions. The orders that are carried follow, each as NewOrder or StopOrder on its session's topic behind a SessionEvent, in the priority that they had; for each that cannot be a Reject there, if the session is still there."""
 
     sequence: int
     time_ns: int

@@ -36,23 +36,23 @@ class Memory(Protocol):
         """The mapping that it lies in: its buffer cannot be had when it was unmapped."""
 
 
-class Block:
-    """Private zeroed memory of `size` bytes, for tests, replay and benchmarks in one process.
+class Mapped:
+    """A mapping that C may be told of, until it is closed.
 
-    It is an anonymous shared mapping, so that a forked child sees the same bytes.
+    `address` is the cffi pointer (void *) to its first byte, `size` its bytes.
     """
 
-    def __init__(self, size: int) -> None:
-        self.size = size
-        self.name = "private"
-        self.writable = True
-        self.mapping = mmap.mmap(-1, size)
-        self._buffer = ffi.from_buffer(self.mapping, require_writable=True)
+    def __init__(self, name: str, mapping: mmap.mmap, writable: bool) -> None:
+        self.name = name
+        self.size = len(mapping)
+        self.writable = writable
+        self.mapping = mapping
+        self._buffer = ffi.from_buffer(mapping, require_writable=writable)
         self.address: object = ffi.cast("void *", self._buffer)
 
     @property
     def closed(self) -> bool:
-        """Whether it was unmapped."""
+        """Whether it was unmapped: then `address` must not be followed."""
         return self.mapping.closed
 
     def buffer(self) -> memoryview:
@@ -63,3 +63,14 @@ class Block:
         """Unmap; pointers into it are dead from here on."""
         ffi.release(self._buffer)
         self.mapping.close()
+
+
+class Block(Mapped):
+    """Private zeroed memory of `size` bytes, for tests, replay and benchmarks in one process.
+
+    It is an anonymous shared mapping, so that a forked child sees the same bytes.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__("private", mmap.mmap(-1, size), writable=True)
+        self.size = size

@@ -7,7 +7,7 @@
 
 #define RB_SCHEMA_ID 1u
 #define RB_SCHEMA_VERSION 1u
-#define RB_SCHEMA_HASH UINT64_C(0x5437ac2697a554ab)
+#define RB_SCHEMA_HASH UINT64_C(0x13bcebedb531ab42)
 #define RB_MESSAGE_BYTES 64u
 #define RB_INSTRUMENT_NONE UINT32_C(4294967295)
 #define RB_TEMPLATE_CONTRIBUTED_MAX 63u
@@ -195,6 +195,7 @@ enum rb_session_event_kind {
     RB_SESSION_EVENT_KIND_SPOKE = 7, /* FIX: the port said something of the session itself (a heartbeat, a rejection): it took the client's next number. */
     RB_SESSION_EVENT_KIND_NOTE = 8, /* FIX: a text of the client's that the next refusal repeats; in the OrderTag line behind. */
     RB_SESSION_EVENT_KIND_STATUS_ASKED = 9, /* FIX: the client asks how the order is that the OrderTag line behind names. */
+    RB_SESSION_EVENT_KIND_CARRIED = 10, /* Of the opening: what the order that comes next has traded on former days. */
 };
 
 enum rb_reject_reason {
@@ -373,8 +374,8 @@ typedef struct rb_mass_cancel {
 typedef struct rb_session_event {
     rb_header header;
     uint32_t instrument; /* 4294967295. */
-    uint32_t connection; /* The port's own number of the connection. */
-    uint64_t next_message; /* Login: number of the next sequenced message that the client asked for. AccountQuery: the client_order_id that comes next. */
+    uint32_t connection; /* The port's own number of the connection. Carried: quantity executed, of a larger one 4294967295. */
+    uint64_t next_message; /* Login: number of the next sequenced message that the client asked for. AccountQuery: the client_order_id that comes next. Carried: quantity times price (1/10,000 of the currency), summed up. */
     uint32_t client_order_id; /* Number of the request, if the client gave it one. */
     uint16_t account;
     uint16_t firm;
@@ -396,7 +397,7 @@ typedef struct rb_cross_result {
     uint8_t cross_type;
     uint8_t state; /* Afterwards. */
     uint16_t spare;
-    uint32_t changes; /* Lines NewOrder, Cancel, Replace, Executed and Canceled of this instrument that the auction has seen. */
+    uint32_t changes; /* Lines NewOrder, Cancel, Replace, Executed, Canceled and StateChanged of this instrument that the auction has seen. */
 } rb_cross_result;
 
 typedef struct rb_command {

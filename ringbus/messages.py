@@ -9,7 +9,7 @@ import numpy as np
 
 SCHEMA_ID: Final = 1
 SCHEMA_VERSION: Final = 1
-SCHEMA_HASH: Final = 0x5437ac2697a554ab
+SCHEMA_HASH: Final = 0x13bcebedb531ab42
 MESSAGE_BYTES: Final = 64
 INSTRUMENT_NONE: Final = 4294967295
 TEMPLATE_CONTRIBUTED_MAX: Final = 63
@@ -231,6 +231,7 @@ class SessionEventKind(IntEnum):
     SPOKE = 7
     NOTE = 8
     STATUS_ASKED = 9
+    CARRIED = 10
 
 
 class RejectReason(IntEnum):

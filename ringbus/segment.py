@@ -17,8 +17,8 @@ from types import TracebackType
 import posix_ipc
 
 from ringbus import backing as backing_module
-from ringbus._ringbus import ffi
 from ringbus.backing import TMPFS, Backing, hugetlb_mounts
+from ringbus.memory import Mapped
 from ringbus.status import BackingError, LayoutError, NotFoundError, UsageError
 
 PREFIX = "ringbus."
@@ -41,23 +41,17 @@ def segment_name(exchange: str, part: str) -> str:
     return f"{PREFIX}{exchange}.{part}"
 
 
-class Segment:
-    """One mapping of a shared-memory segment.
+class Segment(Mapped):
+    """One mapping of a shared-memory segment, page aligned.
 
-    `address` is the cffi pointer (void *) to its first byte, `size` its bytes. The mapping is page
-    aligned. `unmet` says which wishes of its backing were not met, and why. Close it after
-    everything that points into it; `with` does.
+    `unmet` says which wishes of its backing were not met, and why. Close it after everything that
+    points into it; `with` does.
     """
 
     def __init__(self, path: Path, mapping: mmap.mmap, writable: bool) -> None:
-        self.name = path.name
+        super().__init__(path.name, mapping, writable)
         self.path = path
-        self.size = len(mapping)
-        self.writable = writable
         self.unmet: tuple[str, ...] = ()
-        self.mapping = mapping
-        self._buffer = ffi.from_buffer(mapping, require_writable=writable)
-        self.address = ffi.cast("void *", self._buffer)
 
     @classmethod
     def create(
@@ -147,20 +141,6 @@ class Segment:
                     raise
                 segment.unmet = (str(error),)
         return segment
-
-    @property
-    def closed(self) -> bool:
-        """Whether it was unmapped: then `address` must not be followed."""
-        return self.mapping.closed
-
-    def buffer(self) -> memoryview:
-        """Its bytes; whatever is made of them keeps them mapped."""
-        return memoryview(self.mapping)
-
-    def close(self) -> None:
-        """Unmap; pointers into it are dead from here on."""
-        ffi.release(self._buffer)
-        self.mapping.close()
 
     def __enter__(self) -> Segment:
         return self

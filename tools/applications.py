@@ -24,7 +24,7 @@ KINDS: Final[dict[str, Kind]] = {
     "drop": Kind(drop.Options, drop.make, proposes=True, listens=("",)),
     "fairy": Kind(fairy.Options, fairy.make, proposes=True),
     "fix": Kind(fix.Options, fix.make, proposes=True, listens=("",)),
-    "guardian": Kind(guardian.Options, guardian.make, proposes=True, binds=True, topics=1),
+    "guardian": Kind(guardian.Options, guardian.make, proposes=True, topics=1),
     "stops": Kind(stops.Options, stops.make, proposes=True),
     "market": Kind(market.MarketOptions, market.make_market),
     "request": Kind(market.RequestOptions, market.make_request, listens=("",)),

@@ -27,8 +27,9 @@ from tools.build import build_hash
 from tools.manual import Parser, Several
 from tools.measure import BENCHMARKS, ROOT, BenchError, build, compiler, run_all, source
 from tools.page import between, number, page
-from tools.regression import TOLERANCE, Outcome, Verdict, compare
+from tools.regression import TOLERANCE, Compared, compare
 from tools.results import Results, ResultsError
+from tools.verdict import Verdict
 from tuning.fingerprint import fingerprint
 from tuning.host import Host
 
@@ -37,10 +38,10 @@ RUNS: Final = 3
 WIDTH: Final = 160
 NOTHING_SLOWER, SLOWER, FAILED, NOT_COMPARED = 0, 1, 2, 3
 COLOURS: Final = {
-    Outcome.SAME: "green",
-    Outcome.FASTER: "cyan",
-    Outcome.SLOWER: "red",
-    Outcome.UNJUDGED: "bright_black",
+    Verdict.SAME: "green",
+    Verdict.FASTER: "cyan",
+    Verdict.SLOWER: "red",
+    Verdict.UNKNOWN: "bright_black",
 }
 
 
@@ -133,7 +134,7 @@ def show_loads(stored: Results, results: Results, out: Console) -> None:
             )
 
 
-def show_comparison(verdicts: Sequence[Verdict], out: Console) -> int:
+def show_comparison(verdicts: Sequence[Compared], out: Console) -> int:
     """Print each figure beside the stored one; returns the exit status."""
     table = Table(title="against the stored run", title_justify="left", title_style="bold")
     for heading in ("part", "figure", "stored", "now", "unit", "change", "verdict"):
@@ -142,18 +143,18 @@ def show_comparison(verdicts: Sequence[Verdict], out: Console) -> int:
     for one in verdicts:
         before = number(one.before.median) if one.before else ""
         change = f"{100 * one.change:+.1f} %" if one.before else ""
-        said = f"{one.outcome.value}: {one.why}" if one.why else one.outcome.value
+        said = f"{one.verdict.value}: {one.why}" if one.why else one.verdict.value
         table.add_row(
             *(one.part, escape(one.figure.name), before, number(one.figure.median)),
-            *(one.figure.unit, change, f"[{COLOURS[one.outcome]}]{escape(said)}[/]"),
+            *(one.figure.unit, change, f"[{COLOURS[one.verdict]}]{escape(said)}[/]"),
         )
     out.print(table)
-    counts = {outcome: sum(one.outcome is outcome for one in verdicts) for outcome in Outcome}
-    out.print(", ".join(f"{count} {outcome.value}" for outcome, count in counts.items()))
-    if counts[Outcome.UNJUDGED] == len(verdicts):
+    counts = {verdict: sum(one.verdict is verdict for one in verdicts) for verdict in Verdict}
+    out.print(", ".join(f"{count} {verdict.value}" for verdict, count in counts.items()))
+    if counts[Verdict.UNKNOWN] == len(verdicts):
         print("ringbus bench: nothing could be compared", file=sys.stderr)
         return NOT_COMPARED
-    return SLOWER if counts[Outcome.SLOWER] else NOTHING_SLOWER
+    return SLOWER if counts[Verdict.SLOWER] else NOTHING_SLOWER
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -3,6 +3,7 @@
 Each becomes what its client once sent: a NewOrder with its terms and tag, on its session's topic,
 with what is left of it as quantity. Entered in their old priority they have it again, and all who
 read the stream (clients, drop copies, market data, limits, a replay) hear of them as of any order.
+A SessionEvent before it says what had traded of it: FIX counts that on.
 
 What does not fit the new day's files is not carried: its client is told by a Reject, and the
 operator by a list that has every kept order in it, with what became of it.
@@ -21,7 +22,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from ports.lines import Tag, tag_text
+from ports.fix_lines import Tag, line, tag_text
 from ringbus.messages import (
     CARRIED_OVER,
     COMMAND,
@@ -31,12 +32,14 @@ from ringbus.messages import (
     ORDER_TAG,
     ORDER_TERMS,
     REJECT,
+    SESSION_EVENT,
     STOP_ORDER,
     CommandKind,
     Flag,
     InstrumentState,
     OrderOption,
     RejectReason,
+    SessionEventKind,
     Side,
     Template,
 )
@@ -47,6 +50,7 @@ from tools.instruments import PRICE_TICKS_MAX, Instrument, Participant
 from tools.kept import Kept, KeptDay, kept_of
 
 Lines = NDArray[np.void]
+EXECUTED_MAX = (1 << 32) - 1
 COLUMNS = ("user", "symbol", "side", "price", "quantity", "order", "outcome", "why")
 
 
@@ -92,7 +96,7 @@ class Plan:
         """Everything that is to be said, in order: each shape (n,), dtype MESSAGE, with its topic
         but without its number there."""
         states = [_auction(self.symbols[symbol]) for symbol in self.crossed]
-        orders = [self._entry(one) for one in self.carried]
+        orders = [said for one in self.carried for said in (self._history(one), self._entry(one))]
         told = [_told(one, who) for one in self.left if (who := self._speaker(one.kept))]
         first: Lines = np.zeros(1, CARRIED_OVER)
         first["template_id"], first["instrument"] = Template.CARRIED_OVER, INSTRUMENT_NONE
@@ -113,14 +117,29 @@ class Plan:
         at = 1 + len(self.crossed)
         out = {}
         for n, one in enumerate(self.carried):
-            if at in refused:
-                out[n] = refused[at]
-            at += len(one.lines)
+            if at + 1 in refused:
+                out[n] = refused[at + 1]
+            at += 1 + len(one.lines)
         return out
 
     def _speaker(self, kept: Kept) -> Participant | None:
         who = self.users.get(kept.user)
         return who if who is not None and not who.hears else None
+
+    def _history(self, kept: Kept) -> Lines:
+        who = self.users[kept.user]
+        return line(
+            SESSION_EVENT,
+            Template.SESSION_EVENT,
+            who.session,
+            kind=SessionEventKind.CARRIED,
+            instrument=INSTRUMENT_NONE,
+            client_order_id=kept.client_order_id,
+            account=who.account,
+            firm=who.firm,
+            connection=min(kept.executed, EXECUTED_MAX),
+            next_message=kept.notional_1e4,
+        )
 
     def _entry(self, kept: Kept) -> Lines:
         instrument, who = self.symbols[kept.symbol], self.users[kept.user]
@@ -323,16 +342,20 @@ def _are_crossed(orders: list[Kept]) -> bool:
 
 
 def _auction(instrument: Instrument) -> Lines:
-    line: Lines = np.zeros(1, COMMAND)
-    line["template_id"], line["kind"] = Template.COMMAND, CommandKind.INSTRUMENT_STATE
-    line["instrument"], line["state"] = instrument.index, InstrumentState.AUCTION
-    return line.view(MESSAGE)
+    return line(
+        COMMAND,
+        Template.COMMAND,
+        0,
+        kind=CommandKind.INSTRUMENT_STATE,
+        instrument=instrument.index,
+        state=InstrumentState.AUCTION,
+    )
 
 
-def _unnumbered(line: Lines) -> Lines:
+def _unnumbered(tag: Lines) -> Lines:
     """A tag; one of a FIX client without the number of its message, which was another day's."""
-    out: Lines = line.view(ORDER_TAG)
-    said = Tag.read(line.tobytes())
+    out: Lines = tag.view(ORDER_TAG)
+    said = Tag.read(tag.tobytes())
     if said.number is not None:
         out["text"] = tag_text(said.text, 0)
     return out
@@ -340,14 +363,20 @@ def _unnumbered(line: Lines) -> Lines:
 
 def _told(left: Left, who: Participant) -> Lines:
     """What the client of an order hears that is not carried."""
-    line: Lines = np.zeros(1, REJECT)
     order = left.kept.order
-    line["template_id"], line["topic"] = Template.REJECT, who.session
-    line["instrument"], line["reason"] = INSTRUMENT_NONE, left.reason
-    line["refused_template"] = order["template_id"]
-    line["account"], line["firm"] = who.account, who.firm
-    for name in ("quantity", "client_order_id", "side"):
-        line[name] = order[name]
+    first = line(
+        REJECT,
+        Template.REJECT,
+        who.session,
+        instrument=INSTRUMENT_NONE,
+        reason=left.reason,
+        refused_template=int(order["template_id"][0]),
+        account=who.account,
+        firm=who.firm,
+        quantity=int(order["quantity"][0]),
+        client_order_id=int(order["client_order_id"][0]),
+        side=int(order["side"][0]),
+    )
     tags = [
         left.kept.lines[n : n + 1].copy()
         for n, template in enumerate(left.kept.lines["template_id"].tolist())
@@ -356,4 +385,4 @@ def _told(left: Left, who: Participant) -> Lines:
     for tag in tags:
         tag["topic"] = who.session
         _unnumbered(tag)["total_quantity"] = 0
-    return np.concatenate([line.view(MESSAGE), *tags])
+    return np.concatenate([first, *tags])

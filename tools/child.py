@@ -16,7 +16,7 @@ START_SECONDS = 60.0
 # A running core beats every few milliseconds. A host that stops for a while is not its fault, so
 # silence counts only while the launcher itself gets its turns.
 SILENCE_SECONDS = 5.0
-SILENCE_STEP_SECONDS = 0.1
+SILENCE_STEP_SECONDS = 0.5
 # By then it has laid out its memory and read the day; what it faults from here on costs latency.
 WARM_SECONDS = 2.0
 RESTARTS_MAX = 5
@@ -45,6 +45,8 @@ class Child:
         self._has_beaten = False  # its present process
         self._silent_s = 0.0
         self._polled_s = 0.0
+        self._spawned_s: float | None = None
+        self._ran_s: float | None = None  # since when that process beats
         self.warm: Faults | None = None  # its page faults when it was warm
         self._warm_s: float | None = None  # when it will be
 
@@ -70,7 +72,8 @@ class Child:
         self._beat_ns = self.page.beat_ns
         self._has_beaten = False
         self._silent_s = 0.0
-        self._polled_s = now_s
+        self._polled_s = self._spawned_s = now_s
+        self._ran_s = None
         self.warm, self._warm_s = None, None
 
     def adopt(self, other: Child, now_s: float) -> None:
@@ -78,6 +81,7 @@ class Child:
         self.process, self._popen = other.process, other._popen
         other.process, other._popen = None, None
         self._beat_ns, self._silent_s, self._polled_s = 0, 0.0, now_s
+        self._spawned_s = self._ran_s = now_s
         self.warm, self._warm_s = None, None
 
     def kill(self) -> None:
@@ -107,6 +111,7 @@ class Child:
         if beat_ns != self._beat_ns:
             self._beat_ns = beat_ns
             self._has_beaten = True
+            self._ran_s = now_s if self._ran_s is None else self._ran_s
             self._silent_s = 0.0
             return False
         self._silent_s += step_s
@@ -132,9 +137,14 @@ class Child:
         """Note that it is to be started again.
 
         Returns: the pause before it in seconds: none at first, then doubling; or None: that was
-        done too often of late.
+        done too often of late. Only time counts in which it ran: on a host where a start takes a
+        quarter of a minute, one that dies at each would be started again for ever.
         """
         window = RESTARTS_WINDOW_SECONDS
+        if self._spawned_s is not None:
+            starting_s = (now_s if self._ran_s is None else self._ran_s) - self._spawned_s
+            self._restart_times = [at + starting_s for at in self._restart_times]
+            self._spawned_s = None
         self._restart_times = [at for at in self._restart_times if now_s - at < window]
         recent = len(self._restart_times)
         if recent >= RESTARTS_MAX:

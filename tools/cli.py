@@ -148,7 +148,7 @@ def _up(options: argparse.Namespace) -> int:
     from tools.exchange import start_detached
     from tools.launcher import LaunchError, ready_line, up
     from tools.partitions import forget
-    from tools.process import end_with_parent
+    from tools.process import end_with_parent, leave
     from tools.topology import ConfigurationError
     from tuning.host import Host
 
@@ -169,7 +169,11 @@ def _up(options: argparse.Namespace) -> int:
         for text in foretell(plan):
             print(text, flush=True)
         keep_off(plan)
-        return up(configuration, options.notify, options.goes_on, options.new_day)
+        status = up(configuration, options.notify, options.goes_on, options.new_day)
+        if options.notify >= 0:
+            # Nobody but this exchange is in this process, and who takes it down waits for its end.
+            leave(status)
+        return status
     except (ConfigurationError, LaunchError, OSError) as error:
         print(f"ringbus up: {error}", file=sys.stderr)
         return 1
@@ -177,21 +181,27 @@ def _up(options: argparse.Namespace) -> int:
 
 def _down(options: argparse.Namespace) -> int:
     from ringbus.status import UsageError
-    from tools.day import DayError, rescue
-    from tools.partitions import give_back
-    from tools.state import exchange_name, remove
-    from tuning.host import Host
+    from tools.state import State, exchange_name, remove
+
+    def rescue(state: State) -> None:
+        # Most of this command's time were it imported above, and most exchanges end themselves.
+        from tools import day
+
+        try:
+            day.rescue(state)
+        except day.DayError as error:
+            raise UsageError(f"{error}; --lose removes it all the same") from None
 
     try:
         name = exchange_name(options.exchange)
         removed = remove(name) if options.lose else remove(name, rescue)
-        give_back(name, Host(), lambda text: print(text, file=sys.stderr))
     except UsageError as error:
         print(f"ringbus down: {error}", file=sys.stderr)
         return 1
-    except DayError as error:
-        print(f"ringbus down: {error}; --lose removes it all the same", file=sys.stderr)
-        return 1
+    from tools.partitions import give_back
+    from tuning.host import Host
+
+    give_back(name, Host(), lambda text: print(text, file=sys.stderr))
     if not removed.anything:
         print(f"nothing of an exchange {name} is here")
     elif removed.launcher and not removed.segments:

@@ -23,7 +23,8 @@ from typing import Final
 
 from ringbus.journal import map_day
 from ringbus.messages import END_OF_DAY, Template
-from tools.configuration import Configuration, write_private
+from tools.configuration import Configuration
+from tools.private import write_private
 from tools.state import CONFIGURATION_FILE
 from tools.topology import ConfigurationError, Topology
 

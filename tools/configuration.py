@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from tools.instruments import (
 )
 from tools.owner_rules import OwnerRules, commands_of, load_owner_rules
 from tools.placement import placed
+from tools.private import write_private
 from tools.site import ApplicationSection
 from tools.source import Source
 from tools.table import Faults
@@ -138,9 +138,10 @@ class Configuration:
     def hash(self) -> int:
         """Fingerprint (u64) of all that decides what stands on the stream.
 
-        Placement, waiting, names, paths, passwords and the number of shards are left out: the same
-        input gives the same stream whatever they are (the number of shards has its own field). What
-        decides which instrument is on which of them, and which legs belong together, is in it.
+        Placement, waiting, names, paths, passwords, where applications are reached and the number
+        of shards are left out: the same input gives the same stream whatever they are (the number
+        of shards has its own field). What decides which instrument is on which of them, and which
+        legs belong together, is in it, as are all options of applications but the local ones.
         """
         return _print(self._content())
 
@@ -200,9 +201,9 @@ class Configuration:
             ],
             "owners": [dataclasses.astuple(one) for one in self.owners],
             **{
-                f"application {one.name}": dataclasses.asdict(cast(Any, one.options))
+                f"application {one.name}": one.bound
                 for one in self.topology.applications
-                if KINDS[one.kind].binds
+                if one.bound
             },
         }
 
@@ -285,12 +286,3 @@ def _application(saved: dict[str, Any]) -> ApplicationSection:
     """One application from what was saved."""
     options = _section(KINDS[saved["kind"]].options, saved["options"])
     return ApplicationSection(saved["name"], saved["kind"], options)
-
-
-def write_private(path: Path, text: str) -> None:
-    """Replace a file as a whole, so that a reader never sees half of it; readable by the owner."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    draft.replace(path)

@@ -49,18 +49,23 @@ from tools.day import check_joins, drain
 from tools.edge import allow_files, limits_of
 from tools.journals import open_journal
 from tools.memory import Attachment, tcp_counter
-from tools.process import end_with_parent
+from tools.process import end_with_parent, leave
 from tools.seat import Seat
 from tools.site import Site
 from tools.standby import StandbyProcess, go_on
 from tools.state import STATE_FILE, State
 from tools.topology import PASSIVE, ConfigurationError, CoreSection, is_engine
+from tools.turns import SHORT_NS, ask_for_turns
 from tuning.host import Host
 from tuning.partition import join
 
 GO_ON = "--go-on"
 # Where a stopped clock stands: every message of such a day carries this time.
 STOPPED_NS = 10**18
+# A syncing thread is rung for what was written, and when it is over: it need not look up.
+SYNC_LOOK_US = 1_000_000
+# Of a thread whose work nobody waits for; on Linux a thread has its own.
+NICENESS = 10
 
 
 class CoreProcess:
@@ -130,6 +135,8 @@ class CoreProcess:
         self._confine()
         for thread in self._threads:
             thread.start()
+        if not self.core.hosts:
+            ask_for_turns(SHORT_NS)
         try:
             self.core.run()
         except RingbusError as error:
@@ -286,25 +293,33 @@ class CoreProcess:
         )
         self.core.add(name, journal)
         idle = self._stack.enter_context(Idle(self._bells, f"{name} sync", stream_reader=False))
-        idle.set_timeout(topology.journal.sync_ms * 1000)
-        if topology.copies_awaited > 0:
-            journal.tell(self.core.wake, bell_mask(self._bells, f"{name} sync"))
+        idle.set_timeout(SYNC_LOOK_US)
+        bell = bell_mask(self._bells, f"{name} sync")
+        journal.tell(self.core.wake, bell)
         stop = ffi.new("uint32_t *")
-        self._stops.append(partial(_set, stop))
+        self._stops.append(partial(self._end_sync, stop, bell))
         arguments = (journal, name, idle, stop)
         self._threads.append(
             threading.Thread(target=self._sync, args=arguments, name=f"{name} sync")
         )
 
+    def _end_sync(self, stop: object, bell: int) -> None:
+        """Tell a syncing thread that it is over."""
+        ffi.memmove(stop, b"\1\0\0\0", 4)
+        self.core.idle.ring(bell)
+
     def _sync(self, journal: Journal, name: str, idle: Idle, stop: object) -> None:
         """Make the journal durable as it grows, and once more at the end."""
         marks = Marks(self._shared.attach("marks", writable=True))
-        edge = set(self.topology.edge)
-        waiting = [core.name for core in self.topology.cores if edge.intersection(core.agents)]
-        bells = sum(bell_mask(self._bells, core) for core in waiting)
+        bells, gather_us = 0, self.topology.journal.sync_ms * 1000
+        if self.topology.copies_awaited > 0:
+            edge = set(self.topology.edge)
+            waiting = [core.name for core in self.topology.cores if edge.intersection(core.agents)]
+            bells, gather_us = sum(bell_mask(self._bells, core) for core in waiting), 0
         place = marks.place(name)
+        ask_for_turns(SHORT_NS)
         try:
-            journal.keep(idle, marks, place, bells, stop)
+            journal.keep(idle, marks, place, bells, stop, gather_us)
             if not self._errors:
                 drain(journal)
             marks.set(place, journal.sync())
@@ -403,6 +418,7 @@ class CoreProcess:
         )
         self._beside(name, authenticator.run, authenticator.stop)
         self._watch(port.epoll_fd)
+        self._beside(f"{name}, pages", partial(_aside, port.populate), port.leave_unpopulated)
         if stands_by:
             self._metrics.counter(tcp_counter(name))
             self._beside(
@@ -412,9 +428,10 @@ class CoreProcess:
             self._listening(name, port.listen(section.host, self._tcp.get(name, section.tcp)))
 
 
-def _set(flag: object) -> None:
-    """Make a `uint32_t *` that a loop in C looks at one."""
-    ffi.memmove(flag, b"\1\0\0\0", 4)
+def _aside(run: Callable[[], None]) -> None:
+    """Run something in this thread that others on this CPU need not wait for."""
+    os.nice(NICENESS)
+    run()
 
 
 def _check_build(state: State) -> None:
@@ -464,4 +481,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from engine.passive import GROUP_LINES_MAX, unfinished
 from ringbus.describe import named
 from ringbus.journal import Journal, map_file, noted
+from ringbus.marks import Marks
 from ringbus.messages import (
     BUILD_RECORD,
     CARRIED_OVER,
@@ -30,15 +31,17 @@ from ringbus.messages import (
     Environment,
     Template,
 )
-from ringbus.multicast import Writer, begin_multicast
+from ringbus.multicast import Reader, Writer, begin_multicast
 from ringbus.repair import cut, differing, prefix, repair
 from ringbus.replay import Replay
+from ringbus.segment import Segment
 from ringbus.status import DataError, Lapped, LayoutError, NotFoundError, RingbusError
 from tools import closed
-from tools.configuration import Configuration, write_private
+from tools.configuration import Configuration
 from tools.journals import open_journal
 from tools.memory import Attachment
 from tools.owner_rules import commands_of
+from tools.private import write_private
 from tools.state import CONFIGURATION_FILE, State
 from tools.topology import ConfigurationError, Topology
 
@@ -243,11 +246,15 @@ def finish_journals(topology: Topology) -> None:
     failed: list[str] = []
     with Attachment(topology.name) as shared:
         try:
-            shared.attach("stream")
+            stream = shared.attach("stream")
+            durable = Marks(shared.attach("marks")).durable()
             shared.attach("stream.readers", writable=True)
         except NotFoundError:
             return
         for name in topology.journals:
+            if _has_all(stream, durable.get(name, 0)):
+                # As after every clean stop; otherwise its last files would be read to see that.
+                continue
             try:
                 journal = open_journal(topology, shared, name)
                 try:
@@ -261,6 +268,14 @@ def finish_journals(topology: Topology) -> None:
         raise DayError(
             f"{'; '.join(failed)}; what its files lack is in shared memory only, which stays"
         )
+
+
+def _has_all(stream: Segment, durable: int) -> bool:
+    """Whether the ring has nothing behind what a journal has made durable."""
+    try:
+        return durable > 0 and len(Reader(stream, durable + 1).poll(1)) == 0
+    except Lapped:
+        return False
 
 
 def rescue(state: State) -> None:

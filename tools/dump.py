@@ -6,7 +6,7 @@ import argparse
 import csv
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -185,14 +185,24 @@ class ParquetWriter:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `ringbus dump`: 0; 2: there is no such day, it is damaged, or it cannot be written."""
     options = _parser().parse_args(argv)
+    return export("dump", lambda: _run(options))
+
+
+def export(word: str, run: Callable[[], None]) -> int:
+    """Exit status of a word that writes what a recorded day holds; what stops it is said."""
     try:
-        _run(options)
+        run()
     except BrokenPipeError:
         raise
     except (RingbusError, OSError) as error:
-        print(f"ringbus dump: {error}", file=sys.stderr)
+        print(f"ringbus {word}: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def text_of(path: Path | None, stack: ExitStack) -> TextIO:
+    """Where text goes: a file, that the stack closes, or the terminal."""
+    return sys.stdout if path is None else stack.enter_context(path.open("w", newline=""))
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -206,8 +216,7 @@ def _run(options: argparse.Namespace) -> None:
         if options.format == "parquet" and path is not None:
             writer = ParquetWriter(path)
         else:
-            out = sys.stdout if path is None else stack.enter_context(path.open("w", newline=""))
-            writer = TextWriter(out, options.format)
+            writer = TextWriter(text_of(path, stack), options.format)
         stack.callback(writer.close)
         head = (TextColumn("dump"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         console = Console(stderr=True)

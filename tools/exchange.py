@@ -113,7 +113,7 @@ class Exchange:
         process.send(number)
         return process
 
-    def await_restart(self, core: str, former: Process, timeout_s: float = 30.0) -> Process:
+    def await_restart(self, core: str, former: Process, timeout_s: float = 90.0) -> Process:
         """Wait until another process than `former` runs the core and beats.
 
         Raises: LaunchError: it did not in time, or the exchange went down.

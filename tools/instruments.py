@@ -14,7 +14,7 @@ from typing import Final
 
 from tools.assignment import Wish, assign
 from tools.rules import ConfigurationError
-from tools.table import Faults, Row, read_rows
+from tools.table import Faults, Row, read_table
 
 INSTRUMENTS_MAX: Final = 1 << 20
 PRICE_TICKS_MAX: Final = (1 << 30) - 1
@@ -112,16 +112,13 @@ def load_instruments(path: Path, shards: int) -> tuple[Instrument, ...]:
     Args: path: the file; shards: how many there are; see tools.assignment for who goes where.
     Raises: ConfigurationError.
     """
-    out: list[Instrument] = []
     symbols: dict[str, int] = {}
     chosen: dict[str, tuple[int, int]] = {}
-    faults = Faults()
-    for row in read_rows(path, INSTRUMENT_FIELDS, INSTRUMENT_FIELDS[6:], faults):
-        if len(out) >= INSTRUMENTS_MAX:
-            raise row.error("symbol", "too many instruments", f"{INSTRUMENTS_MAX} at most")
-        with faults:
-            out.append(_new_instrument(row, len(out), shards, symbols, chosen))
-    faults.say()
+
+    def make(row: Row) -> Instrument:
+        return _new_instrument(row, shards, symbols, chosen)
+
+    out = read_table(path, INSTRUMENT_FIELDS, INSTRUMENT_FIELDS[6:], make)
     if not out:
         raise ConfigurationError(f"{path}:2: symbol: no instrument; write one line for each")
     wishes = [Wish(one.group, one.load, one.shard if one.shard_chosen else None) for one in out]
@@ -130,14 +127,12 @@ def load_instruments(path: Path, shards: int) -> tuple[Instrument, ...]:
 
 
 def _new_instrument(
-    row: Row,
-    index: int,
-    shards: int,
-    symbols: dict[str, int],
-    chosen: dict[str, tuple[int, int]],
+    row: Row, shards: int, symbols: dict[str, int], chosen: dict[str, tuple[int, int]]
 ) -> Instrument:
     """That of a row; `symbols` and `chosen` shards of groups are those of the rows before it."""
-    instrument = _instrument(row, index, shards)
+    if len(symbols) >= INSTRUMENTS_MAX:
+        raise row.error("symbol", "too many instruments", f"{INSTRUMENTS_MAX} at most")
+    instrument = _instrument(row, len(symbols), shards)
     if instrument.symbol in symbols:
         raise row.error(
             "symbol",
@@ -242,24 +237,21 @@ def load_participants(path: Path) -> tuple[Participant, ...]:
     Firms get numbers 1, 2, … in the order in which the file first names them.
     Raises: ConfigurationError: also for a secret that is not a hash.
     """
-    out: list[Participant] = []
     lines: dict[tuple[str, str], int] = {}
     firms: dict[str, int] = {}
-    listeners: list[tuple[int, Row]] = []
-    faults = Faults()
-    for row in read_rows(path, PARTICIPANT_FIELDS, PARTICIPANT_OPTIONS, faults):
-        with faults:
-            one = _participant(row, lines, firms)
-            if row.values["hears"]:
-                listeners.append((len(out), row))
-            out.append(one)
-    faults.say()
-    if not out:
+
+    def make(row: Row) -> tuple[Row, Participant]:
+        return row, _participant(row, lines, firms)
+
+    rows = read_table(path, PARTICIPANT_FIELDS, PARTICIPANT_OPTIONS, make)
+    if not rows:
         raise ConfigurationError(f"{path}:2: user: no participant; write one line for each")
-    speakers = [who for n, who in enumerate(out) if n not in dict(listeners)]
-    for n, row in listeners:
+    speakers = [who for row, who in rows if not row.values["hears"]]
+    out: list[Participant] = []
+    faults = Faults()
+    for row, who in rows:
         with faults:
-            out[n] = dataclasses.replace(out[n], hears=_hears(row, speakers))
+            out.append(dataclasses.replace(who, hears=_hears(row, speakers)))
     faults.say()
     return tuple(out)
 
@@ -289,7 +281,7 @@ def _participant(row: Row, lines: dict[tuple[str, str], int], firms: dict[str, i
 
 def _hears(row: Row, speakers: list[Participant]) -> tuple[int, ...]:
     """The sessions that a drop copy is of: each word of the field names one or more."""
-    if row.values["protocol"] not in ("", PROTOCOLS[0]):
+    if row.values["hears"] and row.values["protocol"] not in ("", PROTOCOLS[0]):
         found = row.values["protocol"]
         raise row.error(
             "protocol", f"found {found!r}", f"a drop copy speaks {PROTOCOLS[0]}, or FIX"

@@ -6,11 +6,12 @@ lines that entered and replaced it.
 
     journal ─▶ replay ─▶ books: who is where in the queue, and how much is open
        └──────▶ NewOrder ▶ Replace ▶ Replace: terms, tag, letters, as they are now
+                    Executed, TradeChanged: what has traded of it
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -22,18 +23,23 @@ from engine.book import Book
 from ringbus.journal import map_day
 from ringbus.messages import (
     CANCEL,
+    EXECUTED,
     MESSAGE,
     NEW_ORDER,
     ORDER_TAG,
     ORDER_TERMS,
     REJECTED,
     REPLACE,
+    SESSION_EVENT,
     STOP_ORDER,
+    TRADE_CHANGED,
     Flag,
     OrderOption,
+    SessionEventKind,
     Side,
     Template,
     TimeInForce,
+    TradeChangeKind,
 )
 from ringbus.status import DataError
 from tools.configuration import Configuration
@@ -41,6 +47,8 @@ from tools.replay import replay_day
 
 KEEPS: Final = (int(TimeInForce.GOOD_TILL_CANCEL), int(TimeInForce.GOOD_TILL_TIME))
 ENTRIES: Final = (Template.NEW_ORDER, Template.REPLACE, Template.STOP_ORDER)
+# What says of an order how much of it has traded.
+HISTORY: Final = (Template.EXECUTED, Template.TRADE_CHANGED, Template.SESSION_EVENT)
 # Of one entry: a Replace without terms keeps neither.
 _OF_ONE_ENTRY: Final = OrderOption.POST_ONLY | OrderOption.SLIDE
 # A Replace has them too, in other places than the order.
@@ -57,13 +65,16 @@ class Kept:
     """An order or a stop order that outlives its day.
 
     `lines`: NewOrder or StopOrder, its terms and its tag if it has them, shape (1 to 3,), dtype
-    MESSAGE, with what is open as quantity; numbers are those of the day that is over.
+    MESSAGE, with what is open as quantity; numbers are those of the day that is over. `executed`,
+    `notional_1e4`: what has traded since it was first entered, on whatever day.
     """
 
     user: str
     symbol: str
     tick_1e4: int
     lines: Lines
+    executed: int
+    notional_1e4: int
 
     @property
     def order(self) -> Lines:
@@ -124,6 +135,8 @@ class _Entry:
     first: Lines
     terms: Lines | None
     tag: Lines | None
+    executed: int = 0
+    notional_1e4: int = 0
 
 
 def kept_of(journals: Sequence[Path], configuration: Configuration) -> KeptDay:
@@ -150,7 +163,8 @@ def kept_of(journals: Sequence[Path], configuration: Configuration) -> KeptDay:
     open_orders = np.concatenate(resting).view(NEW_ORDER)
     days = map_day(journals[0], verify=False)
     stops = _open_stops(days)
-    entries = _entries(days, {*_keys(open_orders).tolist(), *stops})
+    ticks = [one.tick_1e4 for one in instruments]
+    entries = _entries(days, {*_keys(open_orders).tolist(), *stops}, ticks)
     return _day_of(configuration, open_orders, stops, entries)
 
 
@@ -169,6 +183,8 @@ def _day_of(
             instrument.symbol,
             instrument.tick_1e4,
             np.concatenate([part.view(MESSAGE) for part in lines]),
+            entry.executed,
+            entry.notional_1e4,
         )
         out.by_symbol.setdefault(instrument.symbol, []).append(kept)
 
@@ -236,53 +252,78 @@ assert NEW_ORDER.fields is not None
 assert all(
     dtype.fields is not None
     and dtype.fields["client_order_id"][1] == NEW_ORDER.fields["client_order_id"][1]
-    for dtype in (CANCEL, REPLACE, REJECTED, STOP_ORDER)
+    for dtype in (CANCEL, EXECUTED, REPLACE, REJECTED, SESSION_EVENT, STOP_ORDER, TRADE_CHANGED)
 )
 
 
-def _entries(days: Sequence[Lines], wanted: set[Key]) -> dict[Key, _Entry]:
-    """The orders of those numbers, as the lines that entered and replaced them leave them."""
-    known = _with_former(days, wanted)
+def _entries(days: Sequence[Lines], wanted: set[Key], ticks: Sequence[int]) -> dict[Key, _Entry]:
+    """The orders of those numbers, as the lines of the day leave them."""
+    # By every number that one ever had: a trade may be changed after its order was replaced.
     out: dict[Key, _Entry] = {}
-    for group in _groups(days, known):
+    former: dict[Key, tuple[int, int]] = {}
+    for group in _groups(days, _with_former(days, wanted)):
         first = group[:1]
+        template = int(first["template_id"][0])
+        key = int(_keys(first.view(NEW_ORDER))[0])
         parts = {int(line["template_id"]): group[n : n + 1] for n, line in enumerate(group)}
         terms, tag = parts.get(Template.ORDER_TERMS), parts.get(Template.ORDER_TAG)
         terms = None if terms is None else terms.view(ORDER_TERMS)
         tag = None if tag is None else tag.view(ORDER_TAG)
-        key = int(_keys(first.view(NEW_ORDER))[0])
-        if int(first["template_id"][0]) == Template.REPLACE:
+        if template == Template.SESSION_EVENT:
+            former[key] = _carried(first.view(SESSION_EVENT)[0])
+        elif template in HISTORY:
+            _count(out[key], group, ticks)
+        elif template == Template.REPLACE:
             change = first.view(REPLACE)
-            former = out.pop(int(_keys(change, "original_client_order_id")[0]), None)
-            if former is not None:
-                out[key] = _replaced(former, change, terms, tag)
-            continue
-        former = out.get(key)
-        if tag is None and former is not None:
-            # A stop order that comes in: its client's words are behind the StopOrder.
-            tag = former.tag
-        # A StopOrder has its stop where an order has its locate.
-        out[key] = _Entry(first.view(NEW_ORDER), terms, tag)
+            entry = out[int(_keys(change, "original_client_order_id")[0])]
+            _replace(entry, change, terms, tag)
+            out[key] = entry
+        else:
+            if tag is None and key in out:
+                # A stop order that comes in: its client's words are behind the StopOrder.
+                tag = out[key].tag
+            # A StopOrder has its stop where an order has its locate.
+            out[key] = _Entry(first.view(NEW_ORDER), terms, tag, *former.get(key, (0, 0)))
     return out
 
 
-def _replaced(former: _Entry, change: Lines, terms: Lines | None, tag: Lines | None) -> _Entry:
-    first = former.first
+def _carried(event: np.void) -> tuple[int, int]:
+    """Executed and notional of former days."""
+    return int(event["connection"]), int(event["next_message"])
+
+
+def _count(entry: _Entry, group: Lines, ticks: Sequence[int]) -> None:
+    """A trade, or a change of one."""
+    if int(group["template_id"][0]) == Template.EXECUTED:
+        trade = group[:1].view(EXECUTED)[0]
+        quantity, price = int(trade["quantity"]), int(trade["price_ticks"])
+        entry.executed += quantity
+    else:
+        trade = group[:1].view(TRADE_CHANGED)[0]
+        before = int(group[1:2].view(ORDER_TAG)["total_quantity"][0])
+        quantity, price = int(trade["quantity"]), int(trade["price_ticks"]) - before
+        if int(trade["kind"]) == TradeChangeKind.BUST:
+            entry.executed -= quantity
+            price = -before
+    entry.notional_1e4 += quantity * price * ticks[int(trade["instrument"])]
+
+
+def _replace(entry: _Entry, change: Lines, terms: Lines | None, tag: Lines | None) -> None:
+    first = entry.first
     for name in _OF_A_REPLACE:
         first[name] = change[name]
     if terms is None:
         first["options"] &= ~np.uint8(_OF_ONE_ENTRY)
-        terms = former.terms
-        if terms is not None:
-            terms["options"], terms["minimum_quantity"] = first["options"], 0
+        if entry.terms is not None:
+            entry.terms["options"], entry.terms["minimum_quantity"] = first["options"], 0
     else:
         first["options"] = terms["options"]
+        entry.terms = terms
     if tag is not None:
         letter = tag["original_side"][0]
         if letter:
             first["original_side"] = letter
-        tag = _as_of_an_order(tag, former.tag)
-    return _Entry(first, terms, tag if tag is not None else former.tag)
+        entry.tag = _as_of_an_order(tag, entry.tag)
 
 
 def _as_of_an_order(tag: Lines, former: Lines | None) -> Lines:
@@ -308,9 +349,14 @@ def _with_former(days: Sequence[Lines], wanted: set[Key]) -> NDArray[np.uint64]:
 
 
 def _groups(days: Sequence[Lines], known: NDArray[np.uint64]) -> Iterator[Lines]:
-    """Copies of the whole messages that enter or replace one of them, in the day's order."""
+    """Copies of the whole messages that tell of one of them, in the day's order."""
     for nth, part in enumerate(days):
-        entries = np.flatnonzero(np.isin(part["template_id"], ENTRIES))
+        is_said = np.isin(part["template_id"], (*ENTRIES, *HISTORY))
+        kinds = part.view(SESSION_EVENT)["kind"]
+        is_said &= (part["template_id"] != Template.SESSION_EVENT) | (
+            kinds == SessionEventKind.CARRIED
+        )
+        entries = np.flatnonzero(is_said)
         own = entries[np.isin(_keys(part[entries].view(NEW_ORDER)), known)]
         for at in own.tolist():
             lines = part[at : at + 3]
@@ -324,12 +370,3 @@ def _whole(lines: Lines) -> Lines:
     follows = (lines["flags"] & int(Flag.CONTINUED)) != 0
     count = 1 + int(np.argmin(follows)) if not follows.all() else len(lines)
     return lines[:count].copy()
-
-
-def canonical(orders: Iterable[Kept]) -> list[tuple[object, ...]]:
-    """What must be the same before and after a night: names instead of numbers, no locates."""
-    return [
-        (one.user, one.symbol, int(one.order["side"][0]), one.price_1e4, one.quantity,
-         one.client_order_id, one.is_stop, one.expire_ns)
-        for one in orders
-    ]  # fmt: skip

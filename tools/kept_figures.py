@@ -13,9 +13,9 @@ from ringbus.histogram import Histogram
 from ringbus.interval_log import read_hlog, write_hlog
 from ringbus.multicast import gates
 from tools import closed
-from tools.configuration import write_private
 from tools.hops import collect, of_hops
 from tools.memory import Attachment
+from tools.private import write_private
 from tools.state import State
 from tools.topology import Topology
 

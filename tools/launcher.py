@@ -38,23 +38,25 @@ from tools.child import (
     log_tail,
 )
 from tools.closed import ClosedError
-from tools.configuration import Configuration, write_private
+from tools.configuration import Configuration
 from tools.day import DayError
 from tools.memory import Attachment, tcp_counter
 from tools.notify import Notifier
 from tools.opening import OpeningError, open_day, opening_lines
 from tools.owner_rules import commands_of
+from tools.private import write_private
 from tools.process import Process, end
 from tools.release import ReleaseError, require
 from tools.standby import DIVERGED
 from tools.state import CONFIGURATION_FILE, CoreRecord, State, claim, find, remove_files
-from tools.topology import PASSIVE, ConfigurationError, is_engine
+from tools.topology import PASSIVE, ConfigurationError, CoreSection, is_engine
+from tools.turns import SHORT_NS, ask_for_turns
 from tools.vigil import Vigil
 from tuning.host import Host
 
 POLL_SECONDS = 0.01
 # While nobody is to be started: deaths and signals are told at once, beats last for seconds.
-REST_SECONDS = 0.05
+REST_SECONDS = 0.25
 
 
 class LaunchError(Exception):
@@ -160,6 +162,8 @@ class Launcher:
 
     def run(self) -> None:
         """Supervise until `stop_requested`. Raises: LaunchError: the exchange cannot go on."""
+        # It sleeps but for a death or a signal, which has to be answered at once.
+        ask_for_turns(SHORT_NS)
         with Vigil() as vigil:
             while not self.stop_requested:
                 self.poll()
@@ -207,7 +211,6 @@ class Launcher:
             [child.process for child in children if child.process is not None],
             reap=self._reap,
             monotonic=self._monotonic,
-            wait=self._wait,
         )
         for process in killed:
             self._say(f"process {process.pid} did not stop and was killed")
@@ -255,16 +258,25 @@ class Launcher:
             day.put_on_ring(topology, self._shared, former)
             day.opened(self.configuration)
             self._say(f"the day goes on behind message {former.last}")
-        # Every bell is claimed here, in the order of the cores, so that a core finds those it has
-        # to ring, whoever starts first.
+        # Every bell is claimed here, so that a core finds those it has to ring, whoever starts
+        # first. They are rung in this order: a client's answer leaves before anything else is done
+        # with it, unless it waits for a journal.
         bells = self._shared.attach("bells", writable=True)
-        for core in topology.cores:
+        for core in sorted(topology.cores, key=self._turn):
             Idle(bells, core.name, stream_reader=False)
+        for core in topology.cores:
             page = CorePage(self._shared.attach(f"core.{core.name}", writable=True))
             log = self.directory / "logs" / f"{core.name}.log"
             if log.exists():
                 log.replace(log.with_suffix(".log.1"))
             self._children.append(Child(core, page, log, topology.restartable(core)))
+
+    def _turn(self, core: CoreSection) -> int:
+        """Whose bell is rung first: 0 before 1 before 2."""
+        if any(agent in self.topology.journals for agent in core.agents):
+            return 0 if self.topology.copies_awaited else 2
+        ports = {port.name for port in self.topology.ports}
+        return 0 if ports.intersection(core.agents) else 1
 
     def _spawn(self, child: Child) -> None:
         # A port that comes back is where its clients look for it.

@@ -37,7 +37,7 @@ from tools.orders import Dealer, Request, load_orders
 from tools.state import find
 from tools.topology import ConfigurationError
 
-ANSWER_SECONDS = 20.0
+ANSWER_SECONDS = 60.0
 LOOKS_BEFORE_SOCKETS = 64
 # What a client's request can come back as, by its verb.
 ANSWERS = {
@@ -110,6 +110,7 @@ class Load:
         self._idle = Idle(self._attachment.attach("bells", True), f"load.{os.getpid()}")
         self._epoll = select.epoll()
         self._registered: dict[int, LoadSession] = {}
+        self._beaten_at = 0.0
         self._shown = ExitStack()
         self._latency = self._shown.enter_context(shown(exchange.name))
 
@@ -148,12 +149,11 @@ class Load:
         """Send `requests` in their order, each when the last one's answer is on the stream.
 
         Args: on_row: called with the number of rows done, before each row.
-        Raises: LoadError: no answer in 20 s, or a session that does not come back.
+        Raises: LoadError: no answer in a minute, or a session that does not come back.
         """
         report = Report(requests=len(requests))
         self._catch_up()
         start = time.monotonic()
-        beat = start
         for n, request in enumerate(requests):
             on_row(n)
             session = self.sessions[request.session]
@@ -164,12 +164,17 @@ class Load:
             report.answered += 1
             if n % 16 == 0 and self._look_at_sockets():
                 self._reconnect(report)
-            if time.monotonic() > beat + 1:
-                beat = time.monotonic()
-                for other in self.sessions:
-                    other.heartbeat()
+            self._beat()
         report.seconds = time.monotonic() - start
         return report
+
+    def _beat(self) -> None:
+        """Every second all sessions say that they live."""
+        now = time.monotonic()
+        if now > self._beaten_at + 1:
+            self._beaten_at = now
+            for session in self.sessions:
+                session.heartbeat()
 
     def _catch_up(self) -> None:
         while len(self._stream.poll()):
@@ -191,6 +196,7 @@ class Load:
                     return
                 self.sessions[request.session].send(request.packet)
                 report.resent += 1
+                deadline = time.monotonic() + ANSWER_SECONDS
             if time.monotonic() > deadline:
                 raise LoadError(
                     f"no answer to line {request.row.line} (order {request.row.order_id}) on the "
@@ -215,13 +221,16 @@ class Load:
         requests: Sequence[Request],
         rate: float,
         on_row: Callable[[int], None] = lambda n: None,
-        quiet_s: float = 1.0,
+        quiet_s: float = ANSWER_SECONDS,
     ) -> Report:
         """Send `requests` open loop at `rate` a second; latency from the intended time.
 
         Returns when all is answered, or nothing came for `quiet_s` behind the last.
         """
         report = Report(requests=len(requests))
+        # Whoever's silence was taken for death, while nobody loaded, comes back.
+        self.settle(0)
+        self._reconnect(report)
         before = self._latency.snapshot()
         due: dict[tuple[int, bytes, int], list[float]] = {}
         start = time.monotonic()
@@ -240,6 +249,7 @@ class Load:
             for session in self.sessions:
                 if session.out:
                     session.flush()
+            self._beat()
             answered = report.answered
             self._receive_paced(report, due)
             if report.answered > answered:
@@ -270,9 +280,35 @@ class Load:
                     report.answered += 1
 
     def settle(self, quiet_s: float = 0.3) -> None:
-        """Take what the sessions are still sent, until nothing came for `quiet_s`."""
-        while self._epoll.poll(quiet_s):
-            self._look_at_sockets()
+        """Take what the sessions are still sent, until no message came for `quiet_s`.
+
+        Heartbeats are none: where the sessions were told something at different times, one of them
+        has a heartbeat all the time.
+        """
+        heard, since = -1, 0.0
+        while True:
+            while self._epoll.poll(0):
+                self._look_at_sockets()
+            now, count = time.monotonic(), sum(len(one.received) for one in self.sessions)
+            if count != heard:
+                heard, since = count, now
+            if now - since >= quiet_s:
+                return
+            self._epoll.poll(since + quiet_s - now)
+
+    def await_messages(self, counts: Sequence[int]) -> None:
+        """Take what the sessions are still sent, until each has had so many messages in all.
+
+        Returns: after ANSWER_SECONDS too: what is missing then, whoever compares will say.
+        """
+        deadline = time.monotonic() + ANSWER_SECONDS
+        while time.monotonic() < deadline and any(
+            len(one.received) < count for one, count in zip(self.sessions, counts, strict=True)
+        ):
+            # Whoever's silence was taken for death comes back.
+            self._reconnect(Report())
+            self._look_at_sockets(0.05)
+            self._beat()
 
     def close(self) -> None:
         """Log all sessions out and let go of the stream."""

@@ -39,7 +39,7 @@ class LoadSession:
     _socket: socket.socket | None = None
     _soup: SoupClientSession | None = None
 
-    def connect(self, timeout_s: float = 15.0) -> None:
+    def connect(self, timeout_s: float = 60.0) -> None:
         """Connect and log in, asking for the message after the last one received; retries while
         nobody listens.
 

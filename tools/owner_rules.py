@@ -28,7 +28,7 @@ from ringbus.messages import (
 from tools.console.words import MODES
 from tools.instruments import Instrument, Participant
 from tools.rules import meant
-from tools.table import Row, read_rows
+from tools.table import Row, read_table
 
 if TYPE_CHECKING:
     from tools.configuration import Configuration
@@ -86,9 +86,9 @@ def load_owner_rules(
     owners = [f"account:{who.account}" for who in participants]
     owners += [f"firm:{who.firm_name}" for who in participants]
     symbols = [one.symbol for one in instruments]
-    out: list[OwnerRules] = []
     lines: dict[str, int] = {}
-    for row in read_rows(path, FIELDS, optional=FIELDS[1:]):
+
+    def make(row: Row) -> OwnerRules:
         owner = row.values["owner"]
         if owner not in owners:
             cure = f"write account:NUMBER or firm:NAME of a participant{meant(owner, owners)}"
@@ -98,21 +98,24 @@ def load_owner_rules(
                 "owner", f"{owner} is on line {lines[owner]} too", "each owner stands once"
             )
         lines[owner] = row.line
-        limits = {name: _limit(row, name) for name in LIMIT_FIELDS}
-        sell_only, no_orders = (_symbols(row, name, symbols) for name in RESTRICTIONS)
-        for symbol in no_orders:
-            if symbol in sell_only:
-                raise row.error("no_orders", f"{symbol} is in sell_only too", "write it once")
-        out.append(
-            OwnerRules(
-                owner,
-                **limits,
-                self_trade=row.choice("self_trade", tuple(MODES)),
-                sell_only=sell_only,
-                no_orders=no_orders,
-            )
-        )
-    return tuple(out)
+        return _owner_rules(row, owner, symbols)
+
+    return tuple(read_table(path, FIELDS, FIELDS[1:], make))
+
+
+def _owner_rules(row: Row, owner: str, symbols: list[str]) -> OwnerRules:
+    limits = {name: _limit(row, name) for name in LIMIT_FIELDS}
+    sell_only, no_orders = (_symbols(row, name, symbols) for name in RESTRICTIONS)
+    for symbol in no_orders:
+        if symbol in sell_only:
+            raise row.error("no_orders", f"{symbol} is in sell_only too", "write it once")
+    return OwnerRules(
+        owner,
+        **limits,
+        self_trade=row.choice("self_trade", tuple(MODES)),
+        sell_only=sell_only,
+        no_orders=no_orders,
+    )
 
 
 def _limit(row: Row, name: str) -> int | None:

@@ -11,12 +11,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ringbus.status import UsageError
 from tools.state import exchange_name, find
-from tools.topology import Topology
 from tuning.host import Host, cpu_list
 from tuning.partition import PartitionError, make, path_of, remove, why_not
+
+if TYPE_CHECKING:  # `ringbus down` need not read what a topology is.
+    from tools.topology import Topology
 
 
 class Way(StrEnum):

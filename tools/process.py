@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import ctypes
 import os
+import select
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 PR_SET_PDEATHSIG = 1
 TERM_SECONDS = 1.0
 POLL_SECONDS = 0.005
-# Places in /proc/PID/stat behind the name: a letter; counts; clock ticks since the host's start.
-STATE, MINOR_FAULTS, MAJOR_FAULTS, STARTED = 0, 7, 9, 19
+# Places in /proc/PID/stat behind the name: a letter, counts, and clock ticks (CPU; when it began).
+STATE, MINOR_FAULTS, MAJOR_FAULTS, USER, SYSTEM, STARTED = 0, 7, 9, 11, 12, 19
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +54,13 @@ class Process:
     @classmethod
     def of(cls, pid: int) -> Process:
         """The process that has this id now. Raises: ProcessLookupError: there is none."""
-        return cls(pid, int(_stat(pid)[STARTED]))
+        return cls(pid, int(stat_of(pid)[STARTED]))
 
     @property
     def alive(self) -> bool:
         """Whether it still runs; one that only waits to be reaped does not."""
         try:
-            fields = _stat(self.pid)
+            fields = stat_of(self.pid)
         except ProcessLookupError:
             return False
         return int(fields[STARTED]) == self.started_ticks and fields[STATE] not in "ZX"
@@ -64,7 +68,7 @@ class Process:
     @property
     def faults(self) -> Faults:
         """Its page faults so far. Raises: ProcessLookupError: it is gone."""
-        fields = _stat(self.pid)
+        fields = stat_of(self.pid)
         if int(fields[STARTED]) != self.started_ticks:
             raise ProcessLookupError(f"no process {self.pid}")
         return Faults(int(fields[MINOR_FAULTS]), int(fields[MAJOR_FAULTS]))
@@ -78,8 +82,8 @@ class Process:
                 return
 
 
-def _stat(pid: int) -> list[str]:
-    """What proc(5) tells of a process behind its name."""
+def stat_of(pid: int) -> list[str]:
+    """What proc(5) tells of a process behind its name. Raises: ProcessLookupError: it is gone."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
     except (FileNotFoundError, ProcessLookupError):
@@ -104,27 +108,53 @@ def end(
     grace_s: float = TERM_SECONDS,
     reap: Callable[[], object] = lambda: None,
     monotonic: Callable[[], float] = time.monotonic,
-    wait: Callable[[float], None] = time.sleep,
 ) -> list[Process]:
     """Ask processes to end, and after `grace_s` seconds make them.
 
     Args: reap: called while waiting, by a parent that must collect its children.
     Returns: those that had to be killed.
     """
-    left = [process for process in processes if process.alive]
-    for process in left:
+    asked = list(processes)
+    for process in asked:
         process.send(signal.SIGTERM)
-    deadline = monotonic() + grace_s
-    while left and monotonic() < deadline:
-        wait(POLL_SECONDS)
-        reap()
-        left = [process for process in left if process.alive]
-    killed = left
+    killed = _await(asked, monotonic() + grace_s, reap, monotonic)
     for process in killed:
         process.send(signal.SIGKILL)
-    deadline = monotonic() + grace_s
-    while left and monotonic() < deadline:
-        wait(POLL_SECONDS)
-        reap()
-        left = [process for process in left if process.alive]
+    _await(killed, monotonic() + grace_s, reap, monotonic)
     return killed
+
+
+def _await(
+    processes: Iterable[Process],
+    deadline: float,
+    reap: Callable[[], object],
+    monotonic: Callable[[], float],
+) -> list[Process]:
+    """Wait until all have ended, or it is too late; returns those that are left."""
+    with ExitStack() as stack:
+        poll, told = select.poll(), set()
+        for process in processes:
+            # A death is told by the kernel where it can (pidfd_open(2)), else it is looked for.
+            with suppress(OSError):
+                descriptor = os.pidfd_open(process.pid)
+                stack.callback(os.close, descriptor)
+                poll.register(descriptor, select.POLLIN)
+                told.add(process)
+        left = [process for process in processes if process.alive]
+        while left and (left_s := deadline - monotonic()) > 0:
+            step_s = left_s if told.issuperset(left) else min(left_s, POLL_SECONDS)
+            for descriptor, _ in poll.poll(1 + 1000 * step_s):
+                poll.unregister(descriptor)
+            reap()
+            left = [process for process in left if process.alive]
+    return left
+
+
+def leave(status: int) -> NoReturn:
+    """End this process, whose work is done and closed, without taking the interpreter apart.
+
+    That takes 50 to 100 ms of CPU with numpy in it: of seventeen cores most of what a stop took.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)

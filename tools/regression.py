@@ -4,17 +4,18 @@ A figure is judged if the same work was done (command and result hash), between 
 in at least three runs and rounds each. It is *slower* if its medians lie further apart than the
 middle halves of both runs' rounds are wide, taken together, and by more than the tolerance: a noisy
 run says less, it does not say wrong. Rounds outside of the middle half (another job took the CPU)
-count for nothing.
+count for nothing. (Runs that are made in turns for the purpose can be told apart more finely: see
+tools/verdict.py, by which recordings are compared.)
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import Enum
 from typing import Final
 
 from tools.results import Figure, Part, Results
+from tools.verdict import Verdict
 
 ROUNDS_MIN: Final = 3
 # Rounds of one run are alike in what the host did meanwhile: the same program, in two runs of three
@@ -23,44 +24,35 @@ RUNS_MIN: Final = 3
 TOLERANCE: Final = 0.05
 
 
-class Outcome(Enum):
-    """What can be said of a figure; `value` in words."""
-
-    SAME = "the same"
-    FASTER = "faster"
-    SLOWER = "slower"
-    UNJUDGED = "not judged"
-
-
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """One figure of two runs; `change` of its median, 0.1: a tenth more. `why` it is not judged."""
+class Compared:
+    """One figure of two runs; `change` of its median, 0.1: a tenth more; `why` it cannot tell."""
 
     part: str
     figure: Figure
     before: Figure | None
-    outcome: Outcome
+    verdict: Verdict
     change: float
     why: str
 
 
-def compare(before: Results, after: Results, tolerance: float = TOLERANCE) -> list[Verdict]:
+def compare(before: Results, after: Results, tolerance: float = TOLERANCE) -> list[Compared]:
     """Every figure of `after` beside that of `before`."""
     return [
-        verdict
+        one
         for name, part in after.parts.items()
-        for verdict in _of_part(name, before.parts.get(name), part, tolerance)
+        for one in _of_part(name, before.parts.get(name), part, tolerance)
     ]
 
 
-def _of_part(name: str, before: Part | None, after: Part, tolerance: float) -> Iterator[Verdict]:
+def _of_part(name: str, before: Part | None, after: Part, tolerance: float) -> Iterator[Compared]:
     why = _other_work(before, after)
     known = {(one.name, one.distance): one for one in before.figures} if before else {}
     for figure in after.figures:
         old = known.get((figure.name, figure.distance))
         if why or old is None or old.unit != figure.unit:
             said = why or _not_there(figure, known)
-            yield Verdict(name, figure, None, Outcome.UNJUDGED, 0.0, said)
+            yield Compared(name, figure, None, Verdict.UNKNOWN, 0.0, said)
         else:
             yield _judge(name, old, figure, tolerance)
 
@@ -85,7 +77,7 @@ def _not_there(figure: Figure, known: dict[tuple[str, str], Figure]) -> str:
     return "not in the stored run"
 
 
-def _judge(part: str, old: Figure, new: Figure, tolerance: float) -> Verdict:
+def _judge(part: str, old: Figure, new: Figure, tolerance: float) -> Compared:
     apart = new.median - old.median
     change = apart / old.median if old.median else 0.0
     why = ""
@@ -96,8 +88,8 @@ def _judge(part: str, old: Figure, new: Figure, tolerance: float) -> Verdict:
     elif min(len(old.rounds), len(new.rounds)) < ROUNDS_MIN:
         why = f"fewer than {ROUNDS_MIN} rounds"
     if why:
-        return Verdict(part, new, old, Outcome.UNJUDGED, change, why)
-    outcome = Outcome.SAME
+        return Compared(part, new, old, Verdict.UNKNOWN, change, why)
+    verdict = Verdict.SAME
     if abs(apart) > max(old.quartiles + new.quartiles, tolerance * abs(old.median)):
-        outcome = Outcome.FASTER if apart * new.sign > 0 else Outcome.SLOWER
-    return Verdict(part, new, old, outcome, change, "")
+        verdict = Verdict.FASTER if apart * new.sign > 0 else Verdict.SLOWER
+    return Compared(part, new, old, verdict, change, "")

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final, cast
 
 from ringbus.messages import SCHEMA_HASH
-from tools.configuration import write_private
+from tools.private import write_private
 from tools.topology import Topology
 
 KEY_BYTES_MIN: Final = 32

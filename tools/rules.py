@@ -32,6 +32,14 @@ class Refused(Exception):
 Rule = Callable[[object], object]
 
 
+def local(rule: Rule) -> dict[str, object]:
+    """Metadata of an application's option that no message of the stream hangs on.
+
+    It says where the application is reached, or how much it holds; a day may go on with another.
+    """
+    return {"rule": rule, "local": True}
+
+
 def kind_of(value: object) -> str:
     """What a value is, in words."""
     names = {bool: "true/false", int: "a number", float: "a decimal number", str: "a text"}

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, cast
 
 from ringbus.contributor import Contributor
 from ringbus.core import Agent, Core, Worker
@@ -32,7 +32,6 @@ class Kind:
     `options`: frozen dataclass of what its section may say, fields with rules (tools/rules.py);
     `make`: makes one in a core process; an agent in C runs in the core's loop in C, a worker in
     Python between its rounds. `proposes`: it gets a lane, and a publisher id behind the ports'.
-    `binds`: a day goes on with the options that it began with, since what it may do hangs on them.
     `topics`: how many topics of its own it gets; `instruments`: each instrument has a topic, which
     all applications of such kinds share. `listens`: its TCP ports, "" if it has one that
     needs no name of its own. `sockets`: its core waits for descriptors too (see Site.watch).
@@ -41,7 +40,6 @@ class Kind:
     options: type[object]
     make: Callable[[Site], Agent | Worker]
     proposes: bool = False
-    binds: bool = False
     topics: int = 0
     instruments: bool = False
     listens: tuple[str, ...] = ()
@@ -60,6 +58,15 @@ class ApplicationSection:
     name: str
     kind: str
     options: object
+
+    @property
+    def bound(self) -> dict[str, object]:
+        """The options that a day goes on with as it began: all but those of `rules.local`."""
+        return {
+            one.name: getattr(self.options, one.name)
+            for one in fields(cast(Any, self.options))
+            if "local" not in one.metadata
+        }
 
     def endpoints(self, kind: Kind) -> tuple[str, ...]:
         """What its TCP ports are called where clients look for them."""

@@ -24,6 +24,7 @@ from tools.build import build_hash
 from tools.configuration import Configuration
 from tools.memory import Attachment
 from tools.topology import CoreSection
+from tools.turns import SHORT_NS, ask_for_turns
 
 # Its exit status when the active engine said something that it would not have said.
 DIVERGED = 3
@@ -60,6 +61,7 @@ class StandbyProcess:
 
     def run(self) -> int:
         """Follow, and reign when it comes to that; returns the exit status."""
+        ask_for_turns(SHORT_NS)
         try:
             while self.core.turn(self._follow()):
                 if self._promote:

@@ -19,7 +19,7 @@ from typing import Any, cast
 from ringbus.backing import TMPFS
 from ringbus.segment import listing, segment_name, unlink
 from ringbus.status import UsageError
-from tools.configuration import write_private
+from tools.private import write_private
 from tools.process import Faults, Process, end
 
 POINTER = "launcher"

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from tools.rules import ConfigurationError, meant
 
@@ -17,6 +17,8 @@ from tools.rules import ConfigurationError, meant
 PRICE_1E4_MAX: Final = (1 << 31) - 1
 # Of what is wrong with a file, so much is said.
 FAULTS_MAX: Final = 100
+
+_T = TypeVar("_T")
 
 
 class Faults:
@@ -96,13 +98,26 @@ class Row:
         return price
 
 
-def read_rows(
-    path: Path, fields: tuple[str, ...], optional: tuple[str, ...], faults: Faults | None = None
-) -> Iterator[Row]:
-    """The rows of a file that has those columns, but for `optional` ones, whose fields are "" then.
+def read_table(
+    path: Path, fields: tuple[str, ...], optional: tuple[str, ...], make: Callable[[Row], _T]
+) -> list[_T]:
+    """What `make` makes of each row of a file that has those columns.
 
-    Raises: ConfigurationError; where `faults` are collected, not for a row that is passed over.
+    Columns that are `optional` may be missing: their fields are "" then.
+    Raises: ConfigurationError: what is wrong with the file, the first fault of each row.
     """
+    out: list[_T] = []
+    faults = Faults()
+    for row in _rows(path, fields, optional, faults):
+        with faults:
+            out.append(make(row))
+    faults.say()
+    return out
+
+
+def _rows(
+    path: Path, fields: tuple[str, ...], optional: tuple[str, ...], faults: Faults
+) -> Iterator[Row]:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -120,13 +135,10 @@ def read_rows(
                 header = _header(path, reader.line_num, values, fields, optional)
                 continue
             if len(values) != len(header):
-                wrong = (
+                faults.add(
                     f"{path}:{reader.line_num}: found {len(values)} fields, the header has "
                     f"{len(header)}; write {','.join(header)}"
                 )
-                if faults is None:
-                    raise ConfigurationError(wrong)
-                faults.add(wrong)
                 continue
             row = dict.fromkeys(optional, "")
             row.update(zip(header, values, strict=True))

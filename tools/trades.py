@@ -29,8 +29,7 @@ from ringbus.messages import (
     Template,
     TradeChangeKind,
 )
-from ringbus.status import RingbusError
-from tools.dump import arrow, time_text
+from tools.dump import arrow, export, text_of, time_text
 from tools.manual import Parser
 from tools.replay import journal_of
 
@@ -174,14 +173,7 @@ class ParquetWriter:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `ringbus trades`: 0; 2: there is no such day, it is damaged, or it cannot be written."""
     options = _parser().parse_args(argv)
-    try:
-        _run(options)
-    except BrokenPipeError:
-        raise
-    except (RingbusError, OSError) as error:
-        print(f"ringbus trades: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return export("trades", lambda: _run(options))
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -193,8 +185,7 @@ def _run(options: argparse.Namespace) -> None:
         if path is not None and path.suffix == ".parquet":
             writer = ParquetWriter(path)
         else:
-            out = sys.stdout if path is None else stack.enter_context(path.open("w", newline=""))
-            writer = CsvWriter(out)
+            writer = CsvWriter(text_of(path, stack))
         stack.callback(writer.close)
         for rows in rows_of(directory, day):
             writer.write(rows)

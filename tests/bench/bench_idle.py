@@ -3,7 +3,8 @@
 The demo's topology in real processes, parked and adaptive: CPU time of each process as the kernel
 counts it (schedstat, all threads), times that it was woken, and the time from an order sent after a
 silence to its answer. Beside it an echo over the same loopback between two processes that were as
-silent: what the kernel alone takes to wake somebody, twice.
+silent: what the kernel alone takes to wake somebody, twice. The client asks for short turns as the
+exchange's cores do: what is measured is not how long it waits itself behind others.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from ports.ouch import EnterOrder, OrderAccepted, decode_outbound
 from ports.soup import UNSEQUENCED, encode_packet
 from tools.exchange import Exchange, launched
 from tools.load_session import LoadSession
+from tools.turns import SHORT_NS, ask_for_turns
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "tools" / "demo"
@@ -174,6 +176,7 @@ def main() -> int:
                 if time.monotonic() > deadline:
                     raise SystemExit("the exchange does not come to rest")
                 time.sleep(0.05)
+            ask_for_turns(SHORT_NS)
             print(f"{wait}, {options.orders} orders, {len(exchange.state.cores)} cores")
             rest(exchange, options.seconds)
             wake(exchange, options.orders)

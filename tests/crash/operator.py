@@ -24,7 +24,8 @@ from tools.status import look
 from tools.topology import ConfigurationError, Topology, load_topology
 
 LOOK_SECONDS = 0.03
-COMMAND_SECONDS = 60.0
+# A start alone may take 60 s before it gives up.
+COMMAND_SECONDS = 120.0
 ATTEMPTS_MAX = 8
 
 

@@ -57,6 +57,7 @@ PRICES = range(95, 106)
 CHANGES = (
     *(Template.NEW_ORDER, Template.CANCEL, Template.REPLACE),
     *(Template.EXECUTED, Template.CANCELED),
+    Template.STATE_CHANGED,
 )
 
 

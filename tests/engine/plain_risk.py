@@ -82,6 +82,7 @@ class PlainRisk:
         self.killed: set[Owner] = set()
         self.restrictions: dict[tuple[Owner, int], int] = {}
         self.self_trade: dict[Owner, int] = {}
+        self.is_closed = False
 
     # --- from the stream
 
@@ -159,6 +160,8 @@ class PlainRisk:
             self.reference[line["instrument"]] = line["price_ticks"]
         elif line["kind"] == CommandKind.RESUME:
             self.killed.discard(self._scope(line, line["scope"]))
+        elif line["kind"] == CommandKind.CLOSE_DAY:
+            self.is_closed = True
 
     # --- what it amounts to
 
@@ -211,6 +214,10 @@ class PlainRisk:
         """0, or why a proposal that the book would take must be refused, all before it settled."""
         first = fields(group[0])
         line = fields(group[0])
+        if self.is_closed:
+            return RejectReason.DAY_CLOSED
+        if first["template_id"] == Template.STOP_ORDER:
+            return 0
         session = ("session", line["topic"])
         if self.killed & {*owners(line), session, ("everything", 0)}:
             return RejectReason.KILLED

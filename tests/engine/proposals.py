@@ -36,7 +36,7 @@ AT_OPENING, AT_CLOSE = TimeInForce.AT_OPENING, TimeInForce.AT_CLOSE
 HIDDEN, MARKET = OrderOption.HIDDEN, OrderOption.MARKET
 CHANGES = (
     *(Template.NEW_ORDER, Template.CANCEL, Template.REPLACE),
-    *(Template.EXECUTED, Template.CANCELED),
+    *(Template.EXECUTED, Template.CANCELED, Template.STATE_CHANGED),
 )
 Event = tuple[object, ...]
 

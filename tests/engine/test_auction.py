@@ -434,7 +434,7 @@ def test_locates_come_back_in_the_order_in_which_orders_were_used_up(desk: Desk)
         ({"state": 0}, "INVALID_CROSS"),
         ({"state": 6}, "INVALID_CROSS"),
         ({"changes": 1}, "STALE_CROSS"),
-        ({"changes": 3, "quantity": 99}, "STALE_CROSS"),
+        ({"changes": 9, "quantity": 99}, "STALE_CROSS"),
         ({"price_ticks": 0}, "INVALID_PRICE"),
         ({"price_ticks": -1}, "INVALID_PRICE"),
         ({"price_ticks": 1 << 30}, "INVALID_PRICE"),
@@ -451,14 +451,24 @@ def test_crosses_that_are_refused_change_nothing(
     if state == AUCTION:
         desk.say(command(AUCTION))
     before, changes = desk.book.hash(), desk.changes()
-    right = {"price_ticks": 100, "quantity": 10, "changes": 2}
+    right = {"price_ticks": 100, "quantity": 10, "changes": changes}
     assert desk.say(cross(**(right | fields))) == [("rejected", reason)]
     assert (desk.book.hash(), desk.changes()) == (before, changes)
     assert desk.say(cross(**right))[0] == ("CROSS_RESULT",)
 
 
+def test_a_cross_on_its_way_does_not_end_a_halt(desk: Desk) -> None:
+    """Who found it had not heard that an operator has halted the instrument meanwhile."""
+    desk.say(command(AUCTION), order(1, BUY, 10, 100), order(2, SELL, 10, 100))
+    on_its_way = cross(100, 10, desk.changes())
+    desk.say(command(HALTED))
+    assert desk.say(on_its_way) == [("rejected", "STALE_CROSS")]
+    assert desk.book.state(0) == HALTED
+    assert desk.cross(100, 10)[0] == ("CROSS_RESULT",)
+
+
 def test_what_counts_as_a_change(desk: Desk) -> None:
-    """NewOrder, Cancel, Replace, Executed and Canceled of the instrument; refusals do not."""
+    """NewOrder, Cancel, Replace, Executed, Canceled, StateChanged of it; refusals do not."""
     counts = [desk.changes()]
     for group_of_lines in (
         *(order(1, BUY, 10, 100), order(2, SELL, 4, 100), order(3, SELL, 1, 0)),
@@ -471,5 +481,5 @@ def test_what_counts_as_a_change(desk: Desk) -> None:
         desk.say(group_of_lines)
         counts.append(desk.changes())
         assert desk.say(cross(1, 0, counts[-1] + 1))[0] == ("rejected", "STALE_CROSS")
-    assert len(set(counts)) == 11
+    assert len(set(counts)) == 13
     assert desk.cross(1, 0)[0] == ("CROSS_RESULT",)

@@ -6,6 +6,7 @@ made by hand and what they get is taken apart by simplefix: the port's own codec
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -32,12 +33,12 @@ from tests.ports.exchange import (
     INSTRUMENTS,
     PASSWORD,
     QUIET_ROUNDS,
-    ROUNDS_MAX,
     SECRET,
     SEGMENT_MESSAGES,
     START_NS,
     USERS,
     make_engine,
+    rounds,
 )
 
 COMP_ID = "RINGBUS"
@@ -244,7 +245,7 @@ class FixExchange:
 
     def until(self, condition: Callable[[], bool], engine: bool = True) -> None:
         """Rounds until the condition holds."""
-        for _ in range(ROUNDS_MAX):
+        for _ in rounds():
             if condition():
                 return
             self.step(engine)
@@ -253,8 +254,10 @@ class FixExchange:
     def settle(self, engine: bool = True) -> None:
         """Rounds until nobody has had anything to do for a while."""
         quiet = 0
-        for _ in range(ROUNDS_MAX):
+        for _ in rounds():
             quiet = 0 if self.step(engine) else quiet + 1
+            if quiet == QUIET_ROUNDS // 2:
+                os.sched_yield()
             if quiet == QUIET_ROUNDS:
                 return
         raise AssertionError(f"it never came to rest: {self.port.counts}")

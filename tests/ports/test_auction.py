@@ -183,7 +183,7 @@ def test_the_imbalance_is_said_once_a_second() -> None:
     assert (one["topic"], one["instrument"], one["publisher"]) == (TOPICS, 0, 2)
     assert (one["reference_ticks"], one["paired"], one["imbalance"]) == (103, 10, 20)
     assert (one["side"], one["near_ticks"], one["far_ticks"]) == (Side.BUY, 103, 0)
-    assert (one["cross_type"], one["changes"]) == (CrossType.HALT, 2)
+    assert (one["cross_type"], one["changes"]) == (CrossType.HALT, 3)
     for n in range(2, 60):
         at.after(n / 4)
     times = at.all(Template.IMBALANCE)["time_ns"].astype(np.int64)

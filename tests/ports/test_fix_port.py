@@ -13,8 +13,8 @@ from ports.client import ClientSession
 from ports.fix import FIX42, FIX44, Pair, time_text
 from ports.fix_account import Account
 from ports.fix_desk import Desk
+from ports.fix_lines import Line, Tag, line, tag_text
 from ports.fix_port import STALLED_NS
-from ports.lines import Line, Tag, line, tag_text
 from ringbus.messages import (
     CANCEL,
     INSTRUMENT_NONE,

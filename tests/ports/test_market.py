@@ -32,6 +32,7 @@ from ringbus.replay import Stream
 from tests.engine.profiles import PROFILES
 from tests.engine.trader import Lines, lines
 from tests.ports import market_day
+from tests.ports.exchange import rounds
 from tests.ports.market_day import Watched, closing
 
 SECOND_NS = 1_000_000_000
@@ -160,7 +161,7 @@ def settle(*agents: MarketData | TapeServer) -> None:
 
 
 def until(condition: Callable[[], bool], *steps: Callable[[], object]) -> None:
-    for _ in range(ROUNDS_MAX):
+    for _ in rounds():
         if condition():
             return
         for step in steps:
@@ -541,3 +542,27 @@ def test_logins_to_the_tape_are_checked_and_bad_clients_cut_off(served: Served) 
     for one in (bad, silent):
         one.close()
     assert server.counts["refused"] == 2
+
+
+def test_who_goes_with_the_last_byte_hurts_nobody(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R29: closed with something unread, the connection is reset while the server says farewell."""
+    site, server, authenticator = served
+    port = server.listen(snapshots=True)
+    steps = (lambda: server.do_work(256), authenticator.step)
+    gone = Tcp(port)
+    shutdown = socket.socket.shutdown
+
+    def after_a_reset(one: socket.socket, how: int) -> None:
+        gone.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        gone.close()
+        shutdown(one, how)
+
+    monkeypatch.setattr(socket.socket, "shutdown", after_a_reset)
+    until(lambda: gone.socket.fileno() < 0, *steps)
+    monkeypatch.undo()
+    other = Tcp(port)
+    until(lambda: other.closed, *steps, other.step)
+    assert other.session.ended
+    other.close()

@@ -27,7 +27,7 @@ from tests.ports.market_day import closing
 from tests.ports.test_market import GROUP, SECOND_NS, Site, settle
 
 TSHARK = shutil.which("tshark")
-START_S = 30
+START_S = 90
 needs_tshark = pytest.mark.skipif(
     TSHARK is None, reason="tshark is not installed: `make test-wire` installs it and runs this"
 )
@@ -70,7 +70,7 @@ def decoded(path: Path, protocol: str, *ports: str, only: str = "udp") -> list[d
     command = [TSHARK, "-r", str(path), "-T", "json", "--no-duplicate-keys", "-Y", only]
     for port in ports:
         command += ["-d", f"{port},{protocol}"]
-    done = subprocess.run(command, capture_output=True, check=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, check=True, timeout=120)
     out: list[dict[str, Any]] = json.loads(done.stdout)
     return [packet["_source"]["layers"] for packet in out]
 

@@ -193,6 +193,24 @@ def test_clocks(bench: Bench) -> None:
     assert manual.core.now_ns == 77
 
 
+def test_a_core_that_hosts_agents_in_python_beats_each_round() -> None:
+    """However long those take: 1,024 of their rounds are no silence."""
+    bench = Bench("park", "real")
+
+    class Worker:
+        def do_work(self, limit: int) -> int:
+            return 1
+
+    bench.core.host("worker", Worker())
+    beats = []
+    for _ in range(5):
+        assert bench.core.turn(1)
+        beats.append(bench.page.beat_ns)
+    assert beats == sorted({*beats})
+    assert beats[0] > 0
+    bench.core.close()
+
+
 @pytest.mark.parametrize("end", ["page", "signal"])
 def test_a_watcher_sees_a_core_in_another_process(exchange: str, tmp_path: Path, end: str) -> None:
     """What a core does is read from outside, without stopping it."""

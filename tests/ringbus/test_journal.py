@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from ringbus import journal
 from ringbus._ringbus import lib
 from ringbus.journal import Journal, batches, map_day, noted, read_day, segment_files
 from ringbus.lossy_journal import LossyJournal
@@ -427,3 +429,20 @@ def test_a_lossy_journal_refuses_files_of_a_longer_day(
     short.write(50)
     with pytest.raises(DataError, match="ahead|sequence"):
         LossyJournal(lossy.directory, short.ring, None, [other], 1024)
+
+
+def test_a_day_that_is_written_on_meanwhile_is_not_damaged(
+    recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What comes between the look at a message and the one behind it, in its file or the next."""
+    recorded.write(10)
+    looks, more = journal._any_whole, [2, 2000, 1, 5]
+
+    def late(places: NDArray[np.void], first: int) -> bool:
+        if more:
+            recorded.write(more.pop())
+        return looks(places, first)
+
+    monkeypatch.setattr(journal, "_any_whole", late)
+    assert day(recorded.directory) == run_of(1, 10 + 5 + 1 + 2000 + 2)
+    assert not more

@@ -412,25 +412,29 @@ static void test_adaptive(void)
     free(bells);
 }
 
-/* A sleep for nothing makes the next one longer, up to 50 ms; work makes it a millisecond again. */
+static void sleep_once(rb_idle *idle)
+{
+    uint64_t parks = rb_idle_parks(idle);
+    while (rb_idle_parks(idle) == parks) {
+        (void)rb_idle_step(idle, 0);
+    }
+}
+
+/* A sleep is as long as was said; the next one is short when something waits for room. */
 static void test_sleeps(void)
 {
-    static const uint32_t longest_us[] = {1000, 4000, 16000, 50000, 50000};
     void *bells = zeroed(rb_bells_bytes());
     EXPECT(rb_bells_init(bells, rb_bells_bytes(), "sleeps") == RB_OK);
     rb_idle idle;
     EXPECT(rb_idle_attach(&idle, bells, rb_bells_bytes(), "one", RB_IDLE_PARK, -1, 0) == RB_OK);
     rb_idle_set_spin(&idle, 0);
-    for (int round = 0; round < 2; round++) {
-        for (size_t n = 0; n < sizeof longest_us / sizeof longest_us[0]; n++) {
-            EXPECT(idle.sleep_us == longest_us[n]);
-            uint64_t parks = rb_idle_parks(&idle);
-            while (rb_idle_parks(&idle) == parks) {
-                (void)rb_idle_step(&idle, 0);
-            }
-        }
-        (void)rb_idle_step(&idle, 1);
-    }
+    sleep_once(&idle);
+    EXPECT(idle.asked_us == 50000);
+    rb_idle_look_soon(&idle);
+    sleep_once(&idle);
+    EXPECT(idle.asked_us == 1000);
+    sleep_once(&idle);
+    EXPECT(idle.asked_us == 50000);
     /* What the caller says holds for every sleep. */
     rb_idle_set_timeout(&idle, 500);
     for (int n = 0; n < 4; n++) {

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,9 +46,12 @@ KEPT, REFUSED, REASON = slice(36, 57), 57, slice(58, 60)
 # What the sequencer itself obeys and refuses.
 OF_THE_SEQUENCER = (
     *(CommandKind.LIMIT, CommandKind.REFERENCE_PRICE, CommandKind.RESUME),
-    *(CommandKind.RESTRICTION, CommandKind.SELF_TRADE),
+    *(CommandKind.RESTRICTION, CommandKind.SELF_TRADE, CommandKind.CLOSE_DAY),
 )
-OF_A_LIMIT = (*LIMIT_REASON.values(), RejectReason.KILLED, RejectReason.RESTRICTED)
+OF_A_LIMIT = (
+    *(*LIMIT_REASON.values(), RejectReason.KILLED, RejectReason.RESTRICTED),
+    RejectReason.DAY_CLOSED,
+)
 ONE_OWNER = (Scope.ACCOUNT, Scope.FIRM)
 OF_THE_BOOK = tuple(int(one) for one in (*OF_AN_INSTRUMENT, *OF_SEVERAL))
 # Where the options of self-trade are, which the sequencer fills in.
@@ -95,6 +99,16 @@ class Markets:
         self.open = Open(oracles)
 
 
+class Judge(Protocol):
+    """Judges what one kind of application says."""
+
+    def expect(self, first: bytes) -> None:
+        """A group with this first line comes next; the oracle has not heard it."""
+
+    def hear(self, group: Message) -> None:
+        """It is right, as far as the engine is concerned."""
+
+
 class Auditor:
     """Hears proposals and the stream; raises AssertionError at the first group that is wrong."""
 
@@ -119,6 +133,7 @@ class Auditor:
         self.waiting: dict[int, bool] = {}
         self._void: dict[int, bool] = {}
         self.kinds: dict[int, int] = defaultdict(int)
+        self.judges: list[Judge] = []
         # By publisher, topic, the topic's number and shard: what was proposed under them.
         self._proposed: dict[tuple[bytes, bytes], list[Message]] = defaultdict(list)
         self._told_all: dict[tuple[bytes, bytes], bool] = {}
@@ -165,11 +180,16 @@ class Auditor:
         self.groups += 1
         first = group[0]
         template = first[TEMPLATE]
+        assert self.kinds[Template.END_OF_DAY] == 0, "said behind the end of the day"
         self.kinds[template] += 1
         if template == Template.EPOCH_START:
             assert len(group) == 1, "EpochStart has lines behind it"
+            for judge in self.judges:
+                judge.hear(group)
             return
         proposal = self._proposal_of(group)
+        for judge in self.judges:
+            judge.expect(first)
         expected = self._answer(proposal, first)
         if [_said(one) for one in group] != [_said(one) for one in expected]:
             raise AssertionError(
@@ -177,6 +197,8 @@ class Auditor:
                 f"oracle:\n{described(b''.join(expected))}engine:\n{described(b''.join(group))}"
             )
         self._note(group)
+        for judge in self.judges:
+            judge.hear(group)
         if self.risk is not None:
             self._within_limits(self.risk, proposal, group)
 
@@ -205,7 +227,7 @@ class Auditor:
         time_ns = int.from_bytes(first[TIME], "little")
         reason = int.from_bytes(first[REASON], "little")
         lines = np.frombuffer(b"".join(proposal), MESSAGE)
-        if first[TEMPLATE] in ORDERS:
+        if first[TEMPLATE] in (*ORDERS, Template.STOP_ORDER):
             assert risk.reason(lines, time_ns) == 0, f"beyond a limit:\n{described(first)}"
         elif first[TEMPLATE] == Template.REJECTED and reason in OF_A_LIMIT:
             if not has_sides(proposal) or not self._has_order(proposal, first[SHARD]):
@@ -260,11 +282,11 @@ class Auditor:
     def _answer(self, proposal: Message, first: bytes) -> Message:
         if proposal[0][TEMPLATE] == Template.TRADE_CHANGE:
             return self._changed(proposal, first)
-        if proposal[0][TEMPLATE] not in OF_THE_BOOK:
-            return proposal
         reason = int.from_bytes(first[REASON], "little")
         if first[TEMPLATE] == Template.REJECTED and reason in OF_A_LIMIT and self.risk is not None:
             return [first, *proposal[1:]]
+        if proposal[0][TEMPLATE] not in OF_THE_BOOK:
+            return proposal
         if proposal[0][TEMPLATE] == Template.COMMAND and proposal[0][KIND] in OF_THE_SEQUENCER:
             wanted = command_fault(decode(proposal[0]), len(self.shard_of))
             if wanted is None and proposal[0][KIND] == CommandKind.REFERENCE_PRICE:
@@ -341,6 +363,8 @@ def command_fault(line: Fields, instruments: int) -> RejectReason | None:
         is_right = is_none and line["scope"] in ONE_OWNER
     elif line["kind"] == CommandKind.LIMIT:
         is_right = is_none and line["scope"] in ONE_OWNER and line["limit"] in tuple(RiskLimit)
+    elif line["kind"] == CommandKind.CLOSE_DAY:
+        is_right = is_none
     else:
         is_right = is_none and line["scope"] in (*ONE_OWNER, Scope.EVERYTHING, Scope.SESSION)
     return None if is_right else RejectReason.INVALID_OPTIONS

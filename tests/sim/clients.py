@@ -26,6 +26,8 @@ from tests.sim.draw import Draw
 
 TICK = 100
 MIDDLE = 1000
+# Times in force that clients choose from; those of a day with fairies have an end, or none.
+FORCES, FORCES_OF_A_DAY = "0003", "0003556"
 # Of what a client asks: so many percent are wrong in one of its fields.
 WRONG = 6
 # Requests that are sent again after a login: a careful client does so, since it cannot know.
@@ -33,6 +35,7 @@ REPEATED = 32
 # Self-trade prevention in an appendage.
 SELF_TRADE, LETTERS = 29, (b"O", b"W", b"D", b"o", b"w", b"d")
 OPEN_MAX = 12
+SECONDS_MAX = 30
 
 
 @dataclass(slots=True)
@@ -43,6 +46,7 @@ class Client:
     topic: int
     instruments: int
     draw: Draw
+    forces: str = FORCES
     sent: list[Inbound] = field(default_factory=list)
     got: list[bytes] = field(default_factory=list)
     durable: list[int] = field(default_factory=list)  # what was promised when each came
@@ -145,10 +149,12 @@ class Client:
             original = choice(self.mine)
             return ReplaceOrder(original, self.user_ref, quantity, price, clordid="replaced")
         symbol = f"S{below(self.instruments)}" if wrong < 90 else "NONE"
-        force = choice("0003") if wrong < 80 else choice("59")
+        force = choice(self.forces) if wrong < 80 else choice("59")
         display = choice("YYYN") if wrong < 70 else "Z"
         tag = choice(("", "tag"))
         options = self._options(quantity) if below(3) == 0 else ()
+        if force == "6":
+            options += (option(Tag.EXPIRE_TIME, 1 + below(SECONDS_MAX)),)
         return EnterOrder(
             self.user_ref, choice("BS"), quantity, symbol, price, force, display,
             clordid=tag, appendage=options,

@@ -33,13 +33,19 @@ from ringbus.messages import MassCancelScope as Scope
 from ringbus.replay import Replay
 from ringbus.status import Lapped, check
 from tests.engine.mix import Message, Mix
-from tests.engine.oracle.wire import Fields, Group, encode
+from tests.engine.oracle.wire import Fields, Group, decode, encode
+from tests.sim.clients import MIDDLE
 
 OPERATOR = 0
 ONE_OWNER = (Scope.ACCOUNT, Scope.FIRM)
 REFERENCE = CommandKind.REFERENCE_PRICE
 # Of what the desk says where there are limits: so much is about them.
 LIMITS_SHARE = 0.15
+# On a day with stop orders; it takes back one of the last ones.
+STOPS_SHARE, OPEN_STOPS = 0.08, 8
+# Of terms: until when an order is good.
+EXPIRE = slice(48, 56)
+TIME_MAX_NS, DAYS_NS = 30_000_000_000, 300_000_000_000_000
 USUAL = {
     RiskLimit.OPEN_LONG: 10_000_000,
     RiskLimit.OPEN_SHORT: 100_000_000,
@@ -77,13 +83,22 @@ class Ideas:
     """What the desk wants to say next; it outlives every desk: no number is used twice."""
 
     def __init__(
-        self, mix: Mix, topic: int, shard_of: bytes, has_limits: bool, has_console: bool
+        self,
+        mix: Mix,
+        topic: int,
+        shard_of: bytes,
+        has_limits: bool,
+        has_console: bool,
+        clock: Callable[[], int] | None = None,
     ) -> None:
+        """`clock`: of a day on which orders have an end, and there are stop orders."""
         self._mix = mix
         self._has_console = has_console
         self._has_limits = has_limits
         self._topic = topic
         self._shard_of = shard_of
+        self._clock = clock
+        self._stops: list[bytes] = []  # that it has given
 
     def next(self) -> tuple[int, InFlight]:
         """Its topic, and what to propose."""
@@ -91,6 +106,8 @@ class Ideas:
             lines = self._mix.message()
             if self._has_limits and self._mix.dice.random() < LIMITS_SHARE:
                 lines = [self._command()]
+            if self._clock is not None:
+                lines = self._of_a_day(lines, self._clock())
             first = lines[0]
             template = first[24]
             named = int.from_bytes(first[32:36], "little")
@@ -107,12 +124,47 @@ class Ideas:
             number = self._mix.number.to_bytes(4, "little")
             if template == Template.COMMAND and self._has_console:
                 number = bytes(4)
-            if template != Template.CANCEL:
+            if template not in (Template.CANCEL, Template.STOP_CANCEL):
                 lines = [number_of(line, template, number) for line in lines]
             raw = topic.to_bytes(2, "little")
             lines = [bytes(20) + raw + line[22:] for line in lines]
             shard = self._shard_of[named] if named < len(self._shard_of) else 0
             return topic, InFlight(lines, shard, 0, is_for_all)
+
+    def _of_a_day(self, lines: Message, now_ns: int) -> Message:
+        """A stop order now and then; what is good till a time is so for some seconds, or longer."""
+        dice = self._mix.dice
+        if dice.random() < STOPS_SHARE:
+            return [self._stop()]
+        behind = [line for line in lines[1:] if line[24] == Template.ORDER_TERMS]
+        if not behind or not any(behind[0][EXPIRE]):
+            return lines
+        span_ns = dice.choice(
+            (0, dice.randrange(TIME_MAX_NS), dice.randrange(TIME_MAX_NS), DAYS_NS)
+        )
+        raw = (now_ns + span_ns).to_bytes(8, "little")
+        return [
+            line[: EXPIRE.start] + raw + line[EXPIRE.stop :] if line is behind[0] else line
+            for line in lines
+        ]
+
+    def _stop(self) -> bytes:
+        """A stop order, or the end of one that it gave; that may have come in."""
+        dice = self._mix.dice
+        if self._stops and dice.random() < 0.2:
+            given = dice.choice(self._stops[-OPEN_STOPS:])
+            cancel: Fields = {"template_id": Template.STOP_CANCEL}
+            names = ("instrument", "client_order_id", "account", "firm")
+            return encode(cancel | {name: decode(given)[name] for name in names})
+        line: Fields = {"template_id": Template.STOP_ORDER, "client_order_id": self._mix.number}
+        line |= {"account": dice.randint(1, 4), "firm": dice.randint(1, 2)}
+        line |= {"instrument": dice.randrange(len(self._shard_of)), "side": dice.randint(1, 2)}
+        line |= {"price_ticks": MIDDLE + dice.randint(-4, 4), "quantity": dice.randint(1, 19)}
+        line["stop_ticks"] = MIDDLE + dice.randint(-3, 3)
+        line["time_in_force"] = dice.choice((0, 0, 1, 3))
+        line |= {"display": ord("Y"), "capacity": ord("P"), "sweep": ord("N")}
+        self._stops.append(encode(line))
+        return self._stops[-1]
 
     def _command(self) -> bytes:
         """Of those that the sequencer obeys; values are about what a session has."""

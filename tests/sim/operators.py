@@ -57,9 +57,17 @@ def secret() -> str:
 
 
 def configuration_of(
-    directory: Path, users: Sequence[str], shard_of: bytes, orders: int, approvals: int
+    directory: Path,
+    users: Sequence[str],
+    shard_of: bytes,
+    orders: int,
+    approvals: int,
+    more: str = "",
 ) -> Configuration:
-    """What the console knows of the exchange, read from files like every day's."""
+    """What the console knows of the exchange, read from files like every day's.
+
+    `more`: of the topology, behind its limits.
+    """
     directory.mkdir()
     rows = ["symbol,tick,lot,price_min,price_max,quantity_max,shard"]
     top = PRICE_MAX_TICKS * TICK // 10_000
@@ -76,7 +84,7 @@ def configuration_of(
     path.write_text(
         f'[exchange]\nname = "sim"\nsession = "DAY1"\ndirectory = "out"\nshards = {shards}\n'
         'instruments = "instruments.csv"\nparticipants = "participants.csv"\n'
-        f"[limits]\norders = {orders}\npositions = 256\n"
+        f"[limits]\norders = {orders}\npositions = 256\n{more}"
         f'[control]\napprovals = {approvals}\nalone = {alone}\nsame_user = "allowed"\n'
         f'[[core]]\nname = "engine"\nagents = {agents}\n'
     )

@@ -11,12 +11,17 @@ from pathlib import Path
 
 from tests.sim.archive import FILE_BYTES
 from tests.sim.checks import check_all
+from tests.sim.night import check_night
 from tests.sim.options import Options
+from tests.sim.staff import KINDS, STAFF, Staff
 from tests.sim.world import PORTS, World
 
 STEPS = 1500
 QUIET = 60
 ROUNDS_MAX = 40_000
+ROUND_NS = 1000
+# In the evening of a day: so often so long, as `World.advance` has it, and then all is over.
+TURNS, TURN_NS = 3, 1_000_000
 LIMITS = (1, 1, 2, 8, 64)
 # Steps that a stalled agent misses.
 STALL_MIN, STALL_MAX = 10, 200
@@ -52,14 +57,21 @@ def run(seed: int, directory: Path, steps: int = STEPS, options: Options | None 
     try:
         _safety(world, steps, faults)
         _liveness(world)
-        _newcomers(world)
+        if world.staff is not None:
+            _evening(world, world.staff)
+        else:
+            _newcomers(world)
         stream = check_all(world)
+        if world.staff is not None:
+            check_night(world, world.staff, stream)
     finally:
         world.close()
     trace = hashlib.blake2b(stream.tobytes(), digest_size=8)
     for client in world.clients:
         trace.update(b"".join(client.got))
     trace.update(repr((sorted(faults.items()), world.options, world.now_ns)).encode())
+    if world.options.day is not None:
+        trace.update(repr(world.options.day).encode())
     return Result(seed, world.options, len(stream), world.auditor.groups, faults, trace.hexdigest())
 
 
@@ -73,7 +85,11 @@ def _safety(world: World, steps: int, faults: Counter[str]) -> None:
     agents = agents_of(world)
     names = sorted({name for name, _ in agents})
     stalled = dict.fromkeys(names, 0)
+    day = world.options.day
+    closed_at = steps if day is None else int(day.closed_at * steps)
     for step in range(steps):
+        if step == closed_at and world.staff is not None:
+            world.staff.close_day()
         world.advance(draw.between(1, 5000))
         if draw.share() < rate:
             kind = draw.choice(chosen)
@@ -116,6 +132,9 @@ def agents_of(world: World) -> list[tuple[str, Step]]:
     if world.has_console:
         add("console", world.step_console)
         add("operators ask", _plain(world.act_operators))
+    if world.staff is not None:
+        for name in STAFF:
+            add(name, partial(world.staff.step, name))
     for n, wire in enumerate(world.wires):
         add(f"wire {n}", wire.step)
     for client in world.clients:
@@ -174,6 +193,8 @@ def faults_of(world: World) -> dict[str, Fault]:
 
     readers = [world.start_desk, world.start_follower]
     readers += [world.start_console] if world.has_console else []
+    if world.staff is not None:
+        readers += [partial(world.staff.start, name) for name in STAFF]
 
     def start_reader() -> bool:
         draw.choice(readers)()
@@ -207,6 +228,9 @@ def faults_of(world: World) -> dict[str, Fault]:
     }  # fmt: skip
     if world.has_console:
         faults["kill console"] = kill("console")
+    if world.staff is not None:
+        for kind, names in KINDS.items():
+            faults[f"kill {kind}"] = partial(world.staff.kill_one, names)
     if wires:
         faults["drop"] = lambda: draw.choice(wires).drop(draw)
         faults["duplicate"] = lambda: draw.choice(wires).duplicate(draw)
@@ -227,12 +251,16 @@ def _liveness(world: World) -> None:
     world.start_desk()
     world.start_follower()
     world.start_console()
+    if world.staff is not None:
+        world.staff.start_all()
     world.promote()
+    # Nobody is promoted when the day is over.
+    world.start_standby()
     _settle(world)
     assert world.standby is not None
     assert world.desk is not None
     assert world.standby.lag == 0
-    assert not world.desk.in_flight, f"never answered: {world.desk.in_flight}"
+    assert world.is_over or not world.desk.in_flight, f"never answered: {world.desk.in_flight}"
     for who in world.operators:
         assert who.wanted is None, f"{who.name} was never answered: {who.wanted}"
 
@@ -252,9 +280,23 @@ def _newcomers(world: World) -> None:
         client.got, client.durable = got, durable
 
 
+def _evening(world: World, staff: Staff) -> None:
+    """Whatever is due comes; then the day is closed, unless it was among all the faults."""
+    if not staff.is_closing:
+        for _ in range(TURNS):
+            world.advance(TURN_NS)
+            _settle(world)
+        staff.at_rest()
+        _newcomers(world)
+        staff.close_day()
+        _settle(world)
+    assert world.is_over, "the day does not come to its end"
+    staff.at_the_end()
+
+
 def _settle(world: World) -> None:
     """Rounds until everybody is in and nothing moves."""
-    for client in world.clients:
+    for client in world.clients if world.lets_in else ():
         client.hang_up()
     quiet = 0
     for turn in range(ROUNDS_MAX):
@@ -262,12 +304,12 @@ def _settle(world: World) -> None:
         if quiet == QUIET:
             break
     assert quiet == QUIET, "the exchange does not come to rest"
-    assert all(client.is_in for client in world.clients)
+    assert not world.lets_in or all(client.is_in for client in world.clients)
 
 
 def _round(world: World, turn: int) -> int:
     """Everybody once; returns the work done."""
-    world.advance(1000)
+    world.advance(ROUND_NS)
     work = sum(world.step_engine(n, 64) for n in range(world.engine_agents))
     for one in world.archives:
         one.start()
@@ -278,9 +320,10 @@ def _round(world: World, turn: int) -> int:
     work += sum(world.step_port(n, 64) for n in range(PORTS))
     work += world.step_standby() + world.step_desk(64) + world.step_follower(64)
     work += world.step_console(64)
+    work += sum(world.staff.step(name, 64) for name in STAFF) if world.staff else 0
     for client in world.clients:
         # A session may be held by a port that is gone, or by the other one: try again.
-        if client.wire is None:
+        if client.wire is None and world.lets_in:
             world.connect(client, turn // 7 + client.topic)
             work += 1
         work += world.hear(client)

@@ -22,22 +22,24 @@ from engine.standby import Estate, Reign, Standby
 from ringbus.core import Core, create_page, page_bytes
 from ringbus.marks import Marks, create_marks, marks_bytes
 from ringbus.memory import Block, Memory
-from ringbus.messages import MESSAGE
+from ringbus.messages import MESSAGE, Template
 from ringbus.multicast import Reader
 from ringbus.replay import Replay, Stream
-from ringbus.status import Lapped
+from ringbus.status import Lapped, UsageError
 from tests.engine.mix import Mix
 from tests.engine.plain_risk import PlainRisk
 from tests.engine.profiles import ALL_KINDS, Profile
 from tests.sim.archive import SEGMENT, Archive
 from tests.sim.auditor import Auditor
-from tests.sim.clients import MIDDLE, TICK, Client
+from tests.sim.clients import FORCES, FORCES_OF_A_DAY, MIDDLE, TICK, Client
 from tests.sim.desk import Desk, Ideas
 from tests.sim.draw import Draw
 from tests.sim.operators import PEOPLE, Operator, configuration_of, console_of
 from tests.sim.options import FLOWS, Options, options_of
 from tests.sim.processes import USERS, Engine, Port, Tap
+from tests.sim.staff import STAFF, Staff, open_day, sections
 from tests.sim.wire import Follower, Wire
+from tools.configuration import Configuration
 from tools.console.desk import Console
 
 START_NS = 1_700_000_000_000_000_000
@@ -53,6 +55,9 @@ FOLLOWER_WIRE, CONSOLE_WIRE = PORTS + 1, PORTS + 2
 DESK_TOPIC = len(USERS) + 1
 # Locates that the desk's dice look for: the lowest are given first.
 LOCATES = 24
+PRICE_NODES = 256
+# Than time is elsewhere: a day of a minute or two, and orders that are good till some seconds.
+QUICKER = 20_000
 RISKS = [RiskInstrument(TICK, 1_000_000) for _ in range(INSTRUMENTS)]
 
 
@@ -65,10 +70,21 @@ class World:
         shards = self.options.shards
         group_of = [1 + n // GROUP for n in range(INSTRUMENTS)]
         self.shard_of = bytes((group - 1) % shards for group in group_of)
+        day = self.options.day
+        self._configuration = (
+            configuration_of(
+                directory / "console", USERS, self.shard_of, self.options.orders,
+                self.options.approvals or 1, sections(PRICE_NODES) if day is not None else "",
+            )
+            if self.has_console or day is not None
+            else None
+        )  # fmt: skip
         self.size = size = Size(
-            INSTRUMENTS, shards, DESK_TOPIC + 1, PORTS + 1 + self.has_console,
+            INSTRUMENTS, shards,
+            DESK_TOPIC + 1 if day is None else self.configuration.topics,
+            PORTS + 1 + self.has_console + (len(STAFF) if day is not None else 0),
             self.options.stream_slots,
-            self.options.lane_slots, self.options.orders, price_nodes=256,
+            self.options.lane_slots, self.options.orders, price_nodes=PRICE_NODES,
         )  # fmt: skip
         self.group_of = group_of
         self.now_ns = START_NS
@@ -93,13 +109,6 @@ class World:
             PlainRisk(RISKS) if self.options.limits else None,
         )  # fmt: skip
         self._ears = Reader(ring)
-        self._configuration = (
-            configuration_of(
-                directory / "console", USERS, self.shard_of, size.orders, self.options.approvals
-            )
-            if self.has_console
-            else None
-        )
         self._start()
 
     def _start(self) -> None:
@@ -111,19 +120,31 @@ class World:
         wire_slots = self.options.wire_slots
         self.wires = [
             Wire(memory.ring, self.directories, SEGMENT, wire_slots)
-            for _ in range(PORTS + 2 + self.has_console if wire_slots else 0)
+            for _ in range(self.size.contributors + 1 if wire_slots else 0)
         ]
         taps = (*range(PORTS), CONSOLE) if self.has_console else range(PORTS)
         self._taps = {n: Tap(memory.lanes[n]) for n in taps}
+        day = self.options.day
+        self.staff = Staff(self, day, CONSOLE, CONSOLE_WIRE) if day is not None else None
+        if self.staff is not None:
+            open_day(self, self.staff, BUILD)
+            self.staff.start_all()
         self.ports: list[Port | None] = [Port(self, n, self.seen_by(n)) for n in range(PORTS)]
-        self.clients = [Client(user, n + 1, INSTRUMENTS, self.draw) for n, user in enumerate(USERS)]
+        self.clients = [
+            Client(user, n + 1, INSTRUMENTS, self.draw, FORCES if day is None else FORCES_OF_A_DAY)
+            for n, user in enumerate(USERS)
+        ]
         kinds = FLOWS[self.options.flow]
         profile = Profile(
             kinds or ALL_KINDS, INSTRUMENTS, GROUP, LOCATES * size.shards, size.price_nodes,
             prices=tuple(range(MIDDLE - 3, MIDDLE + 4)), topics=DESK_TOPIC, accounts=4,
         )  # fmt: skip
         mix = Mix(self.draw.below(1 << 30), profile, self.auditor.markets)  # type: ignore[arg-type]
-        self._ideas = Ideas(mix, DESK_TOPIC, self.shard_of, self.options.limits, self.has_console)
+        has_owners = self.options.limits if day is None else day.owners
+        self._ideas = Ideas(
+            mix, DESK_TOPIC, self.shard_of, has_owners, self.has_console or day is not None,
+            None if day is None else lambda: self.now_ns,
+        )  # fmt: skip
         self.desk: Desk | None = self._open_desk()
         self.follower: Follower | None = None
         self.followers: list[Follower] = []
@@ -141,10 +162,29 @@ class World:
         """Whether operators speak through one."""
         return self.options.approvals > 0
 
+    @property
+    def configuration(self) -> Configuration:
+        """Of a world that was read from files."""
+        assert self._configuration is not None
+        return self._configuration
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the day has its end: nothing is said any more."""
+        return self.auditor.kinds[Template.END_OF_DAY] > 0
+
+    @property
+    def lets_in(self) -> bool:
+        """Whether who logs in is let in: a day that ends hears nobody."""
+        return self.staff is None or not self.staff.is_closing
+
     # What happens when nothing is wrong.
 
     def advance(self, nanoseconds: int) -> None:
-        """Let time pass."""
+        """Let time pass; a day's is quicker."""
+        if self.staff is not None:
+            nanoseconds *= QUICKER
+            self.staff.advance(self.now_ns + nanoseconds)
         self.now_ns += nanoseconds
         if self.engine is not None:
             self.engine.core.set_time(self.now_ns)
@@ -248,7 +288,15 @@ class World:
         core = Core(page, self.memory.bells, "engine", "spin", "manual")
         core.set_time(self.now_ns)
         standby = self.standby
-        reign = standby.promote(core, self._estate(), BUILD, self.now_ns, self._make_room)
+        try:
+            reign = standby.promote(core, self._estate(), BUILD, self.now_ns, self._make_room)
+        except UsageError:
+            # Nobody reigns over a day that is over; it may have had its end half-said.
+            self.listen()
+            assert self.is_over, "a standby that could not be promoted"
+            core.close()
+            self.kill_standby()
+            return
         self.listen()
         self.engine = Engine(core, reign, standby)
         self.standby = self._open_standby()
@@ -289,10 +337,10 @@ class World:
                 one.step(None, self.promised)
 
     def start_console(self) -> None:
-        if self.console is None and self._configuration is not None:
+        if self.console is None and self.has_console:
             memory = self.memory
             self.console = console_of(
-                self._configuration, memory.lane_memory[CONSOLE], CONSOLE, memory.doorbell,
+                self.configuration, memory.lane_memory[CONSOLE], CONSOLE, memory.doorbell,
                 Stream(self.seen_by(CONSOLE_WIRE), self.directories, SEGMENT),
                 self.size.topics, lambda: self.now_ns,
             )  # fmt: skip
@@ -319,6 +367,8 @@ class World:
             one.kill()
         self.kill_desk()
         self.kill_console()
+        if self.staff is not None:
+            self.staff.close()
         self.kill_follower()
         for wire in self.wires:
             wire.close()

@@ -55,6 +55,24 @@ def instruments_text(count: int) -> str:
     return "\n".join(["symbol,tick,lot,price_min,price_max,quantity_max", *rows]) + "\n"
 
 
+def write_exchange(
+    directory: Path,
+    name: str,
+    shards: int = 2,
+    ports: int = 0,
+    instruments: int = 3,
+    extra: str = "",
+) -> Path:
+    """Write the files of an exchange; returns the topology file."""
+    (directory / "instruments.csv").write_text(instruments_text(instruments))
+    (directory / "participants.csv").write_text(
+        "user,session,account,firm,secret\n" f"ALICE,1,101,ACME,{SECRET}\nBOB,7,102,BETA,{SECRET}\n"
+    )
+    path = directory / f"{name}.toml"
+    path.write_text(topology_text(name, shards, ports, extra))
+    return path
+
+
 @pytest.fixture
 def make(tmp_path: Path) -> Iterator[Maker]:
     """Writes the files of an exchange; returns the topology file."""
@@ -63,14 +81,7 @@ def make(tmp_path: Path) -> Iterator[Maker]:
     def make(shards: int = 2, ports: int = 0, instruments: int = 3, extra: str = "") -> Path:
         name = f"t{os.getpid()}-{next(NUMBERS)}"
         names.append(name)
-        (tmp_path / "instruments.csv").write_text(instruments_text(instruments))
-        (tmp_path / "participants.csv").write_text(
-            "user,session,account,firm,secret\n"
-            f"ALICE,1,101,ACME,{SECRET}\nBOB,7,102,BETA,{SECRET}\n"
-        )
-        path = tmp_path / f"{name}.toml"
-        path.write_text(topology_text(name, shards, ports, extra))
-        return path
+        return write_exchange(tmp_path, name, shards, ports, instruments, extra)
 
     yield make
     for name in names:

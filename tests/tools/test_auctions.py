@@ -184,7 +184,7 @@ async def day_with_deaths(exchange: Exchange) -> list[Trader]:
         for instrument in range(INSTRUMENTS):
             await asyncio.to_thread(begin_auction, exchange, instrument)
         await asyncio.gather(*(kill(number, after_s) for number, after_s in enumerate(KILLS[n])))
-        assert await asyncio.to_thread(until, crossed(exchange, (n + 1) * INSTRUMENTS), 60)
+        assert await asyncio.to_thread(until, crossed(exchange, (n + 1) * INSTRUMENTS))
     stop.set()
     await asyncio.gather(*trading)
     for trader in traders:

@@ -17,7 +17,7 @@ import pytest
 from tools import bench
 from tools.measure import BENCHMARKS, ROOT, BenchError, build
 from tools.page import page
-from tools.regression import Outcome, compare
+from tools.regression import compare
 from tools.results import (
     FORMAT,
     Figure,
@@ -27,6 +27,7 @@ from tools.results import (
     distance_between,
     distance_of,
 )
+from tools.verdict import Verdict
 
 BENCH = ROOT / "tests" / "bench"
 
@@ -124,29 +125,29 @@ def test_told_to_end_it_leaves_nothing_that_spins(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("before", "after", "outcome"),
     [
-        (figure(100, 101, 102), figure(100, 101, 102), Outcome.SAME),
-        (figure(100, 101, 102), figure(120, 121, 122), Outcome.SLOWER),
-        (figure(120, 121, 122), figure(100, 101, 102), Outcome.FASTER),
-        (figure(10, 11, 12, unit="M/s"), figure(5, 6, 7, unit="M/s"), Outcome.SLOWER),
-        (figure(5, 6, 7, unit="M/s"), figure(10, 11, 12, unit="M/s"), Outcome.FASTER),
+        (figure(100, 101, 102), figure(100, 101, 102), Verdict.SAME),
+        (figure(100, 101, 102), figure(120, 121, 122), Verdict.SLOWER),
+        (figure(120, 121, 122), figure(100, 101, 102), Verdict.FASTER),
+        (figure(10, 11, 12, unit="M/s"), figure(5, 6, 7, unit="M/s"), Verdict.SLOWER),
+        (figure(5, 6, 7, unit="M/s"), figure(10, 11, 12, unit="M/s"), Verdict.FASTER),
         # A tenth slower, and as wide as that.
-        (figure(90, 100, 110, 120), figure(100, 110, 120, 130), Outcome.SAME),
+        (figure(90, 100, 110, 120), figure(100, 110, 120, 130), Verdict.SAME),
         # One round that another job spoiled.
-        (figure(100, 100, 101, 101, 102), figure(100, 101, 101, 102, 900), Outcome.SAME),
+        (figure(100, 100, 101, 101, 102), figure(100, 101, 101, 102, 900), Verdict.SAME),
         # Less than the tolerance, however narrow.
-        (figure(100, 100, 100), figure(104, 104, 104), Outcome.SAME),
-        (figure(0, 0, 0), figure(0, 0, 0), Outcome.SAME),
-        (figure(1, 1, 1, unit="%"), figure(9, 9, 9, unit="%"), Outcome.UNJUDGED),
-        (figure(1, 1), figure(9, 9), Outcome.UNJUDGED),
-        (figure(1, 1, 1), figure(9, 9, 9, name="another"), Outcome.UNJUDGED),
-        (figure(1, 1, 1), figure(9, 9, 9, unit="us"), Outcome.UNJUDGED),
+        (figure(100, 100, 100), figure(104, 104, 104), Verdict.SAME),
+        (figure(0, 0, 0), figure(0, 0, 0), Verdict.SAME),
+        (figure(1, 1, 1, unit="%"), figure(9, 9, 9, unit="%"), Verdict.UNKNOWN),
+        (figure(1, 1), figure(9, 9), Verdict.UNKNOWN),
+        (figure(1, 1, 1), figure(9, 9, 9, name="another"), Verdict.UNKNOWN),
+        (figure(1, 1, 1), figure(9, 9, 9, unit="us"), Verdict.UNKNOWN),
     ],
 )
 def test_a_figure_is_judged_by_the_spread_of_both(
-    before: Figure, after: Figure, outcome: Outcome
+    before: Figure, after: Figure, outcome: Verdict
 ) -> None:
-    (verdict,) = compare(run(before), run(after))
-    assert verdict.outcome is outcome
+    (compared,) = compare(run(before), run(after))
+    assert compared.verdict is outcome
 
 
 @pytest.mark.parametrize(
@@ -160,17 +161,17 @@ def test_a_figure_is_judged_by_the_spread_of_both(
     ],
 )
 def test_unlike_is_not_compared_with_like(before: Results, why: str) -> None:
-    (verdict,) = compare(before, run(figure(9, 9, 9)))
-    assert (verdict.outcome, verdict.why) == (Outcome.UNJUDGED, why)
+    (compared,) = compare(before, run(figure(9, 9, 9)))
+    assert (compared.verdict, compared.why) == (Verdict.UNKNOWN, why)
 
 
 @pytest.mark.parametrize(
     ("rounds", "status", "words"),
     [
-        ((100, 101, 102), 0, "1 the same"),
+        ((100, 101, 102), 0, "1 no difference shown"),
         ((150, 151, 152), 1, "1 slower"),
         ((50, 51, 52), 0, "1 faster"),
-        ((50,), 3, "1 not judged"),
+        ((50,), 3, "1 cannot tell"),
     ],
 )
 def test_the_command_says_it_by_its_status(

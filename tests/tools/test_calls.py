@@ -79,13 +79,13 @@ def test_the_opening_call_survives_killed_auctions(topology: Path) -> None:
             calls.become(InstrumentState.AUCTION, "opening ends")
             exchange.kill("beside")
             calls.await_state(InstrumentState.CONTINUOUS)
-        load.settle()
         stream = stream_of(exchange)
         instruments = exchange.configuration.instruments
         ids = OrderIds([session.topic for session in load.sessions], load.dealer.order_ids)
         assert compare(opening(), crosses(stream, ids, instruments)).difference is None
-        for session in load.sessions:
-            wanted = client_messages(stream, session.topic, instruments)
+        every = [client_messages(stream, one.topic, instruments) for one in load.sessions]
+        load.await_messages([len(one) for one in every])
+        for session, wanted in zip(load.sessions, every, strict=True):
             assert compare(iter(wanted), iter(session.received)).difference is None
         left: list[Resting] = []
         directory = exchange.configuration.topology.journal_directory

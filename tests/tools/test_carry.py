@@ -16,6 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.fused import FusedEngine, Size
+from ports.fix_account import Account
+from ports.fix_lines import Line, Tag
 from ports.open_orders import OpenOrders
 from ringbus.contributor import Contributor
 from ringbus.journal import Journal, read_day
@@ -23,6 +25,7 @@ from ringbus.messages import (
     CARRIED_OVER,
     COMMAND,
     END_OF_DAY,
+    EXECUTED,
     MESSAGE,
     NEW_ORDER,
     ORDER_TAG,
@@ -36,18 +39,22 @@ from ringbus.messages import (
     Side,
     Template,
     TimeInForce,
+    TradeChangeKind,
 )
 from ringbus.multicast import Reader
 from ringbus.replay import Stream
+from ringbus.texts import texts
 from ringbus.topics import Topics
 from ringbus.volley import Volley
-from tests.engine.parts import Lines
+from tests.engine.parts import Lines, grouped
 from tests.engine.trader import lines
 from tests.tools.conftest import SECRET, instruments_text, topology_text
 from tools.carry import Plan, numbered, plan
+from tools.clients import port_instruments
 from tools.closed import Closed
 from tools.closing import Closing
 from tools.configuration import Configuration
+from tools.console.trades import Trade, change
 from tools.kept import Kept, KeptDay, kept_of
 from tools.opening import opening_lines
 from tools.replay import replay_day
@@ -278,7 +285,7 @@ def view(one: Kept) -> tuple[object, ...]:
     hidden = bool(int(one.order["options"][0]) & OrderOption.HIDDEN)
     letters = tuple(one.order[name][0].item() for name in names)
     return (one.user, one.symbol, one.price_1e4, hidden, one.quantity, one.client_order_id,
-            letters, tags, shown, one.expire_ns)  # fmt: skip
+            letters, tags, shown, one.expire_ns, one.executed, one.notional_1e4)  # fmt: skip
 
 
 def canonical(kept: KeptDay) -> dict[tuple[str, int], list[tuple[object, ...]]]:
@@ -331,12 +338,48 @@ def night(directory: Path, steps: list[Step]) -> Night:
     with day_of(new, directory / "two", first):
         pass
     stream = read_day(directory / "two")
+    for when, kept in (("one", evening), ("two", kept_of([directory / "two"], new))):
+        assert_as_told(read_day(directory / when), kept, new)
     assert len(stream) == configuration.opening + carry.messages
     said = stream[stream["template_id"] == Template.CARRIED_OVER].view(CARRIED_OVER)[0]
     assert int(said["quantity"]) == evening.quantity
     assert replay_day(directory / "one", verify=True).identical
     assert replay_day(directory / "two", verify=True).identical
     return Night(evening, kept_of([directory / "two"], new), carry, expired)
+
+
+def accounts(stream: Lines, configuration: Configuration) -> dict[str, Account]:
+    """What a FIX client of each user would have been told of its orders, by user."""
+    instruments = port_instruments(configuration)
+    out = {one.user: Account(one.session, instruments) for one in configuration.participants}
+    topics = {one.session: out[one.user] for one in configuration.participants}
+    for first, tag in whole_messages(stream):
+        if first.topic in topics:
+            topics[first.topic].apply(first, tag)
+    return out
+
+
+def whole_messages(stream: Lines) -> Iterator[tuple[Line, Tag | None]]:
+    head: Line | None = None
+    for data in map(np.void.tobytes, stream):
+        head = head or Line.read(data)
+        if not data[25] & Flag.CONTINUED:
+            yield head, Tag.read(data) if data[24] == Template.ORDER_TAG else None
+            head = None
+
+
+def assert_as_told(stream: Lines, kept: KeptDay, configuration: Configuration) -> None:
+    """What is carried of an order is what its client knows of it; nothing else is open."""
+    told = accounts(stream, configuration)
+    assert sum(len(one.orders) for one in told.values()) == len(kept.every)
+    for one in kept.every:
+        order = told[one.user].orders[one.client_order_id]
+        assert (one.quantity, one.executed, one.notional_1e4) == (
+            order.remaining,
+            order.executed,
+            order.notional_1e4,
+        )
+        assert order.total == order.executed + order.remaining
 
 
 @settings(max_examples=10)
@@ -377,6 +420,7 @@ def test_large_books_are_the_same_on_the_next_morning(tmp_path: Path, seed: int)
     assert canonical(one.morning) == canonical(one.evening)
     # The seeds are such that every kind of order is there.
     every = one.evening.every
+    assert sum(kept.executed > 0 for kept in every) > 2
     assert len(every) > 60
     assert one.expired > 10
     assert sum(len(kept.lines) == 3 for kept in every) > 5
@@ -415,3 +459,56 @@ def test_a_reserve_keeps_its_reserve(tmp_path: Path) -> None:
         assert day.engine.books[0].best(0, Side.BUY) == (100, 7)
     (one,) = kept_of([tmp_path / "two"], configuration).every
     assert one.quantity == 20
+
+
+def test_what_has_traded_is_counted_on_from_day_to_day(tmp_path: Path) -> None:
+    """R56: 50 of which 30 and 5 traded, the 5 were void, 8 more the next day: 12 are left."""
+    configuration = configuration_of(tmp_path)
+    ticks = configuration.instruments[0].tick_1e4
+    base = {"instrument": 0, "hidden": False, "passive": 0, "tag": b"", "display": 0}
+    gtc, ioc = TimeInForce.GOOD_TILL_CANCEL, TimeInForce.IMMEDIATE_OR_CANCEL
+    offer = base | {"topic": 3, "side": 2, "tif": ioc, "price": 90}
+    with day_of(configuration, tmp_path / "one", opening_lines(configuration, 0)) as day:
+        (order,) = _enter(
+            day, base | {"topic": 1, "side": 1, "price": 100, "quantity": 50, "tif": gtc}, 1
+        )
+        _enter(day, offer | {"quantity": 30}, 1)
+        void = traded(day, offer | {"quantity": 5}, 2)
+        # A trade may be changed when its order has another number.
+        terms = base | {"topic": 1, "side": 1, "price": 95, "quantity": 20, "tif": gtc}
+        assert _replace(day, order, terms, 2)
+        day.say(0, 0, bust(void))
+        day.close()
+    (kept,) = kept_of([tmp_path / "one"], configuration).every
+    assert (kept.quantity, kept.executed, kept.notional_1e4) == (20, 30, 30 * 100 * ticks)
+    carry = plan(KeptDay({"S0": [kept]}), closed(KeptDay({"S0": [kept]})), configuration, 0)
+    new, first = opening_of(carry)
+    with day_of(new, tmp_path / "two", first) as day:
+        _enter(day, offer | {"quantity": 8}, 1)
+        day.close()
+    evening = kept_of([tmp_path / "two"], new)
+    (kept,) = evening.every
+    assert kept.quantity == 12
+    assert (kept.executed, kept.notional_1e4) == (38, (30 * 100 + 8 * 95) * ticks)
+    assert_as_told(read_day(tmp_path / "two"), evening, new)
+
+
+def traded(day: Day, terms: dict[str, Any], number: int) -> Lines:
+    """The two sides of the trade that an order makes."""
+    first = day.say(terms["topic"], terms["instrument"], lines(
+        NEW_ORDER, Template.NEW_ORDER, client_order_id=number, time_in_force=terms["tif"],
+        instrument=terms["instrument"], side=terms["side"], price_ticks=terms["price"],
+        quantity=terms["quantity"], account=_account(terms["topic"]), firm=_firm(terms["topic"]),
+    ))  # fmt: skip
+    out: Lines = first[first["template_id"] == Template.EXECUTED]
+    assert len(out) == 2
+    return out
+
+
+def bust(trade: Lines) -> Lines:
+    """What an operator's console says of a trade that is void."""
+    sides = trade.view(EXECUTED)
+    price = int(sides["price_ticks"][0])
+    notional_1e4 = int(sides["quantity"][0]) * price * 100
+    seen = Trade(sides, price, [b"", b""], [notional_1e4] * 2)
+    return grouped(change(seen, TradeChangeKind.BUST, price, b"E"), texts("ann", 1, "void"))

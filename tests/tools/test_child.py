@@ -57,6 +57,30 @@ def test_restarts_of_long_ago_are_forgotten(child: Child) -> None:
     assert child.restarts == 50
 
 
+def test_the_time_of_a_start_does_not_count(child: Child, page: Page) -> None:
+    """On a slow host five starts take longer than the minute, and yet it is given up."""
+    now_s = 100.0
+    for _ in range(5):
+        assert child.plan_restart(now_s) is not None
+        child.spawn([sys.executable, "-c", ""], now_s)
+        assert not child.is_silent(now_s + 0.1)
+        # After twenty seconds it beats for the first time, and dies.
+        page.beat_ns += 1
+        assert not child.is_silent(now_s + 20.0)
+        child.kill()
+        now_s += 21.0
+    assert child.plan_restart(now_s) is None
+    # Twenty seconds in which it ran do count.
+    now_s += 100.0
+    for _ in range(20):
+        assert child.plan_restart(now_s) is not None
+        child.spawn([sys.executable, "-c", ""], now_s)
+        page.beat_ns += 1
+        assert not child.is_silent(now_s + 1.0)
+        child.kill()
+        now_s += 21.0
+
+
 def test_a_core_that_does_not_beat_is_silent_after_five_seconds(child: Child, page: Page) -> None:
     times = [n / 10 for n in range(1, 200)]
     silent = [now_s for now_s in times if child.is_silent(now_s)]

@@ -15,6 +15,7 @@ from ringbus.journal import read_day
 from ringbus.lock import PUBLISHER, ByteLocks
 from ringbus.messages import NEW_ORDER, TEXT, OrderOption, Template
 from tests.tools.conftest import Maker
+from tests.tools.watching import PATIENCE_S
 from tools.exchange import Exchange, launched
 from tools.memory import Attachment
 
@@ -47,7 +48,7 @@ async def _order(exchange: Exchange, ref: int, quantity: int = 1) -> object:
 
 
 def order(exchange: Exchange, ref: int, quantity: int = 1) -> object:
-    return asyncio.run(asyncio.wait_for(_order(exchange, ref, quantity), 30))
+    return asyncio.run(asyncio.wait_for(_order(exchange, ref, quantity), PATIENCE_S))
 
 
 async def _canceled(exchange: Exchange, refs: set[int]) -> None:
@@ -77,7 +78,7 @@ def test_limits_and_kills_hold_and_say_who_and_why(make: Maker) -> None:
         assert isinstance(order(exchange, 3), OrderAccepted)
         killed = command(exchange, "kill", "--firm", firm)
         assert "2 orders canceled" in killed.stdout, killed.stderr
-        asyncio.run(asyncio.wait_for(_canceled(exchange, {1, 3}), 30))
+        asyncio.run(asyncio.wait_for(_canceled(exchange, {1, 3}), PATIENCE_S))
         assert isinstance(order(exchange, 4), OrderRejected)
         # A limit does not lift it.
         assert command(exchange, "limit", "--firm", firm, "open-orders", "9").returncode == 0

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import stat
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from ports.authenticator import hash_secret
 from ringbus.messages import PARTICIPANT_DEFINITION, Template
 from tests.tools.conftest import SECRET, Maker
+from tools.applications import KINDS
 from tools.configuration import Configuration
 from tools.opening import opening_lines
+from tools.site import ApplicationSection
 from tools.topology import ConfigurationError
 
 
@@ -86,6 +90,47 @@ def test_the_fingerprint_depends_on(make: Maker, case: str) -> None:
     path = make(shards=1)
     before = Configuration.load(path)
     assert changed(path, OTHER[case]).hash != before.hash
+
+
+# Where an application is reached and how much it holds; all its other options bind the day.
+LOCAL = {
+    "drop": {"host", "tcp", "connections", "messages", "backlog"},
+    "fix": {"host", "tcp", "connections", "backlog"},
+    "market": {"tape_bytes", "group", "interface", "packet_bytes"},
+    "reporter": {"host", "tcp", "heartbeat_s", "window"},
+    "request": {"tape_bytes", "host", "udp", "peers"},
+    "snapshot": {"tape_bytes", "host", "tcp", "day_tcp", "connections"},
+}
+
+
+def another(value: object) -> object:
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return value + 1
+    return value + "x" if isinstance(value, str) else (*cast(tuple[object, ...], value), "x")
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_all_options_of_an_application_are_in_the_fingerprint_but_local_ones(
+    make: Maker, kind: str
+) -> None:
+    """R107: and the part of the configuration that differs is called by the application's name."""
+    plain = Configuration.load(make())
+
+    def of(options: object) -> Configuration:
+        sections = (ApplicationSection("one", kind, options),)
+        return replace(plain, topology=replace(plain.topology, applications=sections))
+
+    options = cast(Any, KINDS[kind].options())
+    before, unnoticed = of(options), set()
+    for one in fields(options):
+        after = of(replace(options, **{one.name: another(getattr(options, one.name))}))
+        differing = {name for name, found in after.prints.items() if found != before.prints[name]}
+        if after.hash == before.hash:
+            unnoticed.add(one.name)
+        assert differing == {f"application one ({plain.topology.path})"} or one.name in unnoticed
+    assert unnoticed == LOCAL.get(kind, set())
 
 
 def test_the_number_of_shards_is_not_in_the_fingerprint_but_a_chosen_one_is(make: Maker) -> None:

@@ -202,7 +202,7 @@ def test_many_operators_at_once(make: Maker) -> None:
 def connected(place: Path) -> socket.socket:
     with short_path(place) as path:
         one = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        one.settimeout(30)
+        one.settimeout(60)
         one.connect(path)
         return one
 

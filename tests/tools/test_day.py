@@ -31,6 +31,7 @@ from ringbus.multicast import (
 from ringbus.segment import listing, unlink
 from tests.crash.plan import plan, write_topology
 from tests.tools.conftest import Maker
+from tests.tools.watching import PATIENCE_S, paused
 from tools.configuration import Configuration
 from tools.day import Day, DayError, recover
 from tools.exchange import Exchange, launched, start_detached
@@ -45,7 +46,7 @@ ORDERS = 30
 
 def ringbus(*words: str | Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "tools.cli", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
 def two_journals(make: Maker, acknowledge: str = "replicated", shards: int = 2) -> Path:
@@ -71,7 +72,7 @@ async def enter(exchange: Exchange, first: int, count: int) -> None:
 
 def await_mark(exchange: Exchange, journal: str) -> None:
     """Wait until a journal has something durably: it may be a moment behind the start."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE_S
     with Attachment(exchange.name) as shared:
         marks = Marks(shared.attach("marks"))
         while marks.durable()[journal] == 0:
@@ -79,8 +80,8 @@ def await_mark(exchange: Exchange, journal: str) -> None:
             time.sleep(0.005)
 
 
-def kill_host(exchange: Exchange) -> None:
-    """Every process and the memory, at once."""
+def kill_all(exchange: Exchange) -> None:
+    """Every process, at once: none does anything over the death of another."""
     state = exchange.state
     processes = [state.launcher, *(core.process for core in state.cores.values())]
     for number in (signal.SIGSTOP, signal.SIGKILL):
@@ -88,6 +89,11 @@ def kill_host(exchange: Exchange) -> None:
             process.send(number)
     while any(process.alive for process in processes):
         time.sleep(0.005)
+
+
+def kill_host(exchange: Exchange) -> None:
+    """Every process and the memory."""
+    kill_all(exchange)
     for segment in listing(exchange.name):
         unlink(segment)
 
@@ -143,22 +149,21 @@ def test_how_far_each_journal_is(make: Maker) -> None:
     path = two_journals(make, "journaled")
     with launched(path) as exchange:
         asyncio.run(enter(exchange, 1, 10))
-        second = exchange.kill("second", signal.SIGSTOP)
-        stopped = look(exchange.name, 0)
-        assert stopped is not None
-        asyncio.run(enter(exchange, 11, 10))
-        now = look(exchange.name, 0)
-        assert now is not None
-        assert now.durable["journal.b"] == stopped.durable["journal.b"]
-        # Two lines an order; the login and the logout may be on their way.
-        assert now.durable["journal"] >= stopped.durable["journal.b"] + 20
-        said = ringbus("status", exchange.name).stdout
-        durable = now.durable["journal.b"]
-        assert f"journal.b: {durable:,} durable, " in said
-        (line,) = (one for one in said.splitlines() if one.startswith("journal.b: "))
-        assert int(line.split()[-2].replace(",", "")) >= 20
-        assert f"journal.b: {durable:,} durable" in ringbus("ls").stdout
-        second.send(signal.SIGCONT)
+        with paused(exchange, "second"):
+            stopped = look(exchange.name, 0)
+            assert stopped is not None
+            asyncio.run(enter(exchange, 11, 10))
+            now = look(exchange.name, 0)
+            assert now is not None
+            assert now.durable["journal.b"] == stopped.durable["journal.b"]
+            # Two lines an order; the login and the logout may be on their way.
+            assert now.durable["journal"] >= stopped.durable["journal.b"] + 20
+            said = ringbus("status", exchange.name).stdout
+            durable = now.durable["journal.b"]
+            assert f"journal.b: {durable:,} durable, " in said
+            (line,) = (one for one in said.splitlines() if one.startswith("journal.b: "))
+            assert int(line.split()[-2].replace(",", "")) >= 20
+            assert f"journal.b: {durable:,} durable" in ringbus("ls").stdout
 
 
 def test_a_day_that_was_not_ended_is_not_replaced(make: Maker) -> None:
@@ -180,11 +185,9 @@ def test_what_only_the_memory_has_is_written_when_it_is_taken_down(make: Maker) 
     path = two_journals(make, "published")
     with launched(path) as exchange:
         await_mark(exchange, "journal.b")
-        exchange.kill("second", signal.SIGSTOP)
-        asyncio.run(enter(exchange, 1, ORDERS))
-        state = exchange.state
-        for process in (state.launcher, *(core.process for core in state.cores.values())):
-            process.send(signal.SIGKILL)
+        with paused(exchange, "second"):
+            asyncio.run(enter(exchange, 1, ORDERS))
+            kill_all(exchange)
         assert len(orders_of(exchange.directory / "journal.b")) == 0
         down = ringbus("down", exchange.name)
         assert down.returncode == 0, down.stderr
@@ -196,11 +199,9 @@ def test_memory_stays_while_the_journals_cannot_take_what_it_has(make: Maker) ->
     path = two_journals(make, "published")
     with launched(path) as exchange:
         await_mark(exchange, "journal.b")
-        exchange.kill("second", signal.SIGSTOP)
-        asyncio.run(enter(exchange, 1, ORDERS))
-        state = exchange.state
-        for process in (state.launcher, *(core.process for core in state.cores.values())):
-            process.send(signal.SIGKILL)
+        with paused(exchange, "second"):
+            asyncio.run(enter(exchange, 1, ORDERS))
+            kill_all(exchange)
         # Of the first journal nothing is left, and where the second lies nothing can be made.
         shutil.rmtree(exchange.directory / "journal")
         whole = (exchange.directory / "journal.b").rename(exchange.directory / "elsewhere")

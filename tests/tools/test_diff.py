@@ -57,7 +57,7 @@ CASES = {
         'fairy"\n[[core]]\nname = "fairy-0"',
         'fairy"\nday_ends = "15:00:00"\n[[core]]\nname = "fairy-0"',
         "application fairy.0: day_ends never to 15:00:00",
-        1,
+        0,
     ),
     "guardian": (
         "t.toml",

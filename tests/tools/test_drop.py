@@ -17,6 +17,7 @@ from ringbus.journal import read_day
 from ringbus.messages import SESSION_EVENT, SessionEventKind, Template
 from tests.ports.quickfix_client import QuickFix
 from tests.tools.conftest import SECRET, Maker
+from tests.tools.watching import PATIENCE_S, beating
 from tools.configuration import Configuration
 from tools.exchange import Exchange, launched, start_detached
 from tools.launcher import LaunchError
@@ -79,7 +80,7 @@ def burst(session: LoadSession, side: str, first: int) -> None:
 
 def pump(sessions: list[LoadSession], until: int) -> None:
     """Read everything until the last session has so many messages; come back when cut off."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE_S
     while len(sessions[-1].received) < until:
         assert time.monotonic() < deadline, [len(one.received) for one in sessions]
         select.select(sessions, [], [], 0.05)
@@ -95,7 +96,7 @@ def whole_day(exchange: Exchange, user: str, count: int) -> list[Copy]:
     drop = DropReader(session)
     out: list[Copy] = []
     with socket.create_connection(("127.0.0.1", exchange.state.ports["drop.0"])) as one:
-        one.settimeout(30)
+        one.settimeout(PATIENCE_S)
         one.sendall(session.login())
         while len(out) < count:
             out += drop.feed(one.recv(1 << 16))
@@ -120,7 +121,8 @@ def test_a_drop_port_that_is_killed_under_flow(make: Maker) -> None:
             # In the middle of what it is telling.
             pump([*traders, *drops], len(drops[-1].received) + BURST)
             former = exchange.kill("drops")
-            exchange.await_restart("drops", former)
+            with beating(traders):
+                exchange.await_restart("drops", former)
             for one in drops:
                 one.connect()
         # The last of all: when its answer is there, everything else is.
@@ -154,7 +156,7 @@ def test_a_drop_port_that_is_killed_under_flow(make: Maker) -> None:
 
 def pump_until_last(session: LoadSession) -> None:
     """Until its last order is over."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE_S
     while session.received[-1][:1] + session.received[-1][9:13] != LAST:
         assert time.monotonic() < deadline, len(session.received)
         select.select([session], [], [], 0.05)
@@ -190,7 +192,8 @@ def test_a_fix_drop_port_that_is_killed_under_flow(make: Maker, tmp_path: Path) 
                 burst(bob, "S", 1 + turn * BURST)
                 drop.told(told + BURST)
                 former = exchange.kill("drops")
-                exchange.await_restart("drops", former)
+                with beating(traders):
+                    exchange.await_restart("drops", former)
             # An order that trades is two reports, one that is canceled too.
             reports = drop.told(KILLS * BURST * 4)
             assert [one for one in drop.sent + drop.admin if one[35] in "3j"] == []
@@ -219,7 +222,7 @@ def test_a_drop_copy_logs_in_where_drops_are_and_nowhere_else(make: Maker) -> No
         for place, user in (("port.0", "DROP"), ("drop.0", "ALICE")):
             session = SoupClientSession(user, "SECRET")
             with socket.create_connection(("127.0.0.1", exchange.state.ports[place])) as one:
-                one.settimeout(30)
+                one.settimeout(PATIENCE_S)
                 one.sendall(session.login())
                 while data := one.recv(4096):
                     session.feed(data)

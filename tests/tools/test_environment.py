@@ -17,6 +17,7 @@ from ringbus.journal import read_day
 from ringbus.messages import BUILD_RECORD, Environment
 from tests.tools.conftest import Maker
 from tests.tools.releases import key_file, signed
+from tests.tools.watching import PATIENCE_S
 from tools.configuration import Configuration
 from tools.day import DayError, recover
 from tools.exchange import launched
@@ -41,18 +42,12 @@ SNAPSHOT = (
 
 
 def snapshot_log_in(place: tuple[str, int], session: str) -> str:
-    """The same at a server of snapshots or of the whole day; it comes back if it was cut off."""
+    """The same at a server of snapshots or of the whole day."""
     client = SoupClientSession("ALICE", "SECRET", session=session)
-    for left in (2, 1, 0):
-        try:
-            with socket.create_connection(place, 60) as one:
-                one.sendall(client.login())
-                while not client.accepted and not client.reject_code:
-                    client.feed(one.recv(4096))
-            break
-        except ConnectionError:
-            if left == 0:
-                raise
+    with socket.create_connection(place, PATIENCE_S) as one:
+        one.sendall(client.login())
+        while not client.accepted and not client.reject_code:
+            client.feed(one.recv(4096))
     return client.reject_code or ""
 
 
@@ -71,7 +66,7 @@ def log_in(place: tuple[str, int], session: str) -> str:
         except LoginRejected as error:
             return error.code
 
-    return asyncio.run(asyncio.wait_for(attempt(), 30))
+    return asyncio.run(asyncio.wait_for(attempt(), PATIENCE_S))
 
 
 @pytest.mark.xdist_group("processes")

@@ -20,6 +20,7 @@ from ringbus.messages import EPOCH_START, NEW_ORDER, Template
 from ringbus.multicast import lock_writer
 from ringbus.status import UsageError
 from tests.tools.conftest import Maker
+from tests.tools.watching import PATIENCE_S
 from tools.exchange import Exchange, launched
 from tools.memory import Attachment
 from tools.replay import replay_day
@@ -37,10 +38,10 @@ def with_passive(make: Maker, failover: str = "operator", **options: int) -> Pat
 
 def ringbus(*words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "tools.cli", *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
-def until(condition: Callable[[], bool], seconds: float = 20.0) -> bool:
+def until(condition: Callable[[], bool], seconds: float = PATIENCE_S) -> bool:
     deadline = time.monotonic() + seconds
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.005)
@@ -54,7 +55,7 @@ class Trader:
         self.client = client
         self.accepted: list[int] = []
 
-    async def enter(self, within_s: float = 30.0) -> None:
+    async def enter(self, within_s: float = PATIENCE_S) -> None:
         ref = await self.client.enter(symbol="S1", side="B", quantity=1, price=10_000, clordid="x")
         async with asyncio.timeout(within_s):
             async for _, message in self.client.events():

@@ -46,7 +46,7 @@ TICKER = (
 )
 KILLS = 3  # of each; the launcher gives up on a core that dies more often than five times a minute
 ORDERS = 150  # of each client, at least
-PATIENCE_S = 60
+PATIENCE_S = 90
 FOR_A_SECOND = (option(Tag.EXPIRE_TIME, 1),)
 EXTRA = "".join(
     f'[[application]]\nname = "fairy.{n}"\nkind = "fairy"\n'

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ports.fix import FIX44, time_text
-from ports.lines import Tag
+from ports.fix_lines import Tag
 from ringbus.messages import NEW_ORDER, ORDER_TAG, Template
 from tests.ports.quickfix_client import QuickFix
 from tests.tools.conftest import Maker

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import time
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from ringbus.journal import read_day
 from ringbus.marks import Marks
 from ringbus.multicast import Reader
 from tests.tools.conftest import Maker
+from tests.tools.watching import PATIENCE_S, paused
 from tools.exchange import Exchange, launched
 from tools.memory import Attachment
 from tools.topology import ConfigurationError, load_topology
@@ -29,7 +29,7 @@ def replicated(make: Maker) -> Path:
     return path
 
 
-async def answer(client: OuchClient, within_s: float) -> OrderAccepted | None:
+async def answer(client: OuchClient, within_s: float = PATIENCE_S) -> OrderAccepted | None:
     try:
         async with asyncio.timeout(within_s):
             async for _, message in client.events():
@@ -44,7 +44,7 @@ async def on_stream(exchange: Exchange, count: int) -> None:
     """Until the stream has `count` messages and the first journal has them durably."""
     with Attachment(exchange.name) as shared:
         reader, marks = Reader(shared.attach("stream"), 0), Marks(shared.attach("marks"))
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE_S
         while reader.tail < count or marks.durable()["journal"] < count:
             assert time.monotonic() < deadline
             await asyncio.sleep(0.005)
@@ -63,14 +63,13 @@ def test_an_answer_waits_for_the_second_journal(make: Maker) -> None:
     async def run(exchange: Exchange) -> None:
         client = await client_of(exchange)
         await client.enter(symbol="S0", side="B", quantity=1, price=10_000)
-        assert await answer(client, 10) is not None
-        process = exchange.kill("second", signal.SIGSTOP)
-        await client.enter(symbol="S0", side="B", quantity=1, price=10_000)
-        # Opening 6, login, two orders: on the stream, and on one disk.
-        await on_stream(exchange, 9)
-        assert await answer(client, 0.2) is None
-        process.send(signal.SIGCONT)
-        assert await answer(client, 10) is not None
+        assert await answer(client) is not None
+        with paused(exchange, "second"):
+            await client.enter(symbol="S0", side="B", quantity=1, price=10_000)
+            # Opening 6, login, two orders: on the stream, and on one disk.
+            await on_stream(exchange, 9)
+            assert await answer(client, 0.2) is None
+        assert await answer(client) is not None
         await client.close()
 
     with launched(replicated(make)) as exchange:
@@ -86,7 +85,7 @@ def test_two_journals_hold_the_same_day_though_one_was_killed(make: Maker) -> No
             if n == 7:
                 former = exchange.kill("second")
             await client.enter(symbol="S0", side="B", quantity=1, price=10_000)
-            assert await answer(client, 20) is not None
+            assert await answer(client) is not None
         assert exchange.process("second") != former
         await client.close()
 
@@ -110,7 +109,7 @@ def test_a_damaged_journal_is_mended_when_it_starts_again(make: Maker) -> None:
                     file.write(b"\xee" * 128)
                 exchange.await_restart("second", exchange.kill("second"))
             await client.enter(symbol="S0", side="B", quantity=1, price=10_000)
-            assert await answer(client, 20) is not None
+            assert await answer(client) is not None
         await client.close()
 
     with launched(replicated(make)) as exchange:
@@ -128,17 +127,16 @@ def test_the_engine_does_not_wait_for_a_lossy_journal(make: Maker) -> None:
     async def trade(client: OuchClient, count: int) -> None:
         for _ in range(count):
             await client.enter(symbol="S0", side="B", quantity=1, price=10_000, tif="3")
-            assert await answer(client, 20) is not None
+            assert await answer(client) is not None
 
     async def run(exchange: Exchange) -> None:
         client = await client_of(exchange)
         await trade(client, 10)
-        former = exchange.kill("second", signal.SIGSTOP)
-        await trade(client, 600)
-        with Attachment(exchange.name) as shared:
-            durable = Marks(shared.attach("marks")).durable()
-        assert durable["journal.b"] < 50 < 1200 < durable["journal"]
-        former.send(signal.SIGCONT)
+        with paused(exchange, "second"):
+            await trade(client, 600)
+            with Attachment(exchange.name) as shared:
+                durable = Marks(shared.attach("marks")).durable()
+            assert durable["journal.b"] < 50 < 1200 < durable["journal"]
         await on_stream(exchange, 1220)
         exchange.await_restart("second", exchange.kill("second"))
         await trade(client, 10)

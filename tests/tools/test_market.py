@@ -15,6 +15,7 @@ from ports.ouch_client import OuchClient
 from ports.soup import SoupClientSession
 from tests.tools.conftest import Maker
 from tests.tools.test_launcher import ringbus, until
+from tests.tools.watching import PATIENCE_S
 from tools.book import follower
 from tools.exchange import Exchange, launched
 from tools.units import price_text
@@ -64,7 +65,7 @@ def day_of(exchange: Exchange, messages: int) -> list[bytes]:
     session = SoupClientSession("BOB", "SECRET")
     out: list[bytes] = []
     with socket.create_connection(("127.0.0.1", exchange.state.ports["glimpse.day"])) as one:
-        one.settimeout(30)
+        one.settimeout(PATIENCE_S)
         one.sendall(session.login())
         while len(out) < messages:
             out += [message for _, message in session.feed(one.recv(1 << 16))]
@@ -87,14 +88,14 @@ def test_market_data_of_real_processes_survives_their_deaths(make: Maker) -> Non
             depth = book.depth(locate, "B", 1)
             return bool(depth) and (depth[0].price, depth[0].shares) == (100_000, shares)
 
-        assert until(lambda: has(50), 30)
+        assert until(lambda: has(50))
         before = day_of(exchange, client.client.next_number - 1)
         assert [decode(one).kind for one in before[-4:]] == list("AAAE")
         for core in ("market", "servers", "market"):
             former = exchange.kill(core)
             exchange.await_restart(core, former)
         asyncio.run(enter(exchange, [("B", 7, 100_000)], "BOB"))
-        assert until(lambda: has(57), 30)
+        assert until(lambda: has(57))
         after = day_of(exchange, client.client.next_number - 1)
         assert after[: len(before)] == before
         client.close()
@@ -105,7 +106,7 @@ def test_the_book_is_shown_with_both_sides(make: Maker) -> None:
     with launched(topology(make)) as exchange:
         asyncio.run(enter(exchange, ORDERS))
         told = [exchange.name, "S0", "--user", "BOB", "--password", "SECRET", "--once"]
-        assert until(lambda: "9.99" in ringbus("book", *told).stdout, 30)
+        assert until(lambda: "9.99" in ringbus("book", *told).stdout)
         rows = [line.split("│") for line in ringbus("book", *told).stdout.splitlines()]
         cells = [[cell.strip() for cell in row if cell.strip()] for row in rows]
         assert ["10.00", "50", "1", "50", "10.01", "300", "1", "300"] in cells

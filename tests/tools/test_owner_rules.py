@@ -230,6 +230,27 @@ def test_a_mistake_names_file_line_column_and_cure(make: Maker, case: str) -> No
         assert text in str(caught.value)
 
 
+def test_all_rows_with_mistakes_are_named_at_once(make: Maker) -> None:
+    rows = (
+        "firm:ACE,1,,,",
+        "account:101,1,,,",
+        "firm:ACME,many,,,",
+        "firm:BETA,1",
+        "firm:ACME,,,,",
+    )
+    with pytest.raises(ConfigurationError) as caught:
+        Configuration.load(ruled(make(), *rows))
+    said = [
+        line.partition("owners.csv:")[2].split(";")[0] for line in str(caught.value).split("\n")
+    ]
+    assert said == [
+        "2: owner: found 'firm:ACE'",
+        "4: open_orders: found 'many'",
+        "5: found 2 fields, the header has 5",
+        "6: owner: firm:ACME is on line 4 too",
+    ]
+
+
 def test_a_column_that_nobody_knows_is_no_limit(make: Maker) -> None:
     """R107: a limit whose name is misspelled is connected to nothing: it is an error."""
     with pytest.raises(ConfigurationError, match=r"owners.csv:1: found the column 'open_order'"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -26,10 +25,10 @@ from tests.tools.conftest import Maker
 from tests.tools.test_applications import stream_of
 from tests.tools.test_bust import said
 from tests.tools.test_launcher import ringbus
+from tests.tools.watching import PATIENCE_S, free_port
 from tools.exchange import Exchange, launched
 from tools.memory import Attachment
 
-PATIENCE_S = 60
 KILLS = 3  # of either side
 SESSION = "20230711"
 
@@ -41,11 +40,6 @@ def reporter(tcp: int, window: int = 16) -> str:
         f"heartbeat_s = 1\nwindow = {window}\n"
         f'[[core]]\nname = "reporter"\nagents = ["reporter.0"]\n'
     )
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return int(one.getsockname()[1])
 
 
 class Facility:

@@ -9,6 +9,7 @@ import pytest
 from ringbus.multicast import Writer
 from ringbus.status import UsageError
 from tests.tools.conftest import Maker
+from tests.tools.watching import until
 from tools.exchange import Exchange, launched
 from tools.memory import Attachment
 from tools.watch.sample import ReaderSample, Sample
@@ -58,6 +59,13 @@ def test_readers_are_seen_and_a_restarted_one_has_its_place(make: Maker) -> None
         assert (port.name, port.gates, port.pid) == ("port.0", False, edge.pid)
         assert (journal.name, journal.gates, journal.pid) == ("journal", True, edge.pid)
         again = exchange.await_restart("edge", exchange.kill("edge"))
+
+        def has_read_everything() -> bool:
+            sample = sample_of(exchange)
+            return all(one.lag_count == 0 for one in sample.rings[0].readers)
+
+        # It beats before it has read what was said while it was dead.
+        until(has_read_everything)
         after = sample_of(exchange)
         (port,) = readers_of(after, False).values()
         journal = readers_of(after, True)["journal"]

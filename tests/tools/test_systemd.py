@@ -98,7 +98,7 @@ def test_systemd_is_told(make: Maker, tmp_path: Path) -> None:
             said = b""
             while said != b"STOPPING=1":
                 said = systemds.recv(100)
-            assert process.wait(30) == 0
+            assert process.wait(60) == 0
         finally:
             process.kill()
             process.wait()

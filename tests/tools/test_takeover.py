@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from pathlib import Path
 
@@ -13,18 +12,12 @@ from ports.soup import UNSEQUENCED, encode_packet
 from ringbus.journal import read_day
 from ringbus.messages import SESSION_EVENT, SessionEventKind, Template
 from tests.tools.conftest import Maker
+from tests.tools.watching import PATIENCE_S, beating, free_port
 from tools.exchange import Exchange, launched
 from tools.load_session import LoadError, LoadSession
 from tools.topology import ConfigurationError, load_topology
 
 CORES = ("edge", "spare")
-
-
-def free_port() -> int:
-    """A TCP port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def with_spare(path: Path, tcp: int, agents: str = '"port.0"') -> Path:
@@ -54,7 +47,7 @@ def speaker(exchange: Exchange, tcp: int) -> str:
 
 def answers(session: LoadSession, count: int) -> None:
     """Wait until the session has so many messages in all."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_S
     while len(session.received) < count:
         assert time.monotonic() < deadline, session.received
         session.receive()
@@ -81,7 +74,8 @@ def test_who_stands_by_takes_address_and_sessions(make: Maker) -> None:
             assert exchange.process(other) == waiting
             alice.send(encode_packet(UNSEQUENCED, CancelOrder(turn + 1).encode()))
             answers(alice, 3 + 2 * turn)
-            exchange.await_restart(active, former)
+            with beating([alice]):
+                exchange.await_restart(active, former)
         alice.logout()
         told = [type(decode_outbound(payload)) for payload in alice.received[1:]]
         assert told == [OrderAccepted, OrderCanceled] * 2

@@ -19,7 +19,7 @@ from textual.widgets import DataTable, Static
 from tests.tools.conftest import Maker
 from tests.tools.test_command import command
 from tests.tools.test_placement import DEMO, ROWS, placements, topology
-from tests.tools.watching import PATIENCE_S, Wish, enter
+from tests.tools.watching import PATIENCE_S, Wish, beating, enter
 from tools import cli
 from tools.exchange import Exchange, launched
 from tools.load import Load, Report, read_clients
@@ -58,10 +58,6 @@ async def until(pilot: Pilot[int], is_so: Callable[[], bool]) -> None:
         await pilot.pause(0.05)
 
 
-def wait(event: threading.Event) -> None:
-    assert event.wait(PATIENCE_S)
-
-
 def cells(app: Top) -> dict[str, list[str]]:
     """The lines of the table by their first cell."""
     table = app.screen_stack[0].query_one("#table", DataTable)
@@ -90,20 +86,19 @@ def test_every_panel_fits_a_small_terminal(make: Maker) -> None:
         await until(pilot, lambda: app.sample is not None and app.sample.healthy)
         for n, (name, panel) in enumerate(PANELS.items(), 1):
             await pilot.press(str(n))
-            await pilot.pause()
-            assert app.panel is panel
+            await until(pilot, lambda panel=panel: app.panel is panel)  # type: ignore[misc]
+            # A screen is drawn some time after a key.
+            every = [f"{at}{one}" for at, one in enumerate(PANELS, 1)]
+            for text in ("day open", f"{n}{name}", *every, panel.columns[0]):
+                await until(pilot, lambda text=text: text in shown(pilot))  # type: ignore[misc]
             screen = shown(pilot)
-            assert "day open" in screen
-            assert f"{n}{name}" in screen
-            assert all(f"{at}{one}" in screen for at, one in enumerate(PANELS, 1))
-            assert panel.columns[0] in screen
             assert "quit" in screen.splitlines()[-1]
             assert len(screen.splitlines()) == 24
             assert max(map(len, screen.splitlines())) == 80
         await pilot.press("tab")
-        assert app.panel is PANELS["cores"]
+        await until(pilot, lambda: app.panel is PANELS["cores"])
         await pilot.press("shift+tab")
-        assert app.panel is PANELS["events"]
+        await until(pilot, lambda: app.panel is PANELS["events"])
 
     with launched(make(ports=1)) as exchange:
         look_on(exchange.name, drive)
@@ -122,17 +117,23 @@ def test_real_load_and_a_core_that_is_killed_meanwhile(tmp_path: Path) -> None:
         with Load(exchange, read_clients(DEMO / "clients.csv")) as load:
             load.login()
             requests = load.dealer.deal(load_orders(ROWS, 4000))
-            return load.exact(requests, lambda n: None if n != 2000 else wait(is_seen))
+
+            def wait(n: int) -> None:
+                if n == 2000:
+                    with beating(load.sessions):
+                        assert is_seen.wait(PATIENCE_S)
+
+            return load.exact(requests, wait)
 
     async def drive(app: Top, pilot: Pilot[int]) -> None:
         trading = asyncio.create_task(asyncio.to_thread(trade))
         await pilot.press("5")
         await until(pilot, lambda: traded(app) == 2000)
-        assert cells(app)["CLI000"][1] == "connected"
+        await until(pilot, lambda: cells(app).get("CLI000", ["", ""])[1] == "connected")
         former = exchange.kill("core2")
         is_seen.set()
         await pilot.press("1")
-        await until(pilot, lambda: cells(app)["core2"][7] == "1")
+        await until(pilot, lambda: cells(app).get("core2", [""] * 8)[7] == "1")
         await until(pilot, lambda: cells(app)["core2"][1] == "running")
         assert int(cells(app)["core2"][10].replace(",", "")) != former.pid
         report = await trading
@@ -143,8 +144,7 @@ def test_real_load_and_a_core_that_is_killed_meanwhile(tmp_path: Path) -> None:
         await until(pilot, lambda: any(row[5] != "0" for row in cells(app).values()))
         await pilot.press("8")
         await until(pilot, lambda: "whole" in cells(app))
-        assert app.sample is not None
-        assert app.sample.behind_count == 0
+        await until(pilot, lambda: app.sample is not None and app.sample.behind_count == 0)
 
     def traded(app: Top) -> int:
         return 0 if app.sample is None else sum(one.requests_count for one in app.sample.sessions)
@@ -157,16 +157,16 @@ def test_keys_sort_look_into_hold_and_explain(make: Maker) -> None:
     async def drive(app: Top, pilot: Pilot[int]) -> None:
         await pilot.press("6")
         await until(pilot, lambda: cells(app).get("S1", ["", "", ""])[2] == "1.00")
-        assert [*cells(app)] == ["S0", "S1", "S2"]
+        await until(pilot, lambda: [*cells(app)] == ["S0", "S1", "S2"])
         # By bid, the highest first; the cursor stays on its line.
         await pilot.press("down", *"sss")
         await until(pilot, lambda: [*cells(app)][:2] == ["S2", "S1"])
-        assert "bid▼" in shown(pilot)
+        await until(pilot, lambda: "bid▼" in shown(pilot))
         await pilot.press("r")
         await until(pilot, lambda: [*cells(app)] == ["S0", "S1", "S2"])
-        assert "bid▲" in shown(pilot)
+        await until(pilot, lambda: "bid▲" in shown(pilot))
         table = app.query_one("#table", DataTable)
-        assert str(table.get_row_at(table.cursor_row)[0]) == "S1"
+        await until(pilot, lambda: str(table.get_row_at(table.cursor_row)[0]) == "S1")
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, Words))
         await until(pilot, lambda: "orders" in shown(pilot) and "1.00" in shown(pilot))
@@ -180,7 +180,7 @@ def test_keys_sort_look_into_hold_and_explain(make: Maker) -> None:
         await pilot.press("q")
         await until(pilot, lambda: not isinstance(app.screen, Words))
         await pilot.press("space")
-        assert "HELD" in said(app)
+        await until(pilot, lambda: "HELD" in said(app))
         await asyncio.to_thread(order, Wish("ALICE", "B", 1, 10_400))
         await pilot.pause(0.5)
         assert cells(app)["S1"][2] == "1.03"
@@ -206,13 +206,12 @@ def test_a_large_terminal_shows_latency_and_events_too(make: Maker) -> None:
         done = command(exchange, "state", "S1", "halted")
         assert done.returncode == 0, done.stderr
         await until(pilot, lambda: "set S1 to halted" in shown(pilot))
-        assert "port to sequencer" in shown(pilot)
-        assert "commands 1" in said(app)
+        await until(pilot, lambda: "port to sequencer" in shown(pilot))
+        await until(pilot, lambda: "commands 1" in said(app))
         await pilot.resize_terminal(80, 24)
         await until(pilot, lambda: "set S1 to halted" not in shown(pilot))
-        picture = app.export_screenshot(title="top")
-        assert "<svg" in picture
-        assert "engine" in picture
+        await until(pilot, lambda: "engine" in app.export_screenshot(title="top"))
+        assert "<svg" in app.export_screenshot(title="top")
 
     with launched(make(ports=1)) as exchange:
         look_on(exchange.name, drive, (140, 48))
@@ -226,7 +225,7 @@ def test_it_says_when_the_exchange_goes_and_when_it_comes(make: Maker) -> None:
         await until(pilot, lambda: "day open" in said(app))
         running.pop().down()
         await until(pilot, lambda: "is not up" in said(app))
-        assert "waiting for it to come up" in said(app)
+        await until(pilot, lambda: "waiting for it to come up" in said(app))
         # What was last seen stays.
         assert "engine" in cells(app)
         path.write_text(path.read_text().replace('"out"', '"again"'))

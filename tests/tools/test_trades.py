@@ -13,7 +13,8 @@ import pytest
 from tests.tools.conftest import Maker
 from tests.tools.test_bust import said
 from tests.tools.test_launcher import ringbus
-from tests.tools.test_reporter import await_reported, facility, free_port, reporter, trade
+from tests.tools.test_reporter import await_reported, facility, reporter, trade
+from tests.tools.watching import free_port
 from tools.exchange import launched
 
 

@@ -28,6 +28,8 @@ from ringbus.messages import (
     CARRIED_OVER,
     END_OF_DAY,
     EXECUTED,
+    SESSION_EVENT,
+    SessionEventKind,
     Template,
 )
 from tests.ports.quickfix_client import QuickFix
@@ -194,10 +196,15 @@ def test_the_next_day_begins_with_what_was_kept(make: Maker, tmp_path: Path) -> 
     assert int(first["former_digest"]) == int.from_bytes(bytes.fromhex(digest)[:8], "little")
     carried = day[int(first["sequence"]) : int(first["sequence"]) + int(first["messages"])]
     assert set(carried["template_id"].tolist()) <= {
+        Template.SESSION_EVENT,
         Template.NEW_ORDER,
         Template.ORDER_TERMS,
         Template.ORDER_TAG,
     }
+    said = carried[carried["template_id"] == Template.SESSION_EVENT].view(SESSION_EVENT)
+    assert set(said["kind"].tolist()) == {SessionEventKind.CARRIED}
+    # Of ALICE's 30 ten had traded.
+    assert sorted(said["connection"].tolist()) == [0] * 5 + [10]
     executed = day[day["template_id"] == Template.EXECUTED].view(EXECUTED)
     passive = executed[executed["topic"] == 1]
     # ALICE's 20 left of 30 come before her 5.
@@ -298,12 +305,15 @@ def test_every_fault_of_the_files_is_named(make: Maker, tmp_path: Path) -> None:
 
 @pytest.mark.xdist_group("processes")
 def test_a_fix_client_finds_its_orders_on_the_next_day(make: Maker, tmp_path: Path) -> None:
-    """R56: by its own ClOrdID, a stop order too; numbers of its messages begin anew."""
+    """R56: by its own ClOrdID, a stop order too; numbers of its messages begin anew.
+
+    What had traded of an order is counted on, as FIX has it: Restated, for renewal.
+    """
     path = make(extra=FIX + STOPS)
 
     def order(name: str, *more: tuple[int, str]) -> list[tuple[int, str]]:
-        fields = [(11, name), (21, "1"), (38, "5"), (44, "10"), (54, "1"), (55, "S1")]
-        return sorted([*fields, (60, time_text(0)), *more])
+        fields = {11: name, 21: "1", 38: "5", 44: "10", 54: "1", 55: "S1", 60: time_text(0)}
+        return sorted((fields | dict(more)).items())
 
     def client(exchange: Exchange, store: str) -> QuickFix:
         tcp = exchange.state.ports["fix.0"]
@@ -320,18 +330,29 @@ def test_a_fix_client_finds_its_orders_on_the_next_day(make: Maker, tmp_path: Pa
             alice.say("D", order("STOP", (40, "4"), (59, "1"), (99, "10")))
             alice.say("D", order("DAYSTOP", (40, "4"), (59, "0"), (99, "10")))
             alice.told(8)
+            alice.say("D", order("PART", (40, "2"), (59, "1"), (55, "S0")))
+            sell = (38, "2"), (40, "2"), (54, "2"), (55, "S0"), (59, "3")
+            alice.say("D", order("SELL", *sell))
+            assert alice.told(12)[-1][150] == "F"
         rolled = ringbus("roll", next_day(path, "20230712"), *WHO)
         assert rolled.returncode == 0, rolled.stderr
-        assert "2 orders (10) in 1 instruments are carried over" in rolled.stdout
+        assert "3 orders (13) in 2 instruments are carried over" in rolled.stdout
         with client(exchange, "two") as alice:
             alice.until(lambda: alice.logged_on)
-            reports = alice.told(2)
-            assert [(one[11], one[150], one[151]) for one in reports] == [
-                ("KEEP", "0", "5"),
-                ("STOP", "0", "5"),
+            reports = alice.told(3)
+            # ExecType, its reason, OrdStatus, OrderQty, CumQty, LeavesQty, AvgPx.
+            tags = (11, 150, 378, 39, 38, 14, 151, 6)
+            assert [tuple(one[tag] for tag in tags) for one in reports] == [
+                ("PART", "D", "1", "1", "5", "2", "3", "10"),
+                ("KEEP", "D", "1", "0", "5", "0", "5", "0"),
+                ("STOP", "D", "1", "0", "5", "0", "5", "0"),
             ]
+            alice.say("D", order("REST", *sell, (38, "3"), (44, "9")))
+            assert [one[150] for one in alice.told(6)[3:]] == ["0", "F", "F"]
+            (filled,) = (one for one in alice.told(6)[4:] if one[11] == "PART")
+            assert [filled[tag] for tag in tags[3:]] == ["2", "5", "5", "0", "10"]
             alice.say("D", order("NEW", (40, "2"), (59, "0")))
-            assert alice.told(3)[-1][11] == "NEW"
+            assert alice.told(7)[-1][11] == "NEW"
             assert [one for one in alice.sent + alice.admin if one[35] in "3j"] == []
         assert ringbus("down", exchange.name).returncode == 0
     assert replay_day(exchange.directory / "journal", verify=True).identical

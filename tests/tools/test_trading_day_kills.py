@@ -26,7 +26,7 @@ from tools.state import find, remove
 
 ORDERS = 60
 KEPT = 20
-PATIENCE_S = 60.0
+PATIENCE_S = 90.0
 
 
 def stream_of(exchange: Exchange) -> np.ndarray[tuple[int], np.dtype[np.void]]:
@@ -206,6 +206,7 @@ def test_the_opening_is_killed_and_begun_again(make: Maker) -> None:
             deadline = time.monotonic() + PATIENCE_S
             while not (out / shown).exists() and not (out / "day-20230711").exists():
                 assert time.monotonic() < deadline
+                time.sleep(0.001)
             launcher.kill()
             launcher.wait()
             remove(exchange.name)

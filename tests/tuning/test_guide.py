@@ -1,4 +1,4 @@
-"""The deployment guide: its commands exist, its pictures and its example are there and right."""
+"""The deployment guide: its commands run, its pictures and its example are there and right."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import pytest
 
 from tests.tuning.machine import host, plant, two_sockets
 from tools import cli, plan
-from tools.manual import parser_of
 from tools.placement import place
 from tools.topology import load_topology
 from tuning import generate
@@ -21,25 +20,9 @@ from tuning.machine import Machine
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = ROOT / "tuning" / "README.md"
 SITE = ROOT / "tuning" / "site.toml"
-
-
-def commands() -> list[list[str]]:
-    """Every `ringbus` command of the guide's blocks, as words, without what the shell takes."""
-    out = []
-    for block in re.findall(r"```sh\n(.*?)```", GUIDE.read_text(), re.DOTALL):
-        for line in block.splitlines():
-            found = re.search(r"(?:^|\s)(?:ringbus|\$\(command -v ringbus\)) ([^|>]*)", line)
-            if found and "systemctl" not in line:
-                out.append(found[1].split("||")[0].split())
-    return out
-
-
-def test_the_commands_of_the_guide_exist() -> None:
-    said = commands()
-    assert len(said) >= 9
-    for words in said:
-        parser = parser_of(cli.main, words[:1])
-        parser.parse_args([word.replace("$HOT", "1-7") for word in words[1:]])
+MAKEFILE = ROOT / "Makefile"
+# Those that have pages.
+FOLDERS = (".", "engine", "ringbus", "ports", "tools", "tuning", "tests/bench", "tests/control")
 
 
 # What they may end with here: a host that is not tuned, a plan that is too large, nothing up.
@@ -97,6 +80,30 @@ def test_the_links_and_pictures_of_the_guide_are_there() -> None:
         assert path.exists(), link
         if path.suffix == ".svg":
             assert ElementTree.parse(path).getroot().tag.endswith("svg")
+
+
+def test_every_picture_of_the_pages_has_a_make_target() -> None:
+    makefile = MAKEFILE.read_text()
+    pages = [page for folder in FOLDERS for page in (ROOT / folder).glob("*.md")]
+    found = {
+        (page.parent / link).resolve().relative_to(ROOT)
+        for page in pages
+        for link in re.findall(r"!\[[^]]*\]\(([^)]+)\)", page.read_text())
+    }
+    assert len(found) >= 7
+    for picture in found:
+        assert re.search(
+            rf"^\t.*\s{re.escape(str(picture))}(\s|$)", makefile, re.MULTILINE
+        ), picture
+
+
+def test_the_picture_of_the_plan_is_what_its_target_makes(tmp_path: Path) -> None:
+    command = re.search(r"^picture-plan:.*\n(?:\t.*\n)*", MAKEFILE.read_text(), re.MULTILINE)
+    assert command is not None
+    (isolated,) = re.findall(r'isolated="([^"]+)"', command[0])
+    server, svg = two_sockets(tmp_path / "server", isolated=isolated), tmp_path / "plan.svg"
+    assert plan.main([str(SITE), "--root", str(server), "--svg", str(svg)]) == 0
+    assert svg.read_text() == (GUIDE.parent / "pictures" / "plan.svg").read_text()
 
 
 def test_the_list_of_settings_is_that_of_the_program(tmp_path: Path) -> None:

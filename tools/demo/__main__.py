@@ -209,8 +209,10 @@ def check_clients(demo: Demo, load: Load, stream: NDArray[np.void]) -> None:
     """What every client was sent, from the first call on."""
     messages = 0
     wrong = []
-    for session in load.sessions:
-        expected = client_messages(stream, session.topic, demo.exchange.configuration.instruments)
+    instruments = demo.exchange.configuration.instruments
+    wanted = [client_messages(stream, one.topic, instruments) for one in load.sessions]
+    load.await_messages([len(one) for one in wanted])
+    for session, expected in zip(load.sessions, wanted, strict=True):
         comparison = compare(iter(expected), iter(session.received))
         messages += comparison.count
         if not comparison.identical:

@@ -1,7 +1,8 @@
 """`make demo-latency`: what waiting for the disk costs a client, as `hist --compare` tells it.
 
 Runs the demo's exchange with `acknowledge = "published"` and `"journaled"` in turns, each time
-anew, records every run, compares the two sets, and draws the pictures of tools/latency.md.
+anew, records every run, compares the two sets, and draws the pictures of tools/latency.md beside
+them (`make picture-runs` puts them there).
 """
 
 from __future__ import annotations
@@ -57,22 +58,20 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--runs", type=int, default=5, help="of each; 5")
     parser.add_argument("--rate", type=float, default=1000.0, help="requests a second; 1000")
     parser.add_argument("--requests", type=int, default=6000, help="a run; 6000")
-    parser.add_argument("--pictures", type=Path, default=OUTPUT / "runs", help="where they go")
     options = parser.parse_args(argv)
     directory = OUTPUT / "runs"
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
-    options.pictures.mkdir(parents=True, exist_ok=True)
     for number in range(1, options.runs + 1):
         for acknowledge in SETS:
             run(directory, acknowledge, number, options.rate, options.requests)
     over_time = [str(directory / SETS[0] / "1"), "--over-time", "--hop", HOP, "--hop", "whole"]
     over_time += ["--note", f"One run at {options.rate:,.0f} requests a second"]
-    hist.main([*over_time, "--picture", str(options.pictures / "over_time.png")])
+    hist.main([*over_time, "--picture", str(directory / "over_time.png")])
     compared = ["--compare", *(str(directory / one) for one in SETS)]
     for hop in ("sequencer to shard", "journal to disk", "whole", HOP):
         compared += ["--hop", hop]
-    return hist.main([*compared, "--picture", str(options.pictures / "comparison.png")])
+    return hist.main([*compared, "--picture", str(directory / "comparison.png")])
 
 
 if __name__ == "__main__":

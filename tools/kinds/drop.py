@@ -30,17 +30,17 @@ class Options:
     """
 
     protocol: str = field(default="ouch", metadata={"rule": rules.choice("ouch", FIX)})
-    host: str = field(default="127.0.0.1", metadata={"rule": rules.address})
-    tcp: int = field(default=0, metadata={"rule": rules.whole(0, 65535)})
+    host: str = field(default="127.0.0.1", metadata=rules.local(rules.address))
+    tcp: int = field(default=0, metadata=rules.local(rules.whole(0, 65535)))
     users: tuple[str, ...] = field(
         default=(), metadata={"rule": rules.texts(r"[A-Z0-9]{1,6}", "users of the participants")}
     )
     comp_id: str = field(
         default="", metadata={"rule": rules.text(r"[!-~]{1,20}", "1 to 20 printable characters")}
     )
-    connections: int = field(default=64, metadata={"rule": rules.whole(1, 4096)})
-    messages: int = field(default=1 << 24, metadata={"rule": rules.whole(1024, 1 << 32)})
-    backlog: int = field(default=65536, metadata={"rule": rules.whole(1, (1 << 32) - 1)})
+    connections: int = field(default=64, metadata=rules.local(rules.whole(1, 4096)))
+    messages: int = field(default=1 << 24, metadata=rules.local(rules.whole(1024, 1 << 32)))
+    backlog: int = field(default=65536, metadata=rules.local(rules.whole(1, (1 << 32) - 1)))
 
 
 def make(site: Site) -> Agent | Worker:

@@ -25,7 +25,7 @@ DAY: Final = "day"
 class Tape:
     """What every one of them holds: `tape_bytes` of messages, 33 each on average."""
 
-    tape_bytes: int = field(default=1 << 28, metadata={"rule": rules.whole(1 << 16, 1 << 40)})
+    tape_bytes: int = field(default=1 << 28, metadata=rules.local(rules.whole(1 << 16, 1 << 40)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +35,21 @@ class MarketOptions(Tape):
     `packet_bytes`: of UDP payload.
     """
 
-    group: str = field(default="239.255.0.1:26400", metadata={"rule": rules.text(PLACE, ADDRESS)})
-    interface: str = field(default="127.0.0.1", metadata={"rule": rules.address})
-    packet_bytes: int = field(default=1400, metadata={"rule": rules.whole(128, 1472)})
+    group: str = field(
+        default="239.255.0.1:26400", metadata=rules.local(rules.text(PLACE, ADDRESS))
+    )
+    interface: str = field(default="127.0.0.1", metadata=rules.local(rules.address))
+    packet_bytes: int = field(default=1400, metadata=rules.local(rules.whole(128, 1472)))
 
 
 @dataclass(frozen=True, slots=True)
 class RequestOptions(Tape):
     """`udp`: where it is asked, 0 is any; `peers`: others like it, asked while it is behind."""
 
-    host: str = field(default="127.0.0.1", metadata={"rule": rules.address})
-    udp: int = field(default=0, metadata={"rule": rules.whole(0, 65535)})
+    host: str = field(default="127.0.0.1", metadata=rules.local(rules.address))
+    udp: int = field(default=0, metadata=rules.local(rules.whole(0, 65535)))
     peers: tuple[str, ...] = field(
-        default=(), metadata={"rule": rules.texts(PLACE, "addresses and ports")}
+        default=(), metadata=rules.local(rules.texts(PLACE, "addresses and ports"))
     )
 
 
@@ -55,10 +57,10 @@ class RequestOptions(Tape):
 class SnapshotOptions(Tape):
     """`tcp`: where snapshots are given, `day_tcp`: where the whole day is; 0 is any."""
 
-    host: str = field(default="127.0.0.1", metadata={"rule": rules.address})
-    tcp: int = field(default=0, metadata={"rule": rules.whole(0, 65535)})
-    day_tcp: int = field(default=0, metadata={"rule": rules.whole(0, 65535)})
-    connections: int = field(default=256, metadata={"rule": rules.whole(1, 65536)})
+    host: str = field(default="127.0.0.1", metadata=rules.local(rules.address))
+    tcp: int = field(default=0, metadata=rules.local(rules.whole(0, 65535)))
+    day_tcp: int = field(default=0, metadata=rules.local(rules.whole(0, 65535)))
+    connections: int = field(default=256, metadata=rules.local(rules.whole(1, 65536)))
 
 
 def place_of(text: str) -> tuple[str, int]:

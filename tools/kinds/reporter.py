@@ -21,12 +21,12 @@ class Options:
     Without a `comp_id` it is the exchange's session. `window`: reports that may wait for answers.
     """
 
-    host: str = field(default="127.0.0.1", metadata={"rule": rules.address})
-    tcp: int = field(default=26500, metadata={"rule": rules.whole(1, 65535)})
+    host: str = field(default="127.0.0.1", metadata=rules.local(rules.address))
+    tcp: int = field(default=26500, metadata=rules.local(rules.whole(1, 65535)))
     comp_id: str = field(default="", metadata={"rule": _COMP_ID})
     facility: str = field(default="FACILITY", metadata={"rule": _COMP_ID})
-    heartbeat_s: int = field(default=10, metadata={"rule": rules.whole(1, 3600)})
-    window: int = field(default=WINDOW, metadata={"rule": rules.whole(1, 1 << 16)})
+    heartbeat_s: int = field(default=10, metadata=rules.local(rules.whole(1, 3600)))
+    window: int = field(default=WINDOW, metadata=rules.local(rules.whole(1, 1 << 16)))
 
 
 def make(site: Site) -> TradeReporter:

@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from tools.process import SYSTEM, USER, stat_of
+
 _TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 
 
@@ -29,11 +31,12 @@ def usage(pid: int) -> Usage:
     loop = _schedstat(pid, pid)
     try:
         threads = [int(one.name) for one in Path(f"/proc/{pid}/task").iterdir()]
+        if loop is None:
+            fields = stat_of(pid)
+            ticks_ns = (int(fields[USER]) + int(fields[SYSTEM])) * _TICK_NS
+            return Usage(ticks_ns, ticks_ns)
     except OSError:
         return Usage()
-    if loop is None:
-        ticks = _ticks(pid) * _TICK_NS
-        return Usage(ticks, ticks)
     every = (_schedstat(pid, thread) for thread in threads)
     return Usage(sum(one[0] for one in every if one is not None), *loop)
 
@@ -44,14 +47,3 @@ def _schedstat(pid: int, thread: int) -> tuple[int, int] | None:
         return int(fields[0]), int(fields[1])
     except (OSError, ValueError, IndexError):
         return None
-
-
-def _ticks(pid: int) -> int:
-    """User and system time of all threads."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text("ascii", "replace")
-    except OSError:
-        return 0
-    # The command's name stands in parentheses and may hold anything.
-    fields = text.rpartition(")")[2].split()
-    return int(fields[11]) + int(fields[12])

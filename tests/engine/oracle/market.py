@@ -21,6 +21,7 @@ CHANGES = (
     Template.REPLACE,
     Template.EXECUTED,
     Template.CANCELED,
+    Template.STATE_CHANGED,
 )
 
 

@@ -1,4 +1,7 @@
-"""Lines of the stream as the ports in Python read and write them."""
+"""Lines of the stream as FIX reads and writes them: any line by the same names, and its tag.
+
+Who wants a line by the fields of its own template takes ringbus/lines.py.
+"""
 
 from __future__ import annotations
 
