@@ -62,11 +62,34 @@ def repair(
     """
     aside = tuple(_put_aside(directory, segment_messages))
     end = max(_last(path, segment_messages) for path in (directory, *peers))
+    holes = _holes(directory, segment_messages, 0, end)
+    return Repaired(_fill(directory, holes, peers, ring, segment_messages, name), aside)
+
+
+def mend(
+    directory: Path, peers: Sequence[Path], segment_messages: int, name: str, number: int
+) -> Repaired:
+    """The same for one file that is full, of a journal that may be writing on in later ones.
+
+    Raises: as repair.
+    """
+    holes = _holes(directory, segment_messages, number, (number + 1) * segment_messages)
+    return Repaired(_fill(directory, holes, peers, None, segment_messages, name), ())
+
+
+def _fill(
+    directory: Path,
+    holes: Iterator[tuple[int, int]],
+    peers: Sequence[Path],
+    ring: Memory | None,
+    segment_messages: int,
+    name: str,
+) -> tuple[tuple[int, int], ...]:
     ranges: list[tuple[int, int]] = []
     sources: list[tuple[Memory | None, Path | None]] = [(None, peer) for peer in peers]
     if ring is not None:
         sources.append((ring, None))
-    for first, last in _holes(directory, segment_messages, end):
+    for first, last in holes:
         at = first
         while at <= last:
             lines = _fetch(sources, at, min(last - at + 1, BATCH), segment_messages)
@@ -78,7 +101,7 @@ def repair(
             _restore(directory, segment_messages, name, at, lines)
             at += len(lines)
         ranges.append((first, last))
-    return Repaired(tuple(ranges), aside)
+    return tuple(ranges)
 
 
 def prefix(directory: Path, segment_messages: int) -> int:
@@ -176,11 +199,13 @@ def _last(directory: Path, segment_messages: int) -> int:
     return 0
 
 
-def _holes(directory: Path, segment_messages: int, end: int) -> Iterator[tuple[int, int]]:
-    """Ranges of sequences up to `end` that are not whole in the files, oldest first."""
+def _holes(
+    directory: Path, segment_messages: int, begin: int, end: int
+) -> Iterator[tuple[int, int]]:
+    """Ranges of sequences, from file `begin` to message `end`, that are not whole, oldest first."""
     files = dict(_files(directory))
     start: int | None = None
-    for number in range(-(-end // segment_messages)):
+    for number in range(begin, -(-end // segment_messages)):
         first = number * segment_messages + 1
         whole = np.zeros(segment_messages, np.bool_)
         if number in files:

@@ -38,6 +38,7 @@ from ringbus.marks import Marks
 from ringbus.metrics import Metrics
 from ringbus.repair import repair
 from ringbus.replay import Stream
+from ringbus.scrub import Scrub
 from ringbus.segment import Segment
 from ringbus.status import BackingError, DataError, Lapped, RingbusError, UsageError
 from tools.applications import KINDS
@@ -51,10 +52,11 @@ from tools.journals import open_journal
 from tools.memory import Attachment, tcp_counter
 from tools.process import end_with_parent, leave
 from tools.seat import Seat
+from tools.sections import PASSIVE, CoreSection
 from tools.site import Site
 from tools.standby import StandbyProcess, go_on
 from tools.state import STATE_FILE, State
-from tools.topology import PASSIVE, ConfigurationError, CoreSection, is_engine
+from tools.topology import ConfigurationError, is_engine
 from tools.turns import SHORT_NS, ask_for_turns
 from tuning.host import Host
 from tuning.partition import join
@@ -287,6 +289,7 @@ class CoreProcess:
             print(f"{name}: {repaired}", file=sys.stderr, flush=True)
             journal = open_journal(topology, self._shared, name)
         self._stack.callback(journal.close)
+        self._scrub(name, journal)
         journal.measure(
             self._metrics.histogram_address("publisher to journal"),
             self._metrics.histogram_address("journal to disk"),
@@ -302,6 +305,20 @@ class CoreProcess:
         self._threads.append(
             threading.Thread(target=self._sync, args=arguments, name=f"{name} sync")
         )
+
+    def _scrub(self, name: str, journal: Journal) -> None:
+        """Read the older files of a day beside everything else."""
+        topology = self.topology
+        scrub = Scrub(
+            topology.journal_path(name),
+            topology.journal.segment_messages,
+            name,
+            journal.written,
+            [topology.journal_path(one) for one in topology.journals if one != name],
+            self._stopping.wait,
+            lambda text: print(text, file=sys.stderr, flush=True),
+        )
+        self._beside(f"{name} scrub", partial(_aside, scrub.run), scrub.stop)
 
     def _end_sync(self, stop: object, bell: int) -> None:
         """Tell a syncing thread that it is over."""

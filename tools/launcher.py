@@ -17,16 +17,17 @@ import sys
 # An exception to the rule against time: to supervise is to wait and to look again.
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from types import FrameType
 
 from ringbus.core import CorePage
-from ringbus.idle import Idle
+from ringbus.idle import Idle, bell_mask
 from ringbus.messages import RejectReason
 from ringbus.metrics import Metrics
 from ringbus.multicast import GatingReader
 from ringbus.segment import listing, unlink
-from ringbus.status import RingbusError
+from ringbus.status import NotFoundError, RingbusError
 from tools import closed, day, edge, memory, partitions, untuned
 from tools.build import build_hash
 from tools.carry import Plan, numbered, plan_for, table, words
@@ -47,14 +48,17 @@ from tools.owner_rules import commands_of
 from tools.private import write_private
 from tools.process import Process, end
 from tools.release import ReleaseError, require
+from tools.sections import PASSIVE, CoreSection
 from tools.standby import DIVERGED
 from tools.state import CONFIGURATION_FILE, CoreRecord, State, claim, find, remove_files
-from tools.topology import PASSIVE, ConfigurationError, CoreSection, is_engine
+from tools.topology import ConfigurationError, is_engine
 from tools.turns import SHORT_NS, ask_for_turns
 from tools.vigil import Vigil
 from tuning.host import Host
 
 POLL_SECONDS = 0.01
+# A name that no core can have.
+LAUNCHER_BELL = "the launcher"
 # While nobody is to be started: deaths and signals are told at once, beats last for seconds.
 REST_SECONDS = 0.25
 
@@ -104,6 +108,7 @@ class Launcher:
         self._laid_out = False
         self._carry: Plan | None = None  # what a closed day leaves to this one
         self._host = host or Host()
+        self._idle: Idle | None = None  # to ring with
         self._partition = ""  # control group of cores that never sleep
         self.stop_requested = False
 
@@ -207,6 +212,7 @@ class Launcher:
     def _stop(self, children: list[Child]) -> None:
         for child in children:
             child.page.stop()
+            self._ring(child)
         killed = end(
             [child.process for child in children if child.process is not None],
             reap=self._reap,
@@ -214,6 +220,13 @@ class Launcher:
         )
         for process in killed:
             self._say(f"process {process.pid} did not stop and was killed")
+
+    def _ring(self, child: Child) -> None:
+        """What it was told might have come between its last look and its sleep."""
+        if self._idle is not None:
+            bells = self._shared.attach("bells", writable=True)
+            with suppress(NotFoundError):  # It has ended and given its bell back.
+                self._idle.ring(bell_mask(bells, child.name))
 
     def __enter__(self) -> Launcher:
         return self
@@ -264,6 +277,7 @@ class Launcher:
         bells = self._shared.attach("bells", writable=True)
         for core in sorted(topology.cores, key=self._turn):
             Idle(bells, core.name, stream_reader=False)
+        self._idle = Idle(bells, LAUNCHER_BELL, stream_reader=False)
         for core in topology.cores:
             page = CorePage(self._shared.attach(f"core.{core.name}", writable=True))
             log = self.directory / "logs" / f"{core.name}.log"
@@ -433,6 +447,7 @@ class Launcher:
         if passive.runs and passive.page.pid == passive.process.pid:
             self._told = passive.process
             passive.process.send(signal.SIGUSR1)
+            self._ring(passive)
             self._say(f"the passive engine takes over, process {passive.process.pid}")
 
     def _look_for_successor(self, now_s: float) -> None:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from ringbus.core import CorePage, CoreState
+from ringbus.idle import Idle, bell_mask
 from ringbus.status import RingbusError, UsageError
 from tools.child import log_tail
 from tools.configuration import Configuration
 from tools.manual import Parser
 from tools.memory import Attachment
 from tools.process import Process
+from tools.sections import PASSIVE
 from tools.state import CONFIGURATION_FILE, CoreRecord, State, exchange_name, find
-from tools.topology import PASSIVE, ConfigurationError
+from tools.topology import ConfigurationError
 
 PATIENCE_SECONDS = 10.0
 LOOK_SECONDS = 0.002
@@ -73,8 +77,11 @@ def _await(name: str, passive: str, seat: str) -> str:
     """Tell the passive engine, and its successor if it dies over it, until one has the seat."""
     start_s = time.monotonic()
     told: Process | None = None
-    with Attachment(name) as shared:
+    with ExitStack() as stack:
+        shared = stack.enter_context(Attachment(name))
         page = CorePage(shared.attach(f"core.{seat}"))
+        bells = shared.attach("bells", writable=True)
+        idle = stack.enter_context(Idle(bells, f"promote.{os.getpid()}", stream_reader=False))
         while (now_s := time.monotonic()) - start_s < PATIENCE_SECONDS:
             if told is not None and page.pid == told.pid and page.state == CoreState.RUNNING:
                 took_ms = (now_s - start_s) * 1000
@@ -86,6 +93,8 @@ def _await(name: str, passive: str, seat: str) -> str:
             if record is not None and record.process != told and _hears(shared, passive, record):
                 told = record.process
                 told.send(signal.SIGUSR1)
+                # It might have come between its last look and its sleep.
+                idle.ring(bell_mask(bells, passive))
             time.sleep(LOOK_SECONDS)
     state = find(name)
     directory = Path(state.directory) if state is not None else Path()

@@ -23,7 +23,7 @@ from ringbus.status import Lapped, RingbusError, UsageError
 from tools.build import build_hash
 from tools.configuration import Configuration
 from tools.memory import Attachment
-from tools.topology import CoreSection
+from tools.sections import CoreSection
 from tools.turns import SHORT_NS, ask_for_turns
 
 # Its exit status when the active engine said something that it would not have said.
@@ -55,6 +55,8 @@ class StandbyProcess:
         self.core.measure(self._metrics)
         self.standby = make_standby(configuration, self._shared)
         self._stack.callback(self.standby.close)
+        # Now, since reading all that is installed takes longer than a promotion may.
+        self._build = build_hash()
         self._promote = False
         signal.signal(signal.SIGUSR1, self._on_promote)
         self.core.stop_on_signals()
@@ -124,7 +126,7 @@ class StandbyProcess:
             self.section.pinned,
             stream_reader=False,
         )
-        reign = self.standby.promote(core, estate, build_hash(), time.time_ns(), _wait, lock)
+        reign = self.standby.promote(core, estate, self._build, time.time_ns(), _wait, lock)
         measure(reign, self._metrics)
         core.measure(self._metrics)
         core.stop_on_signals()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import csv
+import os
 import shutil
 import sys
 import tempfile
@@ -19,7 +20,7 @@ from ports.ouch import OrderAccepted
 from ports.ouch_client import OuchClient
 from tools import load
 from tools.exchange import Exchange, launched
-from tools.topology import ACKNOWLEDGE
+from tools.sections import ACKNOWLEDGE
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "tools" / "demo"
@@ -45,37 +46,39 @@ def topology(directory: Path, acknowledge: str, name: str) -> Path:
     return path
 
 
-async def outage(exchange: Exchange) -> tuple[float, float]:
-    """Kill the engine between two orders: ms until it was noticed, ms until the next answer."""
+async def enter(client: OuchClient) -> None:
+    """An order, until it is accepted."""
+    ref = await client.enter(symbol="600761", side="B", quantity=100, price=217000)
+    async for _, message in client.events():
+        if isinstance(message, OrderAccepted) and message.user_ref == ref:
+            return
+
+
+async def outages(exchange: Exchange, rounds: int) -> list[tuple[float, float]]:
+    """Kill the engine between two orders, again and again: ms until the launcher said so, ms until
+    the next order was answered.
+    """
     with (DEMO / "clients.csv").open() as file:
         user, password = next(iter(csv.reader(list(file)[1:])))[:2]
-    host, tcp = exchange.port("port.0")
-    client = OuchClient(host, tcp, user, password)
-    await client.connect()
-
-    async def enter() -> None:
-        await client.enter(symbol="600761", side="B", quantity=100, price=217000)
-        async for _, message in client.events():
-            if isinstance(message, OrderAccepted):
-                return
-
-    for _ in range(3):
-        await enter()
-    former = exchange.process("engine")
-    start_s = time.monotonic()
-    exchange.kill("engine")
-    answer = asyncio.create_task(enter())
-    while exchange.state.cores.get("engine") is not None and (
-        exchange.state.cores["engine"].process == former
-    ):
-        await asyncio.sleep(0.001)
-    noticed_s = time.monotonic()
-    await answer
-    ended_s = time.monotonic()
-    await client.close()
-    exchange.await_restart("engine", former)
-    exchange.await_restart("passive", exchange.process("engine"))
-    return (noticed_s - start_s) * 1000, (ended_s - start_s) * 1000
+    out = []
+    async with OuchClient(*exchange.port("port.0"), user, password) as client:
+        for _ in range(rounds):
+            for _ in range(3):
+                await enter(client)
+            former = exchange.process("engine")
+            start_s = time.monotonic()
+            exchange.kill("engine")
+            answer = asyncio.create_task(enter(client))
+            while (record := exchange.state.cores.get("engine")) and record.process == former:
+                await asyncio.sleep(0.001)
+            noticed_s = time.monotonic()
+            await answer
+            ended_s = time.monotonic()
+            out.append(((noticed_s - start_s) * 1000, (ended_s - start_s) * 1000))
+            await asyncio.to_thread(exchange.await_restart, "engine", former)
+            engine = exchange.process("engine")
+            await asyncio.to_thread(exchange.await_restart, "passive", engine)
+    return out
 
 
 def main() -> int:
@@ -84,10 +87,11 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=1000)
     parser.add_argument("--limit", type=int, default=5000)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--deaths", action="store_true", help="of the engine only, no load")
     options = parser.parse_args()
     told = ["--clients", str(DEMO / "clients.csv"), "--mode", "paced"]
     told += ["--rate", str(options.rate), "--limit", str(options.limit)]
-    for mode in ACKNOWLEDGE:
+    for mode in () if options.deaths else ACKNOWLEDGE:
         with tempfile.TemporaryDirectory(prefix="ringbus-promise-") as directory:
             path = topology(Path(directory), mode, f"promise-{mode}")
             with launched(path) as exchange:
@@ -97,9 +101,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="ringbus-promise-") as directory:
         path = topology(Path(directory), "published", "promise-outage")
         with launched(path) as exchange:
-            for _ in range(options.rounds):
-                noticed_ms, answered_ms = asyncio.run(outage(exchange))
+            for noticed_ms, answered_ms in asyncio.run(outages(exchange, options.rounds)):
                 print(f"engine killed: noticed {noticed_ms:.0f} ms, answered {answered_ms:.0f} ms")
+            print(f"load {os.getloadavg()[0]:.1f}")
     return 0
 
 

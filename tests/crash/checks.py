@@ -27,7 +27,7 @@ from tests.sim.checks import (
 )
 from tests.sim.ledger import Ledger
 from tools.replay import replay_day
-from tools.topology import JOURNALS
+from tools.sections import JOURNALS
 
 
 def check_all(directory: Path, plan: Plan, traders: Sequence[Trader]) -> NDArray[np.void]:
