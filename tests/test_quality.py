@@ -95,8 +95,6 @@ ALLOCATORS = {
     "ports/instruments.c": "the table of instruments, made once",
     "ports/hearing.c": "the tables of who hears whom, made once",
     "ports/login.c": "buffers of the login desk, given back at the end",
-    "ports/orders.c": "the pool of orders, made once",
-    "ports/outbox.c": "the pool of chunks, made once",
     "ports/queue.h": "a queue of fixed size, made once",
     "ports/session.c": "the table of sessions, made once",
     "ports/tokens.c": "the table of tokens, made once",
