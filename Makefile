@@ -254,9 +254,9 @@ picture-jitter: build ## ... of `ringbus tune jitter` and `lines`, in tuning/REA
 picture-latency: demo ## ... of the demo's latency, in README.md.
 	@cp demo-output/latency/latency.png tools/demo/latency.png
 
-# One promise is slower than the other: that is what the picture shows, and status 1 says.
+# Its status is the comparison's: one promise is slower. Where it has failed there is nothing to copy.
 picture-runs: build ## ... of runs over time and compared, in tools/latency.md.
-	@$(BIN)/python -m tools.demo.runs $(DEMO) || test $$? = 1
+	@$(BIN)/python -m tools.demo.runs $(DEMO) || true
 	@cp demo-output/runs/over_time.png tools/demo/over_time.png
 	@cp demo-output/runs/comparison.png tools/demo/comparison.png
 

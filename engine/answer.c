@@ -4,12 +4,10 @@
 
 rb_message *eng_answer_first(eng_sink *sink, const eng_group *group)
 {
-    rb_message *line = eng_answer_line(sink, group);
-    if (__builtin_expect(group->count > 1, 0)) {
-        line->header.flags |= RB_FLAG_CONTINUED;
-        for (uint32_t n = 1; n < group->count; n++) {
-            eng_line_copy(eng_sink_next(sink), eng_group_line(group, n));
-        }
+    uint8_t flags = group->count > 1 ? RB_FLAG_CONTINUED : 0;
+    rb_message *line = eng_answer_line(sink, eng_group_line(group, 0), flags);
+    for (uint32_t n = 1; n < group->count; n++) {
+        eng_line_copy(eng_sink_next(sink), eng_group_line(group, n));
     }
     return line;
 }

@@ -13,6 +13,7 @@
 #include "engine/book.h"
 #include "engine/book_state.h"
 #include "engine/queue.h"
+#include "ringbus/atomics.h"
 
 /* The sink is often a ring whose lines the reader had last: they are asked for so many lines before
  * they are written, as a lane does (RB_LANE_AHEAD). */
@@ -20,9 +21,10 @@
 
 static inline rb_message *eng_sink_next(eng_sink *sink)
 {
-    __builtin_prefetch(&sink->base[(sink->position + sink->count + ENG_SINK_AHEAD) & sink->mask],
-                       1);
-    return &sink->base[(sink->position + sink->count++) & sink->mask];
+    rb_message *line = &sink->base[(sink->position + sink->count++) & sink->mask];
+    /* Behind the ring's last line this is some other memory, or none. */
+    rb_ask((const void *)((uintptr_t)line + ENG_SINK_AHEAD * sizeof *line));
+    return line;
 }
 
 /* All but word 0, which may be a ring's guard. */
@@ -31,12 +33,14 @@ static inline void eng_line_copy(rb_message *to, const rb_message *from)
     memcpy(&to->words[1], &from->words[1], sizeof *to - sizeof to->words[0]);
 }
 
-/* The first line of a proposal turned round, alone. */
-static inline rb_message *eng_answer_line(eng_sink *sink, const eng_group *group)
+/* The first line of a proposal turned round; `flags` are set in it. */
+static inline rb_message *eng_answer_line(eng_sink *sink, const rb_message *message, uint8_t flags)
 {
+    const uint64_t given = (uint64_t)(RB_FLAG_CONTINUED | RB_FLAG_KEPT_PRIORITY) << 8;
     rb_message *line = eng_sink_next(sink);
-    eng_line_copy(line, eng_group_line(group, 0));
-    line->header.flags &= (uint8_t) ~(RB_FLAG_CONTINUED | RB_FLAG_KEPT_PRIORITY);
+    memcpy(&line->words[1], &message->words[1], 2 * sizeof line->words[0]);
+    line->words[3] = (message->words[3] & ~given) | (uint64_t)flags << 8;
+    memcpy(&line->words[4], &message->words[4], 4 * sizeof line->words[0]);
     return line;
 }
 

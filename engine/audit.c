@@ -48,26 +48,30 @@ static int32_t verify_queued(const finding *in, const eng_order *order, const en
 static int32_t verify_level(finding *in, uint8_t side, int32_t price_ticks)
 {
     const eng_book *book = in->book;
-    const eng_level *level = eng_ladder_look(&book->nodes, in->ladder, price_ticks);
+    const eng_links *level = eng_ladder_look(&book->nodes, in->ladder, price_ticks);
     RB_CHECK(level != NULL);
-    uint32_t prev = ENG_LOCATE_NONE;
-    uint32_t locate = level->head;
-    RB_CHECK(locate != ENG_LOCATE_NONE);
-    for (; locate != ENG_LOCATE_NONE && in->orders <= book->order_count; in->orders++) {
+    uint32_t end = book->nodes.links + (uint32_t)(level - eng_level_at(&book->nodes, 0));
+    uint32_t prev = end;
+    uint32_t link = level->next;
+    RB_CHECK(link != end);
+    for (; link != end && in->orders <= book->order_count; in->orders++) {
+        uint32_t locate = link / ENG_LINKS_AN_ORDER;
+        RB_CHECK(link == eng_link_to(locate));
+        RB_CHECK(locate >= 1);
         RB_CHECK(locate <= book->order_count);
         const eng_order *order = &book->orders[locate];
-        RB_CHECK(order->prev == prev);
+        RB_CHECK(order->links.prev == prev);
         RB_CHECK(order->side == side);
         RB_CHECK(order->price_ticks == price_ticks);
         int32_t status = verify_queued(in, order, &book->terms[locate]);
         if (status != RB_OK) {
             return status;
         }
-        prev = locate;
-        locate = order->next;
+        prev = link;
+        link = order->links.next;
     }
-    RB_CHECK(locate == ENG_LOCATE_NONE);
-    RB_CHECK(level->tail == prev);
+    RB_CHECK(link == end);
+    RB_CHECK(level->prev == prev);
     return RB_OK;
 }
 
@@ -154,7 +158,7 @@ static int32_t verify_pool(const eng_book *book, uint64_t open)
         RB_CHECK(locate <= book->order_count);
         RB_CHECK(book->orders[locate].side == 0);
         RB_CHECK(incoming_orders(book) == 0 || locate != book->incoming.locate);
-        locate = book->orders[locate].next;
+        locate = book->orders[locate].links.next;
     }
     RB_CHECK(locate == ENG_LOCATE_NONE);
     RB_CHECK(seen == book->free_count);

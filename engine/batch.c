@@ -1,5 +1,6 @@
 /* Drives a book from an array instead of a lane, and fetches ahead what messages will need. */
 #include "engine/book_state.h"
+#include "engine/queue.h"
 
 /*
  * The steps below do not ask what kind of message it is: that is a coin toss, and a mispredicted
@@ -37,7 +38,7 @@ static inline uint32_t leaf_of(const eng_book *book, const eng_ladder *ladder, i
     return eng_ladder_slot(&book->nodes, ladder, (uint32_t)price_ticks >> ENG_DIGIT_BITS);
 }
 
-static inline const eng_level *level_of(const eng_book *book, uint32_t leaf, int32_t price_ticks)
+static inline const eng_links *level_of(const eng_book *book, uint32_t leaf, int32_t price_ticks)
 {
     return &book->nodes.pool[leaf].levels[(uint32_t)price_ticks & ENG_DIGIT_MASK];
 }
@@ -65,17 +66,16 @@ static inline void fetch_near(const eng_book *book, const rb_message *message)
     const eng_order *order = order_at(book, message->cancel.locate);
     int32_t price_ticks = message->new_order.price_ticks;
     fetch_level(book, leaf_of(book, ladder, price_ticks), price_ticks);
-    fetch_level(book, leaf_of(book, ladder, order->price_ticks), order->price_ticks);
-    fetch(&book->orders[order->next]);
-    fetch(&book->orders[order->prev]);
+    /* Links lead into the book wherever the order is: of a free or held one they are locates. */
+    fetch(eng_links_at(book, order->links.next));
+    fetch(eng_links_at(book, order->links.prev));
 }
 
 static inline void fetch_tail(const eng_book *book, const rb_message *message)
 {
     int32_t price_ticks = message->new_order.price_ticks;
     uint32_t leaf = leaf_of(book, ladder_of(book, message), price_ticks);
-    /* Where there is no queue, this is whatever its memory held. */
-    fetch(order_at(book, level_of(book, leaf, price_ticks)->tail));
+    fetch(eng_links_at(book, level_of(book, leaf, price_ticks)->prev));
 }
 
 void eng_book_prefetch(const eng_book *book, const rb_message *message)

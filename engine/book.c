@@ -63,7 +63,7 @@ eng_book *eng_book_create(uint32_t instruments, uint32_t orders, uint32_t nodes)
     arena += ladders_bytes;
     book->orders = (eng_order *)(void *)arena;
     arena += orders_bytes;
-    eng_nodes_init(&book->nodes, arena, nodes);
+    eng_nodes_init(&book->nodes, arena, nodes, (uint32_t)(orders_bytes / sizeof(eng_links)));
     arena += nodes_bytes;
     book->asides = (eng_aside *)(void *)arena;
     arena += asides_bytes;

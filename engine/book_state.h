@@ -54,8 +54,7 @@ enum eng_order_bit {
      RB_ORDER_OPTION_SELF_TRADE_DECREMENT)
 
 typedef struct eng_order {
-    uint32_t next; /* towards the back of the queue; of a free order: the next free one */
-    uint32_t prev;
+    eng_links links;   /* in a queue; elsewhere, locates: next is the next free or held one */
     uint32_t quantity; /* open but for what is in reserve */
     int32_t price_ticks;
     union {
@@ -155,7 +154,7 @@ enum eng_book_state {
 };
 
 struct eng_book {
-    eng_order *orders; /* orders[0] is no order; links to it are written, not read */
+    eng_order *orders; /* orders[0] is no order, but is there to be looked at */
     eng_ladder *ladders;
     eng_nodes nodes;
     uint32_t instrument_count;

@@ -113,12 +113,12 @@ static uint32_t merge(eng_book *book, uint32_t first, uint32_t second)
          n < book->order_count && first != ENG_LOCATE_NONE && second != ENG_LOCATE_NONE; n++) {
         if (rank_second < rank_first) {
             *link = second;
-            link = &book->orders[second].prev;
+            link = &book->orders[second].links.prev;
             second = *link;
             rank_second = second != ENG_LOCATE_NONE ? rank_of(book, second) : 0;
         } else {
             *link = first;
-            link = &book->orders[first].prev;
+            link = &book->orders[first].links.prev;
             first = *link;
             rank_first = first != ENG_LOCATE_NONE ? rank_of(book, first) : 0;
         }
@@ -132,7 +132,7 @@ static uint32_t cut_run(eng_book *book, uint32_t head)
 {
     uint64_t rank = rank_of(book, head);
     uint32_t last = head;
-    uint32_t next = book->orders[head].prev;
+    uint32_t next = book->orders[head].links.prev;
     for (uint32_t n = 0; n < book->order_count && next != ENG_LOCATE_NONE; n++) {
         uint64_t rank_next = rank_of(book, next);
         if (rank_next < rank) {
@@ -140,9 +140,9 @@ static uint32_t cut_run(eng_book *book, uint32_t head)
         }
         rank = rank_next;
         last = next;
-        next = book->orders[next].prev;
+        next = book->orders[next].links.prev;
     }
-    book->orders[last].prev = ENG_LOCATE_NONE;
+    book->orders[last].links.prev = ENG_LOCATE_NONE;
     return next;
 }
 
@@ -179,10 +179,10 @@ static void line_up(eng_book *book, const rb_cross_result *cross)
         if (takes_part(book, locate, cross)) {
             uint32_t side = eng_side_index(order->side);
             *ends[side] = locate;
-            ends[side] = &order->prev;
+            ends[side] = &order->links.prev;
         }
-        order->prev = ENG_LOCATE_NONE;
-        locate = order->next;
+        order->links.prev = ENG_LOCATE_NONE;
+        locate = order->links.next;
     }
     work->heads[0] = sort(book, work->heads[0]);
     work->heads[1] = sort(book, work->heads[1]);
@@ -203,7 +203,7 @@ static int32_t cancel_waiting(eng_book *book, eng_sink *sink)
         if (waits && eng_sink_room(sink) < 1) {
             return RB_FULL;
         }
-        task->locate = book->orders[locate].next;
+        task->locate = book->orders[locate].links.next;
         task->step--;
         int32_t status =
             waits ? eng_answer_order_canceled(book, sink, locate, RB_CANCEL_REASON_CROSS) : RB_OK;
@@ -229,11 +229,11 @@ static int32_t line_off(eng_book *book)
     for (uint32_t n = 0; n < count; n++) {
         RB_CHECK(locate != ENG_LOCATE_NONE);
         eng_order *order = &book->orders[locate];
-        uint32_t next = order->next;
+        uint32_t next = order->links.next;
         if (eng_order_open(book, locate) != 0) {
             *link = locate;
-            link = &order->next;
-            order->prev = aside->held_tail;
+            link = &order->links.next;
+            order->links.prev = aside->held_tail;
             aside->held_tail = locate;
             aside->held_count++;
         }
@@ -243,7 +243,7 @@ static int32_t line_off(eng_book *book)
     RB_CHECK(locate == ENG_LOCATE_NONE);
     for (uint32_t n = aside->held_count; n < count; n++) {
         RB_CHECK(done != ENG_LOCATE_NONE);
-        uint32_t next = book->orders[done].prev;
+        uint32_t next = book->orders[done].links.prev;
         eng_order_release(book, done);
         done = next;
     }
@@ -268,10 +268,10 @@ static void execute(eng_book *book, uint32_t locate, uint32_t quantity, eng_sink
     if (eng_order_open(book, locate) != 0) {
         return;
     }
-    work->heads[eng_side_index(order->side)] = order->prev;
-    order->prev = ENG_LOCATE_NONE;
+    work->heads[eng_side_index(order->side)] = order->links.prev;
+    order->links.prev = ENG_LOCATE_NONE;
     if (work->done_tail != ENG_LOCATE_NONE) {
-        book->orders[work->done_tail].prev = locate;
+        book->orders[work->done_tail].links.prev = locate;
     } else {
         work->done_head = locate;
     }

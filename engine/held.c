@@ -68,10 +68,9 @@ uint32_t eng_place_first(const eng_book *book, uint32_t instrument, uint32_t pla
 uint32_t eng_place_after(const eng_book *book, uint32_t locate, uint32_t place)
 {
     const eng_order *order = &book->orders[locate];
-    if (order->next != ENG_LOCATE_NONE || place == ENG_PLACE_HELD) {
-        return order->next;
-    }
-    return eng_ladder_after(book, ladder_of(book, order->instrument, place), locate);
+    return place == ENG_PLACE_HELD
+               ? order->links.next
+               : eng_ladder_after(book, ladder_of(book, order->instrument, place), locate);
 }
 
 uint32_t eng_place_queue(const eng_book *book, uint32_t instrument, uint32_t place,
@@ -93,8 +92,8 @@ uint32_t eng_place_queue(const eng_book *book, uint32_t instrument, uint32_t pla
     if (*price_ticks == 0) {
         return ENG_LOCATE_NONE;
     }
-    const eng_level *level = eng_ladder_look(&book->nodes, ladder, *price_ticks);
-    return level != NULL ? level->head : ENG_LOCATE_NONE;
+    const eng_links *level = eng_ladder_look(&book->nodes, ladder, *price_ticks);
+    return level != NULL ? eng_level_head(level) : ENG_LOCATE_NONE;
 }
 
 /* --- holding -------------------------------------------------------------------------------------
@@ -149,7 +148,7 @@ static int32_t release_held(eng_book *book, eng_sink *sink)
         if (rests && !fits && eng_sink_room(sink) < 1) {
             return RB_FULL;
         }
-        task->locate = order->next;
+        task->locate = order->links.next;
         task->step--;
         if (rests && fits) {
             status = eng_order_unlink(book, locate);
@@ -220,7 +219,7 @@ int32_t eng_held_verify(const eng_book *book, uint32_t instrument, uint64_t *ord
         RB_CHECK(locate <= book->order_count);
         const eng_order *order = &book->orders[locate];
         RB_CHECK(order->instrument == instrument);
-        RB_CHECK(order->prev == last || lends);
+        RB_CHECK(order->links.prev == last || lends);
         RB_CHECK(order->quantity != 0 || lends);
         RB_CHECK(ladder->state != RB_INSTRUMENT_STATE_CONTINUOUS || releases ||
                  !eng_held_rests(book, locate));
@@ -229,7 +228,7 @@ int32_t eng_held_verify(const eng_book *book, uint32_t instrument, uint64_t *ord
             return status;
         }
         last = locate;
-        locate = order->next;
+        locate = order->links.next;
     }
     RB_CHECK(locate == ENG_LOCATE_NONE);
     RB_CHECK(aside->held_tail == last);

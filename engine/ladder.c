@@ -104,7 +104,7 @@ uint32_t eng_ladder_find(eng_nodes *nodes, eng_ladder *ladder, int32_t tick)
     return path.nodes[DEPTH_LEAF];
 }
 
-const eng_level *eng_ladder_look(const eng_nodes *nodes, const eng_ladder *ladder, int32_t tick)
+const eng_links *eng_ladder_look(const eng_nodes *nodes, const eng_ladder *ladder, int32_t tick)
 {
     uint32_t digit = (uint32_t)tick & ENG_DIGIT_MASK;
     uint32_t leaf = eng_ladder_known(nodes, ladder, tick);
@@ -137,6 +137,7 @@ uint32_t eng_ladder_grow(eng_nodes *nodes, eng_ladder *ladder, int32_t tick)
             nodes->pool[parent].children[digit] = at;
         }
     }
+    eng_node_close(nodes, path.nodes[DEPTH_LEAF]);
     nodes->heads[path.nodes[DEPTH_LEAF]].key = (uint32_t)tick >> ENG_DIGIT_BITS;
     remember(nodes, ladder, tick, path.nodes[DEPTH_LEAF]);
     return path.nodes[DEPTH_LEAF];
@@ -182,6 +183,19 @@ int32_t eng_ladder_seek(const eng_nodes *nodes, const eng_ladder *ladder, int32_
     return 0;
 }
 
+/* The levels of a leaf without orders: each links to itself. */
+static int32_t verify_empty(const eng_nodes *nodes, uint32_t leaf)
+{
+    uint64_t bitmap = nodes->heads[leaf].bitmap;
+    for (uint32_t digit = 0; digit <= ENG_DIGIT_MASK; digit++) {
+        uint32_t level = leaf << ENG_DIGIT_BITS | digit;
+        const eng_links *links = eng_level_at(nodes, level);
+        RB_CHECK((bitmap >> digit & 1) != 0 || links->next == nodes->links + level);
+        RB_CHECK((bitmap >> digit & 1) != 0 || links->prev == nodes->links + level);
+    }
+    return RB_OK;
+}
+
 /* Goes through the trie with a stack of what is left to visit at each depth. A node that hangs in
  * two places shows itself: the two would hold different ticks, and the orders know theirs. */
 static int32_t verify_tree(const eng_nodes *nodes, const eng_ladder *ladder, uint64_t *node_count,
@@ -212,6 +226,10 @@ static int32_t verify_tree(const eng_nodes *nodes, const eng_ladder *ladder, uin
         if (depth + 1 == DEPTH_LEAF) {
             *level_count += (uint64_t)__builtin_popcountll(bitmap);
             RB_CHECK(nodes->heads[at].key != ENG_KEY_NONE);
+            int32_t status = verify_empty(nodes, at);
+            if (status != RB_OK) {
+                return status;
+            }
         } else {
             depth++;
             path[depth] = at;

@@ -2,9 +2,9 @@
  * Ladder: the prices of one instrument that have orders, both sides in one, as a 64-ary trie.
  *
  * A tick of 30 bits is five digits of six bits. A leaf holds 64 neighbouring ticks: a bitmap of
- * those with orders and the queue (head, tail) of each; an inner node holds a bitmap of its
- * children and their indices. A node exists while its bitmap is not zero, so memory follows use and
- * the next price with an order is a few bit scans away, however far it lies.
+ * those with orders and the level (head and tail of the queue) of each; an inner node holds a
+ * bitmap of its children and their indices. A node exists while its bitmap is not zero, so memory
+ * follows use and the next price with an order is a few bit scans away, however far it lies.
  *
  *     tick  bbbbbb cccccc dddddd eeeeee ffffff
  *             |      |      |      |      └── level within the leaf      (depth 4)
@@ -64,7 +64,7 @@ void eng_ladder_init(eng_ladder *ladder);
 uint32_t eng_ladder_missing(const eng_nodes *nodes, const eng_ladder *ladder, int32_t tick);
 /* The level of a tick for an observer, who must not change what the ladder remembers; NULL if it
  * has none. */
-const eng_level *eng_ladder_look(const eng_nodes *nodes, const eng_ladder *ladder, int32_t tick);
+const eng_links *eng_ladder_look(const eng_nodes *nodes, const eng_ladder *ladder, int32_t tick);
 /* Checks every node and counts them and the levels into *node_count and *level_count. */
 int32_t eng_ladder_verify(const eng_nodes *nodes, const eng_ladder *ladder, uint64_t *node_count,
                           uint64_t *level_count);
@@ -115,8 +115,8 @@ static inline uint32_t eng_ladder_leaf(eng_nodes *nodes, eng_ladder *ladder, int
     return leaf != ENG_NODE_NONE ? leaf : eng_ladder_find(nodes, ladder, tick);
 }
 
-/* The level of a tick, NULL if it has none. */
-static inline eng_level *eng_ladder_level(eng_nodes *nodes, eng_ladder *ladder, int32_t tick)
+/* The level of a tick, NULL if it has no orders. */
+static inline eng_links *eng_ladder_level(eng_nodes *nodes, eng_ladder *ladder, int32_t tick)
 {
     uint32_t digit = (uint32_t)tick & ENG_DIGIT_MASK;
     uint32_t leaf = eng_ladder_leaf(nodes, ladder, tick);
@@ -124,42 +124,26 @@ static inline eng_level *eng_ladder_level(eng_nodes *nodes, eng_ladder *ladder, 
     return (nodes->heads[leaf].bitmap >> digit & 1) != 0 ? &nodes->pool[leaf].levels[digit] : NULL;
 }
 
-/* The level of a tick, made (empty) if it has none. NULL: out of nodes; the caller has to make sure
- * of eng_ladder_missing before, this is only there to fail loudly. */
-static inline eng_level *eng_ladder_enter(eng_nodes *nodes, eng_ladder *ladder, int32_t tick)
+/* Sets the bit of a tick in its leaf; the number of its level. */
+static inline uint32_t eng_leaf_enter(eng_nodes *nodes, uint32_t leaf, int32_t tick)
 {
     uint32_t digit = (uint32_t)tick & ENG_DIGIT_MASK;
+    nodes->heads[leaf].bitmap |= UINT64_C(1) << digit;
+    return leaf << ENG_DIGIT_BITS | digit;
+}
+
+/* The number of a tick's level; its bit is set. Below 64: out of nodes; the caller has to make sure
+ * of eng_ladder_missing before, this is only there to fail loudly. */
+static inline uint32_t eng_ladder_enter(eng_nodes *nodes, eng_ladder *ladder, int32_t tick)
+{
     uint32_t leaf = eng_ladder_leaf(nodes, ladder, tick);
-    if (leaf == ENG_NODE_NONE) {
+    if (__builtin_expect(leaf == ENG_NODE_NONE, 0)) {
         leaf = eng_ladder_grow(nodes, ladder, tick);
         if (leaf == ENG_NODE_NONE) {
-            return NULL;
+            return 0;
         }
     }
-    eng_head *head = &nodes->heads[leaf];
-    eng_level *level = &nodes->pool[leaf].levels[digit];
-    /* Without a branch: whether a price is new is a coin toss. */
-    uint32_t was_there = (uint32_t)(head->bitmap >> digit & 1);
-    head->bitmap |= UINT64_C(1) << digit;
-    level->head &= 0 - was_there;
-    level->tail &= 0 - was_there;
-    return level;
-}
-
-/* Takes the level of a tick, which must be there, out of its leaf. */
-static inline void eng_leaf_leave(eng_nodes *nodes, eng_ladder *ladder, uint32_t leaf, int32_t tick)
-{
-    eng_head *head = &nodes->heads[leaf];
-    head->bitmap &= ~(UINT64_C(1) << ((uint32_t)tick & ENG_DIGIT_MASK));
-    if (head->bitmap == 0) {
-        eng_ladder_prune(nodes, ladder, tick);
-    }
-}
-
-/* Takes the level of a tick out; it must be there. */
-static inline void eng_ladder_leave(eng_nodes *nodes, eng_ladder *ladder, int32_t tick)
-{
-    eng_leaf_leave(nodes, ladder, eng_ladder_leaf(nodes, ladder, tick), tick);
+    return eng_leaf_enter(nodes, leaf, tick);
 }
 
 /* The next tick with a level above (up) or below `tick`, whose leaf is given (or ENG_NODE_NONE); 0

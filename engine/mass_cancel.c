@@ -189,7 +189,7 @@ static uint32_t step(const eng_book *book, const eng_sweep *sweep, eng_sweep_lan
 {
     uint32_t locate = lane->next;
     const eng_order *order = &book->orders[locate];
-    uint32_t next = order->next;
+    uint32_t next = eng_order_behind(book, order);
     lane->next = next;
     __builtin_prefetch(&book->orders[next], 1);
     lane->found[lane->count] = locate;

@@ -74,52 +74,31 @@ static int32_t say_replenished(eng_book *book, eng_sink *sink)
 
 /* The first order of a level, whose displayed part is used up, shows the next part of its reserve
  * at the back. */
-static int32_t replenish(eng_book *book, eng_level *level, eng_sink *sink)
+static int32_t replenish(eng_book *book, const eng_links *level, eng_sink *sink)
 {
-    uint32_t locate = level->head;
+    uint32_t locate = eng_level_head(level);
     eng_order *order = &book->orders[locate];
     eng_terms *terms = &book->terms[locate];
     uint32_t shown =
         terms->reserve < terms->display_quantity ? terms->reserve : terms->display_quantity;
     terms->reserve -= shown;
     order->quantity = shown;
-    if (level->tail != locate) {
-        level->head = order->next;
-        book->orders[level->head].prev = ENG_LOCATE_NONE;
-        order->next = ENG_LOCATE_NONE;
-        order->prev = level->tail;
-        book->orders[level->tail].next = locate;
-        level->tail = locate;
-    }
+    eng_links links = order->links;
+    eng_links_at(book, links.prev)->next = links.next;
+    eng_links_at(book, links.next)->prev = links.prev;
+    eng_links_append(book, links.prev - book->nodes.links, &order->links, eng_link_to(locate));
     book->incoming.replenished = locate;
     return say_replenished(book, sink);
 }
 
-/* Takes the first order of a level away, which is used up. */
-static void remove_head(eng_book *book, eng_ladder *ladder, eng_level *level)
-{
-    uint32_t locate = level->head;
-    const eng_order *resting = &book->orders[locate];
-    ladder->orders[eng_side_index(resting->side)]--;
-    if (__builtin_expect((resting->options & RB_ORDER_OPTION_HIDDEN) != 0, 0)) {
-        book->ladders[resting->instrument].hidden_orders--;
-    }
-    level->head = resting->next;
-    if (level->head != ENG_LOCATE_NONE) {
-        book->orders[level->head].prev = ENG_LOCATE_NONE;
-    } else {
-        uint32_t leaf = eng_ladder_leaf(&book->nodes, ladder, resting->price_ticks);
-        eng_ladder_close(book, ladder, leaf, resting->price_ticks, resting->side);
-    }
-    eng_order_release(book, locate);
-}
-
-/* One trade with the oldest order of a level. The caller counts the two lines. */
+/* One trade with the oldest order of a level, which is not hidden unless `may_hide`, a constant.
+ * The caller counts the two lines. */
 static inline __attribute__((always_inline)) int32_t trade(eng_book *book, eng_ladder *ladder,
-                                                           eng_level *level, eng_sink *sink)
+                                                           const eng_links *level, eng_sink *sink,
+                                                           int may_hide)
 {
     eng_incoming *in = &book->incoming;
-    uint32_t locate = level->head;
+    uint32_t locate = eng_level_head(level);
     eng_order *resting = &book->orders[locate];
     RB_CHECK(resting->quantity != 0);
     RB_CHECK(resting->side == eng_side_other(in->side));
@@ -132,9 +111,10 @@ static inline __attribute__((always_inline)) int32_t trade(eng_book *book, eng_l
     rb_message *second = eng_sink_next(sink);
     eng_line_about(book, first, RB_TEMPLATE_EXECUTED, eng_party_incoming(book), price_ticks,
                    quantity, RB_LIQUIDITY_REMOVED);
-    uint32_t hidden = (resting->options & RB_ORDER_OPTION_HIDDEN) * RB_TRADE_DETAIL_HIDDEN;
+    uint32_t is_hidden = may_hide ? resting->options & RB_ORDER_OPTION_HIDDEN : 0;
+    uint32_t detail = is_hidden * RB_TRADE_DETAIL_HIDDEN;
     eng_line_about(book, second, RB_TEMPLATE_EXECUTED, eng_party_order(book, locate), price_ticks,
-                   quantity, RB_LIQUIDITY_ADDED | ENG_MARK_DETAIL(hidden));
+                   quantity, RB_LIQUIDITY_ADDED | ENG_MARK_DETAIL(detail));
     if (resting->quantity != 0) {
         return RB_OK;
     }
@@ -142,8 +122,12 @@ static inline __attribute__((always_inline)) int32_t trade(eng_book *book, eng_l
         book->terms[locate].reserve != 0) {
         return replenish(book, level, sink);
     }
-    remove_head(book, ladder, level);
-    return RB_OK;
+    if (__builtin_expect(is_hidden != 0, 0)) {
+        book->ladders[in->instrument].hidden_orders--;
+    }
+    int32_t status = eng_ladder_remove(book, ladder, resting);
+    eng_order_release(book, locate);
+    return status;
 }
 
 int32_t eng_match_plain(eng_book *book, eng_ladder *ladder, eng_sink *sink)
@@ -154,10 +138,10 @@ int32_t eng_match_plain(eng_book *book, eng_ladder *ladder, eng_sink *sink)
         if (eng_sink_room(sink) < 2) {
             return RB_FULL;
         }
-        eng_level *level = eng_ladder_level(&book->nodes, ladder, ladder->best[other]);
+        const eng_links *level = eng_ladder_level(&book->nodes, ladder, ladder->best[other]);
         RB_CHECK(level != NULL);
         ladder->changes += 2;
-        int32_t status = trade(book, ladder, level, sink);
+        int32_t status = trade(book, ladder, level, sink, 0);
         if (status != RB_OK) {
             return status;
         }
@@ -258,14 +242,14 @@ static int32_t match_all(eng_book *book, eng_sink *sink)
         if (eng_sink_room(sink) < 2) {
             return RB_FULL;
         }
-        eng_level *level = eng_ladder_level(&book->nodes, ladder, ladder->best[other]);
+        const eng_links *level = eng_ladder_level(&book->nodes, ladder, ladder->best[other]);
         RB_CHECK(level != NULL);
         int32_t status = RB_OK;
-        if (is_kept_from(in, &book->orders[level->head])) {
-            status = prevent(book, level->head, sink);
+        if (is_kept_from(in, &book->orders[eng_level_head(level)])) {
+            status = prevent(book, eng_level_head(level), sink);
         } else {
             book->ladders[in->instrument].changes += 2;
-            status = trade(book, ladder, level, sink);
+            status = trade(book, ladder, level, sink, 1);
         }
         if (status != RB_OK) {
             return status;
@@ -295,7 +279,7 @@ static int count_queue(const eng_book *book, uint32_t locate, uint64_t wanted, u
         if (*total + shown >= wanted) {
             break;
         }
-        locate = order->next;
+        locate = eng_order_behind(book, order);
     }
     /* What is shown comes before the order that stops the count, what is in reserve behind it. */
     *total += locate != ENG_LOCATE_NONE ? shown : open;
@@ -326,8 +310,8 @@ uint64_t eng_fillable(const eng_book *book, uint64_t wanted)
         if (!eng_meets(in->side, in->price_ticks, price_ticks)) {
             break;
         }
-        const eng_level *level = eng_ladder_look(&book->nodes, ladders[which], price_ticks);
-        if (level == NULL || count_queue(book, level->head, wanted, &total)) {
+        const eng_links *level = eng_ladder_look(&book->nodes, ladders[which], price_ticks);
+        if (level == NULL || count_queue(book, eng_level_head(level), wanted, &total)) {
             break;
         }
         int32_t next =

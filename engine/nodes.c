@@ -5,6 +5,7 @@
 #include "ringbus/check.h"
 
 #define LINE_BYTES UINT64_C(64)
+#define LEVELS 64u
 
 static uint64_t whole_lines(uint64_t bytes)
 {
@@ -29,10 +30,10 @@ uint64_t eng_nodes_bytes(uint32_t count)
            whole_lines((count + UINT64_C(1)) * sizeof(uint32_t));
 }
 
-void eng_nodes_init(eng_nodes *nodes, void *memory, uint32_t count)
+void eng_nodes_init(eng_nodes *nodes, void *memory, uint32_t count, uint32_t links)
 {
     uint8_t *at = memory;
-    *nodes = (eng_nodes){.count = count, .table_words = count + 1, .table_used = 1};
+    *nodes = (eng_nodes){.count = count, .links = links, .table_words = count + 1, .table_used = 1};
     nodes->pool = (eng_node *)memory;
     at += pool_bytes(count);
     nodes->heads = (eng_head *)(void *)at;
@@ -59,6 +60,14 @@ void eng_node_release(eng_nodes *nodes, uint32_t at)
     nodes->heads[at] = (eng_head){.bitmap = 0, .key = ENG_KEY_NONE, .next = nodes->free_head};
     nodes->free_head = at;
     nodes->free_count++;
+}
+
+void eng_node_close(eng_nodes *nodes, uint32_t at)
+{
+    uint32_t link = nodes->links + at * LEVELS;
+    for (uint32_t n = 0; n < LEVELS; n++) {
+        nodes->pool[at].levels[n] = (eng_links){.next = link + n, .prev = link + n};
+    }
 }
 
 static uint32_t class_of(uint32_t slots)

@@ -1,9 +1,9 @@
 /*
  * Nodes: the memory of all ladders of a book, in three pieces.
  *
- *   heads   16 bytes a node: what is looked at to know whether a price has a level. They lie
+ *   heads   16 bytes a node: what is looked at to know whether a price has a queue. They lie
  *           together, so that those of thousands of instruments stay in the caches.
- *   nodes   8 lines each: the queues of 64 prices of a leaf, or the children of an inner node
+ *   nodes   8 lines each: the levels of 64 prices of a leaf, or the children of an inner node
  *   tables  where a busy ladder finds its leaves (engine/ladder.h), 8 to 4,096 words each
  *
  * Nodes are taken from a free list, last freed first. Tables are cut from the front and freed into
@@ -26,15 +26,19 @@
 #define ENG_TABLE_SLOTS_MIN 8u
 #define ENG_TABLE_CLASSES 10u
 
-/* The queue of one price. Meaningless unless the leaf's bit is set. */
-typedef struct eng_level {
-    uint32_t head;
-    uint32_t tail;
-} eng_level;
+/*
+ * The queue of a price is a ring: its orders, oldest first, closed by the level. A link says where
+ * its neighbour's eng_links lie, whichever of the two it is, so that an order leaves its queue
+ * without a look at the price. An empty level, whose leaf's bit is not set, links to itself.
+ */
+typedef struct eng_links {
+    uint32_t next; /* of a level: the oldest order */
+    uint32_t prev; /* of a level: the newest order */
+} eng_links;
 
 typedef struct eng_node {
     union {
-        eng_level levels[64];
+        eng_links levels[64];
         uint32_t children[64];
     };
 } eng_node;
@@ -54,6 +58,7 @@ typedef struct eng_nodes {
     eng_node *pool;
     uint32_t *tables; /* tables[0] is not used */
     uint32_t count;
+    uint32_t links; /* what links to level 0; to others by their number more */
     uint32_t free_count;
     uint32_t free_head;
     uint32_t table_words;
@@ -64,15 +69,23 @@ typedef struct eng_nodes {
 /* Bytes of `count` nodes and their tables; a multiple of a line. */
 uint64_t eng_nodes_bytes(uint32_t count);
 /* Chains `count` nodes in zeroed memory, aligned to a line, node 1 first. */
-void eng_nodes_init(eng_nodes *nodes, void *memory, uint32_t count);
+void eng_nodes_init(eng_nodes *nodes, void *memory, uint32_t count, uint32_t links);
 /* Checks the free lists. RB_OK, RB_CORRUPT. */
 int32_t eng_nodes_verify(const eng_nodes *nodes);
 
 /* A node with an empty bitmap and no key, ENG_NODE_NONE if there is none. */
 uint32_t eng_node_take(eng_nodes *nodes);
 void eng_node_release(eng_nodes *nodes, uint32_t at);
+/* Makes a node that was taken a leaf of 64 empty levels. */
+void eng_node_close(eng_nodes *nodes, uint32_t at);
 /* A table of `slots` (a power of two) zeros, ENG_TABLE_NONE if there is none. */
 uint32_t eng_table_take(eng_nodes *nodes, uint32_t slots);
 void eng_table_release(eng_nodes *nodes, uint32_t at, uint32_t slots);
+
+/* Levels are numbered through all nodes: 64 times the leaf's place and the price's digit. */
+static inline eng_links *eng_level_at(const eng_nodes *nodes, uint32_t level)
+{
+    return (eng_links *)(void *)nodes->pool + level;
+}
 
 #endif

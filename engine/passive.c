@@ -231,7 +231,8 @@ static int64_t lead(const eng_passive *passive)
     return (int64_t)rb_lane_capacity(&passive->lanes[0]) / 2;
 }
 
-int64_t eng_passive_work(eng_passive *passive)
+/* A turn of each shard. */
+static int64_t work_shards(eng_passive *passive)
 {
     /* Not all that lies on a lane: a shard looks ahead. */
     int64_t round = lead(passive) / (passive->shard_count + 1);
@@ -243,33 +244,18 @@ int64_t eng_passive_work(eng_passive *passive)
         }
         work += done;
     }
+    return work;
+}
+
+int64_t eng_passive_work(eng_passive *passive)
+{
+    int64_t work = work_shards(passive);
+    if (work < 0) {
+        return work;
+    }
     /* No more than fits on the ring: all of it is heard before the next round. */
     int64_t done = eng_publisher_work(passive->publisher, (int64_t)passive->ring.mask + 1);
     return done < 0 ? done : work + done;
-}
-
-static int is_same(const rb_message *one, const rb_message *other)
-{
-    uint64_t differs = 0;
-    for (size_t n = 0; n < sizeof one->words / sizeof one->words[0]; n++) {
-        differs |= one->words[n] ^ other->words[n];
-    }
-    return differs == 0;
-}
-
-/* How many of `count` lines are what the engine has said, from the first not heard yet on. */
-static int64_t hear(eng_passive *passive, const rb_message *recorded, int64_t count)
-{
-    uint64_t next = rb_multicast_wanted(&passive->ring);
-    int64_t n = 0;
-    for (; n < count; n++) {
-        const rb_message *made = rb_multicast_peek(&passive->ring, next + (uint64_t)n);
-        if (made == NULL || !is_same(made, &recorded[n])) {
-            break;
-        }
-    }
-    rb_multicast_took(&passive->ring, (uint64_t)n);
-    return n;
 }
 
 uint64_t eng_passive_epochs(const eng_passive *passive)
@@ -292,21 +278,25 @@ int64_t eng_passive_follow(eng_passive *passive, const void *lines, int64_t coun
     const rb_message *recorded = lines;
     int64_t said = 0;
     int64_t same = 0;
-    while (same < count) {
+    int32_t differs = 0;
+    while (same < count && !differs) {
         int64_t more =
             say_some(passive, &recorded[said], count - said, lead(passive) - (said - same));
-        int64_t work = more < 0 ? more : eng_passive_work(passive);
+        int64_t work = more < 0 ? more : work_shards(passive);
         if (work < 0) {
             return work;
         }
         said += more;
-        same += hear(passive, &recorded[same], count - same);
-        /* What is left is not the same. */
-        int differs =
-            same < count && rb_multicast_peek(&passive->ring, rb_multicast_wanted(&passive->ring));
-        if (differs || (work == 0 && said == count)) {
+        int64_t heard =
+            eng_publisher_compare(passive->publisher, &recorded[same], count - same, &differs);
+        if (heard < 0) {
+            return heard;
+        }
+        same += heard;
+        if (more == 0 && work == 0 && heard == 0) {
             break;
         }
     }
+    rb_multicast_took(&passive->ring, (uint64_t)same);
     return same;
 }

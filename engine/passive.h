@@ -5,8 +5,8 @@
  * it; the lines behind it that it says go on with it (a tag, terms, legs) belong to it, all others
  * were made by the engine. Such a proposal is put onto the lanes of its shards as the sequencer had
  * put it there: under the next input number, without what the book fills in. What the engine's own
- * agents then say is compared with the record, byte for byte. passive.py says what is decided anew
- * and what is taken as recorded.
+ * agents then say is compared with the record, byte for byte, before it is on a ring. passive.py
+ * says what is decided anew and what is taken as recorded.
  *
  * Who: one thread. Progress: bounded by the batch. No allocation. Crash: private; begins again.
  */
@@ -25,7 +25,7 @@ typedef struct eng_passive {
     rb_lane lanes[ENG_SHARDS_MAX];
     void *shards[ENG_SHARDS_MAX]; /* eng_shard, on the other side of its lane */
     void *publisher;              /* eng_publisher */
-    rb_reader ring;               /* what they say */
+    rb_reader ring;               /* what they say beyond what is recorded */
     const uint8_t *shard_of;      /* by instrument */
     uint32_t shard_count;
     uint32_t instrument_count;
@@ -48,9 +48,10 @@ int32_t eng_passive_add_shard(eng_passive *passive, void *shard, void *memory, s
 int64_t eng_passive_unfinished(const void *lines, int64_t count);
 /* Says the proposals in `count` recorded lines, lets the engine answer, and compares. Returns how
  * many lines, from the first on, it has said in the same bytes: fewer than `count` if the next one
- * on the ring is another, or there is none. What is behind the last of them on the ring waits there
- * for eng_passive_take. A Continued line that nothing follows goes on alone, a line that follows
- * none not at all: that the record is wrong there is then found by comparison. < 0: failed. */
+ * is another, or there is none. What it says behind the last of them waits on its lanes:
+ * eng_passive_work puts it onto the ring, for eng_passive_take. A Continued line that nothing
+ * follows goes on alone, a line that follows none not at all: that the record is wrong there is
+ * then found by comparison. < 0: failed. */
 int64_t eng_passive_follow(eng_passive *passive, const void *lines, int64_t count);
 /* Copies up to `limit` lines out that the engine has said and nobody has heard yet. */
 int64_t eng_passive_take(eng_passive *passive, void *out, int64_t limit);

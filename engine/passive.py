@@ -24,8 +24,9 @@ from ringbus.multicast import create_multicast, multicast_bytes, readers_bytes
 from ringbus.status import RingbusError, UsageError, check
 
 # Slots of a lane for one shard, and lines published between two looks: small enough to stay in the
-# caches beside a book.
-LANE = 1024
+# caches beside a book. Beside lanes of 1,024 a day of 4 M messages took 0.88 of the time with 512,
+# 0.96 with 256 (AMD Zen 5, 2026-11).
+LANE = 512
 RING = 1024
 # Lines of a proposal, as engine/book.h has it.
 GROUP_LINES_MAX = 14

@@ -69,6 +69,13 @@ static inline const rb_message *find(eng_publisher *publisher)
 
 _Static_assert(offsetof(rb_header, flags) == 25, "word 3");
 
+/* What a passive engine's publisher compares with. */
+typedef struct record {
+    const rb_message *next;
+    const rb_message *end;
+    int differs; /* from what `next` is */
+} record;
+
 /* `drop`: flags that the line loses. */
 static inline void publish(eng_publisher *publisher, const rb_message *line, uint8_t drop)
 {
@@ -78,6 +85,51 @@ static inline void publish(eng_publisher *publisher, const rb_message *line, uin
     message.words[3] = line->words[3] & ~((uint64_t)drop << 8);
     message.header.checksum = rb_message_checksum(&message);
     rb_multicast_publish(&publisher->writer, &message);
+}
+
+/* Whether all 64 bytes that would be published are those that were recorded. If 60 are, the
+ * checksums of both are the same. */
+static inline int is_recorded(const eng_publisher *publisher, const rb_message *line, uint8_t drop,
+                              const rb_message *recorded)
+{
+    const uint64_t *made = line->words;
+    const uint64_t *said = recorded->words;
+    uint64_t word = (made[3] & ~((uint64_t)drop << 8)) ^ said[3];
+    uint64_t differs = (publisher->writer.next ^ said[0]) | (made[1] ^ said[1]) |
+                       (made[2] ^ said[2]) | (uint32_t)word | (made[4] ^ said[4]) |
+                       (made[5] ^ said[5]) | (made[6] ^ said[6]) | (made[7] ^ said[7]) |
+                       (recorded->header.checksum ^ rb_message_checksum(recorded));
+    return differs == 0;
+}
+
+_Static_assert(offsetof(rb_header, checksum) == 28, "the upper half of word 3");
+
+/* Publishes a line, or compares it if there is a record. 0: no room, nothing more was recorded, or
+ * it differs. `*room`: free slots of the ring as far as was looked. */
+static inline __attribute__((always_inline)) int
+say(eng_publisher *publisher, const rb_message *line, uint8_t drop, uint64_t *room, record *with)
+{
+    if (with != NULL) {
+        if (with->next == with->end) {
+            return 0;
+        }
+        if (!is_recorded(publisher, line, drop, with->next)) {
+            with->differs = 1;
+            return 0;
+        }
+        with->next++;
+        publisher->writer.next++;
+        return 1;
+    }
+    if (*room == 0) {
+        *room = rb_multicast_room(&publisher->writer, 1);
+        if (*room == 0) {
+            return 0;
+        }
+    }
+    --*room;
+    publish(publisher, line, drop);
+    return 1;
 }
 
 /* When the line just published came from its shard, and when it was on the stream. Behind the
@@ -164,15 +216,12 @@ static uint32_t lowest(const eng_publisher *publisher)
     return shard;
 }
 
-/* Publishes one line of a broadcast's group. Kept out of the way of what is said all day. */
-__attribute__((noinline)) static int32_t merge(eng_publisher *publisher)
+/* Says one line of a broadcast's group, as step. Kept out of the way of what is said all day. */
+__attribute__((noinline)) static int32_t merge(eng_publisher *publisher, uint64_t *room,
+                                               record *with)
 {
     uint32_t shard = publisher->head_lines > 0 ? 0 : lowest(publisher);
     if (shard == publisher->shard_count) {
-        return 0;
-    }
-    if (rb_multicast_room(&publisher->writer, 1) == 0) {
-        publisher->wake->soon = 1;
         return 0;
     }
     rb_lane *lane = &publisher->shards[shard];
@@ -180,11 +229,13 @@ __attribute__((noinline)) static int32_t merge(eng_publisher *publisher)
     RB_CHECK(line != NULL);
     RB_CHECK(line->header.checksum == (uint32_t)publisher->input);
     uint8_t flags = line->header.flags;
-    if (flags & RB_FLAG_LAST_OF_GROUP) {
-        publisher->merging &= ~(1u << shard);
+    uint32_t ended = flags & RB_FLAG_LAST_OF_GROUP ? 1u << shard : 0;
+    uint32_t merging = publisher->merging & ~ended;
+    if (!say(publisher, line, merging == 0 ? 0 : RB_FLAG_LAST_OF_GROUP, room, with)) {
+        return 0;
     }
-    publish(publisher, line, publisher->merging == 0 ? 0 : RB_FLAG_LAST_OF_GROUP);
-    if ((flags & RB_FLAG_BROADCAST) && eng_is_measured(line)) {
+    publisher->merging = merging;
+    if (with == NULL && (flags & RB_FLAG_BROADCAST) && eng_is_measured(line)) {
         measure(publisher, lane, line->header.time_ns);
     }
     publisher->head_lines -= publisher->head_lines > 0;
@@ -195,13 +246,12 @@ __attribute__((noinline)) static int32_t merge(eng_publisher *publisher)
     return 1;
 }
 
-/* Publishes one line of the group at hand. 1: done, 0: not there yet or no room, < 0: failed.
- * `*room`: free slots of the ring as far as was looked. */
-static inline int32_t step(eng_publisher *publisher, uint64_t *room)
+/* Says one line of the group at hand. 1: done, 0: not there yet, or as say; < 0: failed. */
+static inline __attribute__((always_inline)) int32_t step(eng_publisher *publisher, uint64_t *room,
+                                                          record *with)
 {
     if (__builtin_expect(publisher->merging != 0, 0)) {
-        *room = 0;
-        return merge(publisher);
+        return merge(publisher, room, with);
     }
     const rb_message *line = find(publisher);
     if (line == NULL) {
@@ -214,16 +264,10 @@ static inline int32_t step(eng_publisher *publisher, uint64_t *room)
         return begin_merge(publisher);
     }
     if (line->header.template_id != RB_TEMPLATE_SKIP) {
-        if (*room == 0) {
-            *room = rb_multicast_room(&publisher->writer, 1);
-            if (*room == 0) {
-                publisher->wake->soon = 1;
-                return 0;
-            }
+        if (!say(publisher, line, 0, room, with)) {
+            return 0;
         }
-        --*room;
-        publish(publisher, line, 0);
-        if (eng_is_measured(line) && (flags & RB_FLAG_GENERATED) == 0) {
+        if (with == NULL && eng_is_measured(line) && (flags & RB_FLAG_GENERATED) == 0) {
             measure(publisher, lane, line->header.time_ns);
         }
     }
@@ -242,7 +286,7 @@ int64_t eng_publisher_work(void *state, int64_t limit)
     uint64_t room = 0;
     int64_t done = 0;
     for (; done < limit; done++) {
-        int32_t status = step(publisher, &room);
+        int32_t status = step(publisher, &room, NULL);
         if (status < 0) {
             return status;
         }
@@ -261,6 +305,21 @@ int64_t eng_publisher_work(void *state, int64_t limit)
         rb_multicast_warm(&publisher->writer);
     }
     return done;
+}
+
+int64_t eng_publisher_compare(eng_publisher *publisher, const void *recorded, int64_t count,
+                              int32_t *differs)
+{
+    const rb_message *first = recorded;
+    record with = {.next = first, .end = first + count};
+    uint64_t room = 0;
+    int32_t status = 1;
+    /* A line a step, or a broadcast's beginning: between two of those are lines. */
+    for (int64_t n = 0; n < 2 * count + 1 && status > 0; n++) {
+        status = step(publisher, &room, &with);
+    }
+    *differs = with.differs;
+    return status < 0 ? status : with.next - first;
 }
 
 void *eng_publisher_work_function(void)

@@ -52,6 +52,11 @@ int32_t eng_publisher_add_shard(eng_publisher *publisher, void *memory, size_t b
 int32_t eng_publisher_settle(eng_publisher *publisher, void *settled, size_t bytes);
 void eng_publisher_measure(eng_publisher *publisher, void *hop);
 int64_t eng_publisher_work(void *publisher, int64_t limit);
+/* For a passive engine: as work, but what would be published is compared with `count` recorded
+ * lines instead, all of it. Returns how many are the same, the first ones; the stream goes on
+ * behind them. *differs: the next one is not. < 0: failed. */
+int64_t eng_publisher_compare(eng_publisher *publisher, const void *recorded, int64_t count,
+                              int32_t *differs);
 void *eng_publisher_work_function(void);
 uint64_t eng_publisher_next(const eng_publisher *publisher);
 /* For a successor, before the first work: puts lines that the dead engine owed onto the stream. As

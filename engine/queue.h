@@ -20,7 +20,7 @@
 static inline uint32_t eng_order_take(eng_book *book)
 {
     uint32_t locate = book->free_head;
-    book->free_head = book->orders[locate].next;
+    book->free_head = book->orders[locate].links.next;
     book->free_count--;
     return locate;
 }
@@ -30,7 +30,7 @@ static inline void eng_order_release(eng_book *book, uint32_t locate)
 {
     eng_order *order = &book->orders[locate];
     order->side = 0;
-    order->next = book->free_head;
+    order->links.next = book->free_head;
     book->free_head = locate;
     book->free_count++;
 }
@@ -44,14 +44,10 @@ static inline eng_order *eng_order_named(const eng_book *book, const rb_message 
         return NULL;
     }
     eng_order *order = &book->orders[locate];
-    if (order->side == 0 || order->topic != message->header.topic) {
-        return NULL;
-    }
-    if (order->client_order_id != client_order_id ||
-        order->instrument != message->cancel.instrument) {
-        return NULL;
-    }
-    return order;
+    uint32_t differs = (order->client_order_id ^ client_order_id) |
+                       (order->instrument ^ message->cancel.instrument) |
+                       (uint32_t)(order->topic ^ message->header.topic);
+    return (differs | (uint32_t)(order->side == 0)) == 0 ? order : NULL;
 }
 
 /* --- quantity -------------------------------------------------------------------------------- */
@@ -100,69 +96,106 @@ static inline int eng_price_has_room(const eng_book *book, uint32_t instrument, 
     return book->nodes.free_count >= eng_ladder_missing(&book->nodes, ladder, price_ticks);
 }
 
-/* `a` if it holds, else `b`, without a branch: compilers make one of a conditional store, and where
- * an order stands in its queue is a coin toss. */
-static inline uint32_t eng_pick(int holds, uint32_t a, uint32_t b)
+#define ENG_LINKS_AN_ORDER ((uint32_t)(sizeof(eng_order) / sizeof(eng_links)))
+
+/* What links to an order in its queue. */
+static inline uint32_t eng_link_to(uint32_t locate)
 {
-    return b ^ ((a ^ b) & (0 - (uint32_t)holds));
+    return locate * ENG_LINKS_AN_ORDER;
 }
 
-/*
- * Links are written without asking which neighbours there are: order 0 stands in for one that is
- * not there, and nobody reads its links.
- */
+/* An order's links, or a level's. */
+static inline eng_links *eng_links_at(const eng_book *book, uint32_t link)
+{
+    return (eng_links *)(void *)book->orders + link;
+}
+
+/* The order that a link leads to, ENG_LOCATE_NONE if it is the level. */
+static inline uint32_t eng_link_locate(const eng_book *book, uint32_t link)
+{
+    return link < book->nodes.links ? link / ENG_LINKS_AN_ORDER : ENG_LOCATE_NONE;
+}
+
+/* The oldest order of a level that has one. */
+static inline uint32_t eng_level_head(const eng_links *level)
+{
+    return level->next / ENG_LINKS_AN_ORDER;
+}
+
+/* The order behind a queued or held one, ENG_LOCATE_NONE if it is the last. */
+static inline uint32_t eng_order_behind(const eng_book *book, const eng_order *order)
+{
+    uint32_t next = order->links.next;
+    return (order->options & ENG_ORDER_HELD) != 0 ? next : eng_link_locate(book, next);
+}
+
+/* Links an order to the back of a level. */
+static inline void eng_links_append(const eng_book *book, uint32_t level, eng_links *order,
+                                    uint32_t link)
+{
+    eng_links *end = eng_level_at(&book->nodes, level);
+    uint32_t last = end->prev;
+    *order = (eng_links){.next = book->nodes.links + level, .prev = last};
+    eng_links_at(book, last)->next = link;
+    end->prev = link;
+}
+
+/* An order at a level that it was linked to: the side's count and best price. */
+static inline void eng_ladder_count(eng_ladder *ladder, uint8_t side, int32_t price_ticks)
+{
+    uint32_t index = eng_side_index(side);
+    ladder->orders[index]++;
+    int32_t best = ladder->best[index];
+    ladder->best[index] = eng_is_better(side, price_ticks, best) ? price_ticks : best;
+}
 
 /* Links an order whose record is filled in to the back of its price in one ladder. */
 static inline int32_t eng_ladder_append(eng_book *book, eng_ladder *ladder, uint32_t locate)
 {
     eng_order *order = &book->orders[locate];
-    int32_t price_ticks = order->price_ticks;
-    eng_level *level = eng_ladder_enter(&book->nodes, ladder, price_ticks);
-    RB_CHECK(level != NULL);
-    uint32_t tail = level->tail;
-    order->next = ENG_LOCATE_NONE;
-    order->prev = tail;
-    book->orders[tail].next = locate;
-    level->head = eng_pick(tail == ENG_LOCATE_NONE, locate, level->head);
-    level->tail = locate;
-    uint32_t index = eng_side_index(order->side);
-    ladder->orders[index]++;
-    int32_t best = ladder->best[index];
-    ladder->best[index] = eng_is_better(order->side, price_ticks, best) ? price_ticks : best;
+    uint32_t level = eng_ladder_enter(&book->nodes, ladder, order->price_ticks);
+    RB_CHECK(level > ENG_DIGIT_MASK);
+    eng_links_append(book, level, &order->links, eng_link_to(locate));
+    eng_ladder_count(ladder, order->side, order->price_ticks);
     return RB_OK;
 }
 
-/* Takes an empty level, of which the leaf is given, out of a ladder. */
-static inline void eng_ladder_close(eng_book *book, eng_ladder *ladder, uint32_t leaf,
-                                    int32_t price_ticks, uint8_t side)
+/* Takes an order out of its ring. The level if it is empty then, 0 if not: without a branch, since
+ * whether an order was alone is a coin toss where prices move. */
+static inline uint32_t eng_links_remove(const eng_book *book, eng_links links)
 {
-    uint32_t index = eng_side_index(side);
-    if (price_ticks == ladder->best[index]) {
-        int up = eng_side_up(side);
-        int32_t next = eng_leaf_next(&book->nodes, ladder, leaf, price_ticks, up);
-        int32_t none = up ? ENG_BEST_ASK_NONE : ENG_BEST_BID_NONE;
-        ladder->best[index] = ladder->orders[index] != 0 ? next : none;
-    }
-    eng_leaf_leave(&book->nodes, ladder, leaf, price_ticks);
+    eng_links_at(book, links.prev)->next = links.next;
+    eng_links_at(book, links.next)->prev = links.prev;
+    uint32_t was_alone = links.prev == links.next;
+    return (links.next - book->nodes.links) & (0 - was_alone);
 }
+
+/* Takes an empty level (or none: 0) out of its leaf. Whether more has to follow, which is rare:
+ * eng_ladder_left. */
+static inline int eng_ladder_leave(eng_book *book, const eng_ladder *ladder, uint32_t level,
+                                   int32_t price_ticks, uint8_t side)
+{
+    uint64_t is_none = level == 0;
+    eng_head *head = &book->nodes.heads[level >> ENG_DIGIT_BITS];
+    uint64_t bitmap = head->bitmap & ~((is_none ^ 1) << (level & ENG_DIGIT_MASK));
+    head->bitmap = bitmap;
+    /* No price is -1. */
+    int was_best = (price_ticks | -(int32_t)is_none) == ladder->best[eng_side_index(side)];
+    return ((bitmap | is_none) == 0) | was_best;
+}
+
+/* A level has no orders any more, and was the best or the last of its leaf. */
+void eng_ladder_left(eng_book *book, eng_ladder *ladder, uint32_t level, int32_t price_ticks,
+                     uint8_t side);
 
 /* Takes an order out of its queue in one ladder. */
 static inline int32_t eng_ladder_remove(eng_book *book, eng_ladder *ladder, const eng_order *order)
 {
-    uint32_t prev = order->prev;
-    uint32_t next = order->next;
-    int32_t price_ticks = order->price_ticks;
-    uint32_t digit = (uint32_t)price_ticks & ENG_DIGIT_MASK;
     ladder->orders[eng_side_index(order->side)]--;
-    book->orders[prev].next = next;
-    book->orders[next].prev = prev;
-    uint32_t leaf = eng_ladder_leaf(&book->nodes, ladder, price_ticks);
-    RB_CHECK((book->nodes.heads[leaf].bitmap >> digit & 1) != 0);
-    eng_level *level = &book->nodes.pool[leaf].levels[digit];
-    level->head = eng_pick(prev == ENG_LOCATE_NONE, next, level->head);
-    level->tail = eng_pick(next == ENG_LOCATE_NONE, prev, level->tail);
-    if ((prev | next) == ENG_LOCATE_NONE) {
-        eng_ladder_close(book, ladder, leaf, price_ticks, order->side);
+    uint32_t level = eng_links_remove(book, order->links);
+    RB_CHECK(level >> ENG_DIGIT_BITS <= book->nodes.count);
+    if (eng_ladder_leave(book, ladder, level, order->price_ticks, order->side)) {
+        eng_ladder_left(book, ladder, level, order->price_ticks, order->side);
     }
     return RB_OK;
 }

@@ -9,45 +9,69 @@
 #include "engine/unusual.h"
 
 /*
- * The plain way. Plain is one line, NewOrder, Cancel or Replace, without options, of a time in
- * force that rests now or never, on an instrument that trades continuously and has no hidden
- * orders. It is handled here, with as little as it needs; everything else goes to engine/unusual.c,
- * where each rule is written out. Both make the same checks in the same order: those that are left
- * out here cannot fail for a plain order.
+ * The plain way. Plain is one line, NewOrder, Cancel or Replace, alone or with a tag behind it that
+ * the book only repeats; without options, of a time in force that rests now or never, on an
+ * instrument that trades continuously and has no hidden orders; and nothing about it has to be
+ * refused. Whether it is so is asked before anything is done. Everything else goes to
+ * engine/unusual.c (a cancel to eng_cancel below), where each rule is written out.
+ *
+ * What is not common in it is a function apart, called last: so the common functions have nothing
+ * to save across a call. They are made twice, for a message alone and with a tag (`has_tag`, a
+ * constant where they are inlined).
  */
-static inline int is_plain(const eng_ladder *ladder, uint8_t options, uint8_t time_in_force)
+#define PLAIN static inline __attribute__((always_inline))
+#define APART static __attribute__((noinline))
+#define LIKELY(condition) __builtin_expect(condition, 1)
+#define UNLIKELY(condition) __builtin_expect(condition, 0)
+
+/* Latches what has to be remembered of a status. */
+static int32_t conclude(eng_book *book, int32_t status)
 {
-    uint32_t forces = ENG_FORCES_RESTING | ENG_FORCE(RB_TIME_IN_FORCE_IMMEDIATE_OR_CANCEL);
-    uint32_t unusual = options | ladder->hidden_orders |
-                       (uint32_t)(ladder->state ^ RB_INSTRUMENT_STATE_CONTINUOUS) |
-                       (uint32_t)!eng_force_in(forces, time_in_force);
-    return unusual == 0;
+    book->state = status == RB_OK || status == RB_USAGE ? ENG_BOOK_IDLE
+                  : status == RB_FULL                   ? ENG_BOOK_PENDING
+                                                        : ENG_BOOK_FAILED;
+    return status;
 }
 
-/* Plain functions are made twice: for a message alone, and for one with a tag behind it, which the
- * book only repeats (`has_tag`, a constant where they are inlined). */
-#define PLAIN static inline __attribute__((always_inline))
+/* Whether a NewOrder's or Replace's terms are plain; the order may be one that stands. */
+static inline int is_plain(const eng_book *book, const eng_ladder *ladder, uint8_t options,
+                           const rb_new_order *line)
+{
+    uint32_t forces = ENG_FORCES_RESTING | ENG_FORCE(RB_TIME_IN_FORCE_IMMEDIATE_OR_CANCEL);
+    return (options | ladder->hidden_orders |
+            (uint32_t)(ladder->state ^ RB_INSTRUMENT_STATE_CONTINUOUS)) == 0 &&
+           eng_force_in(forces, line->time_in_force) &&
+           eng_quantity_reason(line->quantity, line->price_ticks) == ENG_ACCEPTED &&
+           book->nodes.free_count >= ENG_LADDER_DEPTHS;
+}
+
+static inline int is_side(uint8_t side)
+{
+    return side == RB_SIDE_BUY || side == RB_SIDE_SELL;
+}
+
+/* Whether it trades at once, or never rests. */
+static inline int is_immediate(const eng_ladder *ladder, const rb_new_order *line, uint8_t side)
+{
+    int32_t best = ladder->best[eng_side_index(eng_side_other(side))];
+    return line->time_in_force == RB_TIME_IN_FORCE_IMMEDIATE_OR_CANCEL ||
+           eng_meets(side, line->price_ticks, best);
+}
 
 /* The answer's first line, and the tag. */
-PLAIN rb_message *answer(eng_sink *sink, const eng_group *group, int has_tag)
+PLAIN rb_message *answer(eng_sink *sink, const eng_group *group, const rb_message *message,
+                         int has_tag)
 {
-    rb_message *line = eng_answer_line(sink, group);
+    rb_message *line = eng_answer_line(sink, message, has_tag ? RB_FLAG_CONTINUED : 0);
     if (has_tag) {
-        line->header.flags |= RB_FLAG_CONTINUED;
         eng_line_copy(eng_sink_next(sink), eng_group_line(group, 1));
     }
     return line;
 }
 
-/* Whether a limit meets what the other side displays. */
-static inline int meets_displayed(const eng_ladder *ladder, uint8_t side, int32_t price_ticks)
-{
-    return eng_meets(side, price_ticks, ladder->best[eng_side_index(eng_side_other(side))]);
-}
-
-/* Fills in a record of the pool as a plain order and puts it at the back of its price. */
-static inline int32_t rest(eng_book *book, eng_ladder *ladder, const rb_message *message,
-                           uint32_t locate, uint8_t side)
+/* Fills in a record of the pool as a plain order and puts it at the back of a level. */
+static inline void rest(const eng_book *book, eng_ladder *ladder, const rb_message *message,
+                        uint32_t locate, uint8_t side, uint32_t level)
 {
     const rb_new_order *line = &message->new_order;
     eng_order *order = &book->orders[locate];
@@ -58,50 +82,102 @@ static inline int32_t rest(eng_book *book, eng_ladder *ladder, const rb_message 
     order->topic = line->header.topic;
     order->side = side;
     order->options = 0;
-    return eng_ladder_append(book, ladder, locate);
+    eng_links_append(book, level, &order->links, eng_link_to(locate));
+    eng_ladder_count(ladder, side, line->price_ticks);
 }
 
-PLAIN int32_t new_order(eng_book *book, const eng_group *group, eng_sink *sink, int has_tag)
+/* --- NewOrder -------------------------------------------------------------------------------- */
+
+APART int32_t new_unusual(eng_book *book, const eng_group *group, eng_sink *sink)
 {
-    const rb_message *message = eng_group_line(group, 0);
+    return conclude(book, eng_new_order_unusual(book, group, sink));
+}
+
+APART int32_t new_immediate(eng_book *book, const eng_group *group, eng_sink *sink,
+                            const rb_message *message)
+{
     const rb_new_order *line = &message->new_order;
     eng_ladder *ladder = &book->ladders[line->instrument];
-    if (__builtin_expect(!is_plain(ladder, line->options, line->time_in_force), 0)) {
-        return eng_new_order_unusual(book, group, sink);
-    }
-    if (line->side != RB_SIDE_BUY && line->side != RB_SIDE_SELL) {
-        return eng_reject(sink, group, RB_REJECT_REASON_INVALID_SIDE);
-    }
-    uint16_t reason = eng_quantity_reason(line->quantity, line->price_ticks);
-    if (__builtin_expect(ladder->has_collar, 0) && reason == ENG_ACCEPTED) {
-        reason = eng_collar_reason(book, line->instrument, line->side, line->price_ticks,
-                                   line->quantity, 0);
-    }
-    if (reason != ENG_ACCEPTED) {
-        return eng_reject(sink, group, reason);
-    }
-    if (line->time_in_force == RB_TIME_IN_FORCE_IMMEDIATE_OR_CANCEL) {
-        eng_incoming_take(book, message, line->side, ENG_LOCATE_NONE,
-                          RB_CANCEL_REASON_IMMEDIATE_OR_CANCEL);
-        ladder->changes++;
-        answer(sink, group, has_tag)->new_order.locate = ENG_LOCATE_NONE;
-        return eng_match_plain(book, ladder, sink);
-    }
-    if (book->free_count == 0) {
-        return eng_reject(sink, group, RB_REJECT_REASON_ORDER_CAPACITY);
-    }
-    if (!eng_price_has_room(book, line->instrument, line->price_ticks, 0)) {
-        return eng_reject(sink, group, RB_REJECT_REASON_PRICE_CAPACITY);
-    }
+    int rests = line->time_in_force != RB_TIME_IN_FORCE_IMMEDIATE_OR_CANCEL;
+    uint32_t locate = rests ? eng_order_take(book) : ENG_LOCATE_NONE;
+    eng_incoming_take(book, message, line->side, locate,
+                      rests ? 0 : RB_CANCEL_REASON_IMMEDIATE_OR_CANCEL);
+    ladder->changes++;
+    answer(sink, group, message, group->count == 2)->new_order.locate = locate;
+    return conclude(book, eng_match_plain(book, ladder, sink));
+}
+
+PLAIN int32_t new_resting(eng_book *book, const eng_group *group, eng_sink *sink,
+                          const rb_message *message, int has_tag, uint32_t level)
+{
+    const rb_new_order *line = &message->new_order;
+    eng_ladder *ladder = &book->ladders[line->instrument];
     uint32_t locate = eng_order_take(book);
     ladder->changes++;
-    answer(sink, group, has_tag)->new_order.locate = locate;
-    if (!meets_displayed(ladder, line->side, line->price_ticks)) {
-        return rest(book, ladder, message, locate, line->side);
-    }
-    eng_incoming_take(book, message, line->side, locate, 0);
-    return eng_match_plain(book, ladder, sink);
+    answer(sink, group, message, has_tag)->new_order.locate = locate;
+    rest(book, ladder, message, locate, line->side, level);
+    return RB_OK;
 }
+
+/* At a price whose leaf the ladder's table does not have. */
+APART int32_t new_elsewhere(eng_book *book, const eng_group *group, eng_sink *sink,
+                            const rb_message *message)
+{
+    const rb_new_order *line = &message->new_order;
+    eng_ladder *ladder = &book->ladders[line->instrument];
+    uint32_t level = eng_ladder_enter(&book->nodes, ladder, line->price_ticks);
+    return new_resting(book, group, sink, message, group->count == 2, level);
+}
+
+APART int32_t new_collared(eng_book *book, const eng_group *group, eng_sink *sink,
+                           const rb_message *message);
+
+PLAIN int32_t new_order(eng_book *book, const eng_group *group, eng_sink *sink,
+                        const rb_message *message, int has_tag, int collar_holds)
+{
+    const rb_new_order *line = &message->new_order;
+    eng_ladder *ladder = &book->ladders[line->instrument];
+    if (UNLIKELY(!is_plain(book, ladder, line->options, line)) || UNLIKELY(!is_side(line->side)) ||
+        UNLIKELY(book->free_count == 0)) {
+        return new_unusual(book, group, sink);
+    }
+    if (!collar_holds && UNLIKELY(ladder->has_collar)) {
+        return new_collared(book, group, sink, message);
+    }
+    if (is_immediate(ladder, line, line->side)) {
+        return new_immediate(book, group, sink, message);
+    }
+    uint32_t leaf = eng_ladder_known(&book->nodes, ladder, line->price_ticks);
+    if (UNLIKELY(leaf == ENG_NODE_NONE)) {
+        return new_elsewhere(book, group, sink, message);
+    }
+    uint32_t level = eng_leaf_enter(&book->nodes, leaf, line->price_ticks);
+    return new_resting(book, group, sink, message, has_tag, level);
+}
+
+APART int32_t new_collared(eng_book *book, const eng_group *group, eng_sink *sink,
+                           const rb_message *message)
+{
+    const rb_new_order *line = &message->new_order;
+    uint16_t reason =
+        eng_collar_reason(book, line->instrument, line->side, line->price_ticks, line->quantity, 0);
+    return reason != ENG_ACCEPTED ? new_unusual(book, group, sink)
+                                  : new_order(book, group, sink, message, group->count == 2, 1);
+}
+
+APART int32_t new_alone(eng_book *book, const eng_group *group, eng_sink *sink,
+                        const rb_message *message)
+{
+    return new_order(book, group, sink, message, 0, 0);
+}
+
+APART int32_t new_tagged(eng_book *book, const eng_group *group, eng_sink *sink,
+                         const rb_message *message)
+{
+    return new_order(book, group, sink, message, 1, 0);
+}
+
+/* --- Cancel ---------------------------------------------------------------------------------- */
 
 int32_t eng_cancel(eng_book *book, const eng_group *group, eng_sink *sink)
 {
@@ -117,9 +193,7 @@ int32_t eng_cancel(eng_book *book, const eng_group *group, eng_sink *sink)
         return eng_reject(sink, group, RB_REJECT_REASON_INVALID_QUANTITY);
     }
     book->ladders[order->instrument].changes++;
-    int is_alone = group->count == 1;
-    rb_message *first = is_alone ? eng_answer_line(sink, group) : eng_answer_first(sink, group);
-    rb_cancel *answer = &first->cancel;
+    rb_cancel *answer = &eng_answer_first(sink, group)->cancel;
     answer->price_ticks = order->price_ticks;
     answer->side = order->side;
     answer->remaining = open - quantity;
@@ -132,99 +206,138 @@ int32_t eng_cancel(eng_book *book, const eng_group *group, eng_sink *sink)
     return status;
 }
 
-/* All of an order that only its price's queue knows. */
-PLAIN int32_t cancel(eng_book *book, const eng_group *group, eng_sink *sink, int has_tag)
+APART int32_t cancel_unusual(eng_book *book, const eng_group *group, eng_sink *sink)
 {
-    const rb_message *message = eng_group_line(group, 0);
-    const rb_cancel *line = &message->cancel;
-    const eng_order *order = eng_order_named(book, message, line->client_order_id);
-    if (order == NULL) {
-        return eng_reject(sink, group, RB_REJECT_REASON_UNKNOWN_ORDER);
-    }
-    if (__builtin_expect(order->options != 0 || line->quantity != order->quantity, 0)) {
-        return eng_cancel(book, group, sink);
-    }
-    eng_ladder *ladder = &book->ladders[line->instrument];
-    ladder->changes++;
-    rb_cancel *first = &answer(sink, group, has_tag)->cancel;
-    first->price_ticks = order->price_ticks;
-    first->side = order->side;
-    first->remaining = 0;
-    int32_t status = eng_ladder_remove(book, ladder, order);
-    eng_order_release(book, line->locate);
-    return status;
+    return conclude(book, eng_cancel(book, group, sink));
 }
 
-PLAIN int32_t replace(eng_book *book, const eng_group *group, eng_sink *sink, int has_tag)
+APART int32_t left(eng_book *book, eng_ladder *ladder, uint32_t level, int32_t price_ticks,
+                   uint8_t side)
 {
-    const rb_message *message = eng_group_line(group, 0);
+    eng_ladder_left(book, ladder, level, price_ticks, side);
+    return RB_OK;
+}
+
+APART int32_t corrupt(eng_book *book)
+{
+    return conclude(book, rb_check_failed("an order alone links to a level", __FILE__, __LINE__));
+}
+
+/* All of an order that only its price's queue knows. */
+PLAIN int32_t cancel(eng_book *book, const eng_group *group, eng_sink *sink,
+                     const rb_message *message, int has_tag)
+{
+    const rb_cancel *line = &message->cancel;
+    uint32_t locate = line->locate;
+    const eng_order *order = eng_order_named(book, message, line->client_order_id);
+    if (UNLIKELY(order == NULL) ||
+        UNLIKELY((order->options | (line->quantity ^ order->quantity)) != 0)) {
+        return cancel_unusual(book, group, sink);
+    }
+    eng_ladder *ladder = &book->ladders[line->instrument];
+    int32_t price_ticks = order->price_ticks;
+    uint8_t side = order->side;
+    ladder->changes++;
+    ladder->orders[eng_side_index(side)]--;
+    rb_cancel *first = &answer(sink, group, message, has_tag)->cancel;
+    first->price_ticks = price_ticks;
+    first->side = side;
+    first->remaining = 0;
+    uint32_t level = eng_links_remove(book, order->links);
+    eng_order_release(book, locate);
+    if (UNLIKELY(level >> ENG_DIGIT_BITS > book->nodes.count)) {
+        return corrupt(book);
+    }
+    return UNLIKELY(eng_ladder_leave(book, ladder, level, price_ticks, side))
+               ? left(book, ladder, level, price_ticks, side)
+               : RB_OK;
+}
+
+APART int32_t cancel_alone(eng_book *book, const eng_group *group, eng_sink *sink,
+                           const rb_message *message)
+{
+    return cancel(book, group, sink, message, 0);
+}
+
+APART int32_t cancel_tagged(eng_book *book, const eng_group *group, eng_sink *sink,
+                            const rb_message *message)
+{
+    return cancel(book, group, sink, message, 1);
+}
+
+/* --- Replace --------------------------------------------------------------------------------- */
+
+APART int32_t replace_unknown(const eng_group *group, eng_sink *sink)
+{
+    return eng_reject(sink, group, RB_REJECT_REASON_UNKNOWN_ORDER);
+}
+
+APART int32_t replace_unusual(eng_book *book, const eng_group *group, eng_sink *sink)
+{
+    return conclude(book, eng_replace_unusual(book, group, sink));
+}
+
+/* Whether it may keep its place: only less of it. */
+static inline int keeps_place(const eng_order *order, const rb_new_order *line)
+{
+    return line->price_ticks == order->price_ticks && line->quantity <= order->quantity;
+}
+
+PLAIN int32_t replace(eng_book *book, const eng_group *group, eng_sink *sink,
+                      const rb_message *message, int has_tag)
+{
     const rb_new_order *line = &message->new_order;
     eng_ladder *ladder = &book->ladders[line->instrument];
     uint32_t locate = message->replace.locate;
     eng_order *order = eng_order_named(book, message, message->replace.original_client_order_id);
-    if (order == NULL) {
-        return eng_reject(sink, group, RB_REJECT_REASON_UNKNOWN_ORDER);
-    }
-    if (__builtin_expect(!is_plain(ladder, order->options, line->time_in_force), 0)) {
-        return eng_replace_unusual(book, group, sink);
-    }
-    uint16_t reason = eng_quantity_reason(line->quantity, line->price_ticks);
-    if (__builtin_expect(ladder->has_collar, 0) && reason == ENG_ACCEPTED) {
-        reason = eng_collar_reason(book, line->instrument, order->side, line->price_ticks,
-                                   line->quantity, 0);
-    }
-    if (reason != ENG_ACCEPTED) {
-        return eng_reject(sink, group, reason);
+    if (UNLIKELY(order == NULL)) {
+        return replace_unknown(group, sink);
     }
     uint8_t side = order->side;
-    int rests = line->time_in_force != RB_TIME_IN_FORCE_IMMEDIATE_OR_CANCEL;
-    if (rests && !eng_price_has_room(book, line->instrument, line->price_ticks, 0)) {
-        return eng_reject(sink, group, RB_REJECT_REASON_PRICE_CAPACITY);
+    if (UNLIKELY(!is_plain(book, ladder, order->options, line)) ||
+        UNLIKELY(ladder->has_collar &&
+                 eng_collar_reason(book, line->instrument, side, line->price_ticks, line->quantity,
+                                   0) != ENG_ACCEPTED)) {
+        return replace_unusual(book, group, sink);
     }
     ladder->changes++;
-    rb_replace *first = &answer(sink, group, has_tag)->replace;
+    rb_replace *first = &answer(sink, group, message, has_tag)->replace;
     first->side = side;
-    if (rests && line->price_ticks == order->price_ticks && line->quantity <= order->quantity) {
+    int never_rests = line->time_in_force == RB_TIME_IN_FORCE_IMMEDIATE_OR_CANCEL;
+    if (!never_rests && keeps_place(order, line)) {
         first->header.flags |= RB_FLAG_KEPT_PRIORITY;
         order->quantity = line->quantity;
         order->owner = message->words[6];
         return RB_OK;
     }
     int32_t status = eng_ladder_remove(book, ladder, order);
-    if (status != RB_OK) {
-        return status;
+    if (UNLIKELY(status != RB_OK)) {
+        return conclude(book, status);
     }
-    if (rests && !meets_displayed(ladder, side, line->price_ticks)) {
-        return rest(book, ladder, message, locate, side);
+    if (LIKELY(!is_immediate(ladder, line, side))) {
+        uint32_t level = eng_ladder_enter(&book->nodes, ladder, line->price_ticks);
+        rest(book, ladder, message, locate, side, level);
+        return RB_OK;
     }
     order->side = 0;
     eng_incoming_take(book, message, side, locate,
-                      rests ? 0 : RB_CANCEL_REASON_IMMEDIATE_OR_CANCEL);
-    return eng_match_plain(book, ladder, sink);
+                      never_rests ? RB_CANCEL_REASON_IMMEDIATE_OR_CANCEL : 0);
+    return conclude(book, eng_match_plain(book, ladder, sink));
 }
 
-/* Latches what has to be remembered of a status. */
-static int32_t conclude(eng_book *book, int32_t status)
+APART int32_t replace_alone(eng_book *book, const eng_group *group, eng_sink *sink,
+                            const rb_message *message)
 {
-    book->state = status == RB_OK || status == RB_USAGE ? ENG_BOOK_IDLE
-                  : status == RB_FULL                   ? ENG_BOOK_PENDING
-                                                        : ENG_BOOK_FAILED;
-    return status;
+    return replace(book, group, sink, message, 0);
 }
 
-/* NewOrder, Cancel or Replace, alone or with a tag. */
-PLAIN int32_t submit_plain(eng_book *book, const eng_group *group, eng_sink *sink, int has_tag)
+APART int32_t replace_tagged(eng_book *book, const eng_group *group, eng_sink *sink,
+                             const rb_message *message)
 {
-    const rb_message *line = eng_group_line(group, 0);
-    if (line->any.instrument >= book->instrument_count) {
-        return eng_reject(sink, group, RB_REJECT_REASON_UNKNOWN_INSTRUMENT);
-    }
-    if (line->header.template_id == RB_TEMPLATE_NEW_ORDER) {
-        return new_order(book, group, sink, has_tag);
-    }
-    return line->header.template_id == RB_TEMPLATE_CANCEL ? cancel(book, group, sink, has_tag)
-                                                          : replace(book, group, sink, has_tag);
+    return replace(book, group, sink, message, 1);
 }
+
+/* --- any proposal ---------------------------------------------------------------------------- */
 
 static int is_tagged(const eng_group *group)
 {
@@ -232,29 +345,51 @@ static int is_tagged(const eng_group *group)
            eng_group_line(group, 1)->header.template_id == RB_TEMPLATE_ORDER_TAG;
 }
 
-/* What has lines behind it, or is no order. */
-static int32_t submit_longer(eng_book *book, const eng_group *group, eng_sink *sink, int is_order)
-{
-    return is_order && is_tagged(group) ? submit_plain(book, group, sink, 1)
-                                        : eng_submit_unusual(book, group, sink);
-}
-
 _Static_assert(ENG_SINK_ROOM_MIN >= 2, "an order and its tag");
 
-int32_t eng_book_submit(eng_book *book, const eng_group *group, eng_sink *sink)
+/* What has lines behind it, is no order, or has to wait. */
+APART int32_t submit_other(eng_book *book, const eng_group *group, eng_sink *sink,
+                           const rb_message *message)
 {
-    if (__builtin_expect(book->state != ENG_BOOK_IDLE, 0)) {
+    if (book->state != ENG_BOOK_IDLE) {
         return book->state == ENG_BOOK_FAILED ? RB_CORRUPT : RB_USAGE;
     }
     if (eng_sink_room(sink) < ENG_SINK_ROOM_MIN) {
         return RB_USAGE;
     }
-    uint8_t template_id = eng_group_line(group, 0)->header.template_id;
+    uint8_t template_id = message->header.template_id;
     int is_order = template_id >= RB_TEMPLATE_NEW_ORDER && template_id <= RB_TEMPLATE_REPLACE;
-    int32_t status = __builtin_expect(is_order && group->count == 1, 1)
-                         ? submit_plain(book, group, sink, 0)
-                         : submit_longer(book, group, sink, is_order);
-    return __builtin_expect(status == RB_OK, 1) ? RB_OK : conclude(book, status);
+    if (!is_order || (group->count != 1 && !is_tagged(group))) {
+        return conclude(book, eng_submit_unusual(book, group, sink));
+    }
+    if (message->any.instrument >= book->instrument_count) {
+        return eng_reject(sink, group, RB_REJECT_REASON_UNKNOWN_INSTRUMENT);
+    }
+    if (template_id == RB_TEMPLATE_NEW_ORDER) {
+        return new_tagged(book, group, sink, message);
+    }
+    return template_id == RB_TEMPLATE_CANCEL ? cancel_tagged(book, group, sink, message)
+                                             : replace_tagged(book, group, sink, message);
+}
+
+int32_t eng_book_submit(eng_book *book, const eng_group *group, eng_sink *sink)
+{
+    const rb_message *message = eng_group_line(group, 0);
+    if (UNLIKELY(book->state != ENG_BOOK_IDLE) || UNLIKELY(group->count != 1) ||
+        UNLIKELY(eng_sink_room(sink) < ENG_SINK_ROOM_MIN) ||
+        UNLIKELY(message->any.instrument >= book->instrument_count)) {
+        return submit_other(book, group, sink, message);
+    }
+    /* The rarest first: of coin tosses, that leaves the fewest. */
+    uint8_t template_id = message->header.template_id;
+    if (UNLIKELY(template_id == RB_TEMPLATE_REPLACE)) {
+        return replace_alone(book, group, sink, message);
+    }
+    if (template_id == RB_TEMPLATE_NEW_ORDER) {
+        return new_alone(book, group, sink, message);
+    }
+    return LIKELY(template_id == RB_TEMPLATE_CANCEL) ? cancel_alone(book, group, sink, message)
+                                                     : submit_other(book, group, sink, message);
 }
 
 int32_t eng_book_resume(eng_book *book, eng_sink *sink)

@@ -56,7 +56,7 @@ static eng_depth add_up(const eng_book *book, uint32_t locate)
     for (uint32_t n = 0; n < book->order_count && locate != ENG_LOCATE_NONE; n++) {
         depth.quantity += book->orders[locate].quantity;
         depth.orders++;
-        locate = book->orders[locate].next;
+        locate = eng_order_behind(book, &book->orders[locate]);
     }
     return depth;
 }
@@ -76,11 +76,11 @@ int64_t eng_book_depth(const eng_book *book, uint32_t instrument, uint8_t side, 
     int32_t price_ticks = ladder->orders[index] != 0 ? ladder->best[index] : 0;
     int64_t count = 0;
     for (; count < limit && price_ticks != 0; count++) {
-        const eng_level *level = eng_ladder_look(&book->nodes, ladder, price_ticks);
-        if (level == NULL || book->orders[level->head].side != side) {
+        const eng_links *level = eng_ladder_look(&book->nodes, ladder, price_ticks);
+        if (level == NULL || book->orders[eng_level_head(level)].side != side) {
             break;
         }
-        out[count] = add_up(book, level->head);
+        out[count] = add_up(book, eng_level_head(level));
         price_ticks = eng_ladder_next(&book->nodes, ladder, price_ticks, eng_side_up(side));
     }
     return count;
@@ -194,7 +194,7 @@ int64_t eng_book_walk_held(const eng_book *book, uint32_t instrument, rb_message
         if (n >= skip) {
             write_order(book, &out[n - skip], locate);
         }
-        locate = book->orders[locate].next;
+        locate = book->orders[locate].links.next;
     }
     return end > skip ? end - skip : 0;
 }
@@ -258,7 +258,7 @@ static uint64_t hash_instrument(const eng_book *book, uint64_t hash, uint32_t in
     uint32_t locate = book->asides[instrument].held_head;
     for (uint32_t n = 0; n < book->order_count && locate != ENG_LOCATE_NONE; n++) {
         hash = hash_order(book, hash, locate);
-        locate = book->orders[locate].next;
+        locate = book->orders[locate].links.next;
     }
     return hash;
 }

@@ -1,6 +1,7 @@
 /*
  * What the files of the client port share: client.c (the stream, the lane, the rounds), reception.c
- * (connections from accept to close) and delivery.c (what goes out). Included by nobody else.
+ * (connections and their packets), entrance.c (how a connection and its session come together, and
+ * how they part) and delivery.c (what goes out). Included by nobody else.
  */
 #ifndef PORTS_CLIENT_STATE_H
 #define PORTS_CLIENT_STATE_H
@@ -84,6 +85,12 @@ int64_t prt_client_flush(prt_client *port);
 int64_t prt_client_poll(prt_client *port, int64_t limit);
 /* Takes the packets of the ready connections. */
 int64_t prt_client_serve(prt_client *port, int64_t limit);
+/* Heartbeats, and those who are silent or do not go: a few connections a round, all of them every
+ * 100 ms. 1: not all of them yet; 0; < 0. */
+int64_t prt_client_tick(prt_client *port);
+
+/* entrance.c */
+
 /* Takes verdicts of the authenticator. */
 int64_t prt_client_take_verdicts(prt_client *port, int64_t limit);
 /* The session has become QUIET: whatever is due next. */
@@ -92,12 +99,31 @@ int32_t prt_client_settle(prt_client *port, prt_session *session);
 int32_t prt_client_answered(prt_client *port, prt_session *session);
 /* The login that the session asked for cannot be: another port has it. */
 int32_t prt_client_turn_away(prt_client *port, prt_session *session);
+/* Asks for an event of a QUIET session; `kind` is its SessionEventKind. */
+int32_t prt_client_ask_event(prt_client *port, prt_session *session, uint8_t kind,
+                             uint32_t connection, uint64_t next_message);
 /* Closes a connection at once. */
 int32_t prt_client_drop(prt_client *port, prt_connection *connection);
 /* Tells the client why, and closes when it has read that and has closed, or did not in time. */
 int32_t prt_client_dismiss(prt_client *port, prt_connection *connection, const char *why);
-/* Heartbeats, and those who are silent or do not go: a few connections a round, all of them every
- * 100 ms. 1: not all of them yet; 0; < 0. */
-int64_t prt_client_tick(prt_client *port);
+
+static inline prt_session *prt_client_session_of(const prt_client *port,
+                                                 const prt_connection *connection)
+{
+    return connection->session == PRT_NONE ? NULL : &port->desk.sessions[connection->session];
+}
+
+static inline uint32_t prt_client_number_of(const prt_client *port,
+                                            const prt_connection *connection)
+{
+    return prt_connections_number(&port->connections, connection);
+}
+
+static inline void prt_client_enter_state(const prt_client *port, prt_connection *connection,
+                                          uint8_t state)
+{
+    connection->state = state;
+    connection->since_ns = port->now_ns;
+}
 
 #endif

@@ -43,7 +43,7 @@ DEAD_NS = 15_000_000_000
 FAREWELL_NS = 1_000_000_000
 NOT_AUTHORISED = b"A"
 NO_SESSION = b"S"
-# The first letter of a live exchange's session, as ports/reception.c has it.
+# The first letter of a live exchange's session, as ports/entrance.c has it.
 LIVE_SESSION = "L"
 
 

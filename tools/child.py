@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ringbus.core import CorePage, CoreState
 from tools.process import Faults, Process
-from tools.topology import CoreSection
+from tools.sections import CoreSection
 
 START_SECONDS = 60.0
 # A running core beats every few milliseconds. A host that stops for a while is not its fault, so

@@ -40,8 +40,9 @@ from tools.day import DayError
 from tools.manual import Parser
 from tools.memory import Attachment
 from tools.process import Process
+from tools.sections import CONSOLE
 from tools.state import CONFIGURATION_FILE, State, exchange_name, find, remove
-from tools.topology import CONSOLE, ConfigurationError, Topology, load_topology
+from tools.topology import ConfigurationError, Topology, load_topology
 
 # Without anything new on the stream.
 PATIENCE_SECONDS: Final = 30.0

@@ -13,7 +13,7 @@ COMMAND_KINDS: Final = (
     *("reference", "restrict", "resume", "self-trade", "state"),
 )
 LIVE: Final = "live"
-# The first letter of a live exchange's session, as ports/reception.c has it.
+# The first letter of a live exchange's session, as ports/entrance.c has it.
 LIVE_SESSION: Final = "L"
 
 

@@ -52,10 +52,11 @@ from tools.journals import open_journal
 from tools.memory import Attachment, tcp_counter
 from tools.process import end_with_parent, leave
 from tools.seat import Seat
+from tools.sections import PASSIVE, CoreSection
 from tools.site import Site
 from tools.standby import StandbyProcess, go_on
 from tools.state import STATE_FILE, State
-from tools.topology import PASSIVE, ConfigurationError, CoreSection, is_engine
+from tools.topology import ConfigurationError, is_engine
 from tools.turns import SHORT_NS, ask_for_turns
 from tuning.host import Host
 from tuning.partition import join

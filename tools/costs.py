@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from tools.placement import Plan, explain, place
-from tools.topology import CoreSection, Topology, load_topology
+from tools.sections import CoreSection
+from tools.topology import Topology, load_topology
 from tuning.host import Host, cpu_list
 from tuning.machine import Machine
 

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from ports.client import Limits, PortSize, port_size
 from tools.configuration import Configuration
-from tools.topology import ConfigurationError, CoreSection, PortSection, Topology
+from tools.sections import CoreSection, PortSection
+from tools.topology import ConfigurationError, Topology
 
 # Open files of a core besides its clients: segments and their locks, log, bells, journal, epoll.
 FILES_BESIDE = 256

@@ -48,9 +48,10 @@ from tools.owner_rules import commands_of
 from tools.private import write_private
 from tools.process import Process, end
 from tools.release import ReleaseError, require
+from tools.sections import PASSIVE, CoreSection
 from tools.standby import DIVERGED
 from tools.state import CONFIGURATION_FILE, CoreRecord, State, claim, find, remove_files
-from tools.topology import PASSIVE, ConfigurationError, CoreSection, is_engine
+from tools.topology import ConfigurationError, is_engine
 from tools.turns import SHORT_NS, ask_for_turns
 from tools.vigil import Vigil
 from tuning.host import Host

@@ -18,7 +18,8 @@ from ringbus.multicast import create_multicast, multicast_bytes, readers_bytes
 from ringbus.places import create_readers
 from ringbus.segment import Segment, segment_name, unlink
 from ringbus.status import BackingError, check
-from tools.topology import PASSIVE, Topology
+from tools.sections import PASSIVE
+from tools.topology import Topology
 
 
 @dataclass(frozen=True, slots=True)

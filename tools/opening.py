@@ -33,7 +33,7 @@ from ringbus.status import check
 from tools.configuration import Configuration
 from tools.memory import Attachment
 from tools.owner_rules import commands_of
-from tools.topology import LAUNCHER
+from tools.sections import LAUNCHER
 
 CONSOLE_PUBLISHER = 1
 WINDOW = 256

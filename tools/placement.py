@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tools import memory
-from tools.topology import CoreSection, Topology
+from tools.sections import CoreSection
+from tools.topology import Topology
 from tuning.host import Host, cpu_list
 from tuning.machine import Cpu, Machine
 

@@ -18,8 +18,9 @@ from tools.configuration import Configuration
 from tools.manual import Parser
 from tools.memory import Attachment
 from tools.process import Process
+from tools.sections import PASSIVE
 from tools.state import CONFIGURATION_FILE, CoreRecord, State, exchange_name, find
-from tools.topology import PASSIVE, ConfigurationError
+from tools.topology import ConfigurationError
 
 PATIENCE_SECONDS = 10.0
 LOOK_SECONDS = 0.002

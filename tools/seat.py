@@ -18,7 +18,7 @@ from ports.client import ClientPort
 from ringbus.lock import ByteLocks
 from ringbus.segment import Segment
 from ringbus.status import SystemCallError
-from tools.topology import PortSection
+from tools.sections import PortSection
 
 # Of the lane's file; byte 0 of a stream's stands for the same thing.
 SPEAKER = 0

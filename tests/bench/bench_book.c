@@ -27,7 +27,12 @@ enum {
     LANE = 1 << 22,
     GROUP = 64,
     GROUP_ROOM = 4096, /* no answer of these flows has so many lines */
-    AHEAD = 6, /* the order of a message is asked for so many before it; 1 is 2-5 % slower */
+    /* So many messages before it is its turn, the line of a message, its order and the order's
+     * neighbours are asked for. Without the first the book waits for the memory of the
+     * messages: 12.8 ns of 8.4 for plain new and cancel, to whose kinds the CPU has got used. */
+    AHEAD_LINE = 32,
+    AHEAD = 10,
+    AHEAD_NEAR = 4,
     PEERS_MAX = 8,
 };
 
@@ -90,6 +95,7 @@ static inline void book_apply(void *engine, const rb_message *message, eng_sink 
 {
     const eng_group group = {.base = message, .mask = ~UINT64_C(0), .position = 0, .count = 1};
     eng_book_prefetch(engine, message + AHEAD);
+    eng_book_prefetch_near(engine, message + AHEAD_NEAR);
     EXPECT(eng_book_submit(engine, &group, sink) == RB_OK);
 }
 
@@ -329,6 +335,9 @@ static inline __attribute__((always_inline)) uint64_t hot_loop(const flow *f, vo
             }
             sink.position = lane->tail_local;
         }
+        /* Behind the last line this is some other memory, or none. */
+        __builtin_prefetch(
+            (const void *)((uintptr_t)&f->lines[n] + AHEAD_LINE * sizeof(rb_message)));
         apply(engine, &f->lines[n], &sink);
         if (sink.count >= GROUP) {
             answers += sink.count;

@@ -20,7 +20,7 @@ from ports.ouch import OrderAccepted
 from ports.ouch_client import OuchClient
 from tools import load
 from tools.exchange import Exchange, launched
-from tools.topology import ACKNOWLEDGE
+from tools.sections import ACKNOWLEDGE
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "tools" / "demo"

@@ -27,7 +27,7 @@ from tests.sim.checks import (
 )
 from tests.sim.ledger import Ledger
 from tools.replay import replay_day
-from tools.topology import JOURNALS
+from tools.sections import JOURNALS
 
 
 def check_all(directory: Path, plan: Plan, traders: Sequence[Trader]) -> NDArray[np.void]:
@@ -53,7 +53,7 @@ def check_all(directory: Path, plan: Plan, traders: Sequence[Trader]) -> NDArray
 def _is_as_told(trader: Trader, stream: NDArray[np.void]) -> None:
     """Its list is its part of the stream, and every order of it was decided once."""
     assert isinstance(trader.got[0], SystemEvent), "the day begins with its start"
-    payloads = [message.encode() for message in trader.got[1:]]
+    payloads = [message.encode() for message in trader.got]
     client_got_its_messages(Told(trader.user, trader.topic, trader.sent, payloads), stream)
     decided = [one.user_ref for one in trader.got if isinstance(one, OrderAccepted | OrderRejected)]
     assert len(set(decided)) == len(decided), f"{trader.user}: an order was decided twice"

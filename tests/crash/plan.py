@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.tools.conftest import SECRET, instruments_text
-from tools.topology import ACKNOWLEDGE, JOURNALS
+from tools.sections import ACKNOWLEDGE, JOURNALS
 
 INSTRUMENTS = 4
 USERS = ("ALICE", "BOB", "CAROL", "DAVE")

@@ -492,10 +492,10 @@ static eng_book *small_book(void)
 
 static void test_verify_sees_damage(void)
 {
-    EXPECT_SEEN(book->orders[2].prev = 3);
-    EXPECT_SEEN(book->orders[2].next = 1);
-    EXPECT_SEEN(book->orders[1].next = 0);
-    EXPECT_SEEN(book->orders[1].next = 7);
+    EXPECT_SEEN(book->orders[2].links.prev = eng_link_to(3));
+    EXPECT_SEEN(book->orders[2].links.next = eng_link_to(1));
+    EXPECT_SEEN(book->orders[1].links.next = 0);
+    EXPECT_SEEN(book->orders[1].links.next = eng_link_to(7));
     EXPECT_SEEN(book->orders[1].quantity = 0);
     EXPECT_SEEN(book->orders[1].side = RB_SIDE_SELL);
     EXPECT_SEEN(book->orders[4].side = RB_SIDE_BUY);
@@ -503,8 +503,8 @@ static void test_verify_sees_damage(void)
     EXPECT_SEEN(book->orders[3].instrument = 1);
     EXPECT_SEEN(book->orders[3].options = 1);
     EXPECT_SEEN(book->orders[5].side = RB_SIDE_BUY);
-    EXPECT_SEEN(book->orders[6].next = 5);
-    EXPECT_SEEN(book->orders[5].next = 4);
+    EXPECT_SEEN(book->orders[6].links.next = 5);
+    EXPECT_SEEN(book->orders[5].links.next = 4);
     EXPECT_SEEN(book->free_head = 0);
     EXPECT_SEEN(book->free_count++);
     EXPECT_SEEN(book->state = ENG_BOOK_FAILED);
@@ -527,8 +527,10 @@ static void test_verify_sees_damage(void)
     EXPECT_SEEN(book->nodes.heads[book->ladders[0].root].bitmap |= 2);
     EXPECT_SEEN(book->nodes.heads[book->ladders[0].root].bitmap = 0);
     EXPECT_SEEN(book->nodes.heads[5].bitmap |= 1);
-    EXPECT_SEEN(book->nodes.pool[5].levels[100 % 64].tail = 1);
-    EXPECT_SEEN(book->nodes.pool[5].levels[100 % 64].head = 2);
+    EXPECT_SEEN(book->nodes.pool[5].levels[100 % 64].prev = eng_link_to(1));
+    EXPECT_SEEN(book->nodes.pool[5].levels[100 % 64].next = eng_link_to(2));
+    EXPECT_SEEN(book->nodes.pool[5].levels[0].next = eng_link_to(1));
+    EXPECT_SEEN(book->nodes.pool[5].levels[0].prev++);
 }
 
 /* A book with two hidden bids, a bid in reserve and a held one, locates 1 to 4. */
@@ -574,7 +576,7 @@ static void test_verify_sees_unusual_damage(void)
     EXPECT_SEEN_UNUSUAL(book->orders[1].options |= ENG_ORDER_HELD);
     EXPECT_SEEN_UNUSUAL(book->orders[1].options |= ENG_ORDER_RESERVE);
     EXPECT_SEEN_UNUSUAL(book->orders[3].options |= RB_ORDER_OPTION_HIDDEN);
-    EXPECT_SEEN_UNUSUAL(book->orders[2].prev = 0);
+    EXPECT_SEEN_UNUSUAL(book->orders[2].links.prev = 0);
     EXPECT_SEEN_UNUSUAL(book->orders[1].side = 0);
     EXPECT_SEEN_UNUSUAL(book->terms[3].display_quantity = 3);
     EXPECT_SEEN_UNUSUAL(book->terms[3].reserve = UINT32_MAX);
@@ -595,7 +597,7 @@ static void test_failure_is_latched(void)
 {
     eng_book *book = small_book();
     /* The level loses its head: the next trade there cannot go on. */
-    book->nodes.pool[5].levels[100 % 64].head = 0;
+    book->nodes.pool[5].levels[100 % 64].next = 0;
     EXPECT(apply(book, new_order(9, RB_SIDE_SELL, 20, 1)) == RB_CORRUPT);
     EXPECT(apply(book, new_order(10, RB_SIDE_SELL, 20, 9003)) == RB_CORRUPT);
     rb_message out[2];

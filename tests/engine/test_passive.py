@@ -94,6 +94,15 @@ def test_a_group_that_was_cut_off_is_completed() -> None:
             assert len(engine.ahead) == 0
 
 
+def test_lines_that_the_engine_never_says_are_found_however_many() -> None:
+    """More of them than a lane holds: nothing is left to do, and the record goes on."""
+    stream = run(new_order(1, 1, side=Side.SELL), new_order(2, 1))
+    more = np.tile(stream[-1:], 3000)
+    more["sequence"] = np.arange(len(stream) + 1, len(stream) + 1 + len(more))
+    found = divergence(np.concatenate((stream, seal(more))))
+    assert (found.sequence, found.regenerated) == (len(stream) + 1, None)
+
+
 def test_a_message_whose_tag_was_cut_off_waits_for_it() -> None:
     stream = run(tagged(new_order(1, 1), b"x"))
     with engine_of(1) as engine:

@@ -81,8 +81,8 @@ static void expect_same_held(const eng_book *one, const eng_book *other)
         EXPECT(locate == other->asides[instrument].held_head);
         for (uint32_t n = 0; n < ORDERS && locate != ENG_LOCATE_NONE; n++) {
             EXPECT(one->orders[locate].quantity == other->orders[locate].quantity);
-            EXPECT(one->orders[locate].next == other->orders[locate].next);
-            locate = one->orders[locate].next;
+            EXPECT(one->orders[locate].links.next == other->orders[locate].links.next);
+            locate = one->orders[locate].links.next;
         }
         EXPECT(locate == ENG_LOCATE_NONE);
     }
@@ -188,10 +188,10 @@ static void test_verify_sees_damage(void)
     EXPECT_SEEN(book->asides[0].held_count--);
     EXPECT_SEEN(book->asides[0].held_head = 2);
     EXPECT_SEEN(book->asides[0].held_tail = 2);
-    EXPECT_SEEN(book->orders[1].next = 3);
-    EXPECT_SEEN(book->orders[3].next = 1);
-    EXPECT_SEEN(book->orders[2].next = 99);
-    EXPECT_SEEN(book->orders[2].prev = 3);
+    EXPECT_SEEN(book->orders[1].links.next = 3);
+    EXPECT_SEEN(book->orders[3].links.next = 1);
+    EXPECT_SEEN(book->orders[2].links.next = 99);
+    EXPECT_SEEN(book->orders[2].links.prev = 3);
     EXPECT_SEEN(book->orders[2].instrument = 1);
     EXPECT_SEEN(book->orders[2].quantity = 0);
     EXPECT_SEEN(book->orders[2].side = 0);

@@ -113,9 +113,7 @@ class DropExchange(Exchange):
 
     def connect_drop(self, user: str, next_sequence: int = 1, receive_bytes: int = 0) -> Client:
         """A connection that has not logged in."""
-        client = Client(self.drop_tcp, user, next_sequence, receive_bytes)
-        self.clients.append(client)
-        return client
+        return self.follow(Client(self.drop_tcp, user, next_sequence, receive_bytes))
 
     def close(self) -> None:
         if self.drop is not None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import select
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -191,6 +192,9 @@ class Exchange:
         self.now_ns = START_NS
         self.limits = limits or Limits()
         self.clients: list[Client] = []
+        # Two thousand that have nothing to read are not asked one by one.
+        self._ready = select.epoll()
+        self._by_file: dict[int, Client] = {}
         self._directory = directory
         self._journal = None
         if directory is not None:
@@ -254,7 +258,8 @@ class Exchange:
         """One round of everything; returns the work done."""
         work = self.engine.step() if engine else 0
         work += self.core.round() + self.authenticator.step()
-        return work + sum(client.receive() for client in self.clients)
+        ready = self._ready.poll(0)
+        return work + sum(self._by_file[file].receive() for file, _ in ready)
 
     def until(self, condition: Callable[[], bool], engine: bool = True) -> None:
         """Rounds until the condition holds."""
@@ -280,8 +285,13 @@ class Exchange:
         self, user: str = "ALICE", next_sequence: int = 1, receive_bytes: int = 0
     ) -> Client:
         """A connection that has not logged in."""
-        client = Client(self.tcp, user, next_sequence, receive_bytes)
+        return self.follow(Client(self.tcp, user, next_sequence, receive_bytes))
+
+    def follow(self, client: Client) -> Client:
+        """Let a connection receive what comes for it, in every round."""
         self.clients.append(client)
+        self._ready.register(client.socket, select.EPOLLIN)
+        self._by_file[client.socket.fileno()] = client
         return client
 
     def login(self, user: str = "ALICE", next_sequence: int = 1, receive_bytes: int = 0) -> Client:
@@ -316,6 +326,7 @@ class Exchange:
     def close(self) -> None:
         for client in self.clients:
             client.close()
+        self._ready.close()
         self.port.close()
         self.core.close()
         if self._journal is not None:

@@ -263,7 +263,7 @@ def test_orders_for_a_cross_wait_for_it(exchange: Exchange) -> None:
     exchange.intrude(
         line(
             CROSS_RESULT, Template.CROSS_RESULT, 0, 3, instrument=0, price_ticks=PRICE // TICK,
-            quantity=30, cross_type=CrossType.OPENING, state=InstrumentState.CONTINUOUS, changes=4,
+            quantity=30, cross_type=CrossType.OPENING, state=InstrumentState.CONTINUOUS, changes=5,
         )
     )  # fmt: skip
     exchange.until(lambda: len(alice.messages) == 5)

@@ -61,7 +61,7 @@ SIDES = {"B": Side.BUY, "S": Side.SELL}
 LETTERS = {Side.BUY: "B", Side.SELL: "S"}
 COUNTED = (
     *(Template.NEW_ORDER, Template.CANCEL, Template.REPLACE),
-    *(Template.EXECUTED, Template.CANCELED),
+    *(Template.EXECUTED, Template.CANCELED, Template.STATE_CHANGED),
 )
 
 

@@ -27,7 +27,8 @@ def main() -> int:
         "--seed",
         type=int,
         default=1,
-        help="the first; from 1048576 on a journal is lossy, from 2097152 on there are operators",
+        help="the first; from 1048576 on a journal is lossy, from 2097152 on there are operators, "
+        "from 4194304 on a day with applications, its end, and the next morning",
     )
     parser.add_argument("--count", type=int, default=1, help="how many")
     parser.add_argument("--steps", type=int, default=STEPS, help="of the safety phase")

@@ -132,8 +132,10 @@ class Expiry:
             self.orders[key].open = remaining
 
 
-KNOWN = (*LESS, Template.NEW_ORDER, Template.REPLACE, Template.REJECTED, Template.COMMAND)
-KNOWN += (Template.CROSS_RESULT, Template.MASS_CANCEL, Template.MULTI_LEG_ORDER)
+KNOWN = (
+    *(*LESS, Template.NEW_ORDER, Template.REPLACE, Template.REJECTED, Template.COMMAND),
+    *(Template.CROSS_RESULT, Template.MASS_CANCEL, Template.MULTI_LEG_ORDER),
+)
 
 
 def _entered(first: Fields, group: Message, kept_ns: int) -> Timed:

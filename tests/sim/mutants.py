@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.sim.options import CONSOLE_SEEDS
+from tests.sim.options import CONSOLE_SEEDS, DAY_SEEDS
 
 ROOT = Path(__file__).resolve().parents[2]
 SEEDS = 120
@@ -91,7 +91,7 @@ MUTANTS = (
     ),
     Mutant(
         "a sync that failed counts as one",
-        "ringbus/journal.c",
+        "ringbus/journal_sync.c",
         (("|| fdatasync(file) != 0;", "|| fdatasync(file) > 0;"),),
     ),
     Mutant(
@@ -202,6 +202,53 @@ MUTANTS = (
         (('self._changed[int(line["match"])] = is_void,', "_ = is_void,"),),
         CONSOLE_SEEDS,
     ),
+    Mutant(
+        "a fairy is a second early",
+        "ports/fairy.py",
+        (('rows["expire_ns"] <= self.now_ns', 'rows["expire_ns"] <= self.now_ns + 10**9'),),
+        DAY_SEEDS,
+    ),
+    Mutant(
+        "an auction hands over the price of an older book",
+        "ports/auction.py",
+        (
+            (
+                "self._found_for[at] = 0\n        self._plan.moved(at)",
+                "self._plan.moved(at)",
+            ),
+        ),
+        DAY_SEEDS,
+    ),
+    Mutant(
+        "of several prices an auction takes the lowest, wherever the reference is",
+        "ports/uncross.py",
+        (("distance = np.abs(price - reference)", "distance = price"),),
+        DAY_SEEDS,
+    ),
+    Mutant(
+        "a cross on its way ends a halt",
+        "engine/answer.c",
+        (("    book->ladders[instrument].changes++;\n}", "}"),),
+        DAY_SEEDS,
+    ),
+    Mutant(
+        "the day goes on behind its end",
+        "engine/admission.c",
+        (("if (eng_risk_is_over(admission->risk)) {", "if (0) {"),),
+        DAY_SEEDS,
+    ),
+    Mutant(
+        "day orders outlive the day",
+        "tools/closing.py",
+        (("KEEPS: Final = (", "KEEPS: Final = (int(TimeInForce.DAY), "),),
+        DAY_SEEDS,
+    ),
+    Mutant(
+        "who is carried over loses its place to those behind it",
+        "tools/carry.py",
+        (("own.append(one)", "own.insert(0, one)"),),
+        DAY_SEEDS,
+    ),
 )
 
 
@@ -250,7 +297,7 @@ def main(mutants: Sequence[Mutant] = MUTANTS) -> int:
         copy_tree(tree)
         build(tree)
         print("no bug", flush=True)
-        if not simulate(tree, 20) or not simulate(tree, 20, CONSOLE_SEEDS):
+        if not all(simulate(tree, 20, first) for first in sorted({one.seed for one in mutants})):
             return 1
         for mutant in mutants:
             path = tree / mutant.file

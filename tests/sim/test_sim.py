@@ -8,7 +8,7 @@ import pytest
 
 from tests.sim import mutants
 from tests.sim.disk import disk
-from tests.sim.options import CONSOLE_SEEDS, LOSSY_SEEDS
+from tests.sim.options import CONSOLE_SEEDS, DAY_SEEDS, LOSSY_SEEDS
 from tests.sim.run import run
 
 STEPS = 1500
@@ -19,6 +19,7 @@ FEW = 5
 SEEDS = (
     *(*range(0, 300, BATCH), LOSSY_SEEDS, LOSSY_SEEDS + BATCH),
     *range(CONSOLE_SEEDS, CONSOLE_SEEDS + 4 * BATCH, BATCH),
+    *range(DAY_SEEDS, DAY_SEEDS + 2 * BATCH, BATCH),
 )
 
 

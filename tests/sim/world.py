@@ -1,10 +1,11 @@
 """The simulated exchange: real agents over real rings in private memory, stepped by one seed.
 
     clients ═socketpairs═ ports ─lanes─ sequencer, shards, publisher ─stream─ journals, standby
-                           desk ─lane─┘                           └wires─ ports, desk, follower
+              desk, staff ─lanes─┘                           └wires─ ports, desk, staff, follower
 
 Nothing runs unless the scheduler steps it, and time is what the scheduler says. Processes are what
-can be killed: the engine, the standby, each journal, port and client, the desk, the follower. A
+can be killed: the engine, the standby, each journal, port and client, the desk, the follower, each
+application of a trading day, and who closes it (tests/sim/staff.py). A
 killed one loses its private memory at once; rings, lanes, marks and files stay as they were at that
 instruction of the schedule. Disks tear and run full. Beside it all sits an auditor, who hears every
 proposal and every message and is never wrong (tests/sim/auditor.py).

@@ -49,9 +49,10 @@ from ringbus.volley import Volley
 from tests.engine.parts import Lines, grouped
 from tests.engine.trader import lines
 from tests.tools.conftest import SECRET, instruments_text, topology_text
+from tools import carry as carry_over
 from tools.carry import Plan, numbered, plan
 from tools.clients import port_instruments
-from tools.closed import Closed
+from tools.closed import Closed, ClosedError
 from tools.closing import Closing
 from tools.configuration import Configuration
 from tools.console.trades import Trade, change
@@ -440,6 +441,30 @@ def test_orders_that_were_held_do_not_trade_at_night(tmp_path: Path) -> None:
     assert len(one.morning.every) == 3
     stream = read_day(tmp_path / "two")
     assert not (stream["template_id"] == Template.EXECUTED).any()
+
+
+def test_a_cancel_on_its_way_with_the_end_of_the_day(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """EndOfDay says more than is kept then, and the next day begins; not if it says less."""
+    configuration = configuration_of(tmp_path)
+    with day_of(configuration, tmp_path / "one", opening_lines(configuration, 0)) as day:
+        base = {"instrument": 0, "price": 100, "hidden": False, "passive": 0, "tag": b""}
+        gtc = TimeInForce.GOOD_TILL_CANCEL
+        _enter(day, base | {"topic": 1, "side": 1, "quantity": 50, "tif": gtc, "display": 0}, 1)
+        day.close()
+    monkeypatch.setattr("tools.closed.journals_of", lambda *_: [tmp_path / "one"])
+    monkeypatch.setattr("tools.closed.configuration_of", lambda _: configuration)
+    for orders, quantity in ((1, 50), (1, 57), (2, 60)):
+        said = Closed("20230711", "20230711", 1, "ab" * 32, orders, quantity)
+        monkeypatch.setattr("tools.closed.find", lambda _, said=said: said)
+        made = carry_over.plan_for(configuration, 0)
+        assert made is not None
+        assert made.quantity == 50
+    said = Closed("20230711", "20230711", 1, "ab" * 32, 1, 49)
+    monkeypatch.setattr("tools.closed.find", lambda _: said)
+    with pytest.raises(ClosedError, match="its books hold 1"):
+        carry_over.plan_for(configuration, 0)
 
 
 def test_a_reserve_keeps_its_reserve(tmp_path: Path) -> None:

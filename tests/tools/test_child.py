@@ -14,7 +14,7 @@ import pytest
 from ringbus.core import CorePage, CoreState
 from tools.child import Child, ending, log_tail
 from tools.process import Process, end
-from tools.topology import CoreSection
+from tools.sections import CoreSection
 
 
 class Page:

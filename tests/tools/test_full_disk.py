@@ -23,8 +23,11 @@ from tools.exchange import Exchange
 from tools.launcher import LaunchError
 from tools.state import remove
 
-# One segment file of 4,096 messages fits, two do not.
-SMALL, LARGE = "400k", "8m"
+# One segment file of 1,024 messages fits, two do not.
+SEGMENT = 1024
+SMALL, LARGE = "100k", "8m"
+# Two lines each: more than a file and the ring take.
+ORDERS = 1500
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -84,8 +87,9 @@ def disk_of() -> Iterator[Callable[[Path], Disk]]:
 
 
 def roomy(path: Path) -> Path:
-    """With limits that a few thousand orders do not reach."""
-    path.write_text(path.read_text().replace("orders = 1024", "orders = 65536"))
+    """With limits that these orders do not reach; its files and its ring are full soon."""
+    text = path.read_text().replace("orders = 1024", "orders = 65536")
+    path.write_text(text.replace("= 4096", f"= {SEGMENT}"))
     return path
 
 
@@ -131,7 +135,7 @@ def test_the_only_journal_is_full(make: Maker, disk_of: Callable[[Path], Disk]) 
         assert "journal cannot be finished: " in full.stderr
         disk.grow()
         assert disk.ringbus("down", exchange.name).returncode == 0
-        assert len(read_day(disk.seen)) > 4096
+        assert len(read_day(disk.seen)) > SEGMENT
         assert set(answered) <= set(orders_of(disk.seen))
         again = disk.ringbus("up", "--detach", "--continue", path)
         assert again.returncode == 0, again.stderr
@@ -154,7 +158,7 @@ def test_the_others_go_on_without_a_full_one(make: Maker, disk_of: Callable[[Pat
     assert up.returncode == 0, up.stderr
     exchange = Exchange.running(path.stem)
     try:
-        asyncio.run(enter(exchange, 1, 6000))
+        asyncio.run(enter(exchange, 1, ORDERS))
         log = exchange.directory / "logs" / "launcher.log"
         # It lets the engine go on first, and says so then.
         until(lambda: "is given up; journal still records the stream" in log.read_text())
@@ -168,7 +172,7 @@ def test_the_others_go_on_without_a_full_one(make: Maker, disk_of: Callable[[Pat
         assert disk.ringbus("down", exchange.name).returncode == 0
         whole = read_day(exchange.directory / "journal")
         assert np.array_equal(whole, read_day(disk.seen))
-        assert orders_of(disk.seen) == list(range(1, 6001))
+        assert orders_of(disk.seen) == list(range(1, ORDERS + 1))
     finally:
         remove(exchange.name)
 

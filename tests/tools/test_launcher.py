@@ -406,8 +406,8 @@ BOUND = {
 
 
 @pytest.mark.parametrize("kind", BOUND)
-def test_a_core_with_other_options_of_an_application_is_refused(make: Maker, kind: str) -> None:
-    """R107: they are part of what the day was begun with; application and file are named."""
+def test_a_core_with_another_table_of_rules_is_refused(make: Maker, kind: str) -> None:
+    """R107: all options of applications are of the day that was begun; both are named."""
     section, was, now = BOUND[kind]
     path = make(extra=section)
     with launched(path) as exchange:

@@ -32,8 +32,9 @@ from tools.console.desk import Console
 from tools.console.service import clock_of, short_path, socket_of
 from tools.console.words import CommandError
 from tools.memory import Attachment
+from tools.sections import CONSOLE
 from tools.state import CONFIGURATION_FILE, exchange_name, find
-from tools.topology import CONSOLE, load_topology
+from tools.topology import load_topology
 
 PATIENCE_SECONDS: Final = 20.0
 LOOK_SECONDS: Final = 0.001

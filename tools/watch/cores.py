@@ -8,8 +8,8 @@ from ringbus.core import DUTY, SAMPLED, STALLS, CorePage
 from ringbus.histogram import Histogram
 from ringbus.metrics import Metrics
 from tools.process import Faults
+from tools.sections import CoreSection
 from tools.state import CoreRecord
-from tools.topology import CoreSection
 from tools.watch.growth import Growth
 from tools.watch.sample import AgentSample, CoreSample, RingSample
 from tools.watch.usage import usage
