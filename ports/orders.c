@@ -60,7 +60,9 @@ void prt_orders_free(prt_orders *orders)
 
 void prt_orders_populate(const prt_orders *orders, const uint32_t *stop)
 {
-    rb_table_populate(orders->slots, (orders->mask + 1) * sizeof *orders->slots, stop);
+    uint64_t slots = orders->mask + 1;
+    rb_table_populate(orders->slots, slots * sizeof *orders->slots, stop);
+    rb_table_populate(orders->records, records_for(slots) * sizeof *orders->records, stop);
 }
 
 void prt_orders_ask(const prt_orders *orders, uint64_t key)

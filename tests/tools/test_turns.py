@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,10 @@ def test_who_is_waited_for_has_short_turns_and_python_has_not(make: Maker) -> No
     path.write_text(path.read_text() + TICKER)
     with launched(path) as exchange:
         state = exchange.state
+        # It says that the exchange is ready before it begins to watch.
+        deadline = time.monotonic() + 60
+        while turns_of(state.launcher.pid) != SHORT_NS and time.monotonic() < deadline:
+            time.sleep(0.01)
         assert turns_of(state.launcher.pid) == SHORT_NS
         for core in ("engine", "edge"):
             assert turns_of(state.cores[core].process.pid) == SHORT_NS
