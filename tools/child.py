@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from ringbus.core import CorePage, CoreState
@@ -17,6 +18,8 @@ START_SECONDS = 60.0
 # silence counts only while the launcher itself gets its turns.
 SILENCE_SECONDS = 5.0
 SILENCE_STEP_SECONDS = 0.5
+# A process whose first thread has ended can be collected when its last one has.
+REAP_SECONDS = 5.0
 # By then it has laid out its memory and read the day; what it faults from here on costs latency.
 WARM_SECONDS = 2.0
 RESTARTS_MAX = 5
@@ -97,6 +100,12 @@ class Child:
     def status(self) -> int | None:
         """Exit status of its process, None while it runs; a process that has ended is reaped."""
         return None if self._popen is None else self._popen.poll()
+
+    def reap(self) -> None:
+        """Collect its process, which has ended or is about to; one that never does is left."""
+        if self._popen is not None:
+            with suppress(subprocess.TimeoutExpired):
+                self._popen.wait(REAP_SECONDS)
 
     @property
     def runs(self) -> bool:

@@ -218,6 +218,8 @@ class Launcher:
             reap=self._reap,
             monotonic=self._monotonic,
         )
+        for child in children:
+            child.reap()
         for process in killed:
             self._say(f"process {process.pid} did not stop and was killed")
 
