@@ -125,6 +125,11 @@ test-install: build ## pip install . into a clean virtual environment, and try i
 	@cd / && RINGBUS_INSTALLED=$(CURDIR)/$(INSTALLED)/bin/ringbus $(BIN)/python -m pytest --quiet -p no:cacheprovider \
 	  --rootdir=$(CURDIR) $(CURDIR)/tests/tools/test_install.py
 
+# It takes a CPU from the scheduler for some seconds.
+.PHONY: test-partition
+test-partition: build ## A real cpuset partition: as root, on two CPUs and cgroup v2 with its cpuset controller.
+	@RINGBUS_PARTITION=1 $(BIN)/python -m pytest --quiet tests/tools/test_partitions.py
+
 .PHONY: test-wire
 test-wire: build ## What goes over loopback, read by tshark; installs it where that is allowed.
 	@command -v tshark >/dev/null || { test "$$(id -u)" = 0 || { echo "missing: tshark: apt-get install tshark (as root)"; exit 1; }; \

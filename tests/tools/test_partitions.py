@@ -15,15 +15,17 @@ from tests.tools.conftest import Maker
 from tests.tuning.cgroups import ONLINE, Cgroups
 from tools import plan as plan_command
 from tools.configuration import Configuration
+from tools.exchange import Exchange, start_detached
 from tools.launcher import Launcher
 from tools.partitions import Keeping, Way, keeping
 from tools.state import find, remove
 from tools.topology import ConfigurationError, load_topology
-from tuning.host import Host
-from tuning.partition import CGROUPS
+from tuning.host import Host, parse_cpus
+from tuning.partition import CGROUPS, why_not
 
 ROOT = Path(__file__).resolve().parents[2]
 CPU = max(os.sched_getaffinity(0))
+REAL = os.environ.get("RINGBUS_PARTITION")
 
 
 def hot(make: Maker, extra: str = "") -> Path:
@@ -148,3 +150,34 @@ def test_what_a_killed_launcher_left_goes_at_the_next_up(make: Maker, host: Cgro
         assert next.start().partition == str(host.path(group))
         Host.write(host, f"{group}/cgroup.procs", "")
     assert not host.has(group)
+
+
+@pytest.mark.skipif(REAL is None, reason="make test-partition sets RINGBUS_PARTITION")
+def test_the_kernel_does_what_the_planted_one_does(make: Maker) -> None:
+    """Up, its launcher killed, up again, down: a real partition each time, and then none."""
+    host = Host()
+    assert why_not(host) == ""
+    path = hot(make, '[host]\npartition = "required"')
+    group = f"{CGROUPS}/ringbus.{load_topology(path).name}"
+    before = host.read(f"{CGROUPS}/cpuset.cpus.effective")
+
+    def look(exchange: Exchange) -> None:
+        assert exchange.state.partition == group
+        assert host.read(f"{group}/cpuset.cpus.partition") == "isolated"
+        assert host.read(f"{group}/cpuset.cpus.effective") == str(CPU)
+        assert CPU not in parse_cpus(host.read(f"{CGROUPS}/cpuset.cpus.effective"))
+        engine = exchange.process("engine").pid
+        assert host.read(f"{group}/cgroup.procs") == str(engine)
+        assert os.sched_getaffinity(engine) == {CPU}
+        assert CPU not in os.sched_getaffinity(exchange.process("edge").pid)
+
+    exchange = start_detached(path)
+    look(exchange)
+    exchange.state.launcher.send(signal.SIGKILL)
+    exchange.down()
+    assert not host.has(group)
+    exchange = start_detached(path, replaces=True)
+    look(exchange)
+    exchange.down()
+    assert not host.has(group)
+    assert host.read(f"{CGROUPS}/cpuset.cpus.effective") == before
