@@ -111,8 +111,8 @@ MUTANTS = (
         "engine/submit.c",
         (
             (
-                "if (rests && line->price_ticks == order->price_ticks && ",
-                "if (rests && line->price_ticks == order->price_ticks && line->quantity > 2 && ",
+                "return line->price_ticks == order->price_ticks && ",
+                "return line->price_ticks == order->price_ticks && line->quantity > 2 && ",
             ),
         ),
     ),

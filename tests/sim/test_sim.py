@@ -58,6 +58,14 @@ def test_the_same_seed_is_the_same_run() -> None:
     assert traces[0].faults.total() > 0
 
 
+def test_every_bug_can_still_be_planted() -> None:
+    """The code that a mutant changes is as it was when the mutant was written."""
+    for mutant in mutants.MUTANTS:
+        text = (mutants.ROOT / mutant.file).read_text(encoding="utf-8")
+        for before, _ in mutant.changes:
+            assert before in text, f"{mutant.file} does not say `{before}`: {mutant.name}"
+
+
 def test_planted_bugs_are_found(capfd: pytest.CaptureFixture[str]) -> None:
     """R98: in journal recovery, topic lock, publisher merge, promise, switch-over; each is found.
 
