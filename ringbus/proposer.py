@@ -88,6 +88,8 @@ class Proposer:
         self._lane.repair()
         # Something of a predecessor's may be on its way yet.
         self._is_heir = self._lane.written > 0
+        self.marks_all = False
+        """Whether all that it says depends on all that a predecessor said, whatever the shard."""
 
     @property
     def publisher(self) -> int:
@@ -124,7 +126,7 @@ class Proposer:
 
     def mark(self, wished: Proposal) -> Proposal | None:
         """What has to be said, and answered, before `wished` may be; None: nothing has to."""
-        if not (wished.is_for_all and self._is_heir):
+        if not (self._is_heir and (wished.is_for_all or self.marks_all)):
             return None
         tick = np.zeros(1, TICK)
         tick["template_id"], tick["instrument"] = Template.TICK, INSTRUMENT_NONE

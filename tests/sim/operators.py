@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
@@ -66,7 +66,8 @@ def configuration_of(
 ) -> Configuration:
     """What the console knows of the exchange, read from files like every day's.
 
-    `more`: of the topology, behind its limits.
+    `more`: of the topology, behind its limits; "": a day that nobody opens, whose stream may end
+    before a real opening would.
     """
     directory.mkdir()
     rows = ["symbol,tick,lot,price_min,price_max,quantity_max,shard"]
@@ -88,7 +89,8 @@ def configuration_of(
         f'[control]\napprovals = {approvals}\nalone = {alone}\nsame_user = "allowed"\n'
         f'[[core]]\nname = "engine"\nagents = {agents}\n'
     )
-    return Configuration.load(path)
+    read = Configuration.load(path)
+    return read if more else replace(read, carried=-read.opening)
 
 
 class Quiet:

@@ -90,6 +90,8 @@ class Console(Application):
         self._changes: OrderedDict[int, list[Change]] = OrderedDict()
         self._asked: dict[int, Change] = {}
         self._job: tuple[int, Proposal] | None = None
+        # Numbers of commands count over all shards, locks only in one.
+        proposer.marks_all = True
         super().__init__(stream, None, proposer, configuration.opening)
 
     # --- what operators ask for
