@@ -53,7 +53,7 @@ class CancelFairy(Application):
         self._orders = orders
         self._own = proposer
         self._day_ends_ns = day_ends_ns
-        self._midnight_ns = -1  # before the first message: a day that spans midnight is none
+        self._end_ns = 0  # of day orders; 0 before the first message
         self._closed = np.zeros(instruments, np.bool_)
         self._first_ns = NEVER  # no order's time is earlier
         self._has_closed = False  # another instrument was closed
@@ -61,14 +61,13 @@ class CancelFairy(Application):
 
     def on_batch(self, batch: NDArray[np.void]) -> None:
         """Orders, and states of instruments."""
-        if self._midnight_ns < 0:
-            self._midnight_ns = int(batch["time_ns"][0]) // DAY_NS * DAY_NS
-        places, rows = self._orders.hear(batch), self._orders.rows
-        if self._day_ends_ns:
-            of_day = places[rows["time_in_force"][places] == TimeInForce.DAY]
-            rows["expire_ns"][of_day] = self._midnight_ns + self._day_ends_ns
+        if not self._end_ns:
+            # A day that spans midnight is none.
+            midnight_ns = int(batch["time_ns"][0]) // DAY_NS * DAY_NS
+            self._end_ns = midnight_ns + self._day_ends_ns if self._day_ends_ns else NEVER
+        places = self._orders.hear(batch)
         if len(places):
-            self._first_ns = min(self._first_ns, int(rows["expire_ns"][places].min()))
+            self._first_ns = min(self._first_ns, int(self._times(places).min()))
         changes = batch.view(STATE_CHANGED)
         for n in np.flatnonzero(batch["template_id"] == Template.STATE_CHANGED):
             is_closed = bool(changes["state"][n] == InstrumentState.CLOSED)
@@ -90,12 +89,19 @@ class CancelFairy(Application):
         """Others go first."""
         self._due.insert(0, self._due.pop())
 
+    def _times(self, places: NDArray[np.intp]) -> NDArray[np.uint64]:
+        """When the orders of these places are over; it may be replaced by one of another kind."""
+        rows = self._orders.rows[places]
+        of_day = rows["time_in_force"] == TimeInForce.DAY
+        times: NDArray[np.uint64] = np.where(of_day, np.uint64(self._end_ns), rows["expire_ns"])
+        return times
+
     def _over(self, places: NDArray[np.intp]) -> NDArray[np.intp]:
         """Those of the places whose order is open and over."""
         rows = self._orders.rows[places]
         closed = self._closed[rows["instrument"]] & (rows["time_in_force"] == TimeInForce.DAY)
         over: NDArray[np.intp] = places[
-            (rows["open"] > 0) & (closed | (rows["expire_ns"] <= self.now_ns))
+            (rows["open"] > 0) & (closed | (self._times(places) <= self.now_ns))
         ]
         return over
 
@@ -104,7 +110,7 @@ class CancelFairy(Application):
         self._has_closed = False
         every = np.flatnonzero(self._orders.rows["open"][: self._orders.used])
         over = self._over(every)
-        times = self._orders.rows["expire_ns"][every]
+        times = self._times(every)
         later = times[times > self.now_ns]
         self._first_ns = int(later.min()) if len(later) else NEVER
         # Each begins elsewhere, so that many fairies share many orders; the last one is the first.

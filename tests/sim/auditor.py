@@ -257,7 +257,12 @@ class Auditor:
         lock = first[LOCK] + bytes([first[SHARD]])
         key = first[PUBLISHER], _number(first) if is_for_all else lock
         is_refused = first[TEMPLATE] == Template.REJECTED
-        for proposal in self._proposed.get(key, ()):
+        # A port that follows another may say an order again with another time to end at.
+        rest = [_said(line) for line in group[1:]]
+        candidates = self._proposed.get(key, ())
+        for proposal in sorted(
+            candidates, key=lambda one: [_said(line) for line in one[1:]] != rest[: len(one) - 1]
+        ):
             if _may_become(proposal if is_refused else self._filled(proposal), group):
                 if is_for_all:
                     assert key not in self._told_all, f"twice:\n{described(first)}"
