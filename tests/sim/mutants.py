@@ -205,7 +205,7 @@ MUTANTS = (
     Mutant(
         "a fairy is a second early",
         "ports/fairy.py",
-        (('self._times(places) <= self.now_ns', 'self._times(places) <= self.now_ns + 10**9'),),
+        (("self._times(places) <= self.now_ns", "self._times(places) <= self.now_ns + 10**9"),),
         DAY_SEEDS,
     ),
     Mutant(
