@@ -5,6 +5,8 @@
 # usage: venv.sh PYTHON VENV; writes VENV/headers.env
 set -euo pipefail
 python=$1 venv=$2
+# An older package of a former attempt would be unpacked too.
+rm -rf "$venv/packages"
 mkdir -p "$venv/packages"
 packages=$(cd "$venv/packages" && pwd)
 

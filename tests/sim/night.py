@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -121,6 +122,11 @@ def _is_over(order: Order, staff: Staff, now_ns: int) -> bool:
     return timed.expire_ns != NEVER and timed.expire_ns <= now_ns
 
 
+def _place(side: int, row: Row) -> tuple[int, bool]:
+    """Who trades first: the better price; at one price who is shown."""
+    return badness(side, row[3]), row[5]
+
+
 def books_of(books: list[Book], world: World) -> Books:
     """The same of real books; who is held comes behind who rests."""
     out: Books = {}
@@ -135,7 +141,7 @@ def books_of(books: list[Book], world: World) -> Books:
                     every[list(NAMES)].tolist(), every["options"].tolist(), strict=True
                 )
             ]
-            rows.sort(key=lambda row, side=side: (badness(side, row[3]), row[5]))  # type: ignore[misc]
+            rows.sort(key=partial(_place, side))
             if rows:
                 out[instrument, int(side)] = rows
     return out

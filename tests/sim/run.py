@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from tests.sim.archive import FILE_BYTES
 from tests.sim.checks import check_all
+from tests.sim.disk import disk
 from tests.sim.night import check_night
 from tests.sim.options import Options
 from tests.sim.staff import KINDS, STAFF, Staff
@@ -55,11 +57,8 @@ def run(seed: int, directory: Path, steps: int = STEPS, options: Options | None 
     world = World(seed, directory, options)
     faults: Counter[str] = Counter()
     try:
-        _safety(world, steps, faults)
-        _liveness(world)
-        if world.staff is not None:
-            _evening(world, world.staff)
-        else:
+        _live(world, steps, faults)
+        if world.staff is None:
             _newcomers(world)
         stream = check_all(world)
         if world.staff is not None:
@@ -73,6 +72,25 @@ def run(seed: int, directory: Path, steps: int = STEPS, options: Options | None 
     if world.options.day is not None:
         trace.update(repr(world.options.day).encode())
     return Result(seed, world.options, len(stream), world.auditor.groups, faults, trace.hexdigest())
+
+
+@contextmanager
+def lived(seed: int, steps: int, options: Options) -> Iterator[World]:
+    """An exchange at rest behind all that a seed does to it, and its day's end, to be looked at."""
+    with disk() as directory:
+        world = World(seed, directory, options)
+        try:
+            _live(world, steps, Counter())
+            yield world
+        finally:
+            world.close()
+
+
+def _live(world: World, steps: int, faults: Counter[str]) -> None:
+    _safety(world, steps, faults)
+    _liveness(world)
+    if world.staff is not None:
+        _evening(world, world.staff)
 
 
 def _safety(world: World, steps: int, faults: Counter[str]) -> None:

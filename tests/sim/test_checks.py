@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -32,12 +31,8 @@ OPTIONS = Options(
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
     """An exchange at rest after a day of faults."""
-    with disk() as directory:
-        world = World(SEED, directory, OPTIONS)
-        run._safety(world, STEPS, Counter())
-        run._liveness(world)
+    with run.lived(SEED, STEPS, OPTIONS) as world:
         yield world
-        world.close()
 
 
 @pytest.fixture

@@ -31,7 +31,6 @@ from tests.engine.oracle import Oracle
 from tests.engine.oracle.wire import encode
 from tests.sim import night, run
 from tests.sim.crosses import Crosses, best_of
-from tests.sim.disk import disk
 from tests.sim.expiry import Expiry
 from tests.sim.options import Day, Options
 from tests.sim.staff import FAIRIES, STOPS, Staff
@@ -55,13 +54,8 @@ AUCTION, HALTED = InstrumentState.AUCTION, InstrumentState.HALTED
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
     """An exchange behind the end of a busy day."""
-    with disk() as directory:
-        world = World(SEED, directory, OPTIONS)
-        run._safety(world, STEPS, Counter())
-        run._liveness(world)
-        run._evening(world, staff_of(world))
+    with run.lived(SEED, STEPS, OPTIONS) as world:
         yield world
-        world.close()
 
 
 @pytest.fixture

@@ -40,12 +40,8 @@ OPTIONS = Options(
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
     """An exchange at rest after a day on which operators have said everything."""
-    with disk() as directory:
-        world = World(SEED, directory, OPTIONS)
-        run._safety(world, STEPS, Counter())
-        run._liveness(world)
+    with run.lived(SEED, STEPS, OPTIONS) as world:
         yield world
-        world.close()
 
 
 @pytest.fixture

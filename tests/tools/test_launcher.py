@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,10 @@ def ringbus(*words: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
+def is_well(target: str | Path) -> bool:
+    return ringbus("status", target).returncode == 0
+
+
 def until(condition: Callable[[], bool], seconds: float = PATIENCE_S) -> bool:
     deadline = time.monotonic() + seconds
     while not condition() and time.monotonic() < deadline:
@@ -75,7 +80,7 @@ def test_up_status_down(make: Maker) -> None:
     assert all(process.alive for process in processes(state))
     for target in (name, path):
         # Of a core that waits for a CPU the last beat may be old.
-        assert until(lambda target=target: ringbus("status", target).returncode == 0)  # type: ignore[misc]
+        assert until(partial(is_well, target))
         status = ringbus("status", target)
         for word in ("engine", "edge", "running", "sequencer", "shard.1", "stream: 6 messages"):
             assert word in status.stdout

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ from tools.orders import load_orders
 from tools.units import rate_text, share_text
 from tools.watch.aside import NICENESS
 from tools.watch.lookout import Lookout
-from tools.watch.panels import PANELS, spark
+from tools.watch.panels import PANELS, Panel, spark
 from tools.watch.screen import Top, Words
 
 pytestmark = pytest.mark.xdist_group("processes")
@@ -79,6 +80,14 @@ def shown(pilot: Pilot[int]) -> str:
     )
 
 
+def is_on(app: Top, panel: Panel) -> bool:
+    return app.panel is panel
+
+
+def says(pilot: Pilot[int], text: str) -> bool:
+    return text in shown(pilot)
+
+
 def test_every_panel_fits_a_small_terminal(make: Maker) -> None:
     """80 by 24: the summary, the names of all panels, the table and the keys."""
 
@@ -86,11 +95,11 @@ def test_every_panel_fits_a_small_terminal(make: Maker) -> None:
         await until(pilot, lambda: app.sample is not None and app.sample.healthy)
         for n, (name, panel) in enumerate(PANELS.items(), 1):
             await pilot.press(str(n))
-            await until(pilot, lambda panel=panel: app.panel is panel)  # type: ignore[misc]
+            await until(pilot, partial(is_on, app, panel))
             # A screen is drawn some time after a key.
             every = [f"{at}{one}" for at, one in enumerate(PANELS, 1)]
             for text in ("day open", f"{n}{name}", *every, panel.columns[0]):
-                await until(pilot, lambda text=text: text in shown(pilot))  # type: ignore[misc]
+                await until(pilot, partial(says, pilot, text))
             screen = shown(pilot)
             assert "quit" in screen.splitlines()[-1]
             assert len(screen.splitlines()) == 24
