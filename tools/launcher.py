@@ -215,7 +215,6 @@ class Launcher:
             self._ring(child)
         killed = end(
             [child.process for child in children if child.process is not None],
-            reap=self._reap,
             monotonic=self._monotonic,
         )
         for child in children:
@@ -473,10 +472,6 @@ class Launcher:
         child.page.reset()
         self._spawn(child)
         self._write_state()
-
-    def _reap(self) -> None:
-        for child in self._children:
-            child.status()
 
     def _state(self) -> State:
         return State(

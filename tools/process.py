@@ -106,28 +106,25 @@ def end_with_parent(parent_pid: int) -> bool:
 def end(
     processes: Iterable[Process],
     grace_s: float = TERM_SECONDS,
-    reap: Callable[[], object] = lambda: None,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> list[Process]:
     """Ask processes to end, and after `grace_s` seconds make them.
 
-    Args: reap: called while waiting, by a parent that must collect its children.
-    Returns: those that had to be killed.
+    Returns: those that had to be killed. A parent still has to collect its own.
     """
     asked = list(processes)
     for process in asked:
         process.send(signal.SIGTERM)
-    killed = _await(asked, monotonic() + grace_s, reap, monotonic)
+    killed = _await(asked, monotonic() + grace_s, monotonic)
     for process in killed:
         process.send(signal.SIGKILL)
-    _await(killed, monotonic() + grace_s, reap, monotonic)
+    _await(killed, monotonic() + grace_s, monotonic)
     return killed
 
 
 def _await(
     processes: Iterable[Process],
     deadline: float,
-    reap: Callable[[], object],
     monotonic: Callable[[], float],
 ) -> list[Process]:
     """Wait until all have ended, or it is too late; returns those that are left."""
@@ -145,7 +142,6 @@ def _await(
             step_s = left_s if told.issuperset(left) else min(left_s, POLL_SECONDS)
             for descriptor, _ in poll.poll(1 + 1000 * step_s):
                 poll.unregister(descriptor)
-            reap()
             left = [process for process in left if process.alive]
     return left
 
