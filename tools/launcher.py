@@ -49,8 +49,7 @@ from tools.owner_rules import commands_of
 from tools.private import write_private
 from tools.process import Process, end
 from tools.release import ReleaseError, require
-from tools.sections import PASSIVE, CoreSection
-from tools.standby import DIVERGED
+from tools.sections import DIVERGED, PASSIVE, CoreSection
 from tools.state import CONFIGURATION_FILE, CoreRecord, State, claim, find, remove_files
 from tools.topology import ConfigurationError, is_engine
 from tools.turns import SHORT_NS, ask_for_turns
