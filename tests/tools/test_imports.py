@@ -1,7 +1,7 @@
 """What a process of an exchange imports: nothing that only others need.
 
-Importing is most of what a start costs, and most of how long a killed core is missed. What takes how
-long says `python -X importtime`; here it is held by name, so that no machine's mood decides.
+Importing is most of what a start costs, and most of how long a killed core is missed. What takes
+how long says `python -X importtime`; here it is held by name, so that no machine's mood decides.
 """
 
 from __future__ import annotations
