@@ -128,7 +128,7 @@ test-install: build ## pip install . into a clean virtual environment, and try i
 # It takes a CPU from the scheduler for some seconds.
 .PHONY: test-partition
 test-partition: build ## A real cpuset partition: as root, on two CPUs and cgroup v2 with its cpuset controller.
-	@RINGBUS_PARTITION=1 $(BIN)/python -m pytest --quiet tests/tools/test_partitions.py
+	@RINGBUS_PARTITION=1 $(BIN)/python -m pytest --quiet tests/tools/test_partitions.py -k kernel
 
 # A Debian guest, made from packages (as root; downloads once), emulated: an hour. kvm is quicker where it may
 # be used: make test-host ACCEL=kvm. PARTS=tune,service are some of it; its tree stays in build/host.

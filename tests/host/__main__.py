@@ -28,7 +28,7 @@ NEEDED = {
     "unshare": "util-linux",
     "git": "git",
 }
-# By start of the guest; each is a file beside this one, but the first.
+# By start of the guest; each is a file beside this one.
 STARTS = (
     ("partition", "tune", "memory", "service", "guide"),
     ("isolation", "guide"),
@@ -36,7 +36,7 @@ STARTS = (
 PARTS = tuple(dict.fromkeys(part for parts in STARTS for part in parts))
 SAYS = "ringbus-host: "
 # As Debian's own: what update-grub writes for it.
-FIRST_LINE = "root=/dev/vda ro console=ttyS0 net.ifnames=0 quiet"
+FIRST_LINE = "root=/dev/vda ro console=ttyS0 net.ifnames=0 quiet systemd.show_status=0"
 MEMORY_MIB = 2048  # a node
 # Of one start. An emulated CPU is twenty to fifty times slower.
 LIMIT_SECONDS = 7200
@@ -73,7 +73,7 @@ def missing(which: Callable[[str], str | None], user: int) -> list[str]:
 
 def run(directory: Path, accel: str, parts: Sequence[str]) -> int:
     """Start the guest once or twice; its disk is written to a layer of its own, which goes."""
-    layer = directory / "layer.qcow2"
+    layer = directory / f"layer.{os.getpid()}.qcow2"
     disk = ["-f", "qcow2", "-F", "raw", "-b", str(directory / "disk.img")]
     subprocess.run(["qemu-img", "create", "-q", *disk, layer], check=True)
     status, line = 0, FIRST_LINE
