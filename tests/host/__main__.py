@@ -44,7 +44,7 @@ LIMIT_SECONDS = 7200
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What a start of the guest came to: its status, and the command line of the next."""
+    """What a start of the guest came to: its status, and the command line of the next, if any."""
 
     status: int
     next_line: str
@@ -84,7 +84,9 @@ def run(directory: Path, accel: str, parts: Sequence[str]) -> int:
                 continue
             ended = start_guest(directory, layer, accel, f"{line} ringbus.parts={','.join(chosen)}")
             status |= ended.status
-            line = ended.next_line or line
+            if not ended.next_line:
+                break
+            line = ended.next_line
     finally:
         layer.unlink()
     return status
@@ -141,7 +143,8 @@ def _parts(text: str) -> list[str]:
     chosen = text.split(",")
     if unknown := [part for part in chosen if part not in PARTS]:
         raise argparse.ArgumentTypeError(f"no part {unknown[0]!r}: {', '.join(PARTS)}")
-    return chosen
+    # Its command line is what the guide makes.
+    return [*chosen, "guide"] if "isolation" in chosen else chosen
 
 
 def _parser() -> argparse.ArgumentParser:

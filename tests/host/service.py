@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.crash.leftovers import leftovers
-from tests.host.support import PATIENCE_S, ringbus, run
+from tests.host.support import PATIENCE_S, ringbus, run, two_that_spin
 from tests.tools.conftest import write_exchange
 from tools.state import find
 from tuning.apply import RECORD
@@ -55,10 +55,7 @@ def service() -> Iterator[Service]:
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir()
     path = write_exchange(directory, NAME, ports=1)
-    text = path.read_text().replace('agents = ["journal", "port.0"]', 'agents = ["journal"]')
-    text = text.replace('name = "engine"', 'name = "engine"\ncpu = "auto"\nwait = "spin"')
-    text += '[[core]]\nname = "port"\nagents = ["port.0"]\ncpu = "auto"\nwait = "spin"\n'
-    path.write_text(text)
+    two_that_spin(path)
     done = ringbus("systemd", str(path), "--output", str(UNITS))
     assert done.returncode == 0
     files = done.stdout.split()
