@@ -67,7 +67,8 @@ def test_what_is_applied_is_good_and_is_taken_back() -> None:
 
     done = ringbus("tune", "apply", "--profile", "latency", "--cpus", HOT)
     refused = {line.split(": ")[1] for line in done.stderr.splitlines()}
-    assert done.returncode == (1 if refused else 0)
+    # Only interrupts, and only those of which each CPU has its own.
+    assert {line.split(":")[0] for line in done.stderr.splitlines()} <= {"irqs"}
     steps = [json.loads(line) for line in Path(RECORD).read_text().splitlines()]
     assert len(steps) == len(planned) - 1
     host = Host()
