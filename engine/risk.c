@@ -13,6 +13,8 @@
 #define HUGE_BYTES (UINT64_C(1) << 21)
 /* Lines before which an order is asked for: its miss, and then that of its positions. */
 #define AHEAD 32
+/* Fewer lines are not worth asking for: there is nothing to do meanwhile. */
+#define FEW 4
 #define EVERYBODY                                                                                  \
     (RB_MASS_CANCEL_SCOPE_EVERYTHING | RB_MASS_CANCEL_SCOPE_SESSION |                              \
      RB_MASS_CANCEL_SCOPE_ACCOUNT | RB_MASS_CANCEL_SCOPE_FIRM)
@@ -496,6 +498,12 @@ static void prefetch_behind(const eng_risk *risk, const rb_message *line)
 int32_t eng_risk_apply(eng_risk *risk, const rb_message *lines, int64_t count)
 {
     int32_t status = RB_OK;
+    if (count < FEW) {
+        for (int64_t n = 0; n < count && status == RB_OK; n++) {
+            status = apply_line(risk, &lines[n]);
+        }
+        return status;
+    }
     /* The misses of the lines behind it overlap with a line's work, and those of the first lines
      * with each other. */
     for (int64_t n = 0; n < AHEAD && n < count; n++) {
