@@ -151,8 +151,8 @@ int eng_risk_may_take_back(const eng_risk *risk, const rb_trade_party *one,
                            const rb_trade_party *other);
 /* Whether there are such an account and such a firm. */
 int eng_risk_knows(const eng_risk *risk, uint16_t account, uint16_t firm);
-/* Fetches ahead what a line will need; a hint. */
-void eng_risk_prefetch(const eng_risk *risk, const rb_message *line);
+/* Fetches ahead the order that a line will be about; a hint. */
+void eng_risk_prefetch(const eng_risk *risk, uint32_t shard, uint32_t locate);
 /* 0, or why order `n` of the flights may not come in behind all that are before it (enum
  * rb_reject_reason): a limit, a kill, a restriction, an unknown owner. `locate` names the order of
  * `shard` that it takes the place of, if that is sure (eng_risk_find says that it stays, and
