@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "engine/risk_credit.h"
 #include "engine/trade_change.h"
 #include "ringbus/check.h"
 
