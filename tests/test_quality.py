@@ -52,7 +52,7 @@ OWNERS = {
     ("tools/exchange.py", "time"): "waits for a real exchange to come up",
     ("tools/demo/__main__.py", "time"): "paces a demonstration for a human",
     ("tools/demo/calls.py", "time"): "waits for what an operator asked for",
-    ("tools/replay.py", "time"): "tells a human how long it took",
+    ("tools/replay_day.py", "time"): "tells a human how long it took",
     ("tools/top.py", "time"): "a picture for a human, of now and of a second later",
     ("tools/metrics.py", "time"): "a sample is of the moment when it is asked for",
     ("tools/tap.py", "time"): "looks for news for a human, and ends when it was told to",
@@ -106,11 +106,6 @@ FORMATTERS = {
     "ringbus/idle.c": "name of a bell's socket: once a bell, or a system call with it",
     "ringbus/journal.c": "path of a segment file: once a file",
     "ports/connection.c": "number of the port to listen on: once a start",
-}
-
-LONG = {
-    "tests/ports/test_client.py": "one case for each behaviour of the port, over real sockets",
-    "tests/ports/test_session.c": "one case for each rule of a session, over one desk",
 }
 
 
@@ -417,8 +412,7 @@ def test_no_file_is_too_long() -> None:
         for path in (*PYTHON, *C)
         if (count := len(path.read_text().splitlines())) > LINES_MAX
     }
-    assert {name: count for name, count in long.items() if name not in LONG} == {}
-    assert set(LONG) - set(long) == set(), "no longer needed"
+    assert long == {}
 
 
 TEXT_SUFFIXES = (".py", ".c", ".h", ".xml", ".md", ".toml", ".csv", ".sh", ".build", ".options")
