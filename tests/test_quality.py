@@ -87,7 +87,7 @@ ALLOCATORS = {
     "engine/book.c": "eng_book_create and eng_book_destroy",
     "engine/risk.c": "eng_risk_create and eng_risk_destroy",
     "engine/risk_audit.c": "eng_risk_verify: sums to compare with, for tests and the guardian",
-    "ports/client.c": "prt_client_create and its destruction",
+    "ports/client_setup.c": "prt_client_create and its destruction",
     "ports/connection.c": "the pool of connections, made once",
     "ports/feed.c": "instruments and the pools of orders, made once",
     "ports/market.c": "prt_market_create and its destruction",
@@ -96,7 +96,7 @@ ALLOCATORS = {
     "ports/hearing.c": "the tables of who hears whom, made once",
     "ports/login.c": "buffers of the login desk, given back at the end",
     "ports/queue.h": "a queue of fixed size, made once",
-    "ports/session.c": "the table of sessions, made once",
+    "ports/desk.c": "the table of sessions, made once",
     "ports/tokens.c": "the table of tokens, made once",
     "ringbus/table.c": "memory of such tables, made once",
 }
