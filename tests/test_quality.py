@@ -52,7 +52,7 @@ OWNERS = {
     ("tools/exchange.py", "time"): "waits for a real exchange to come up",
     ("tools/demo/__main__.py", "time"): "paces a demonstration for a human",
     ("tools/demo/calls.py", "time"): "waits for what an operator asked for",
-    ("tools/replay.py", "time"): "tells a human how long it took",
+    ("tools/replay_day.py", "time"): "tells a human how long it took",
     ("tools/top.py", "time"): "a picture for a human, of now and of a second later",
     ("tools/metrics.py", "time"): "a sample is of the moment when it is asked for",
     ("tools/tap.py", "time"): "looks for news for a human, and ends when it was told to",

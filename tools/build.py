@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,17 +25,6 @@ def build_hash() -> int:
         digest.update(f"{name} {len(content)}\n".encode())
         digest.update(content)
     return int.from_bytes(digest.digest()[:8], "little")
-
-
-def commit() -> str:
-    """The commit that this code is of, with "-dirty" if it was changed; "" where nobody knows."""
-    root = Path(__file__).resolve().parent.parent
-    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except OSError:
-        return ""
-    return done.stdout.strip()
 
 
 def _files() -> Iterator[tuple[Path, str]]:
