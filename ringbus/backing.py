@@ -205,11 +205,16 @@ def hugetlb_mounts() -> list[tuple[Path, int]]:
 
 def too_few_pages(backing: Backing, wanted_bytes: int) -> BackingError:
     """The error when the set-apart pages do not suffice."""
-    pool = HUGE_SETTINGS / f"hugepages/hugepages-{backing.unit >> 10}kB"
+    node = backing.numa_node
+    # Pages of another node are of no use to one that is bound.
+    settings = HUGE_SETTINGS if node is None else NODES.parent / f"node{node}"
+    place = "" if node is None else f" on node {node}"
+    pool = settings / f"hugepages/hugepages-{backing.unit >> 10}kB"
     free, there = (_number(pool / name) for name in ("free_hugepages", "nr_hugepages"))
     return BackingError(
         f"pages = {backing.pages!r}: {-(-wanted_bytes // backing.unit)} pages of "
-        f"{size(backing.unit)} are needed, and of the {there} that are set apart {free} are free: "
+        f"{size(backing.unit)} are needed, and of the {there} that are set apart{place} {free} are "
+        "free: "
         f"`echo N > {pool}/nr_hugepages` as root (at boot: hugepagesz= and hugepages=)",
         "pages",
     )

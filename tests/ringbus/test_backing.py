@@ -98,6 +98,22 @@ def test_too_few_explicit_pages(exchange: str) -> None:
     assert cleaned.endswith("left []")
 
 
+def test_pages_of_another_node_are_not_counted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Seen on a host of two nodes: eight were free, and none of them where they were wanted."""
+    for node, pages in ((0, "8"), (1, "0")):
+        pool = tmp_path / f"node{node}" / "hugepages" / "hugepages-2048kB"
+        pool.mkdir(parents=True)
+        for name in ("nr_hugepages", "free_hugepages"):
+            (pool / name).write_text(pages)
+    monkeypatch.setattr(backing_module, "NODES", tmp_path / "has_memory")
+    error = backing_module.too_few_pages(Backing("explicit", numa_node=1), 2 * HUGE)
+    said = "2 pages of 2 MiB are needed, and of the 0 that are set apart on node 1 0 are free"
+    assert said in str(error)
+    assert f"{tmp_path}/node1/hugepages/hugepages-2048kB/nr_hugepages" in str(error)
+
+
 def test_no_hugetlbfs(exchange: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     mounts = tmp_path / "mounts"
     mounts.write_text("none /sys sysfs rw 0 0\nnone /nowhere hugetlbfs rw,pagesize=2M 0 0\n")
