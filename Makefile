@@ -245,6 +245,10 @@ bench-promise: build ## What published, journaled and replicated cost a client; 
 bench-idle: build ## An exchange with nothing to do: CPU of every process, time to wake (1 minute).
 	@$(BIN)/python -m tests.bench.bench_idle $(BENCH)
 
+.PHONY: bench-start
+bench-start: build ## How long an exchange takes to come up, and a killed core to be back (1 minute).
+	@$(BIN)/python -m tests.bench.bench_start $(BENCH)
+
 .PHONY: bench-stop
 bench-stop: build ## How long `ringbus down` of seventeen processes takes, quiet and under load (3 minutes).
 	@$(BIN)/python -m tests.bench.bench_stop $(BENCH)

@@ -41,6 +41,7 @@ from tests.ports.venue import (
     TICK,
     USERS,
     Venue,
+    received,
 )
 
 T = TypeVar("T")
@@ -97,12 +98,9 @@ class Client:
         """Take what is there; returns bytes, and 1 for an end."""
         if self.closed or not self.reading:
             return 0
-        try:
-            data = self.socket.recv(1 << 16)
-        except BlockingIOError:
+        data = received(self.socket)
+        if data is None:
             return 0
-        except ConnectionResetError:
-            data = b""
         if not data:
             self.closed = True
             self.socket.close()

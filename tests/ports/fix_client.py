@@ -12,7 +12,7 @@ from typing import Protocol
 from simplefix import FixParser
 
 from ports.fix import Pair, time_text
-from tests.ports.venue import START_NS
+from tests.ports.venue import START_NS, received
 
 COMP_ID = "RINGBUS"
 
@@ -88,12 +88,9 @@ class Client:
         """Take what is there; returns bytes, and 1 for an end."""
         if self.closed or not self.reading:
             return 0
-        try:
-            data = self.socket.recv(1 << 16)
-        except BlockingIOError:
+        data = received(self.socket)
+        if data is None:
             return 0
-        except ConnectionResetError:
-            data = b""
         if not data:
             self.close()
             return 1

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import socket
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
@@ -59,6 +60,16 @@ def rounds() -> Iterator[int]:
                 return
             time.sleep(0.001)
         yield n
+
+
+def received(connection: socket.socket) -> bytes | None:
+    """What came over it; None: nothing yet, empty: it has ended."""
+    try:
+        return connection.recv(1 << 16)
+    except BlockingIOError:
+        return None
+    except ConnectionResetError:
+        return b""
 
 
 def make_engine(size: Size, clock: str, changes: Mapping[str, Any]) -> FusedEngine:
