@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tests.host.support import HOT, SPINS, ringbus, two_that_spin
+from tests.host.support import HOT, ringbus, two_that_spin
 from tests.tools.conftest import Maker
 from tools.exchange import launched
 from tools.status import look
@@ -61,11 +61,3 @@ def test_who_sits_where(make: Maker) -> None:
         assert status.stream_memory is not None
         assert status.stream_memory.words.endswith("node 1, locked")
         assert strangers({engine, port}) == {}
-
-
-def test_three_that_spin_do_not_fit(make: Maker) -> None:
-    """Of four CPUs two are isolated; the third has another, which is not."""
-    path = two(make)
-    path.write_text(path.read_text().replace('name = "edge"', f'name = "edge"\n{SPINS}'))
-    done = ringbus("plan", str(path))
-    print(done.returncode)
