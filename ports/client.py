@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from ports._ports import ffi, lib
-from ports.drop import Whose
+from ports.whose import Whose
 from ringbus.contributor import Contributor as Contributor
 from ringbus.core import Core
 from ringbus.metrics import Metrics

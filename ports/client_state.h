@@ -1,7 +1,8 @@
 /*
  * What the files of the client port share: client.c (the stream, the lane, the rounds), reception.c
  * (connections and their packets), entrance.c (how a connection and its session come together, and
- * how they part) and delivery.c (what goes out). Included by nobody else.
+ * how they part), delivery.c (what goes out) and client_setup.c (how a port is made and told what
+ * it serves, and what can be asked of it). Included by nobody else.
  */
 #ifndef PORTS_CLIENT_STATE_H
 #define PORTS_CLIENT_STATE_H

@@ -26,13 +26,15 @@ RECEIVE_BYTES: Final = 16384
 class Connection:
     """A socket that is connected and does not block, its session's machine, and its buffers.
 
-    Args: comp_id: ours; receive_bytes, send_bytes: what is read and made ahead.
+    Args: number: its own, of all of the port; comp_id: ours; receive_bytes, send_bytes: what is
+    read and made ahead.
     Thread: the port's.
     """
 
     def __init__(
         self,
         one: socket.socket,
+        number: int,
         session: Session,
         comp_id: str,
         receive_bytes: int,
@@ -41,6 +43,7 @@ class Connection:
     ) -> None:
         self.socket = one
         self.fd = one.fileno()
+        self.number = number
         self.session = session
         self.decoder = Decoder()
         self.client: Client | None = None

@@ -8,13 +8,9 @@ sequence numbers). While a session's request is under way nothing more is read o
 
 from __future__ import annotations
 
-import select
-
-# An exception to the rule against sockets: an acceptor listens.
-import socket
 from collections import Counter, deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from socket import socket
 from types import TracebackType
 from typing import Final
 
@@ -27,6 +23,7 @@ from ports.fix_connection import Connection
 from ports.fix_desk import Client, Desk, Outcome, Phase
 from ports.fix_lines import Line, Tag
 from ports.fix_logins import Logins
+from ports.fix_open import FixLimits, OpenConnections
 from ports.fix_requests import Request
 from ports.fix_session import Action, Do, Session
 from ports.fix_stream import Follower
@@ -36,38 +33,17 @@ from ringbus.core import Core
 from ringbus.lane import Lane
 from ringbus.messages import SessionEventKind
 from ringbus.replay import Stream
-from ringbus.status import CapacityError, check
+from ringbus.status import check
 
 __all__ = ["FixLimits", "FixPort"]
 
-# Taken of one connection in one round, connections taken in one round.
+# Taken of one connection in one round.
 ACTIONS_MAX: Final = 64
-ACCEPTS_MAX: Final = 64
 TICK_NS: Final = SECOND_NS // 10
 # A connection that was told to go has so long to close.
 DRAIN_NS: Final = SECOND_NS
 # One that takes nothing of what there is for it is cut off.
 STALLED_NS: Final = 15 * SECOND_NS
-LISTEN_BACKLOG: Final = 128
-
-
-@dataclass(frozen=True, slots=True)
-class FixLimits:
-    """What a port allows.
-
-    `backlog` is how many messages a connection may be behind. With `passwords` a Logon carries one
-    (Password 554, or RawData 96). `stops`: somebody holds stop orders.
-    """
-
-    connections: int = 256
-    backlog: int = 65536
-    receive_bytes: int = 4096
-    send_bytes: int = 16384
-    socket_receive_bytes: int = 4096
-    socket_send_bytes: int = 0  # the kernel's choice
-    passwords: bool = True
-    is_live: bool = False  # the exchange's environment
-    stops: bool = False
 
 
 class FixPort:
@@ -111,50 +87,22 @@ class FixPort:
         self._asked: deque[Client] = deque()
         # By user: the connection that has the session, or waits for it.
         self._holders: dict[str, Connection] = {}
-        self._connections: dict[int, Connection] = {}
-        self._generation = 0
-        self._generations: dict[int, int] = {}
-        self._listener: socket.socket | None = None
-        self._epoll = select.epoll()
-        self._epoll.register(self.logins.verdict_fd, select.EPOLLIN)
+        self._open = OpenConnections(
+            self.limits, self.counts, self.logins.verdict_fd, self._connected, self._leave
+        )
 
     @property
     def epoll_fd(self) -> int:
         """The epoll set of its sockets; a core can wait in one that holds it."""
-        return self._epoll.fileno()
+        return self._open.epoll_fd
 
     def listen(self, host: str = "127.0.0.1", port: int = 0) -> int:
         """Take connections from now on; returns the TCP port. Raises: OSError: it is taken."""
-        listener = socket.create_server((host, port), backlog=LISTEN_BACKLOG)
-        listener.setblocking(False)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.limits.socket_receive_bytes)
-        self._listener = listener
-        self._epoll.register(listener, select.EPOLLIN)
-        return int(listener.getsockname()[1])
+        return self._open.listen(host, port)
 
-    def adopt(self, one: socket.socket) -> None:
+    def adopt(self, one: socket) -> None:
         """Serve a connected socket. Raises: CapacityError: no room; it is closed."""
-        if len(self._connections) >= self.limits.connections:
-            self.counts["refused connections"] += 1
-            one.close()
-            raise CapacityError(f"{self.limits.connections} connections are open")
-        one.setblocking(False)
-        if one.family == socket.AF_INET:
-            one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if self.limits.socket_send_bytes:
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self.limits.socket_send_bytes)
-        now_ns = self._core.now_ns
-        limits = self.limits
-        is_user = self.desk.by_user.__contains__
-        session = Session(self._comp_id, is_user, now_ns, limits.is_live)
-        made = Connection(
-            one, session, self._comp_id, limits.receive_bytes, limits.send_bytes, now_ns
-        )
-        self._generation += 1
-        self._generations[made.fd] = self._generation
-        self._connections[made.fd] = made
-        self._epoll.register(made.fd, made.events)
-        self.counts["connections"] += 1
+        self._open.adopt(one)
 
     def messages(self, topic: int) -> int:
         """Messages that the session on `topic` was sent so far."""
@@ -167,8 +115,8 @@ class FixPort:
             return heard
         self._allowed = self._follower.allowed
         now_ns = self._core.now_ns
-        done = heard + self._take_verdicts() + self._poll()
-        for connection in list(self._connections.values()):
+        done = heard + self._take_verdicts() + self._open.poll()
+        for connection in self._open.all():
             done += self._serve(connection, now_ns)
         done += self._propose()
         self._tick(now_ns)
@@ -176,12 +124,7 @@ class FixPort:
 
     def close(self) -> None:
         """Close all connections at once."""
-        for connection in self._connections.values():
-            connection.close()
-        self._connections.clear()
-        if self._listener is not None:
-            self._listener.close()
-        self._epoll.close()
+        self._open.close()
         self._follower.close()
         self.logins.close()
 
@@ -278,12 +221,17 @@ class FixPort:
             connection.contents[number] = (action.type, action.fields)
         connection.session.excuse(now_ns - connection.asked_ns)
 
+    def _connected(self, one: socket, number: int) -> Connection:
+        now_ns, limits = self._core.now_ns, self.limits
+        is_user = self.desk.by_user.__contains__
+        session = Session(self._comp_id, is_user, now_ns, limits.is_live)
+        return Connection(
+            one, number, session, self._comp_id, limits.receive_bytes, limits.send_bytes, now_ns
+        )
+
     def _leave(self, connection: Connection) -> None:
         """The connection is closed; its session goes on until the stream says that it is gone."""
-        del self._connections[connection.fd]
-        del self._generations[connection.fd]
-        self._epoll.unregister(connection.fd)
-        connection.close()
+        self._open.remove(connection)
         self.counts["garbled messages"] += connection.decoder.garbled
         client = connection.client
         if client is not None and self._holders.get(client.user) is connection:
@@ -291,35 +239,6 @@ class FixPort:
             self._settle(client)
 
     # --- connections
-
-    def _poll(self) -> int:
-        done = 0
-        for fd, events in self._epoll.poll(0):
-            done += 1
-            connection = self._connections.get(fd)
-            if connection is not None:
-                if events & select.EPOLLOUT:
-                    connection.is_blocked = False
-                if events & ~select.EPOLLOUT and not connection.read():
-                    self._leave(connection)
-            elif self._listener is not None and fd == self._listener.fileno():
-                self._accept()
-        return done
-
-    def _accept(self) -> None:
-        assert self._listener is not None
-        for _ in range(ACCEPTS_MAX):
-            try:
-                one, _ = self._listener.accept()
-            except BlockingIOError:
-                return
-            except OSError:
-                # It went away while it waited.
-                continue
-            try:
-                self.adopt(one)
-            except CapacityError:
-                continue
 
     def _serve(self, connection: Connection, now_ns: int) -> int:
         """Take what came of a connection, until something has to be waited for."""
@@ -381,16 +300,15 @@ class FixPort:
         elif self.limits.passwords:
             connection.is_verifying = True
             password = session.logon.get(554) or session.logon.get(96)
-            number = self._generations[connection.fd]
-            self.logins.ask(connection.fd, number, session.user, password)
+            self.logins.ask(connection.fd, connection.number, session.user, password)
         else:
             self._claim(connection)
 
     def _take_verdicts(self) -> int:
         verdicts = self.logins.take()
         for verdict in verdicts:
-            connection = self._connections.get(verdict.connection)
-            if connection is None or self._generations[connection.fd] != verdict.generation:
+            connection = self._open.find(verdict.connection, verdict.generation)
+            if connection is None:
                 continue
             connection.is_verifying = False
             if verdict.good and connection.session.user not in self._holders:
@@ -427,7 +345,7 @@ class FixPort:
         request = Request(
             number=number,
             event=SessionEventKind.LOGIN,
-            connection=self._generations[connection.fd] & 0x7FFFFFFF,
+            connection=connection.number & 0x7FFFFFFF,
             is_new=connection.session.is_reset,
         )
         self._ask(client, request)
@@ -476,7 +394,7 @@ class FixPort:
         if now_ns - self._ticked_ns < TICK_NS:
             return
         self._ticked_ns = now_ns
-        for connection in list(self._connections.values()):
+        for connection in self._open.all():
             if connection.is_draining:
                 if now_ns - connection.since_ns >= DRAIN_NS:
                     self._leave(connection)
@@ -489,7 +407,7 @@ class FixPort:
     def _flush(self, now_ns: int) -> int:
         """One send for each connection that has something to say; none is always first."""
         done = 0
-        behind = list(self._connections.values())
+        behind = self._open.all()
         at = self._follower.heard % len(behind) if behind else 0
         for connection in behind[at:] + behind[:at]:
             if connection.is_behind and not connection.is_blocked:
@@ -505,7 +423,5 @@ class FixPort:
                 continue
             if connection.is_closing and not connection.is_draining and not connection.is_behind:
                 connection.end_sending(now_ns)
-            if connection.wants != connection.events:
-                connection.events = connection.wants
-                self._epoll.modify(connection.fd, connection.events)
+            self._open.watch(connection)
         return done

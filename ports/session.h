@@ -1,12 +1,12 @@
 /*
  * Session: what a port knows of each of its clients, and how the stream changes it. No sockets.
  *
- * A desk holds all sessions of one port. State comes from the stream alone: topic sequences, the
- * last client's number, open orders, and the list of messages the client is shown. A request is
- * remembered, one a session, until the stream has answered it:
+ * A desk (desk.c) holds all sessions of one port. State comes from the stream alone: topic
+ * sequences, the last client's number, open orders, and the list of messages the client is shown. A
+ * request is remembered, one a session, until the stream has answered it:
  *
- *     QUIET --prt_session_ask--> ASKED --prt_desk_propose--> PROPOSED --our line on the stream-->
- * QUIET ^                            |
+ *     QUIET --prt_session_ask--> ASKED --prt_desk_propose--> PROPOSED --our line--> QUIET
+ *                                  ^                            |
  *                                  +--- somebody else's line ---+
  *                                       took the number
  *

@@ -11,8 +11,9 @@ by side, and one that dies has nothing that its successor would miss.
 
 Which of a StopCancel and the NewOrder comes first, the topic's lock decides: the later of the two
 named a number that was taken. A mass cancel takes stop orders too: for each of them that it names,
-one of these says a StopCancel, so that its client hears of it. Orders triggered by one trade come
-in in the order in which they were given; trades of theirs trigger others behind them.
+one of these says a StopCancel, so that its client hears of it. An entry that was on its way then
+comes in behind it, as a client's own order does; a kill refuses both. Orders triggered by one trade
+come in in the order in which they were given; trades of theirs trigger others behind them.
 """
 
 from __future__ import annotations

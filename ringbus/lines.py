@@ -255,7 +255,7 @@ class Tick(NamedTuple):
     reserved: int
     checksum: int
     instrument: int
-    spare: int
+    mark: int
     every_ns: int
     spare2: int
     spare3: int

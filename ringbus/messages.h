@@ -7,7 +7,7 @@
 
 #define RB_SCHEMA_ID 1u
 #define RB_SCHEMA_VERSION 1u
-#define RB_SCHEMA_HASH UINT64_C(0x13bcebedb531ab42)
+#define RB_SCHEMA_HASH UINT64_C(0xd3d29857c898f61f)
 #define RB_MESSAGE_BYTES 64u
 #define RB_INSTRUMENT_NONE UINT32_C(4294967295)
 #define RB_TEMPLATE_CONTRIBUTED_MAX 63u
@@ -419,7 +419,7 @@ typedef struct rb_command {
 typedef struct rb_tick {
     rb_header header;
     uint32_t instrument; /* 4294967295. */
-    uint32_t spare;
+    uint32_t mark; /* Of a successor: where on its lane this is, so that it knows its own from its predecessors'; else zero. */
     uint64_t every_ns; /* How long its sender lets the stream be silent. */
     uint64_t spare2;
     uint64_t spare3;
@@ -923,7 +923,7 @@ _Static_assert(offsetof(rb_command, scope) == 60, "layout");
 _Static_assert(offsetof(rb_command, limit) == 61, "layout");
 _Static_assert(offsetof(rb_command, spare) == 62, "layout");
 _Static_assert(offsetof(rb_tick, instrument) == 32, "layout");
-_Static_assert(offsetof(rb_tick, spare) == 36, "layout");
+_Static_assert(offsetof(rb_tick, mark) == 36, "layout");
 _Static_assert(offsetof(rb_tick, every_ns) == 40, "layout");
 _Static_assert(offsetof(rb_tick, spare2) == 48, "layout");
 _Static_assert(offsetof(rb_tick, spare3) == 56, "layout");

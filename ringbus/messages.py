@@ -9,7 +9,7 @@ import numpy as np
 
 SCHEMA_ID: Final = 1
 SCHEMA_VERSION: Final = 1
-SCHEMA_HASH: Final = 0x13bcebedb531ab42
+SCHEMA_HASH: Final = 0xd3d29857c898f61f
 MESSAGE_BYTES: Final = 64
 INSTRUMENT_NONE: Final = 4294967295
 TEMPLATE_CONTRIBUTED_MAX: Final = 63
@@ -1034,7 +1034,7 @@ TICK: Final[np.dtype[np.void]] = np.dtype(
             "reserved",
             "checksum",
             "instrument",
-            "spare",
+            "mark",
             "every_ns",
             "spare2",
             "spare3",

@@ -13,7 +13,7 @@
  * The exchange's messages are records of one line, sealed with a checksum: rb_multicast_offer,
  * _poll, _get, _publish, _peek, on rings that rb_multicast_init made; their attach refuses any
  * other. Records of any size, whose payload is the caller's own: rb_records_*. Both are the same
- * code (rb_record_write, and its reader in multicast.c), of which the compiler makes one with the
+ * code (rb_record_write, and multicast_reader.c), of which the compiler makes one with the
  * size folded in.
  *
  * When a gate holds: the writer looks at the gates only when it has used up the room it saw. Before
@@ -187,6 +187,11 @@ int64_t rb_readers_join(rb_reader *reader, void *readers, size_t readers_bytes, 
 /* Gives that place back. */
 void rb_readers_leave(rb_reader *reader);
 /* cffi: end */
+
+/* Whether such a ring is there, and one of the exchange's messages: its functions copy one line, so
+ * a ring of larger records is not theirs. RB_OK, RB_SIZE, or as rb_layout_verify. */
+int32_t rb_records_verify(const void *ring, size_t bytes);
+int32_t rb_multicast_verify(const void *ring, size_t bytes);
 
 /* Gating reader: message `sequence` in place, NULL while it is not there. Valid until released, if
  * rb_multicast_held says so after it was read: a writer that ran before the gate was there looks

@@ -8,14 +8,15 @@ that a rollback has to forget is the one proposal.
 
 What goes to all shards has no such number: nothing on the stream says that a predecessor's is still
 on the lane. So a successor first says a line that has one (`mark`): lanes keep their order, and
-when that line is on the stream, so is all that was said before it.
+when that line is on the stream, so is all that was said before it. A predecessor may have said such
+a line with the same number: each says where on the lane it is, and no two are in one place.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Final, Protocol, cast
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -130,6 +131,7 @@ class Proposer:
             return None
         tick = np.zeros(1, TICK)
         tick["template_id"], tick["instrument"] = Template.TICK, INSTRUMENT_NONE
+        tick["mark"] = self._lane.written & 0xFFFF_FFFF
         return Proposal(wished.topic, 0, tick)
 
     def send(self, proposal: Proposal) -> bool:
@@ -160,11 +162,15 @@ class Proposer:
         if len(places) == 0:
             # A broadcast takes a number in every shard, and names one of them.
             return False
-        line = cast(np.void, batch[places[0]])
-        said = int(line["template_id"])
+        line = batch[places[:1]]
+        said = int(line["template_id"][0])
         if said == Template.REJECTED:
-            said = int(np.array([line]).view(REJECTED)["refused_template"][0])
-        return int(line["publisher"]) == self._contributor.publisher and said == flying.template
+            said = int(line.view(REJECTED)["refused_template"][0])
+        is_own = int(line["publisher"][0]) == self.publisher and said == flying.template
+        if is_own and line["template_id"][0] == Template.TICK:
+            # A predecessor's mark says nothing of what was said behind it.
+            is_own = bool(line.view(TICK)["mark"][0] == flying.lines.view(TICK)["mark"][0])
+        return is_own
 
     def _is_said_to_all(self, batch: NDArray[np.void], flying: Proposal) -> bool:
         """Whether a broadcast of its own is among the lines."""

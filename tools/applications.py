@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from tools.kind import Kind
 from tools.kinds import (
     auction,
     console,
@@ -16,21 +17,25 @@ from tools.kinds import (
     stops,
     ticker,
 )
-from tools.site import Kind
 
 KINDS: Final[dict[str, Kind]] = {
-    "auction": Kind(auction.Options, auction.make, proposes=True, instruments=True),
-    "console": Kind(console.Options, console.make, proposes=True, sockets=True),
-    "drop": Kind(drop.Options, drop.make, proposes=True, listens=("",)),
-    "fairy": Kind(fairy.Options, fairy.make, proposes=True),
-    "fix": Kind(fix.Options, fix.make, proposes=True, listens=("",)),
-    "guardian": Kind(guardian.Options, guardian.make, proposes=True, topics=1),
-    "stops": Kind(stops.Options, stops.make, proposes=True),
-    "market": Kind(market.MarketOptions, market.make_market),
-    "request": Kind(market.RequestOptions, market.make_request, listens=("",)),
-    "reporter": Kind(reporter.Options, reporter.make, proposes=True, topics=1, sockets=True),
-    "snapshot": Kind(
-        market.SnapshotOptions, market.make_snapshot, listens=(market.SNAPSHOT, market.DAY)
+    "auction": Kind(auction.Options, "tools.makers.auction:make", proposes=True, instruments=True),
+    "console": Kind(console.Options, "tools.makers.console:make", proposes=True, sockets=True),
+    "drop": Kind(drop.Options, "tools.makers.drop:make", proposes=True, listens=("",)),
+    "fairy": Kind(fairy.Options, "tools.makers.fairy:make", proposes=True),
+    "fix": Kind(fix.Options, "tools.makers.fix:make", proposes=True, listens=("",)),
+    "guardian": Kind(guardian.Options, "tools.makers.guardian:make", proposes=True, topics=1),
+    "stops": Kind(stops.Options, "tools.makers.stops:make", proposes=True),
+    "market": Kind(market.MarketOptions, "tools.makers.market:make_market"),
+    "request": Kind(market.RequestOptions, "tools.makers.market:make_request", listens=("",)),
+    "reporter": Kind(
+        reporter.Options, "tools.makers.reporter:make", proposes=True, topics=1, sockets=True
     ),
-    "ticker": Kind(ticker.Options, ticker.make, proposes=True, topics=1),
+    "snapshot": Kind(
+        market.SnapshotOptions,
+        "tools.makers.market:make_snapshot",
+        listens=(market.SNAPSHOT, market.DAY),
+    ),
+    "ticker": Kind(ticker.Options, "tools.makers.ticker:make", proposes=True, topics=1),
 }
+"""What every process knows of them is light; how one is made, the core that runs it loads."""

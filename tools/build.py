@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from engine import _engine
+from engine import _calls, _engine
 from ports import _ports
 from ringbus import _ringbus, _single
 
@@ -28,19 +27,8 @@ def build_hash() -> int:
     return int.from_bytes(digest.digest()[:8], "little")
 
 
-def commit() -> str:
-    """The commit that this code is of, with "-dirty" if it was changed; "" where nobody knows."""
-    root = Path(__file__).resolve().parent.parent
-    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except OSError:
-        return ""
-    return done.stdout.strip()
-
-
 def _files() -> Iterator[tuple[Path, str]]:
-    for module in (_ringbus, _single, _engine, _ports):
+    for module in (_ringbus, _single, _engine, _calls, _ports):
         yield Path(str(module.__file__)), str(module.__name__)
     root = Path(__file__).resolve().parent.parent
     for package in PACKAGES:

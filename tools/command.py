@@ -17,8 +17,9 @@ from tools.console.client import Target, target_of
 from tools.console.conversation import Answer
 from tools.console.record import AUTHOR_BYTES_MAX, REASON_BYTES_MAX
 from tools.console.trades import WHY
-from tools.console.words import LIMITS, MAY, MODES, PHASES, SIDES, STATES, CommandError
+from tools.console.words import LIMITS, MAY, PHASES, SIDES, STATES, CommandError
 from tools.manual import Parser
+from tools.owner_rules import MODES
 from tools.topology import ConfigurationError
 
 DONE: Final = 0

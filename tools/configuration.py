@@ -23,10 +23,10 @@ from tools.instruments import (
     load_instruments,
     load_participants,
 )
+from tools.kind import ApplicationSection
 from tools.owner_rules import OwnerRules, commands_of, load_owner_rules
 from tools.placement import placed
 from tools.private import write_private
-from tools.site import ApplicationSection
 from tools.source import Source
 from tools.table import Faults
 from tools.topology import (

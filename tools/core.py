@@ -20,41 +20,29 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from shutil import disk_usage
+from typing import Final
 
-from engine.book import Book
-from engine.publisher import Publisher
-from engine.risk import Admission
-from engine.sequencer import Sequencer
-from engine.shard import Shard
-from ports.authenticator import Authenticator
-from ports.client import ClientPort
-from ringbus._ringbus import ffi
 from ringbus.backing import lock_all, size
 from ringbus.contributor import Contributor
 from ringbus.core import Agent, Core, CorePage
-from ringbus.idle import Idle, bell_mask
-from ringbus.journal import Journal, segment_bytes
-from ringbus.marks import Marks
+from ringbus.idle import bell_mask
+from ringbus.journal import segment_bytes
 from ringbus.metrics import Metrics
-from ringbus.repair import repair
 from ringbus.replay import Stream
-from ringbus.scrub import Scrub
 from ringbus.segment import Segment
-from ringbus.status import BackingError, DataError, Lapped, RingbusError, UsageError
+from ringbus.status import BackingError, RingbusError, UsageError
 from tools.applications import KINDS
 from tools.build import build_hash
-from tools.clients import client_sessions, port_instruments
 from tools.configuration import Configuration
 from tools.confine import CONFINED, confine
-from tools.day import check_joins, drain
-from tools.edge import allow_files, limits_of
-from tools.journals import open_journal
+from tools.joins import check_joins
+from tools.kind import load
 from tools.memory import Attachment, tcp_counter
-from tools.process import end_with_parent, leave
-from tools.seat import Seat
+from tools.open_files import allow_files
+from tools.parent import end_with_parent
+from tools.process import leave
 from tools.sections import PASSIVE, CoreSection
 from tools.site import Site
-from tools.standby import StandbyProcess, go_on
 from tools.state import STATE_FILE, State
 from tools.topology import ConfigurationError, is_engine
 from tools.turns import SHORT_NS, ask_for_turns
@@ -64,16 +52,23 @@ from tuning.partition import join
 GO_ON = "--go-on"
 # Where a stopped clock stands: every message of such a day carries this time.
 STOPPED_NS = 10**18
-# A syncing thread is rung for what was written, and when it is over: it need not look up.
-SYNC_LOOK_US = 1_000_000
 # Of a thread whose work nobody waits for; on Linux a thread has its own.
 NICENESS = 10
+# What makes an agent that is no application, in a core that runs it.
+MAKERS: Final = {
+    "sequencer": "tools.makers.engine:add_sequencer",
+    "shard": "tools.makers.engine:add_shard",
+    "publisher": "tools.makers.engine:add_publisher",
+    "journal": "tools.makers.journal:add_journal",
+    "port": "tools.makers.port:add_port",
+}
 
 
 class CoreProcess:
     """The agents of one core over the shared memory of its exchange; use it with `with`.
 
-    Thread: the one that made it; `journal sync` and `authenticator` threads are its own.
+    What it has is for those that make its agents (tools/makers); `stack` gets what is to be closed.
+    Thread: the one that made it; those of `beside` and `aside` are its own.
     """
 
     def __init__(
@@ -87,31 +82,29 @@ class CoreProcess:
         self.topology = configuration.topology
         self.section = section
         self._tcp = tcp
-        self._stack = ExitStack()
+        self.stack = ExitStack()
         backing = self.topology.memory.backing.without("lock")
-        self._shared = self._stack.enter_context(Attachment(self.topology.name, backing))
+        self.shared = self.stack.enter_context(Attachment(self.topology.name, backing))
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self._stops: list[Callable[[], None]] = []
         self._errors: list[str] = []
-        self._bells = self._shared.attach("bells", writable=True)
-        self._page = self._shared.attach(f"core.{section.name}", writable=True)
-        self._metrics = Metrics.attach(
-            self._shared.attach(f"metrics.{section.name}", writable=True)
-        )
-        self._metrics.repair()
+        self.bells = self.shared.attach("bells", writable=True)
+        self._page = self.shared.attach(f"core.{section.name}", writable=True)
+        self.metrics = Metrics.attach(self.shared.attach(f"metrics.{section.name}", writable=True))
+        self.metrics.repair()
         ports = [port for port in self.topology.ports if port.name in section.agents]
         placed = [one for one in self.topology.applications if one.name in section.agents]
         watches = bool(ports) or any(KINDS[one.kind].watches for one in placed)
         self._epoll = select.epoll() if watches else None
         if self._epoll is not None:
-            self._stack.callback(self._epoll.close)
+            self.stack.callback(self._epoll.close)
         # Ports measure their clients' silence: in a core of their own they have the real time.
         stopped = self.topology.exchange.clock == "stopped"
         clock = "manual" if stopped and not self.topology.restartable(section) else "real"
         self.core = Core(
             self._page,
-            self._bells,
+            self.bells,
             section.name,
             section.wait,
             clock,
@@ -127,9 +120,10 @@ class CoreProcess:
                 self._add(agent)
             elif agent == "sequencer":
                 stopped_ns = STOPPED_NS if stopped else 0
-                standby = go_on(configuration, self._shared, self.core, self._metrics, stopped_ns)
-                self._stack.callback(standby.close)
-        self.core.measure(self._metrics)
+                go_on = load("tools.standby:go_on")
+                standby = go_on(configuration, self.shared, self.core, self.metrics, stopped_ns)
+                self.stack.callback(standby.close)
+        self.core.measure(self.metrics)
 
     def run(self) -> int:
         """Run until told to stop; returns the exit status. Raises: BackingError: [memory] lock."""
@@ -193,7 +187,7 @@ class CoreProcess:
 
     def close(self) -> None:
         """Unmap and close everything; the bell stays ours, for a successor to find."""
-        self._stack.close()
+        self.stack.close()
 
     def __enter__(self) -> CoreProcess:
         return self
@@ -202,163 +196,42 @@ class CoreProcess:
         self.close()
 
     def _add(self, agent: str) -> None:
-        if agent == "sequencer":
-            self._add_sequencer()
-        elif agent == "publisher":
-            self._add_publisher()
-        elif agent in self.topology.journals:
-            self._add_journal(agent)
-        elif agent.startswith("shard."):
-            self._add_shard(int(agent.removeprefix("shard.")))
-        elif any(one.name == agent for one in self.topology.applications):
+        if agent in (one.name for one in self.topology.applications):
             self._add_application(agent)
+            return
+        if agent in self.topology.journals:
+            what = "journal"
+        elif agent in (port.name for port in self.topology.ports):
+            what = "port"
         else:
-            self._add_port(agent)
+            what = agent.partition(".")[0]
+        load(MAKERS[what])(self, agent)
 
-    def _lane(self, part: str) -> Segment:
-        return self._shared.attach(part, writable=True)
+    def lane(self, part: str) -> Segment:
+        """A part of the shared memory that an agent of this core writes."""
+        return self.shared.attach(part, writable=True)
 
-    def _mask(self, agent: str) -> int:
+    def mask(self, agent: str) -> int:
         """Wake mask of the core that runs `agent`, 0 if it is this one."""
         core = self.topology.core_of(agent)
-        return 0 if core.name == self.section.name else bell_mask(self._bells, core.name)
+        return 0 if core.name == self.section.name else bell_mask(self.bells, core.name)
 
-    def _add_sequencer(self) -> None:
-        shards = range(self.topology.exchange.shards)
-        # What the publisher has mapped for writing is mapped once.
-        has_publisher = "publisher" in self.section.agents
-        sequencer = Sequencer(
-            self.core,
-            self._lane("doorbell"),
-            [self._lane(f"lane.{name}") for name in self.topology.contributors],
-            [(self._lane(f"shard.{n}.in"), self._mask(f"shard.{n}")) for n in shards],
-            self.configuration.shard_of,
-            self.configuration.topics,
-            self.configuration.group_of,
-            Admission(
-                self.configuration.risk(),
-                self._shared.attach("settled", has_publisher),
-                self._shared.attach("stream", has_publisher),
-                self._shared.attach("stream.readers", writable=True),
-            ),
-        )
-        sequencer.measure(
-            self._metrics.histogram_address("port to sequencer"),
-            self._metrics.counter_address("refused proposals"),
-            self._metrics.counter_address("dropped proposals"),
-        )
-        self.core.add("sequencer", sequencer)
-
-    def _add_shard(self, number: int) -> None:
-        limits = self.topology.limits
-        shard = Shard(
-            self.core,
-            number,
-            self._lane(f"shard.{number}.in"),
-            self._lane(f"shard.{number}.out"),
-            Book(len(self.configuration.instruments), limits.orders, limits.price_nodes),
-            self.configuration.topics,
-            self._mask("publisher"),
-        )
-        shard.measure(
-            self._metrics.histogram_address("sequencer to shard"),
-            self._metrics.counter_address(f"stale proposals of shard.{number}"),
-        )
-        self.core.add(f"shard.{number}", shard)
-
-    def _add_publisher(self) -> None:
-        publisher = Publisher(
-            self.core,
-            self._shared.attach("stream", writable=True),
-            self._shared.attach("stream.readers"),
-            [self._lane(f"shard.{n}.out") for n in range(self.topology.exchange.shards)],
-        )
-        publisher.settle(self._shared.attach("settled", writable=True))
-        publisher.measure(self._metrics.histogram_address("shard to publisher"))
-        self.core.add("publisher", publisher)
-
-    def _add_journal(self, name: str) -> None:
-        topology = self.topology
-        try:
-            journal = open_journal(topology, self._shared, name)
-        except (DataError, Lapped) as error:
-            peers = [topology.journal_path(one) for one in topology.journals if one != name]
-            stream, segment = self._shared.attach("stream"), topology.journal.segment_messages
-            print(f"{error}: asking the others", file=sys.stderr, flush=True)
-            repaired = repair(topology.journal_path(name), peers, stream, segment, name)
-            print(f"{name}: {repaired}", file=sys.stderr, flush=True)
-            journal = open_journal(topology, self._shared, name)
-        self._stack.callback(journal.close)
-        self._scrub(name, journal)
-        journal.measure(
-            self._metrics.histogram_address("publisher to journal"),
-            self._metrics.histogram_address("journal to disk"),
-        )
-        self.core.add(name, journal)
-        idle = self._stack.enter_context(Idle(self._bells, f"{name} sync", stream_reader=False))
-        idle.set_timeout(SYNC_LOOK_US)
-        bell = bell_mask(self._bells, f"{name} sync")
-        journal.tell(self.core.wake, bell)
-        stop = ffi.new("uint32_t *")
-        self._stops.append(partial(self._end_sync, stop, bell))
-        arguments = (journal, name, idle, stop)
-        self._threads.append(
-            threading.Thread(target=self._sync, args=arguments, name=f"{name} sync")
-        )
-
-    def _scrub(self, name: str, journal: Journal) -> None:
-        """Read the older files of a day beside everything else."""
-        topology = self.topology
-        scrub = Scrub(
-            topology.journal_path(name),
-            topology.journal.segment_messages,
-            name,
-            journal.written,
-            [topology.journal_path(one) for one in topology.journals if one != name],
-            self._stopping.wait,
-            lambda text: print(text, file=sys.stderr, flush=True),
-        )
-        self._beside(f"{name} scrub", partial(_aside, scrub.run), scrub.stop)
-
-    def _end_sync(self, stop: object, bell: int) -> None:
-        """Tell a syncing thread that it is over."""
-        ffi.memmove(stop, b"\1\0\0\0", 4)
-        self.core.idle.ring(bell)
-
-    def _sync(self, journal: Journal, name: str, idle: Idle, stop: object) -> None:
-        """Make the journal durable as it grows, and once more at the end."""
-        marks = Marks(self._shared.attach("marks", writable=True))
-        bells, gather_us = 0, self.topology.journal.sync_ms * 1000
-        if self.topology.copies_awaited > 0:
-            edge = set(self.topology.edge)
-            waiting = [core.name for core in self.topology.cores if edge.intersection(core.agents)]
-            bells, gather_us = sum(bell_mask(self._bells, core) for core in waiting), 0
-        place = marks.place(name)
-        ask_for_turns(SHORT_NS)
-        try:
-            journal.keep(idle, marks, place, bells, stop, gather_us)
-            if not self._errors:
-                drain(journal)
-            marks.set(place, journal.sync())
-        except RingbusError as error:
-            # What cannot be made durable must not be acknowledged as if it were.
-            self._errors.append(f"core {self.section.name}: {error}")
-            CorePage(self._page).stop()
-
-    def _contributor(self, name: str) -> Contributor:
+    def contributor(self, name: str) -> Contributor:
+        """The lane of a port or an application."""
         return Contributor(
-            self._lane(f"lane.{name}"),
+            self.lane(f"lane.{name}"),
             self.topology.contributors.index(name),
-            self._lane("doorbell"),
-            self._mask("sequencer"),
+            self.lane("doorbell"),
+            self.mask("sequencer"),
         )
 
-    def _stream(self) -> Stream:
+    def stream(self) -> Stream:
+        """All that was published: files, then the ring."""
         return Stream(
-            self._shared.attach("stream"),
+            self.shared.attach("stream"),
             self.topology.journal_paths,
             self.topology.journal.segment_messages,
-            self._shared.attach("marks"),
+            self.shared.attach("marks"),
             self.topology.copies_awaited,
         )
 
@@ -370,16 +243,16 @@ class CoreProcess:
             options=section.options,
             configuration=self.configuration,
             core=self.core,
-            stream=self._stream(),
-            contributor=self._contributor(name) if kind.proposes else None,
+            stream=self.stream(),
+            contributor=self.contributor(name) if kind.proposes else None,
             topic=self.configuration.topic_of(name),
-            metrics=self._metrics,
-            lossy=self._shared.attach("stream.lossy", writable=True),
-            stack=self._stack,
-            tcp=self._former_tcp,
-            listening=self._listening,
-            watch=self._watch,
-            beside=partial(self._beside, name),
+            metrics=self.metrics,
+            lossy=self.shared.attach("stream.lossy", writable=True),
+            stack=self.stack,
+            tcp=self.former_tcp,
+            listening=self.listening,
+            watch=self.watch,
+            beside=partial(self.beside, name),
         )
         agent = kind.make(site)
         if isinstance(agent, Agent):
@@ -387,68 +260,48 @@ class CoreProcess:
         else:
             self.core.host(name, agent)
 
-    def _former_tcp(self, endpoint: str) -> int:
+    def former_tcp(self, endpoint: str) -> int:
+        """The TCP port that an endpoint had before its process died, 0 if it had none."""
         return self._tcp.get(endpoint, 0)
 
-    def _listening(self, endpoint: str, tcp: int) -> None:
-        # The launcher reads it there; a successor is given the same one.
-        counter = self._metrics.counter(tcp_counter(endpoint))
+    def listening(self, endpoint: str, tcp: int) -> None:
+        """Tell the launcher, which reads it there; a successor is given the same one."""
+        counter = self.metrics.counter(tcp_counter(endpoint))
         counter.add(tcp - counter.value)
 
-    def _watch(self, descriptor: int) -> None:
+    def watch(self, descriptor: int) -> None:
+        """Be woken by it too."""
         if self._epoll is None:
             raise UsageError("this kind of application does not say that it waits for sockets")
         self._epoll.register(descriptor, select.EPOLLIN)
 
-    def _beside(self, name: str, run: Callable[[], None], stop: Callable[[], None]) -> None:
+    def beside(self, name: str, run: Callable[[], None], stop: Callable[[], None]) -> None:
+        """Run something in a thread of its own while the core runs; `stop` makes it return."""
         self._stops.append(stop)
         self._threads.append(threading.Thread(target=run, name=f"beside {name}"))
 
-    def _add_port(self, name: str) -> None:
-        topology = self.topology
-        section = topology.port(name)
-        seat = Seat(self._lane(f"lane.{name}"), section, self._listening)
-        self._stack.callback(seat.close)
-        stands_by = not seat.take()
-        if stands_by and len(topology.cores_of(name)) == 1:
-            raise ConfigurationError(f"another process speaks for {name}")
-        port = self._stack.enter_context(
-            ClientPort(
-                self.core,
-                topology.exchange.session,
-                topology.exchange.shards,
-                self._contributor(name),
-                self._stream(),
-                port_instruments(self.configuration),
-                client_sessions(self.configuration),
-                limits_of(topology, section),
-                stands_by,
-                self.configuration.opening,
-            )
-        )
-        reader = name if len(topology.cores_of(name)) == 1 else f"{name} {self.section.name}"
-        port.show(self._shared.attach("stream.lossy", writable=True), reader)
-        port.measure(self._metrics, name)
-        self.core.add(name, port)
-        authenticator = Authenticator(
-            port, {who.user: who.secret for who in self.configuration.participants}
-        )
-        self._beside(name, authenticator.run, authenticator.stop)
-        self._watch(port.epoll_fd)
-        self._beside(f"{name}, pages", partial(_aside, port.populate), port.leave_unpopulated)
-        if stands_by:
-            self._metrics.counter(tcp_counter(name))
-            self._beside(
-                f"{name}, standing by", partial(seat.wait, port, self._stopping.wait), seat.stop
-            )
-        else:
-            self._listening(name, port.listen(section.host, self._tcp.get(name, section.tcp)))
+    def aside(self, name: str, run: Callable[[], None], stop: Callable[[], None]) -> None:
+        """The same for what others on this CPU need not wait for."""
 
+        def nicely() -> None:
+            os.nice(NICENESS)
+            run()
 
-def _aside(run: Callable[[], None]) -> None:
-    """Run something in this thread that others on this CPU need not wait for."""
-    os.nice(NICENESS)
-    run()
+        self.beside(name, nicely, stop)
+
+    def pause(self, seconds: float) -> bool:
+        """Wait, in a thread beside the core; True: the core stops."""
+        return self._stopping.wait(seconds)
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it ends with an error."""
+        return bool(self._errors)
+
+    def fail(self, text: str) -> None:
+        """End the core with this error, from a thread beside it."""
+        self._errors.append(f"core {self.section.name}: {text}")
+        CorePage(self._page).stop()
 
 
 def _check_build(state: State) -> None:
@@ -488,8 +341,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 join(Host(), state.partition, os.getpid())
             os.sched_setaffinity(0, {section.pinned})
         if PASSIVE in section.agents:
-            with StandbyProcess(configuration, section) as standby:
-                return standby.run()
+            with load("tools.standby:StandbyProcess")(configuration, section) as standby:
+                return int(standby.run())
         with CoreProcess(configuration, section, tcp, goes_on) as process:
             return process.run()
     except (ConfigurationError, RingbusError, OSError, ValueError) as error:

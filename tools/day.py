@@ -19,16 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.passive import GROUP_LINES_MAX, unfinished
-from ringbus.describe import named
-from ringbus.journal import Journal, map_file, noted
+from ringbus.journal import map_file, noted
 from ringbus.marks import Marks
 from ringbus.messages import (
     BUILD_RECORD,
     CARRIED_OVER,
     MESSAGE,
-    SCHEMA_HASH,
     CommandKind,
-    Environment,
     Template,
 )
 from ringbus.multicast import Reader, Writer, begin_multicast
@@ -38,16 +35,13 @@ from ringbus.segment import Segment
 from ringbus.status import DataError, Lapped, LayoutError, NotFoundError, RingbusError
 from tools import closed
 from tools.configuration import Configuration
-from tools.journals import open_journal
+from tools.joins import UNFINISHED_FILE, difference
+from tools.journals import drain, open_journal
 from tools.memory import Attachment
 from tools.owner_rules import commands_of
 from tools.private import write_private
 from tools.state import CONFIGURATION_FILE, State
 from tools.topology import ConfigurationError, Topology
-
-UNFINISHED_FILE = "unfinished"
-# A step writes up to 256 batches of 1,024 messages; the largest ring holds 2^28.
-DRAIN_STEPS_MAX = 2 * (1 << 28) // (256 * 1024)
 
 
 class DayError(Exception):
@@ -292,13 +286,6 @@ def rescue(state: State) -> None:
             raise DayError(str(error)) from None
 
 
-def drain(journal: Journal) -> None:
-    """Write all that is on the ring."""
-    for _ in range(DRAIN_STEPS_MAX):
-        if journal.step() == 0:
-            return
-
-
 def _check_files(directory: Path, segment_messages: int) -> None:
     """Raises: DayError: the files are of another schema, version or size."""
     for path in sorted(directory.glob("stream-*.rbj"))[:1]:
@@ -327,69 +314,12 @@ def _check_opening(configuration: Configuration, lines: NDArray[np.void]) -> Non
     first = lines[:1].view(BUILD_RECORD)[0]
     if int(first["template_id"]) != Template.BUILD_RECORD:
         raise DayError(f"the day in {topology.directory} does not begin with its BuildRecord")
-    differs = _difference(configuration, first)
+    differs = difference(configuration, first)
     if differs:
         raise DayError(
             f"the day in {topology.directory} was begun with another {differs}; go on with that "
             "one, or begin another day with `ringbus up --new-day`"
         )
-
-
-def check_joins(configuration: Configuration, shared: Attachment) -> None:
-    """See that a process is of the day that is on the stream, if one was opened.
-
-    Raises: ConfigurationError: the day was begun with something else, which is named.
-    """
-    topology = configuration.topology
-    paths, segment = topology.journal_paths, topology.journal.segment_messages
-    replay = Replay(shared.attach("stream"), paths, 1, segment)
-    try:
-        lines = replay.poll(1)
-        differs = _difference(configuration, lines.view(BUILD_RECORD)[0]) if len(lines) else ""
-    except (DataError, Lapped):
-        # Its journals are damaged: they are mended by those that write them.
-        differs = ""
-    finally:
-        replay.close()
-    if differs:
-        raise ConfigurationError(
-            f"the exchange's day was begun with another {differs}; what is saved in "
-            f"{topology.directory} is not what it was begun with: take it down and up"
-        )
-
-
-def _difference(configuration: Configuration, first: np.void) -> str:
-    """What a day's BuildRecord and a configuration do not agree about; "" if they do."""
-    exchange = configuration.topology.exchange
-    was_in = named(Environment, int(first["environment"])).lower()
-    if was_in != exchange.environment:
-        return f"environment ({was_in}, now {exchange.environment})"
-    said = {
-        "schema": (int(first["schema_hash"]), SCHEMA_HASH),
-        "configuration": (
-            int(first["configuration_hash"]),
-            configuration.hash,
-        ),
-        "number of shards": (int(first["shards"]), exchange.shards),
-    }
-    for what, (was, now) in said.items():
-        if was != now:
-            parts = _parts(configuration) if what == "configuration" else ""
-            return f"{what} ({was:x}, now {now:x}){parts}"
-    return ""
-
-
-def _parts(configuration: Configuration) -> str:
-    """Which parts of a configuration are not as the day noted them, with their files."""
-    mark = configuration.topology.directory / UNFINISHED_FILE
-    try:
-        was = json.loads(mark.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return ""
-    now = configuration.prints
-    # In the order of the files, and then what is gone.
-    names = [*now, *(name for name in was if name not in now)]
-    return f": {', '.join(name for name in names if was.get(name) != now.get(name))}"
 
 
 def _check_same(paths: tuple[Path, ...], segment_messages: int) -> None:

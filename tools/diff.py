@@ -17,8 +17,8 @@ from typing import Any, Final, cast
 
 from ringbus.status import RingbusError
 from tools.configuration import Configuration
+from tools.kind import ApplicationSection
 from tools.manual import Parser
-from tools.site import ApplicationSection
 from tools.state import CONFIGURATION_FILE, exchange_name, find
 from tools.topology import SINGLE, ConfigurationError
 

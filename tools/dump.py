@@ -22,7 +22,7 @@ from ringbus.journal import batches
 from ringbus.messages import DTYPES, MESSAGE, NEW_ORDER, Template
 from ringbus.status import RingbusError, UsageError
 from tools.manual import Parser
-from tools.replay import journal_of
+from tools.replay_day import journal_of
 
 BATCH = 1 << 16
 FORMATS = ("table", "jsonl", "csv", "parquet")

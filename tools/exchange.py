@@ -16,10 +16,13 @@ from tools.child import environment, log_tail
 from tools.configuration import Configuration
 from tools.launcher import LaunchError, refuse_if_there
 from tools.memory import Attachment
+from tools.partitions import give_back
 from tools.process import Process
 from tools.state import CONFIGURATION_FILE, State, find, remove
+from tuning.host import Host
 
 POLL_SECONDS = 0.005
+HOST = Host()
 
 
 def start_detached(
@@ -134,9 +137,10 @@ class Exchange:
                 time.sleep(POLL_SECONDS)
         raise LaunchError(f"core {core} was not started again within {timeout_s:.0f} s")
 
-    def down(self) -> None:
+    def down(self, host: Host = HOST) -> None:
         """Stop it and remove what is left, also of one that was killed."""
         remove(self.name)
+        give_back(self.name, host, print)
         if self._launcher is not None:
             self._launcher.wait()
 

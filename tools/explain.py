@@ -31,7 +31,7 @@ from ringbus.messages import (
 from ringbus.status import RingbusError, UsageError
 from tools.dump import time_text
 from tools.manual import Parser
-from tools.replay import ORDERS, PRICE_NODES, journal_of, placement
+from tools.replay_day import ORDERS, PRICE_NODES, journal_of, placement
 
 DEPTH = 5
 

@@ -27,11 +27,11 @@ from ringbus.messages import BUILD_RECORD, INSTRUMENT_NONE, MESSAGE, Flag, Templ
 from ringbus.replay import Replay
 from ringbus.status import RingbusError, check
 from tools.crowd import PASSWORD, Crowd, FairnessError, Server
-from tools.edge import FILES_BESIDE, raise_files
 from tools.exchange import Exchange, launched
 from tools.launcher import LaunchError
 from tools.manual import Parser
 from tools.memory import Attachment
+from tools.open_files import FILES_BESIDE, raise_files
 from tools.ranks import MESSAGES_MIN, Verdict, judge
 from tools.topology import ConfigurationError
 from tools.units import duration

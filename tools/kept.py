@@ -43,7 +43,7 @@ from ringbus.messages import (
 )
 from ringbus.status import DataError
 from tools.configuration import Configuration
-from tools.replay import replay_day
+from tools.replay_day import replay_day
 
 KEEPS: Final = (int(TimeInForce.GOOD_TILL_CANCEL), int(TimeInForce.GOOD_TILL_TIME))
 ENTRIES: Final = (Template.NEW_ORDER, Template.REPLACE, Template.STOP_ORDER)

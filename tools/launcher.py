@@ -43,13 +43,13 @@ from tools.configuration import Configuration
 from tools.day import DayError
 from tools.memory import Attachment, tcp_counter
 from tools.notify import Notifier
+from tools.open_files import check_files
 from tools.opening import OpeningError, open_day, opening_lines
 from tools.owner_rules import commands_of
 from tools.private import write_private
 from tools.process import Process, end
 from tools.release import ReleaseError, require
-from tools.sections import PASSIVE, CoreSection
-from tools.standby import DIVERGED
+from tools.sections import DIVERGED, PASSIVE, CoreSection
 from tools.state import CONFIGURATION_FILE, CoreRecord, State, claim, find, remove_files
 from tools.topology import ConfigurationError, is_engine
 from tools.turns import SHORT_NS, ask_for_turns
@@ -240,7 +240,7 @@ class Launcher:
         for text in untuned.check_host(topology, untuned.host_of(topology)):
             self._say(f"warning: {text}")
         memory.check_room(topology, memory.free_bytes())
-        edge.check_files(topology)
+        check_files(topology)
         needs = edge.check_memory(self.configuration, edge.free_memory())
         refuse_if_there(self.name)
         self.directory.mkdir(parents=True, exist_ok=True)

@@ -135,11 +135,12 @@ class Load:
                 lost = True
         return lost
 
-    def _reconnect(self, report: Report) -> None:
-        for session in self.sessions:
-            if not session.logged_in:
-                self._connect(session)
-                report.reconnects += 1
+    def _reconnect(self) -> int:
+        """Connect the sessions that are not; returns how many."""
+        away = [session for session in self.sessions if not session.logged_in]
+        for session in away:
+            self._connect(session)
+        return len(away)
 
     def exact(
         self,
@@ -158,12 +159,12 @@ class Load:
             on_row(n)
             session = self.sessions[request.session]
             if not session.logged_in:
-                self._reconnect(report)
+                report.reconnects += self._reconnect()
             session.send(request.packet)
             self._await_answer(request, report)
             report.answered += 1
             if n % 16 == 0 and self._look_at_sockets():
-                self._reconnect(report)
+                report.reconnects += self._reconnect()
             self._beat()
         report.seconds = time.monotonic() - start
         return report
@@ -189,7 +190,7 @@ class Load:
                 continue
             # A connection can be found dead by a look at it, or by the send that failed.
             if self._look_at_sockets() or not self.sessions[request.session].logged_in:
-                self._reconnect(report)
+                report.reconnects += self._reconnect()
                 # The login came behind all that the dead port had proposed, and it is on the stream
                 # by now: what is not there either was never proposed.
                 if self._answer_came(request):
@@ -230,7 +231,7 @@ class Load:
         report = Report(requests=len(requests))
         # Whoever's silence was taken for death, while nobody loaded, comes back.
         self.settle(0)
-        self._reconnect(report)
+        report.reconnects += self._reconnect()
         before = self._latency.snapshot()
         due: dict[tuple[int, bytes, int], list[float]] = {}
         start = time.monotonic()
@@ -306,7 +307,7 @@ class Load:
             len(one.received) < count for one, count in zip(self.sessions, counts, strict=True)
         ):
             # Whoever's silence was taken for death comes back.
-            self._reconnect(Report())
+            self._reconnect()
             self._look_at_sockets(0.05)
             self._beat()
 

@@ -27,7 +27,7 @@ from tools.console.record import Change, Record
 from tools.dump import time_text
 from tools.manual import Parser
 from tools.memory import Attachment
-from tools.replay import journal_of
+from tools.replay_day import journal_of
 from tools.state import CONFIGURATION_FILE, State, exchange_name, find
 from tools.topology import ConfigurationError, load_topology
 

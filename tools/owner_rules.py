@@ -25,7 +25,6 @@ from ringbus.messages import (
     Restriction,
     RiskLimit,
 )
-from tools.console.words import MODES
 from tools.instruments import Instrument, Participant
 from tools.rules import meant
 from tools.table import Row, read_table
@@ -33,6 +32,14 @@ from tools.table import Row, read_table
 if TYPE_CHECKING:
     from tools.configuration import Configuration
 
+# Whose quantity goes when orders of one owner meet.
+MODES: Final[dict[str, int]] = {
+    "none": 0,
+    "newest": OrderOption.SELF_TRADE_NEWEST,
+    "oldest": OrderOption.SELF_TRADE_OLDEST,
+    "both": OrderOption.SELF_TRADE_NEWEST | OrderOption.SELF_TRADE_OLDEST,
+    "decrement": OrderOption.SELF_TRADE_DECREMENT,
+}
 # Of a notional, in the currency; of a count.
 NOTIONAL_MAX: Final = 10**12 - 1
 COUNT_MAX: Final = 10**12 - 1

@@ -23,10 +23,10 @@ from ringbus.histogram import Histogram
 from ringbus.interval_log import Interval, LogWriter, read_hlog, read_intervals, span
 from ringbus.messages import SCHEMA_HASH
 from ringbus.status import FormatError, NotFoundError
-from tools.build import commit
 from tools.configuration import Configuration
 from tools.hops import ordered, sampling
 from tools.intervals import Intervals
+from tools.release import commit
 from tools.state import CONFIGURATION_FILE, State
 from tools.topology import ConfigurationError
 from tuning.fingerprint import fingerprint, store

@@ -15,6 +15,7 @@ import hashlib
 import hmac
 import json
 import os
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, cast
@@ -145,3 +146,14 @@ def require(topology: Topology, build: str) -> Release | None:
     if not release.days:
         raise ReleaseError(f"{path}: no day was replayed for it; {MAKE_ONE}")
     return release
+
+
+def commit() -> str:
+    """The commit that this code is of, with "-dirty" if it was changed; "" where nobody knows."""
+    root = Path(__file__).resolve().parent.parent
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
+    return done.stdout.strip()

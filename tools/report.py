@@ -23,7 +23,7 @@ from tools.day_counts import count, limits_used
 from tools.kept_figures import Figures
 from tools.log import WIDTH, changes_of, rows, running
 from tools.manual import Parser
-from tools.replay import journal_of
+from tools.replay_day import journal_of
 from tools.report_sections import Section, sections
 from tools.state import exchange_name, find
 from tools.topology import ConfigurationError, load_topology

@@ -6,7 +6,6 @@ is a frozen dataclass whose fields carry their rules: `field(metadata={"rule": w
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import re
 from collections.abc import Callable, Sequence
@@ -48,6 +47,8 @@ def kind_of(value: object) -> str:
 
 def meant(found: str, known: Sequence[str]) -> str:
     """Which of the known names the found one may have been meant to be, as the end of an error."""
+    import difflib  # 4 ms of every process's start, for one that made a mistake.
+
     close = difflib.get_close_matches(found, known, n=1)
     return f'; did you mean "{close[0]}"?' if close else ""
 

@@ -21,6 +21,8 @@ ENGINE_AGENTS: Final = ("sequencer", "publisher")
 JOURNALS: Final = ("journal", "journal.b", "journal.c", "journal.d")
 # Follows the stream in a process of its own, to take a dead engine's place.
 PASSIVE: Final = "passive"
+# Exit status of a passive engine: the active one said something that it would not have said.
+DIVERGED: Final = 3
 # What a client's answer waits for; the place is the number of journals that must have it durably.
 ACKNOWLEDGE: Final = ("published", "journaled", "replicated")
 

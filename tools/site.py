@@ -1,4 +1,4 @@
-"""Applications as a topology file places them: what a kind is, and what a core process gives it.
+"""What a core process gives to an application that it makes.
 
 An application is an agent of one of the kinds in tools/applications.py. It follows the stream, may
 propose, may listen; the core that it is placed on makes it, runs it, and makes it again when its
@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ringbus.contributor import Contributor
-from ringbus.core import Agent, Core, Worker
+from ringbus.core import Core
 from ringbus.metrics import Metrics
 from ringbus.proposer import Proposer
 from ringbus.replay import Stream
@@ -23,54 +23,6 @@ from ringbus.volley import Volley
 
 if TYPE_CHECKING:
     from tools.configuration import Configuration
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """One kind of application.
-
-    `options`: frozen dataclass of what its section may say, fields with rules (tools/rules.py);
-    `make`: makes one in a core process; an agent in C runs in the core's loop in C, a worker in
-    Python between its rounds. `proposes`: it gets a lane, and a publisher id behind the ports'.
-    `topics`: how many topics of its own it gets; `instruments`: each instrument has a topic, which
-    all applications of such kinds share. `listens`: its TCP ports, "" if it has one that
-    needs no name of its own. `sockets`: its core waits for descriptors too (see Site.watch).
-    """
-
-    options: type[object]
-    make: Callable[[Site], Agent | Worker]
-    proposes: bool = False
-    topics: int = 0
-    instruments: bool = False
-    listens: tuple[str, ...] = ()
-    sockets: bool = False
-
-    @property
-    def watches(self) -> bool:
-        """Whether its core waits in an epoll set."""
-        return self.sockets or bool(self.listens)
-
-
-@dataclass(frozen=True, slots=True)
-class ApplicationSection:
-    """`[[application]]`: one application; `options` are of its kind's class."""
-
-    name: str
-    kind: str
-    options: object
-
-    @property
-    def bound(self) -> dict[str, object]:
-        """The options that a day goes on with as it began: all but those of `rules.local`."""
-        return {
-            one.name: getattr(self.options, one.name)
-            for one in fields(cast(Any, self.options))
-            if "local" not in one.metadata
-        }
-
-    def endpoints(self, kind: Kind) -> tuple[str, ...]:
-        """What its TCP ports are called where clients look for them."""
-        return tuple(f"{self.name}.{one}" if one else self.name for one in kind.listens)
 
 
 @dataclass(slots=True)

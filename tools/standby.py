@@ -23,11 +23,9 @@ from ringbus.status import Lapped, RingbusError, UsageError
 from tools.build import build_hash
 from tools.configuration import Configuration
 from tools.memory import Attachment
-from tools.sections import CoreSection
+from tools.sections import DIVERGED, CoreSection
 from tools.turns import SHORT_NS, ask_for_turns
 
-# Its exit status when the active engine said something that it would not have said.
-DIVERGED = 3
 ROOM_SECONDS = 0.001
 
 

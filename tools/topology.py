@@ -18,6 +18,7 @@ from tools import rules
 from tools.applications import KINDS
 from tools.control import ControlSection
 from tools.host import HostSection, MemorySection
+from tools.kind import ApplicationSection
 from tools.rules import ConfigurationError as ConfigurationError
 from tools.rules import Refused, kind_of, meant
 from tools.sections import (
@@ -35,7 +36,6 @@ from tools.sections import (
     PortSection,
     StreamSection,
 )
-from tools.site import ApplicationSection
 from tools.source import Source
 from tools.topology_checks import check
 from tuning.host import Host

@@ -31,7 +31,7 @@ from ringbus.messages import (
 )
 from tools.dump import arrow, export, text_of, time_text
 from tools.manual import Parser
-from tools.replay import journal_of
+from tools.replay_day import journal_of
 
 BATCH: Final = 1 << 16
 COLUMNS: Final = (

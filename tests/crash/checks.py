@@ -26,7 +26,7 @@ from tests.sim.checks import (
     topics_are_in_order,
 )
 from tests.sim.ledger import Ledger
-from tools.replay import replay_day
+from tools.replay_day import replay_day
 from tools.sections import JOURNALS
 
 

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from ports.authenticator import Authenticator
-from ports.client import ClientPort, ClientSession, Contributor, Limits
-from ports.fix_port import FixLimits, FixPort
-from ringbus.core import Core, create_page, page_bytes
-from ringbus.memory import Block
-from tests.ports.exchange import (
-    FIRM,
-    INSTRUMENTS,
-    SECRET,
-    USERS,
-    Client,
-    Exchange,
-)
-from tests.ports.fix_exchange import COMP_ID, FixExchange
-from tests.ports.fix_exchange import Client as FixClient
+from ports.client import ClientPort, ClientSession, Limits
+from ports.fix_port import FixLimits
+from tests.ports.exchange import FIRM, Client, Exchange
+from tests.ports.fix_exchange import FixSide
+from tests.ports.venue import INSTRUMENTS, SECRET, USERS
 
 # Whom each of them hears.
 DROPS = {"DROPA": ("ALICE",), "DROPAB": ("ALICE", "BOB"), "DROPB": ("BOB",)}
@@ -54,10 +45,7 @@ class DropExchange(Exchange):
 
     def start_drop(self) -> None:
         """A drop port over the stream that is there."""
-        page = Block(page_bytes())
-        create_page(page, "drop")
-        self.drop_core = Core(page, self.engine.bells, "drop", "spin", "manual")
-        self.drop_core.set_time(self.now_ns)
+        self.drop_core = self.make_core("drop")
         traders = {
             user: ClientSession(self.topics[user], user, n, 1, FIRM)
             for n, user in enumerate(USERS, 1)
@@ -79,7 +67,7 @@ class DropExchange(Exchange):
             self.drop_core,
             "DAY1",
             2,
-            Contributor(self.engine.lane_memory[LANE], LANE, self.engine.doorbell),
+            self.contributor(LANE),
             self.reading(),
             INSTRUMENTS,
             sessions,
@@ -93,8 +81,8 @@ class DropExchange(Exchange):
         self.drop.close()
         self.drop = None
 
-    def step(self, engine: bool = True) -> int:
-        work = super().step(engine)
+    def serve(self) -> int:
+        work = super().serve()
         if self.drop is not None:
             work += self.drop_core.round() + self.drop_authenticator.step()
         return work
@@ -121,81 +109,6 @@ class DropExchange(Exchange):
         super().close()
 
 
-class FixSide:
-    """A FIX port beside another one: what a FIX client sees of the exchange."""
-
-    def __init__(
-        self,
-        exchange: Exchange,
-        lane: int,
-        sessions: Sequence[ClientSession],
-        clock: str,
-        passwords: bool,
-    ) -> None:
-        self.exchange = exchange
-        self._clock = clock
-        self._lane = lane
-        self._sessions = sessions
-        self._limits = FixLimits(passwords=passwords)
-        self.tcp = 0
-        self.clients: list[FixClient] = []
-        self.start()
-
-    def start(self) -> None:
-        """A port over the stream that is there, at the same address."""
-        exchange = self.exchange
-        page = Block(page_bytes())
-        create_page(page, "fix")
-        self.core = Core(page, exchange.engine.bells, "fix", "spin", self._clock)
-        self.core.set_time(self.now_ns)
-        self.port = FixPort(
-            self.core,
-            COMP_ID,
-            2,
-            Contributor(
-                exchange.engine.lane_memory[self._lane], self._lane, exchange.engine.doorbell
-            ),
-            exchange.reading(),
-            INSTRUMENTS,
-            self._sessions,
-            self._limits,
-        )
-        self.core.host("fix", self.port)
-        users = [one.user for one in self._sessions]
-        self._authenticator = Authenticator(self.port.logins, dict.fromkeys(users, SECRET))
-        self.tcp = self.port.listen(port=self.tcp)
-
-    def kill(self) -> None:
-        """Its process is gone, its clients see it."""
-        self.core.close()
-        self.port.close()
-        for client in self.clients:
-            client.close()
-        self.clients.clear()
-
-    @property
-    def now_ns(self) -> int:
-        return self.exchange.now_ns
-
-    def step(self) -> int:
-        """One round; returns the work done."""
-        work = self.core.round() + self._authenticator.step()
-        return work + sum(client.receive() for client in self.clients)
-
-    def until(self, condition: Callable[[], bool]) -> None:
-        self.exchange.until(condition)
-
-    def settle(self) -> None:
-        self.exchange.settle()
-
-    def connect(self, user: str, begin: str) -> FixClient:
-        """A connection that has not logged on."""
-        # Of an exchange it needs tcp, now_ns, until and settle, which are here.
-        client = FixClient(cast(FixExchange, self), user, begin)
-        self.clients.append(client)
-        return client
-
-
 class FixDropExchange(Exchange):
     """An OUCH port, a FIX port, and drop copies over FIX, of all who trade on either.
 
@@ -215,12 +128,12 @@ class FixDropExchange(Exchange):
             ClientSession(self.topics[user], user, 99, 1, FIRM, hears=tuple(traders.values()))
             for user in DROPS
         ]
-        self.fix = FixSide(self, 3, list(traders.values()), "manual", passwords=False)
-        self.drop = FixSide(self, LANE, drops, clock, passwords)
+        self.fix = FixSide(self, 3, list(traders.values()), "manual")
+        self.drop = FixSide(self, LANE, drops, clock, FixLimits(passwords=passwords))
         self.sides += [self.fix, self.drop]
 
-    def step(self, engine: bool = True) -> int:
-        return super().step(engine) + sum(side.step() for side in self.sides)
+    def serve(self) -> int:
+        return super().serve() + sum(side.step() for side in self.sides)
 
     def advance(self, nanoseconds: int) -> None:
         super().advance(nanoseconds)

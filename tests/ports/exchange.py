@@ -1,27 +1,17 @@
-"""A whole exchange in one thread for the tests of the client port: real engine, real TCP sockets.
-
-Nothing moves but by `until` and `settle`; time is what the test says it is.
-"""
+"""A whole exchange in one thread for tests of the client port: real engine, real TCP sockets."""
 
 from __future__ import annotations
 
-import itertools
-import os
 import select
 import socket
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from engine.fused import FusedEngine, Size
-from engine.risk import Risk, RiskInstrument, RiskSize
-from ports.authenticator import Authenticator, hash_secret
-from ports.client import ClientPort, ClientSession, Contributor, Instrument, Limits, Stream
+from engine.fused import Size
+from ports.authenticator import Authenticator
+from ports.client import ClientPort, ClientSession, Limits
 from ports.ouch import (
     CancelOrder,
     EnterOrder,
@@ -31,56 +21,33 @@ from ports.ouch import (
     Outbound,
     decode_outbound,
 )
-from ports.soup import DEBUG, FROM_SERVER, SEQUENCED, SoupClientSession, SoupDecoder
-from ringbus.core import Core, create_page, page_bytes
-from ringbus.journal import Journal
-from ringbus.marks import Marks, create_marks, marks_bytes
-from ringbus.memory import Block
-from ringbus.messages import MESSAGE, Flag, Template
-from ringbus.replay import Replay
-
-T = TypeVar("T")
-START_NS = 1_700_000_000_000_000_000
-SECOND_NS = 1_000_000_000
-ROUNDS_MAX = 50_000
-PATIENCE_S = 60
-QUIET_ROUNDS = 40
-SEGMENT_MESSAGES = 1024
-TICK = 100
-PRICE = 150 * TICK
-PASSWORD = "SECRET"
-FIRM = "FRM1"
-USERS = ("ALICE", "BOB", "CAROL", "DAVE", "ERIN", "FRANK")
-# Unknown contributors' messages on a client's topic come from here.
-INTRUDER = 1
-# Cheap to verify: it is the port that is tested.
-SECRET = hash_secret(PASSWORD, b"salt", cost=2)
-INSTRUMENTS = (
-    Instrument("AAPL", TICK, 100, 1_000_000, lot=10, quantity_max=100_000),
-    Instrument("MSFT", TICK, 100, 1_000_000, lot=1, quantity_max=100_000, shard=1),
+from ports.soup import (
+    DEBUG,
+    FROM_SERVER,
+    LOGOUT,
+    SEQUENCED,
+    SoupClientSession,
+    SoupDecoder,
+    encode_packet,
+)
+from ringbus.messages import SESSION_EVENT, SessionEventKind, Template
+from tests.ports.venue import (
+    INSTRUMENTS,
+    PASSWORD,
+    PRICE,
+    SECOND_NS,
+    SECRET,
+    START_NS,
+    TICK,
+    USERS,
+    Venue,
+    received,
 )
 
-
-def rounds() -> Iterator[int]:
-    """As many as a test is patient for: what goes by the kernel's own timers, such as a window that
-    was full, does not come sooner on a machine whose rounds are fast."""
-    deadline = time.monotonic() + PATIENCE_S
-    for n in itertools.count():
-        if n >= ROUNDS_MAX:
-            if time.monotonic() > deadline:
-                return
-            time.sleep(0.001)
-        yield n
-
-
-def make_engine(size: Size, clock: str, changes: Mapping[str, Any]) -> FusedEngine:
-    """An engine that keeps limits; `changes` are of its bounds, `risk` of those of its owners."""
-    bounds = dict(changes)
-    owners = bounds.pop("risk", RiskSize(accounts=4096, firms=16, positions=1 << 14))
-    size = replace(size, **bounds)
-    table = [RiskInstrument(one.tick_1e4, one.price_ticks_max) for one in INSTRUMENTS]
-    risk = Risk(table, size.shards, size.orders, owners, size.topics)
-    return FusedEngine(size, clock, risk=risk)
+T = TypeVar("T")
+FIRM = "FRM1"
+# Time stands still but where a test moves it; a client is told nanoseconds since midnight.
+NOW = START_NS % (86400 * SECOND_NS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +98,9 @@ class Client:
         """Take what is there; returns bytes, and 1 for an end."""
         if self.closed or not self.reading:
             return 0
-        try:
-            data = self.socket.recv(1 << 16)
-        except BlockingIOError:
+        data = received(self.socket)
+        if data is None:
             return 0
-        except ConnectionResetError:
-            data = b""
         if not data:
             self.closed = True
             self.socket.close()
@@ -159,7 +123,7 @@ class Client:
         return [message.ouch for message in self.messages]
 
 
-class Exchange:
+class Exchange(Venue):
     """Engine, port and authenticator; use it with `with`.
 
     Args: directory: of a journal, None for none; stream_slots: how long the ring remembers;
@@ -167,6 +131,8 @@ class Exchange:
     participants, the first on topic 1; contributors: lanes, the port's the first; rules: what a
     user's session is configured to, but for its names; engine: see `make_engine`.
     """
+
+    port: ClientPort
 
     def __init__(
         self,
@@ -180,41 +146,24 @@ class Exchange:
         rules: Mapping[str, dict[str, Any]] | None = None,
         engine: Mapping[str, Any] | None = None,
     ) -> None:
-        self._copies = copies
+        size = Size(2, 2, len(users) + 1, contributors, stream_slots, lane_slots)
+        super().__init__(size, "manual", directory, copies, engine or {})
         self.topics = {user: n + 1 for n, user in enumerate(users)}
         self._rules = rules or {}
-        marks = Block(marks_bytes())
-        create_marks(marks, "marks")
-        self.marks = Marks(marks)
-        size = Size(2, 2, len(users) + 1, contributors, stream_slots, lane_slots)
-        self.engine = make_engine(size, "manual", engine or {})
-        self.engine.core.set_time(START_NS)
-        self.now_ns = START_NS
         self.limits = limits or Limits()
         self.clients: list[Client] = []
         # Two thousand that have nothing to read are not asked one by one.
         self._ready = select.epoll()
         self._by_file: dict[int, Client] = {}
-        self._directory = directory
-        self._journal = None
-        if directory is not None:
-            self._journal = Journal(
-                directory, self.engine.ring, self.engine.readers, SEGMENT_MESSAGES
-            )
-            self.engine.core.add("journal", self._journal)
         self.start_port()
 
     def start_port(self) -> None:
-        """A port over the stream that is there."""
-        self._page = Block(page_bytes())
-        create_page(self._page, "port")
-        self.core = Core(self._page, self.engine.bells, "port", "spin", "manual")
-        self.core.set_time(self.now_ns)
+        self.core = self.make_core("port")
         self.port = ClientPort(
             self.core,
             "DAY1",
             2,
-            Contributor(self.engine.lane_memory[0], 0, self.engine.doorbell),
+            self.contributor(0),
             self.reading(),
             INSTRUMENTS,
             [
@@ -227,59 +176,21 @@ class Exchange:
         self.authenticator = Authenticator(self.port, dict.fromkeys(self.topics, SECRET))
         self.tcp = self.port.listen()
 
-    def reading(self) -> Stream:
-        """The stream, for one that follows it."""
-        return Stream(
-            self.engine.ring, self._directory, SEGMENT_MESSAGES, self.marks.memory, self._copies
-        )
-
     def kill_port(self) -> None:
-        """The port's process is gone: sockets, memory, whatever it had in flight."""
         self.core.close()
         self.port.close()
-
-    def restart_port(self, engine: bool = True) -> None:
-        """Another port takes its place: same lane, same stream, another TCP port."""
-        self.kill_port()
         for client in self.clients:
             client.receive()
             client.close()
         self.clients.clear()
-        self.start_port()
-        self.settle(engine)
 
     def advance(self, nanoseconds: int) -> None:
-        """Let time pass."""
-        self.now_ns += nanoseconds
-        self.engine.core.set_time(self.now_ns)
+        super().advance(nanoseconds)
         self.core.set_time(self.now_ns)
 
-    def step(self, engine: bool = True) -> int:
-        """One round of everything; returns the work done."""
-        work = self.engine.step() if engine else 0
-        work += self.core.round() + self.authenticator.step()
-        ready = self._ready.poll(0)
-        return work + sum(self._by_file[file].receive() for file, _ in ready)
-
-    def until(self, condition: Callable[[], bool], engine: bool = True) -> None:
-        """Rounds until the condition holds."""
-        for _ in rounds():
-            if condition():
-                return
-            self.step(engine)
-        raise AssertionError(f"it never came to that: {self.port.counts}")
-
-    def settle(self, engine: bool = True) -> None:
-        """Rounds until nobody has had anything to do for a while."""
-        quiet = 0
-        for _ in rounds():
-            quiet = 0 if self.step(engine) else quiet + 1
-            if quiet == QUIET_ROUNDS // 2:
-                # On a busy host what was sent may wait for a thread of the kernel.
-                os.sched_yield()
-            if quiet == QUIET_ROUNDS:
-                return
-        raise AssertionError(f"it never came to rest: {self.port.counts}")
+    def serve(self) -> int:
+        work = self.core.round() + self.authenticator.step()
+        return work + sum(self._by_file[file].receive() for file, _ in self._ready.poll(0))
 
     def connect(
         self, user: str = "ALICE", next_sequence: int = 1, receive_bytes: int = 0
@@ -310,18 +221,19 @@ class Exchange:
         self.until(lambda: len(client.messages) >= before + answers)
         return [message.ouch for message in client.messages[before:]]
 
-    def intrude(self, *lines: NDArray[np.void]) -> None:
-        """Somebody else proposes something, which is published before the port looks."""
-        self.engine.propose(np.concatenate(lines), INTRUDER)
+    def events(self, topic: int = 1) -> list[SessionEventKind]:
+        """What the stream says of a session's connections."""
+        stream = self.stream().view(SESSION_EVENT)
+        mine = (stream["template_id"] == Template.SESSION_EVENT) & (stream["topic"] == topic)
+        return [SessionEventKind(kind) for kind in stream["kind"][mine]]
 
-    def stream(self) -> NDArray[np.void]:
-        """Everything that was ever published."""
-        replay = Replay(self.engine.ring, self._directory, 1, SEGMENT_MESSAGES)
-        out = []
-        while len(batch := replay.poll()):
-            out.append(batch.copy())
-        replay.close()
-        return np.concatenate(out) if out else np.zeros(0, MESSAGE)
+    def messages_of(self, user: str) -> list[tuple[int, bytes]]:
+        """What a client that asks for everything is shown."""
+        client = self.login(user)
+        out = [(message.sequence, message.payload) for message in client.messages]
+        client.raw(encode_packet(LOGOUT))
+        self.until(lambda: client.closed)
+        return out
 
     def close(self) -> None:
         for client in self.clients:
@@ -329,30 +241,12 @@ class Exchange:
         self._ready.close()
         self.port.close()
         self.core.close()
-        if self._journal is not None:
-            self._journal.close()
-        self.engine.close()
-
-    def __enter__(self) -> Self:
-        self.settle()
-        return self
-
-    def __exit__(self, *unused: object) -> None:
-        self.close()
+        super().close()
 
 
-def line(
-    kind: np.dtype[np.void], template: Template, topic: int, number: int, /, **fields: int | str
-) -> NDArray[np.void]:
-    """A proposal of one line, `number` being its topic sequence."""
-    out = np.zeros(1, kind)
-    out["topic"] = topic
-    out["topic_sequence"] = number
-    out["template_id"] = template
-    out["flags"] = Flag.LAST_OF_GROUP
-    for name, value in fields.items():
-        out[name] = value
-    return out.view(MESSAGE)
+def enter(user_ref: int, side: str = "B", quantity: int = 100, **changes: Any) -> EnterOrder:
+    """An order for AAPL, but for the changes."""
+    return EnterOrder(user_ref, side, quantity, **{"symbol": "AAPL", "price": PRICE, **changes})
 
 
 def said(kind: type[T], message: Outbound) -> T:

@@ -29,8 +29,8 @@ from ringbus.messages import (
     Template,
 )
 from ringbus.messages import RejectReason as R
-from tests.ports.exchange import PRICE, TICK, line
 from tests.ports.refusals import MARKET, appended, enter, replace
+from tests.ports.venue import PRICE, TICK, line
 
 PAGE = Path(__file__).resolve().parents[2] / "ports" / "reasons.md"
 Lines = NDArray[np.void]

@@ -25,7 +25,7 @@ from ports.ouch import (
     option,
 )
 from ringbus.messages import RejectReason as R
-from tests.ports.exchange import PRICE, TICK
+from tests.ports.venue import PRICE, TICK
 
 PAGE = Path(__file__).resolve().parents[2] / "ports" / "refusals.md"
 MARKET = 0x7FFFFFFF

@@ -9,7 +9,8 @@ import pytest
 
 from ports.client import Limits
 from ports.ouch import EnterOrder, OrderAccepted
-from tests.ports.exchange import PRICE, Client, Exchange, said
+from tests.ports.exchange import Client, Exchange, said
+from tests.ports.venue import PRICE
 
 
 def enter(user_ref: int, side: str = "B", price: int = PRICE) -> EnterOrder:

@@ -28,7 +28,8 @@ from ringbus.proposer import Proposal, Proposer
 from ringbus.replay import Stream
 from ringbus.topics import Topics
 from tests.engine.trader import lines
-from tests.ports.exchange import INSTRUMENTS, START_NS, TICK, USERS, Exchange
+from tests.ports.exchange import Exchange
+from tests.ports.venue import INSTRUMENTS, START_NS, TICK, USERS
 
 Lines = NDArray[np.void]
 TOPIC, SHARDS, FAIRIES = 1, 2, 3

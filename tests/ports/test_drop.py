@@ -21,7 +21,8 @@ from ports.ouch import (
 from ports.soup import SoupClientSession
 from ringbus.status import UsageError
 from tests.ports.drop import DROPS, DropExchange
-from tests.ports.exchange import PASSWORD, TICK, Client
+from tests.ports.exchange import Client
+from tests.ports.venue import PASSWORD, TICK
 
 QUANTITY = 10
 PRICE = 120 * TICK

@@ -10,10 +10,11 @@ import pytest
 from ports.fix import FIX42, FIX44
 from ports.ouch import CancelOrder, EnterOrder, ModifyOrder, ReplaceOrder
 from tests.ports.drop import FixDropExchange
-from tests.ports.exchange import PASSWORD, TICK, Client
-from tests.ports.fix_exchange import Client as FixClient
-from tests.ports.fix_exchange import order
+from tests.ports.exchange import Client
+from tests.ports.fix_client import Client as FixClient
+from tests.ports.fix_client import order
 from tests.ports.quickfix_client import QuickFix
+from tests.ports.venue import PASSWORD, TICK
 
 PRICE = 150 * TICK
 # What a client's own report has too, but for those that say when and to whom.

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from ports.fix import FIX42, FIX44, decimal, decimal_text, parse, time_ns, time_text
 from ports.fix_tables import DICTIONARIES
-from tests.ports.fix_exchange import frame
+from tests.ports.fix_client import frame
 from tests.ports.fuzz_fix import SEEDS, one_input
 
 TAGS = sorted({tag for one in DICTIONARIES.values() for tag in one.tags})

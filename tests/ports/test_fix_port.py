@@ -29,8 +29,9 @@ from ringbus.messages import (
     Template,
 )
 from ringbus.status import UsageError
-from tests.ports.exchange import INSTRUMENTS, PASSWORD, START_NS
-from tests.ports.fix_exchange import Client, FixExchange, frame, limits, order
+from tests.ports.fix_client import Client, frame, order
+from tests.ports.fix_exchange import FixExchange, limits
+from tests.ports.venue import INSTRUMENTS, PASSWORD, START_NS
 
 NOW = time_text(START_NS)
 # Of a message that is sent again, what may differ.
@@ -56,7 +57,7 @@ def content(message: dict[int, str]) -> dict[int, str]:
 def resent(client: Client, begin: int = 1) -> list[dict[int, str]]:
     """All reports from `begin` on, as they are when they are asked for again."""
     client.send("2", (7, str(begin)), (16, "0"))
-    client.exchange.settle()
+    client.stage.settle()
     out, client.got = client.got, []
     return [content(one) for one in out if one[35] != "4"]
 

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.ports.exchange import PASSWORD
-from tests.ports.fix_exchange import FIX42, FIX44, FixExchange, limits, order
+from ports.fix import FIX42, FIX44
+from tests.ports.fix_client import order
+from tests.ports.fix_exchange import FixExchange, limits
 from tests.ports.quickfix_client import QuickFix
+from tests.ports.venue import PASSWORD
 
 
 @pytest.fixture

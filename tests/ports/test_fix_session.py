@@ -9,10 +9,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from ports.fix import SECOND_NS, time_text
+from ports.fix import FIX42, FIX44, SECOND_NS, time_text
 from ports.fix_session import FAREWELL_NS, LOGON_NS, TOLERANCE_NS
-from tests.ports.exchange import START_NS
-from tests.ports.fix_exchange import FIX42, FIX44, Client, FixExchange, frame, limits, order
+from tests.ports.fix_client import Client, frame, order
+from tests.ports.fix_exchange import FixExchange, limits
+from tests.ports.venue import START_NS
 
 NOW = time_text(START_NS)
 LATER = time_text(START_NS + 10 * SECOND_NS)
@@ -127,8 +128,8 @@ def test_a_garbled_logon_is_waited_over(exchange: FixExchange) -> None:
     silent.ended()
 
 
-def test_the_second_connection_of_a_client_is_cut_off(alice: Client) -> None:
-    second = alice.exchange.connect("ALICE", alice.begin)
+def test_the_second_connection_of_a_client_is_cut_off(exchange: FixExchange, alice: Client) -> None:
+    second = exchange.connect("ALICE", alice.begin)
     second.number = 2
     second.logon()
     second.ended()
@@ -376,10 +377,12 @@ def test_a_reset_never_moves_it_down(alice: Client, flag: tuple[tuple[int, str],
         lambda body: b"\x00\xff" * 40 + b"8=FIX",
     ],
 )
-def test_a_garbled_message_is_ignored_and_its_number_missed(alice: Client, spoil: object) -> None:
+def test_a_garbled_message_is_ignored_and_its_number_missed(
+    exchange: FixExchange, alice: Client, spoil: object
+) -> None:
     assert callable(spoil)
     alice.raw(spoil(alice.body("0")).replace(FIX44.encode(), alice.begin.encode()))
-    alice.exchange.settle()
+    exchange.settle()
     assert (alice.got, alice.closed) == ([], False)
     alice.number = 3
     # One that was cut short by the garbled one's length is lost with it; the next is not.
@@ -468,11 +471,13 @@ def test_a_clock_that_is_wrong_ends_the_session(alice: Client, seconds: int) -> 
     assert logout[35] == "5"
 
 
-def test_another_version_ends_the_session_whether_it_is_answered_or_not(alice: Client) -> None:
+def test_another_version_ends_the_session_whether_it_is_answered_or_not(
+    exchange: FixExchange, alice: Client
+) -> None:
     other = FIX42 if alice.begin == FIX44 else FIX44
     alice.raw(frame(other, alice.body("0")))
     assert alice.one("5")[58] == "Incorrect BeginString"
-    alice.exchange.advance(FAREWELL_NS)
+    exchange.advance(FAREWELL_NS)
     alice.ended()
 
 
@@ -508,17 +513,16 @@ def test_data_fields_may_hold_anything(alice: Client) -> None:
 # Heartbeats, by simulated time.
 
 
-def test_a_heartbeat_when_nothing_was_said(alice: Client) -> None:
-    alice.exchange.advance(30 * SECOND_NS)
+def test_a_heartbeat_when_nothing_was_said(exchange: FixExchange, alice: Client) -> None:
+    exchange.advance(30 * SECOND_NS)
     alice.send("0")
     assert alice.one("0")[34] == "2"
-    alice.exchange.advance(29 * SECOND_NS)
-    alice.exchange.settle()
+    exchange.advance(29 * SECOND_NS)
+    exchange.settle()
     assert alice.got == []
 
 
-def test_who_is_silent_is_asked_and_then_cut_off(alice: Client) -> None:
-    exchange = alice.exchange
+def test_who_is_silent_is_asked_and_then_cut_off(exchange: FixExchange, alice: Client) -> None:
     exchange.advance(30 * SECOND_NS)
     alice.one("0")
     exchange.advance(6 * SECOND_NS)
@@ -544,9 +548,9 @@ def test_a_reject_is_counted_and_that_is_all(alice: Client) -> None:
     probe(alice, 2)
 
 
-def test_a_logout_is_answered(alice: Client) -> None:
+def test_a_logout_is_answered(exchange: FixExchange, alice: Client) -> None:
     alice.send("5")
     assert alice.one("5")[34] == "2"
     alice.ended()
-    again = alice.exchange.login("ALICE", alice.begin, number=3)
+    again = exchange.login("ALICE", alice.begin, number=3)
     probe(again, 4)

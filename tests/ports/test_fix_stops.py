@@ -14,9 +14,10 @@ from ringbus.messages import INSTRUMENT_NONE, MASS_CANCEL, MassCancelScope, Temp
 from ringbus.proposer import Proposer
 from ringbus.replay import Stream
 from ringbus.topics import Topics
-from tests.ports.exchange import START_NS, USERS, line
-from tests.ports.fix_exchange import Client, FixExchange, limits, order
+from tests.ports.fix_client import Client, order
+from tests.ports.fix_exchange import FixExchange, limits
 from tests.ports.quickfix_client import QuickFix
+from tests.ports.venue import START_NS, USERS, line
 
 LANE = 2
 TOPICS = len(USERS) + 1

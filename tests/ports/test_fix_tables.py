@@ -20,8 +20,7 @@ from ports.fix_tables import (
     TIMES,
     TRAILER,
 )
-from tests.ports.quickfix_client import DICTIONARIES as FOLDER
-from tests.ports.quickfix_client import FILES
+from tests.ports.quickfix_client import dictionary
 
 KINDS = {
     "BOOLEAN": BOOLEANS,
@@ -44,7 +43,7 @@ class Xml:
     """One of QuickFIX's dictionaries."""
 
     def __init__(self, version: str) -> None:
-        root = ET.parse(FOLDER / FILES[version]).getroot()
+        root = ET.parse(dictionary(version)).getroot()
         self.root = root
         fields = root.find("fields")
         assert fields is not None

@@ -13,7 +13,8 @@ import pytest
 from ports.client import ClientPort, ClientSession, Contributor, Limits, Stream, port_size
 from ports.ouch import EnterOrder, OrderAccepted, OrderExecuted
 from ringbus.messages import BUILD_RECORD, INSTRUMENT_NONE, Template
-from tests.ports.exchange import INSTRUMENTS, PRICE, SECOND_NS, Exchange, Steady, line
+from tests.ports.exchange import Exchange, Steady
+from tests.ports.venue import INSTRUMENTS, PRICE, SECOND_NS, line
 
 CROWD = 2000
 USERS = [f"U{n:04}" for n in range(CROWD)]

@@ -32,8 +32,8 @@ from ringbus.replay import Stream
 from tests.engine.profiles import PROFILES
 from tests.engine.trader import Lines, lines
 from tests.ports import market_day
-from tests.ports.exchange import rounds
 from tests.ports.market_day import Watched, closing
+from tests.ports.venue import rounds
 
 SECOND_NS = 1_000_000_000
 START_NS = 1_700_000_000 * SECOND_NS

@@ -32,9 +32,9 @@ from ports.ouch42 import (
 )
 from ports.soup import UNSEQUENCED, encode_packet
 from ringbus.messages import ORDER_TERMS, OrderOption, Template
-from tests.ports.exchange import FIRM, PRICE, SECOND_NS, START_NS, TICK, Client, Exchange, Steady
+from tests.ports.exchange import FIRM, NOW, Client, Exchange, Steady
+from tests.ports.venue import PRICE, TICK
 
-NOW = START_NS % (86400 * SECOND_NS)
 OLD = {"protocol": "ouch42"}
 
 

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-import ports.ouch_client
+import ports.soup_connection
 from ports.ouch import (
     AccountQuery,
     AccountQueryResponse,
@@ -584,8 +584,8 @@ def test_a_field_that_does_not_fit_uses_no_number_up() -> None:
 
 def test_a_full_queue_stops_the_reading(monkeypatch: pytest.MonkeyPatch) -> None:
     """The socket is left alone until events are taken; silence does not count, nothing is lost."""
-    monkeypatch.setattr(ports.ouch_client, "QUEUE_HIGH", 8)
-    monkeypatch.setattr(ports.ouch_client, "QUEUE_LOW", 4)
+    monkeypatch.setattr(ports.soup_connection, "QUEUE_HIGH", 8)
+    monkeypatch.setattr(ports.soup_connection, "QUEUE_LOW", 4)
     count = 4_000
     blocked = asyncio.Event()
 
@@ -612,7 +612,7 @@ def test_a_full_queue_stops_the_reading(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_logout_with_a_full_queue(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ports.ouch_client, "QUEUE_HIGH", 8)
+    monkeypatch.setattr(ports.soup_connection, "QUEUE_HIGH", 8)
 
     async def script(peer: Peer) -> None:
         await peer.accept()

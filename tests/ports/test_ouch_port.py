@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -17,7 +16,6 @@ from ports.ouch import (
     DisableOrderEntryResponse,
     EnableOrderEntry,
     EnableOrderEntryResponse,
-    EnterOrder,
     MassCancel,
     MassCancelResponse,
     ModifyOrder,
@@ -48,19 +46,9 @@ from ringbus.messages import (
     Template,
     TimeInForce,
 )
-from tests.ports.exchange import (
-    FIRM,
-    PRICE,
-    SECOND_NS,
-    START_NS,
-    TICK,
-    Client,
-    Exchange,
-    line,
-    said,
-)
+from tests.ports.exchange import FIRM, NOW, Client, Exchange, enter, said
+from tests.ports.venue import PRICE, SECOND_NS, START_NS, TICK, line
 
-NOW = START_NS % (86400 * SECOND_NS)
 MARKET = 0x7FFFFFFF
 
 
@@ -68,10 +56,6 @@ MARKET = 0x7FFFFFFF
 def exchange() -> Iterator[Exchange]:
     with Exchange() as made:
         yield made
-
-
-def enter(user_ref: int, side: str = "B", quantity: int = 100, **changes: Any) -> EnterOrder:
-    return EnterOrder(user_ref, side, quantity, **{"symbol": "AAPL", "price": PRICE, **changes})
 
 
 def replayed(exchange: Exchange, client: Client, user: str = "ALICE") -> Client:

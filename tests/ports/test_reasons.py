@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from ports.ouch import EnterOrder, OrderAccepted, OrderRejected
 from ringbus.messages import COMMAND, REJECT, REJECTED, RejectReason, Template
 from tests.ports import reasons
-from tests.ports.exchange import PRICE, Exchange, said
-from tests.ports.fix_exchange import FixExchange, order
+from tests.ports.exchange import Exchange, said
+from tests.ports.fix_client import order
+from tests.ports.fix_exchange import FixExchange
 from tests.ports.reasons import CXL_REJ, ROWS, Row, Told
+from tests.ports.venue import PRICE
 
 OUCH = [one for one in ROWS if isinstance(one.ouch, Told)]
 FIX = [one for one in ROWS if isinstance(one.fix, Told)]

@@ -25,8 +25,9 @@ from ringbus.messages import (
     Template,
 )
 from tests.ports import refusals
-from tests.ports.exchange import PRICE, Client, Exchange, Steady, line
+from tests.ports.exchange import Client, Exchange, Steady
 from tests.ports.refusals import REFUSALS, SILENT, Refusal, enter, replace
+from tests.ports.venue import PRICE, line
 
 NO_PACKET = "the bytes are not a SoupBinTCP packet"
 NO_MESSAGE = "the OUCH message cannot be read"

@@ -16,9 +16,11 @@ from ringbus.multicast import Reader
 from ringbus.texts import texts
 from tests.engine.parts import grouped
 from tests.engine.trader import new_order
-from tests.ports.exchange import PRICE, TICK, Exchange
-from tests.ports.fix_exchange import FixExchange, order
+from tests.ports.exchange import Exchange
+from tests.ports.fix_client import order
+from tests.ports.fix_exchange import FixExchange
 from tests.ports.market_day import opening
+from tests.ports.venue import PRICE, TICK
 from tools.console.trades import Trade, change
 
 Lines = NDArray[np.void]

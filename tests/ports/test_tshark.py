@@ -22,9 +22,10 @@ from ports import itch, ouch, ouch42
 from ports.market import MarketData
 from ports.mold import Packet, encode_request
 from ports.soup import LOGOUT, encode_packet
-from tests.ports.exchange import PRICE, TICK, Client, Exchange
+from tests.ports.exchange import Client, Exchange
 from tests.ports.market_day import closing
 from tests.ports.test_market import GROUP, SECOND_NS, Site, settle
+from tests.ports.venue import PRICE, TICK
 
 TSHARK = shutil.which("tshark")
 START_S = 90

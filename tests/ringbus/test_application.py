@@ -453,6 +453,31 @@ def test_a_successor_is_where_the_dead_one_was() -> None:
     assert len(stage.lane.take(8)) == 0
 
 
+def test_a_successor_knows_its_own_mark_from_a_predecessors() -> None:
+    """Two died before it, each with its mark on the lane, under the same number."""
+    stage = Stage()
+    everywhere = lines(MASS_CANCEL, Template.MASS_CANCEL, instrument=4294967295)
+    wished = Proposal(1, 0, everywhere)
+    assert stage.proposer().send(wished)
+    for _ in range(3):
+        heir = stage.proposer()
+        mark = heir.mark(wished)
+        assert mark is not None
+        assert heir.send(mark)
+    said = stage.lane.take(8)
+    marks = said[said["template_id"] == Template.TICK]
+    assert marks["topic_sequence"].tolist() == [1, 1, 1]
+    replay = stage.stream.replay()
+    stage.say(marks[:1])
+    assert heir.hear(replay.poll()) is Outcome.LOST
+    again = heir.mark(wished)
+    assert again is not None
+    assert heir.send(again)
+    stage.say(stage.lane.take(1))
+    assert heir.hear(replay.poll()) is Outcome.ANSWERED
+    assert heir.mark(wished) is None
+
+
 def test_a_number_that_is_left_out_is_a_broken_invariant() -> None:
     stage = Stage()
     app = Wishing(stage)

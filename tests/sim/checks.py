@@ -33,9 +33,10 @@ from ringbus.messages import (
     TradeChangeKind,
 )
 from tests.sim.clients import Client
+from tests.sim.ground import CONSOLE, INSTRUMENTS
 from tests.sim.ledger import Ledger
 from tests.sim.wire import Follower
-from tests.sim.world import CONSOLE, INSTRUMENTS, World
+from tests.sim.world import World
 from tools.console.names import command_of
 from tools.console.record import Change, Record
 

@@ -13,10 +13,11 @@ from pathlib import Path
 from tests.sim.archive import FILE_BYTES
 from tests.sim.checks import check_all
 from tests.sim.disk import disk
+from tests.sim.ground import PORTS
 from tests.sim.night import check_night
 from tests.sim.options import Options
 from tests.sim.staff import KINDS, STAFF, Staff
-from tests.sim.world import PORTS, World
+from tests.sim.world import World
 
 STEPS = 1500
 QUIET = 60

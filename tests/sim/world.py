@@ -5,124 +5,62 @@
 
 Nothing runs unless the scheduler steps it, and time is what the scheduler says. Processes are what
 can be killed: the engine, the standby, each journal, port and client, the desk, the follower, each
-application of a trading day, and who closes it (tests/sim/staff.py). A
-killed one loses its private memory at once; rings, lanes, marks and files stay as they were at that
-instruction of the schedule. Disks tear and run full. Beside it all sits an auditor, who hears every
-proposal and every message and is never wrong (tests/sim/auditor.py).
+application of a trading day, and who closes it (staff.py). A killed one loses its private memory at
+once; rings, lanes, marks and files (ground.py) stay as they were at that instruction of the
+schedule. Disks tear and run full. Beside it all sits an auditor, who hears every proposal and every
+message and is never wrong (auditor.py).
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
-from engine.fused import FusedEngine, Size
-from engine.risk import Risk, RiskInstrument, RiskSize
-from engine.standby import Estate, Reign, Standby
+from engine.standby import Reign, Standby
 from ringbus.core import Core, create_page, page_bytes
-from ringbus.marks import Marks, create_marks, marks_bytes
-from ringbus.memory import Block, Memory
-from ringbus.messages import MESSAGE, Template
-from ringbus.multicast import Reader
-from ringbus.replay import Replay, Stream
+from ringbus.memory import Block
+from ringbus.messages import Template
+from ringbus.replay import Stream
 from ringbus.status import Lapped, UsageError
 from tests.engine.mix import Mix
-from tests.engine.plain_risk import PlainRisk
 from tests.engine.profiles import ALL_KINDS, Profile
-from tests.sim.archive import SEGMENT, Archive
-from tests.sim.auditor import Auditor
-from tests.sim.clients import FORCES, FORCES_OF_A_DAY, MIDDLE, TICK, Client
+from tests.sim.archive import SEGMENT
+from tests.sim.clients import FORCES, FORCES_OF_A_DAY, MIDDLE, Client
 from tests.sim.desk import Desk, Ideas
-from tests.sim.draw import Draw
-from tests.sim.operators import PEOPLE, Operator, configuration_of, console_of
-from tests.sim.options import FLOWS, Options, options_of
+from tests.sim.ground import (
+    CONSOLE,
+    CONSOLE_WIRE,
+    DESK,
+    DESK_TOPIC,
+    FOLLOWER_WIRE,
+    GROUP,
+    INSTRUMENTS,
+    PORTS,
+    Ground,
+)
+from tests.sim.operators import PEOPLE, Operator, console_of
+from tests.sim.options import FLOWS, Options
 from tests.sim.processes import USERS, Engine, Port, Tap
-from tests.sim.staff import STAFF, Staff, open_day, sections
-from tests.sim.wire import Follower, Wire
-from tools.configuration import Configuration
+from tests.sim.staff import Staff, open_day
+from tests.sim.wire import Follower
 from tools.console.desk import Console
 
-START_NS = 1_700_000_000_000_000_000
 BUILD = 0x51
-INSTRUMENTS = 8
-# Neighbours that may trade together or not at all; they are in one shard.
-GROUP = 2
-PORTS = 2
-DESK = PORTS
-# Lanes of contributors, and wires of lossy readers.
-CONSOLE = PORTS + 1
-FOLLOWER_WIRE, CONSOLE_WIRE = PORTS + 1, PORTS + 2
-DESK_TOPIC = len(USERS) + 1
 # Locates that the desk's dice look for: the lowest are given first.
 LOCATES = 24
-PRICE_NODES = 256
 # Than time is elsewhere: a day of a minute or two, and orders that are good till some seconds.
 QUICKER = 20_000
-RISKS = [RiskInstrument(TICK, 1_000_000) for _ in range(INSTRUMENTS)]
 
 
-class World:
+class World(Ground):
     """An exchange, its files in `directory`, and everything that can happen to it."""
 
     def __init__(self, seed: int, directory: Path, options: Options | None = None) -> None:
-        self.draw = draw = Draw(seed)
-        self.options = options or options_of(draw, seed)
-        shards = self.options.shards
-        group_of = [1 + n // GROUP for n in range(INSTRUMENTS)]
-        self.shard_of = bytes((group - 1) % shards for group in group_of)
-        day = self.options.day
-        self._configuration = (
-            configuration_of(
-                directory / "console", USERS, self.shard_of, self.options.orders,
-                self.options.approvals or 1, sections(PRICE_NODES) if day is not None else "",
-            )
-            if self.has_console or day is not None
-            else None
-        )  # fmt: skip
-        self.size = size = Size(
-            INSTRUMENTS, shards,
-            DESK_TOPIC + 1 if day is None else self.configuration.topics,
-            PORTS + 1 + self.has_console + (len(STAFF) if day is not None else 0),
-            self.options.stream_slots,
-            self.options.lane_slots, self.options.orders, price_nodes=PRICE_NODES,
-        )  # fmt: skip
-        self.group_of = group_of
-        self.now_ns = START_NS
-        self.memory = FusedEngine(
-            size, "manual", self.shard_of, group_of=group_of, risk=self.new_risk()
-        )
-        self.memory.core.set_time(self.now_ns)
-        marks = Block(marks_bytes())
-        create_marks(marks, "marks")
-        self.marks = Marks(marks)
-        ring, readers = self.memory.ring, self.memory.readers
-        first, second = directory / "journal", directory / "copy"
-        self.archives = [
-            Archive(first, ring, readers, self.marks, None),
-            Archive(second, ring, readers, self.marks, first if self.options.lossy else None),
-        ]
-        for one in self.archives:
-            one.peers = [other for other in self.archives if other is not one]
-        self.directories = [one.directory for one in self.archives]
-        self.auditor = Auditor(
-            INSTRUMENTS, size.orders, size.price_nodes, self.shard_of, group_of,
-            PlainRisk(RISKS) if self.options.limits else None,
-        )  # fmt: skip
-        self._ears = Reader(ring)
-        self._start()
-
-    def _start(self) -> None:
+        super().__init__(seed, directory, options)
         memory, size = self.memory, self.size
         reign = Reign(memory.sequencer, memory.shards, memory.publisher)
         self.engine: Engine | None = Engine(memory.core, reign, None)
         self.engine_agents = self.engine.count
         self.standby: Standby | None = self._open_standby()
-        wire_slots = self.options.wire_slots
-        self.wires = [
-            Wire(memory.ring, self.directories, SEGMENT, wire_slots)
-            for _ in range(self.size.contributors + 1 if wire_slots else 0)
-        ]
         taps = (*range(PORTS), CONSOLE) if self.has_console else range(PORTS)
         self._taps = {n: Tap(memory.lanes[n]) for n in taps}
         day = self.options.day
@@ -157,17 +95,6 @@ class World:
             self.operators = [
                 Operator(name, n, self.draw, self.options.limits) for n, name in enumerate(PEOPLE)
             ]
-
-    @property
-    def has_console(self) -> bool:
-        """Whether operators speak through one."""
-        return self.options.approvals > 0
-
-    @property
-    def configuration(self) -> Configuration:
-        """Of a world that was read from files."""
-        assert self._configuration is not None
-        return self._configuration
 
     @property
     def is_over(self) -> bool:
@@ -265,13 +192,6 @@ class World:
         port = self.ports[number % PORTS]
         if port is not None and client.wire is None:
             port.agent.adopt(client.connect())
-
-    def promised(self) -> int:
-        """Up to where so many journals as promised are durable, by what they did, not by marks."""
-        copies = self.options.copies
-        if copies == 0:
-            return 1 << 63
-        return sorted((one.durable for one in self.archives), reverse=True)[copies - 1]
 
     # What goes wrong.
 
@@ -376,26 +296,6 @@ class World:
         self.kill_standby()
         self.kill_engine()
 
-    # Inside.
-
-    def seen_by(self, n: int) -> Memory:
-        """The ring that a lossy reader has: the stream's, or its own wire."""
-        return self.wires[n].memory if self.wires else self.memory.ring
-
-    def new_risk(self) -> Risk | None:
-        """Of all owners, as it is before the first message."""
-        if not self.options.limits:
-            return None
-        owners = RiskSize(accounts=8, firms=4, positions=256)
-        return Risk(RISKS, self.size.shards, self.size.orders, owners, self.size.topics)
-
-    def _estate(self) -> Estate:
-        memory = self.memory
-        return Estate(
-            memory.doorbell, memory.lane_memory, memory.inward, memory.outward, memory.ring,
-            memory.readers, self.size.topics, self.group_of, memory.settled,
-        )  # fmt: skip
-
     def _open_standby(self) -> Standby:
         return Standby(
             self.size, self.shard_of, self.memory.ring, self.directories, SEGMENT, self.new_risk()
@@ -416,12 +316,3 @@ class World:
             one.limit = None
             one.start()
             one.step(256)
-
-    def stream(self) -> np.ndarray[tuple[int], np.dtype[np.void]]:
-        """Everything that was published, from files and ring, as a newcomer gets it."""
-        replay = Replay(self.memory.ring, self.directories, 1, SEGMENT)
-        parts = []
-        while len(part := replay.poll()):
-            parts.append(part.copy())
-        replay.close()
-        return np.concatenate(parts) if parts else np.zeros(0, MESSAGE)

@@ -14,8 +14,8 @@ from tests.tools.conftest import Maker
 from tests.tools.test_launcher import ringbus, until
 from tools.configuration import Configuration
 from tools.exchange import Exchange, launched
+from tools.kind import ApplicationSection
 from tools.memory import Attachment
-from tools.site import ApplicationSection
 from tools.topology import ConfigurationError
 
 TICKERS = """\

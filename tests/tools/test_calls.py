@@ -25,7 +25,7 @@ from tools.expected import (
 )
 from tools.load import Load, read_clients
 from tools.orders import load_orders
-from tools.replay import replay_day
+from tools.replay_day import replay_day
 from tools.state import remove
 
 DEMO = Path(__file__).resolve().parents[2] / "tools" / "demo"

@@ -58,7 +58,7 @@ from tools.configuration import Configuration
 from tools.console.trades import Trade, change
 from tools.kept import Kept, KeptDay, kept_of
 from tools.opening import opening_lines
-from tools.replay import replay_day
+from tools.replay_day import replay_day
 
 SEGMENT = 4096
 INSTRUMENTS = 3

@@ -14,8 +14,8 @@ from ringbus.messages import PARTICIPANT_DEFINITION, Template
 from tests.tools.conftest import SECRET, Maker
 from tools.applications import KINDS
 from tools.configuration import Configuration
+from tools.kind import ApplicationSection
 from tools.opening import opening_lines
-from tools.site import ApplicationSection
 from tools.topology import ConfigurationError
 
 

@@ -36,7 +36,7 @@ from tools.configuration import Configuration
 from tools.day import Day, DayError, recover
 from tools.exchange import Exchange, launched, start_detached
 from tools.memory import Attachment
-from tools.replay import replay_day
+from tools.replay_day import replay_day
 from tools.state import remove
 from tools.status import look
 

@@ -11,8 +11,9 @@ import pytest
 
 from tests.tools.conftest import Maker
 from tools.configuration import Configuration
-from tools.edge import check_files, check_memory, files_needed, free_memory, port_needs
+from tools.edge import check_memory, free_memory, port_needs
 from tools.exchange import launched
+from tools.open_files import check_files, files_needed
 from tools.topology import ConfigurationError, load_topology
 
 MEMORY_KEYS = {"connections": 64000, "client_orders": 1 << 22, "client_messages": 1 << 30}

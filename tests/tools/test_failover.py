@@ -23,7 +23,7 @@ from tests.tools.conftest import Maker
 from tests.tools.watching import PATIENCE_S
 from tools.exchange import Exchange, launched
 from tools.memory import Attachment
-from tools.replay import replay_day
+from tools.replay_day import replay_day
 from tools.topology import ConfigurationError, load_topology
 
 

@@ -13,7 +13,8 @@ from ringbus.messages import ALARM, GuardianAction, GuardianRule, MassCancelScop
 from tests.engine.trader import lines
 from tests.tools.conftest import Maker
 from tools.configuration import Configuration
-from tools.kinds.guardian import Options, rules_of
+from tools.kinds.guardian import Options
+from tools.makers.guardian import rules_of
 from tools.topology import ConfigurationError
 from tools.watch.alarms import alarm_words
 

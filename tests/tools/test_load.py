@@ -29,7 +29,7 @@ from tools.load import Load, read_clients
 from tools.load_session import LoadError
 from tools.memory import Attachment
 from tools.orders import Dealer, Row, load_orders
-from tools.replay import replay_day
+from tools.replay_day import replay_day
 from tools.topology import ConfigurationError
 
 ROW_COUNT = 6000

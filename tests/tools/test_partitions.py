@@ -121,10 +121,8 @@ def test_without_one_it_starts_pinned_or_not_at_all(make: Maker, host: Cgroups) 
     assert host.effective() == ONLINE
 
 
-@pytest.mark.xdist_group("processes")
-def test_what_a_killed_launcher_left_goes_at_the_next_up(make: Maker, host: Cgroups) -> None:
+def up_and_killed(path: Path, host: Cgroups) -> str:
     """SIGKILL: the kernel keeps the partition, and its CPU would be nobody's any more."""
-    path = hot(make)
     program = (
         "import sys; from pathlib import Path; from tests.tuning.cgroups import Cgroups\n"
         "from tools.configuration import Configuration; from tools.launcher import Launcher\n"
@@ -141,15 +139,33 @@ def test_what_a_killed_launcher_left_goes_at_the_next_up(make: Maker, host: Cgro
     name = load_topology(path).name
     group = f"{CGROUPS}/ringbus.{name}"
     assert host.effective(f"ringbus.{name}") == {CPU}
-    remove(name)
-    assert host.has(group)
+    # The planted kernel does not know when a process ends.
     Host.write(host, f"{group}/cgroup.procs", "")
+    return group
+
+
+@pytest.mark.xdist_group("processes")
+def test_what_a_killed_launcher_left_goes_at_the_next_up(make: Maker, host: Cgroups) -> None:
+    path = hot(make)
+    group = up_and_killed(path, host)
+    remove(load_topology(path).name)
+    assert host.has(group)
     with Launcher(
         Configuration.load(path), say=lambda text: None, host=host, replaces=True
     ) as next:
         assert next.start().partition == str(host.path(group))
         Host.write(host, f"{group}/cgroup.procs", "")
     assert not host.has(group)
+
+
+@pytest.mark.xdist_group("processes")
+def test_what_a_killed_launcher_left_goes_when_it_is_taken_down(make: Maker, host: Cgroups) -> None:
+    """By a program as by `ringbus down`."""
+    path = hot(make)
+    group = up_and_killed(path, host)
+    Exchange.running(load_topology(path).name).down(host)
+    assert not host.has(group)
+    assert host.effective() == ONLINE
 
 
 @pytest.mark.skipif(REAL is None, reason="make test-partition sets RINGBUS_PARTITION")

@@ -21,7 +21,8 @@ from ringbus.status import DataError, NotFoundError, UsageError
 from tests.engine.flow import INSTRUMENTS
 from tests.engine.trader import lines
 from tests.tools.days import SEGMENT, SHARD_OF, opening, record
-from tools.replay import main, placement, replay_day
+from tools.replay import main
+from tools.replay_day import placement, replay_day
 
 
 @pytest.fixture(scope="module")

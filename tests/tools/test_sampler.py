@@ -21,7 +21,7 @@ from tests.tools.watching import Wish, enter, heard, until
 from tools.exchange import launched
 from tools.load import Load, read_clients
 from tools.orders import load_orders
-from tools.replay import replay_day
+from tools.replay_day import replay_day
 from tools.watch.growth import Growth
 from tools.watch.lookout import Lookout
 from tools.watch.sample import Sample, plain

@@ -38,7 +38,7 @@ from tests.tools.test_fix import FIX, STOPS, pause
 from tools.configuration import Configuration
 from tools.exchange import Exchange, launched
 from tools.kept import kept_of
-from tools.replay import replay_day
+from tools.replay_day import replay_day
 
 WHO = ("--author", "ann", "--reason", "end of the day", "--yes")
 HOUR_S = 3600

@@ -21,7 +21,7 @@ from tests.tools.test_day import kill_host
 from tests.tools.test_trading_day import GTC, WHO, ask, closed_of, next_day, ringbus, table_of
 from tools.exchange import Exchange, start_detached
 from tools.memory import Attachment
-from tools.replay import replay_day
+from tools.replay_day import replay_day
 from tools.state import find, remove
 
 ORDERS = 60

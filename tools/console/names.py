@@ -40,7 +40,7 @@ from ringbus.messages import (
 )
 from tools.console.record import Change
 from tools.console.trades import WHY
-from tools.console.words import MODES
+from tools.owner_rules import MODES
 
 if TYPE_CHECKING:
     from tools.configuration import Configuration

@@ -23,7 +23,6 @@ from ringbus.messages import (
 from tools.console.words import (
     LIMITS,
     MAY,
-    MODES,
     OWNERS,
     PHASES,
     SIDES,
@@ -38,6 +37,7 @@ from tools.console.words import (
     value_of,
     widen,
 )
+from tools.owner_rules import MODES
 from tools.rules import meant
 
 if TYPE_CHECKING:

@@ -14,7 +14,6 @@ from engine.risk import NO_LIMIT
 from ringbus.messages import (
     InstrumentState,
     MassCancelScope,
-    OrderOption,
     Restriction,
     RiskLimit,
     Side,
@@ -38,14 +37,6 @@ MAY: Final[dict[str, int]] = {
     "everything": Restriction.NONE,
     "sell-only": Restriction.SELL_ONLY,
     "nothing": Restriction.NO_ORDERS,
-}
-# Whose quantity goes when orders of one owner meet.
-MODES: Final[dict[str, int]] = {
-    "none": 0,
-    "newest": OrderOption.SELF_TRADE_NEWEST,
-    "oldest": OrderOption.SELF_TRADE_OLDEST,
-    "both": OrderOption.SELF_TRADE_NEWEST | OrderOption.SELF_TRADE_OLDEST,
-    "decrement": OrderOption.SELF_TRADE_DECREMENT,
 }
 # Whole numbers of a request, and the highest that they may be.
 MOST: Final = {"number": (1 << 32) - 1, "account": (1 << 32) - 1, "match": (1 << 63) - 1}

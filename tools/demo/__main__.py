@@ -47,7 +47,7 @@ from tools.load import Load, Report, read_clients
 from tools.memory import Attachment
 from tools.orders import load_orders
 from tools.recording import about, write_snapshot
-from tools.replay import replay_day
+from tools.replay_day import replay_day
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent

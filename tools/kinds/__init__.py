@@ -1,1 +1,1 @@
-"""One module for each kind of application: its options, and how a core makes it."""
+"""One module for each kind of application: what its section of a topology file may say."""

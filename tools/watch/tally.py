@@ -35,6 +35,7 @@ from ringbus.replay import Stream
 from tools.configuration import Configuration
 from tools.console.names import Names, outcome
 from tools.console.record import Change, Record
+from tools.day_counts import used_of
 from tools.watch.alarms import alarm_words
 from tools.watch.sample import EventSample, InstrumentSample, LimitSample, SessionSample
 
@@ -279,17 +280,6 @@ class Tally(Application):
 
 
 def _limits(owner: str, number: int, name: str, now: Exposure) -> list[LimitSample]:
-    """What is held against each limit, as engine/risk_limits.c reckons it."""
-    used = {
-        RiskLimit.OPEN_LONG: now.open_long,
-        RiskLimit.OPEN_SHORT: now.open_short,
-        RiskLimit.NET_POSITION: max(now.open_long + now.net, now.open_short - now.net),
-        RiskLimit.GROSS_POSITION: now.gross,
-        RiskLimit.TRADED_NOTIONAL: now.traded + now.open_long + now.open_short,
-        RiskLimit.TRADED_QUANTITY: now.traded_quantity + now.open_quantity,
-        RiskLimit.OPEN_ORDERS: now.open_orders,
-        RiskLimit.MESSAGES_PER_SECOND: now.messages,
-    }
     return [
         LimitSample(
             owner=owner,
@@ -297,8 +287,8 @@ def _limits(owner: str, number: int, name: str, now: Exposure) -> list[LimitSamp
             name=name,
             limit=limit,
             unit="count" if limit in COUNTS else "1e-4",
-            used=used[limit],
+            used=used,
             bound=None if now.limits[limit] >= UNLIMITED else now.limits[limit],
         )
-        for limit in RiskLimit
+        for limit, used in used_of(now).items()
     ]

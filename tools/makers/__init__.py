@@ -1,0 +1,1 @@
+"""How a core process makes what runs in it; loaded by the core that does."""
