@@ -42,6 +42,7 @@ build: $(VENV)/configured ## Build the C core in place and make .venv/bin/ringbu
 	@for name in ringbus engine ports tuning; do \
 	  cp --update --remove-destination $(BUILD)/_$$name.*.so $$name/; done
 	@cp --update --remove-destination $(BUILD)/_single.*.so ringbus/
+	@cp --update --remove-destination $(BUILD)/_calls.*.so engine/
 	@$(BIN)/python -m compileall -q ringbus engine ports tools tuning
 
 $(VENV)/configured: $(VENV)/ready meson.build meson.options tests/meson.build
@@ -65,7 +66,7 @@ ctest asan tsan: %: build/%/build.ninja ## C tests: plain, under ASan and UBSan,
 	@ninja -C build/$@ --quiet
 	@$(BIN)/meson test -C build/$@ --no-rebuild --print-errorlogs --quiet
 
-# The hand-written extension module under the sanitizers: a build of its own, found before the other.
+# The hand-written extension modules under the sanitizers: a build of its own, found before the other.
 SANITIZED := $(CURDIR)/build/asan-python
 .PHONY: asan-python
 asan-python: build ## Single messages from Python under ASan and UBSan (a minute).
@@ -74,11 +75,13 @@ asan-python: build ## Single messages from Python under ASan and UBSan (a minute
 	@. $(VENV)/headers.env; ninja -C $(SANITIZED) --quiet && $(BIN)/meson install -C $(SANITIZED) --no-rebuild --quiet
 	@LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
 	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 PYTHONPATH=$(SANITIZED)/site \
-	  $(BIN)/pytest --quiet tests/ringbus/test_single.py tests/ringbus/test_lane.py tests/ringbus/test_ring.py
+	  $(BIN)/pytest --quiet tests/ringbus/test_single.py tests/ringbus/test_lane.py tests/ringbus/test_ring.py \
+	  tests/engine/test_calls.py
 
 # What is found lies in build/fuzz; `make fuzz-keep` takes what reaches new code into the corpus.
 FUZZ := soup ouch port mold
-FUZZ_SOURCES := $(filter-out ringbus/single.c,$(wildcard ports/*.c engine/*.c ringbus/*.c))
+FOR_PYTHON := ringbus/single.c engine/arguments.c engine/calls.c engine/event.c
+FUZZ_SOURCES := $(filter-out $(FOR_PYTHON),$(wildcard ports/*.c engine/*.c ringbus/*.c))
 build/fuzz/%: tests/fuzz/fuzz_%.c $(FUZZ_SOURCES) $(wildcard ports/*.h engine/*.h ringbus/*.h tests/*.h tests/fuzz/*.h)
 	@command -v clang >/dev/null || { echo "missing: clang with libFuzzer: apt-get install clang"; exit 1; }
 	@mkdir -p build/fuzz/found/$*
@@ -241,6 +244,10 @@ bench-promise: build ## What published, journaled and replicated cost a client; 
 .PHONY: bench-idle
 bench-idle: build ## An exchange with nothing to do: CPU of every process, time to wake (1 minute).
 	@$(BIN)/python -m tests.bench.bench_idle $(BENCH)
+
+.PHONY: bench-start
+bench-start: build ## How long an exchange takes to come up, and a killed core to be back (1 minute).
+	@$(BIN)/python -m tests.bench.bench_start $(BENCH)
 
 .PHONY: bench-stop
 bench-stop: build ## How long `ringbus down` of seventeen processes takes, quiet and under load (3 minutes).

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "engine/risk_credit.h"
 #include "engine/trade_change.h"
 #include "ringbus/check.h"
 
@@ -58,52 +59,48 @@ static void land(eng_admission *admission, uint64_t input)
     admission->input_settled = input;
 }
 
-/* Lines that lie in the ring behind each other, from the next one on. */
-static uint64_t ready(const rb_reader *stream)
+/* Lines up to `tail_seen` that lie in the ring behind each other, from the next one on. */
+static uint64_t ready(const eng_admission *admission)
 {
-    uint64_t lines = 0;
+    const rb_reader *stream = &admission->stream;
+    uint64_t lines = admission->tail_seen + 1 - stream->next;
     uint64_t to_the_end = stream->mask + 1 - ((stream->next - 1) & stream->mask);
     uint64_t most = to_the_end < LINES_MAX ? to_the_end : LINES_MAX;
-    while (lines < most && rb_multicast_peek(stream, stream->next + lines) != NULL) {
-        lines++;
-    }
-    return lines;
+    return lines < most ? lines : most;
 }
 
+/*
+ * What is new it learns from the tail, never from the slot that comes next: the publisher holds
+ * that line for the message that readers wait for, and a look at it makes the message late.
+ */
 int64_t eng_admission_settle(eng_admission *admission)
 {
     rb_reader *stream = &admission->stream;
     uint64_t first = stream->next;
-    if (first > admission->tail_seen && admission->input_seen == admission->input_settled) {
+    if (first > admission->tail_seen) {
         admission->input_seen = eng_settled_input(admission->settled);
         admission->tail_seen = rb_multicast_tail(stream);
     }
-    uint64_t next = first;
-    uint64_t lines = ready(stream);
+    uint64_t lines = first <= admission->tail_seen ? ready(admission) : 0;
     if (lines != 0) {
         const rb_message *line = rb_multicast_peek(stream, first);
+        RB_CHECK(line != NULL);
         int32_t status = eng_risk_apply(admission->risk, line, (int64_t)lines);
         if (status != RB_OK) {
             return status;
         }
-        next += lines;
         admission->has_self_trade = (uint8_t)eng_risk_has_self_trade(admission->risk);
         if (eng_risk_is_over(admission->risk)) {
             /* Whatever is proposed waits for ever: the end of the day is its last line. */
             admission->input_awaited = UINT64_MAX;
         }
-    }
-    if (next != first) {
         RB_CHECK(rb_multicast_held(stream, first));
-        rb_multicast_took(stream, next - first);
-        rb_multicast_release(stream, next - 1);
-    } else {
-        RB_CHECK(!rb_multicast_is_gone(stream, next));
+        rb_multicast_release(stream, first + lines - 1);
     }
-    if (next > admission->tail_seen && admission->input_seen != admission->input_settled) {
+    if (stream->next > admission->tail_seen && admission->input_seen != admission->input_settled) {
         land(admission, admission->input_seen);
     }
-    return (int64_t)(next - first);
+    return (int64_t)lines;
 }
 
 int eng_admission_is_behind(const eng_admission *admission)

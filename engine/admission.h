@@ -73,6 +73,14 @@ static inline int eng_admission_concerns(const eng_admission *admission, uint8_t
            admission->input_settled < admission->input_awaited;
 }
 
+/* A proposal goes to `shard`: the order that its answer will be about is fetched meanwhile. A hint:
+ * alone, it would be waited for when the answer is read, and the next proposal with it. */
+static inline void eng_admission_expect(const eng_admission *admission, const rb_message *first,
+                                        uint32_t shard)
+{
+    eng_risk_prefetch(admission->risk, shard, first->cancel.locate);
+}
+
 /* 0: the group may come in as the input after `input`, at `time_ns`, for `shard`; ENG_ASK_LATER; or
  * why not (enum rb_reject_reason). Changes nothing that is kept. */
 uint16_t eng_admission_ask(eng_admission *admission, const eng_group *group, uint64_t input,

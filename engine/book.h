@@ -91,6 +91,8 @@ uint32_t eng_book_open_orders(const eng_book *book);
 int64_t eng_book_orders(const eng_book *book, uint32_t instrument, uint8_t side);
 /* Orders of an instrument that are held for a cross. RB_UNKNOWN. */
 int64_t eng_book_held_orders(const eng_book *book, uint32_t instrument);
+/* Open quantity of an order, reserve included; 0: no order is there. */
+uint32_t eng_book_open(const eng_book *book, uint32_t locate);
 /* The instrument's state (1 to 4). RB_UNKNOWN. */
 int32_t eng_book_state(const eng_book *book, uint32_t instrument);
 /* The count that a CrossResult has to name. RB_UNKNOWN. */

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from types import TracebackType
+from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine._calls import Calls
 from engine._engine import ffi, lib
 from ringbus.messages import MESSAGE, NEW_ORDER, InstrumentState
-from ringbus.status import CapacityError, UsageError, check, statuses
+from ringbus.status import CapacityError, CorruptionError, UsageError, check, statuses
 
 STATUSES = {name: value for name, value, _ in statuses()}
 OK = STATUSES["OK"]
@@ -17,16 +19,20 @@ FULL = STATUSES["FULL"]
 
 # Answers of an ordinary message: itself turned round and one pair of executions.
 LINES_PER_MESSAGE = 3
-LINES_MIN = 64
+# So many messages are copied twice sooner than an array for their answers is made and cffi called.
+FEW = 16
 
 DEPTH = np.dtype([("price_ticks", "<i4"), ("orders", "<u4"), ("quantity", "<u8")])
 
 
-class Book:
+class Book(Calls):
     """Instruments 0..instruments-1 with room for `orders` open orders and `nodes` trie nodes.
 
+    One order a call: `new`, `cancel`, `reduce` and `replace` take numbers and return a tuple
+    of Events. Batches, and everything else that a book can be told: `submit`.
+
     A price takes up to 5 nodes of 520 bytes; prices that lie together share most of them. `handle`
-    is the C book, for a shard. Thread: one. Source: engine/book.h.
+    is the C book, for a shard. Thread: one. Source: engine/book.h, engine/calls.c.
     """
 
     def __init__(self, instruments: int, orders: int, nodes: int) -> None:
@@ -41,17 +47,23 @@ class Book:
             )
         # Freed with this object at the latest: an engine that is dropped drops its books.
         self.handle = ffi.gc(handle, lib.eng_book_destroy)
+        self._attach(self.handle, int(ffi.cast("uintptr_t", handle)))
         self._used = ffi.new("int64_t *")
         self._count = ffi.new("int64_t *")
         self._quantity = ffi.new("uint64_t *")
-        # Answers of a few messages: to make an array of so many lines takes longer than the call.
-        self._answers = bytearray(LINES_MIN * MESSAGE.itemsize)
-        self._answer_lines = ffi.from_buffer("rb_message[]", self._answers, require_writable=True)
 
     def _open(self) -> object:
         if self.handle == ffi.NULL:
             raise UsageError("the book is closed")
         return self.handle
+
+    def _failed(self, status: int, text: str) -> NoReturn:
+        """Say why _calls could not do it; `text`: a broken invariant's, of its own record."""
+        self._open()
+        if status == STATUSES["CORRUPT"]:
+            raise CorruptionError(f"book: {text}", status)
+        check(status, "book", lib)
+        raise RuntimeError(f"book: status {status} is no failure")
 
     def submit(self, batch: NDArray[np.void], limit: int = 0) -> NDArray[np.void]:
         """Apply proposals one after the other.
@@ -61,35 +73,29 @@ class Book:
         many as a proposal has lines and 2 at least; 0: as many as an ordinary batch needs.
         Returns: all answers, in order, dtype MESSAGE; `sequence` is zero.
         Raises: UsageError: not such messages; what came before them was applied. CorruptionError.
-        Thread: the book's. One cffi call, more if answers outgrow the room.
-        Source: eng_book_apply_batch.
+        Thread: the book's. One cffi call, more if answers outgrow the room; a few messages go by
+        _calls, without it. Source: eng_book_apply_batch.
         """
         if batch.dtype.itemsize != MESSAGE.itemsize or not batch.flags.c_contiguous:
             raise UsageError(f"messages must be contiguous items of 64 bytes, not {batch.dtype}")
         if len(batch) == 0:
             return np.zeros(0, MESSAGE)
-        if limit == 0 and len(batch) * LINES_PER_MESSAGE <= LINES_MIN:
-            status = self._apply(batch, self._answer_lines, LINES_MIN)
-            # A copy: the lines are used again.
-            own = self._answers[: self._count[0] * MESSAGE.itemsize]
-            answers = [np.frombuffer(own, MESSAGE)]
-            room = LINES_MIN
-        else:
-            room = limit if limit != 0 else LINES_PER_MESSAGE * len(batch)
-            answers = []
-            status = FULL
-        done = self._used[0] if answers else 0
+        if limit == 0 and len(batch) <= FEW:
+            return np.frombuffer(self._apply(batch.tobytes()), MESSAGE)
+        room = limit if limit != 0 else LINES_PER_MESSAGE * len(batch)
+        answers = []
+        status, done = FULL, 0
         while status == FULL:
             out: NDArray[np.void] = np.zeros(max(room, 0), MESSAGE)
             lines = ffi.from_buffer("rb_message[]", out, require_writable=True)
-            status = self._apply(batch[done:], lines, room)
+            status = self._apply_lines(batch[done:], lines, room)
             done += self._used[0]
             answers.append(out[: self._count[0]])
         if status != OK:
             check(status, "book", lib)
         return np.concatenate(answers) if len(answers) != 1 else answers[0]
 
-    def _apply(self, batch: NDArray[np.void], lines: object, room: int) -> int:
+    def _apply_lines(self, batch: NDArray[np.void], lines: object, room: int) -> int:
         """Apply a batch once; _used says how many messages, _count how many lines came out."""
         messages = ffi.from_buffer("rb_message[]", batch)
         return int(
@@ -170,6 +176,7 @@ class Book:
     def close(self) -> None:
         """Give the memory back; no shard may work on the book any more."""
         if self.handle != ffi.NULL:
+            self._detach()
             ffi.release(self.handle)
             self.handle = ffi.NULL
 

@@ -175,10 +175,21 @@ struct eng_book {
     void *arena;
 };
 
+/* `manner` of an instrument that trades continuously, has no hidden orders and no collar. */
+#define ENG_MANNER_PLAIN ((uint64_t)RB_INSTRUMENT_STATE_CONTINUOUS << 32)
+#define ENG_MANNER_COLLAR (UINT64_C(1) << 40)
+_Static_assert(offsetof(eng_ladder, state) - offsetof(eng_ladder, manner) == 4, "bits 32 to 39");
+_Static_assert(offsetof(eng_ladder, has_collar) - offsetof(eng_ladder, manner) == 5, "bit 40 on");
+
 /* The side's place in eng_ladder's arrays: 0 bid, 1 ask. */
 static inline uint32_t eng_side_index(uint8_t side)
 {
     return (uint32_t)side - RB_SIDE_BUY;
+}
+
+static inline uint32_t eng_side_index_other(uint8_t side)
+{
+    return (uint32_t)RB_SIDE_SELL - side;
 }
 
 static inline uint8_t eng_side_other(uint8_t side)

@@ -261,6 +261,8 @@ int32_t eng_ladder_verify(const eng_nodes *nodes, const eng_ladder *ladder, uint
         RB_CHECK(path.length == ENG_LADDER_DEPTHS);
         RB_CHECK(path.nodes[DEPTH_LEAF] == leaf);
     }
+    RB_CHECK(ladder->unused[0] == 0);
+    RB_CHECK(ladder->unused[1] == 0);
     for (uint32_t i = 0; i < sizeof ladder->reserved / sizeof ladder->reserved[0]; i++) {
         RB_CHECK(ladder->reserved[i] == 0);
     }

@@ -50,15 +50,20 @@ typedef struct eng_ladder {
     uint32_t leaves[ENG_LEAVES_OWN]; /* by key & mask: a leaf of this ladder, or ENG_NODE_NONE */
     /* The book's own words about the instrument, here because this line is at hand; all zero in a
      * ladder of hidden orders. */
-    uint32_t changes;       /* lines that an auction has to have seen */
-    uint32_t hidden_orders; /* in the instrument's other ladder */
-    uint8_t state;          /* enum rb_instrument_state */
-    uint8_t has_collar;     /* its orders' prices or sizes are ruled (engine/collar.h) */
-    uint8_t reserved[6];
+    union {
+        struct {
+            uint32_t hidden_orders; /* in the instrument's other ladder */
+            uint8_t state;          /* enum rb_instrument_state */
+            uint8_t has_collar;     /* its orders' prices or sizes are ruled (engine/collar.h) */
+            uint8_t unused[2];      /* zero */
+        };
+        uint64_t manner; /* all of that, asked at once */
+    };
+    uint32_t changes; /* lines that an auction has to have seen */
+    uint8_t reserved[4];
 } eng_ladder;
 
 _Static_assert(sizeof(eng_ladder) == 64, "one cache line");
-
 void eng_ladder_init(eng_ladder *ladder);
 /* Nodes that a level at `tick` would take from the pool: 0..5. */
 uint32_t eng_ladder_missing(const eng_nodes *nodes, const eng_ladder *ladder, int32_t tick);

@@ -133,8 +133,10 @@ static inline __attribute__((always_inline)) int32_t trade(eng_book *book, eng_l
 int32_t eng_match_plain(eng_book *book, eng_ladder *ladder, eng_sink *sink)
 {
     const eng_incoming *in = &book->incoming;
-    uint32_t other = eng_side_index(eng_side_other(in->side));
-    while (in->quantity != 0 && eng_meets(in->side, in->price_ticks, ladder->best[other])) {
+    const uint8_t side = in->side;
+    const int32_t limit = in->price_ticks;
+    const uint32_t other = eng_side_index_other(side);
+    while (in->quantity != 0 && eng_meets(side, limit, ladder->best[other])) {
         if (eng_sink_room(sink) < 2) {
             return RB_FULL;
         }

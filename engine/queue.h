@@ -16,7 +16,7 @@
 
 /* --- the pool -------------------------------------------------------------------------------- */
 
-/* There must be a free one: free_count. */
+/* There must be a free one: free_head. */
 static inline uint32_t eng_order_take(eng_book *book)
 {
     uint32_t locate = book->free_head;
@@ -39,8 +39,9 @@ static inline void eng_order_release(eng_book *book, uint32_t locate)
 static inline eng_order *eng_order_named(const eng_book *book, const rb_message *message,
                                          uint32_t client_order_id)
 {
+    /* Order 0 is there to be looked at, and is nobody's. */
     uint32_t locate = message->cancel.locate;
-    if (locate == ENG_LOCATE_NONE || locate > book->order_count) {
+    if (locate > book->order_count) {
         return NULL;
     }
     eng_order *order = &book->orders[locate];
@@ -140,13 +141,19 @@ static inline void eng_links_append(const eng_book *book, uint32_t level, eng_li
     end->prev = link;
 }
 
+/* A side has an order at a price: perhaps its best. */
+static inline void eng_ladder_improve(eng_ladder *ladder, uint8_t side, int32_t price_ticks)
+{
+    uint32_t index = eng_side_index(side);
+    int32_t best = ladder->best[index];
+    ladder->best[index] = eng_is_better(side, price_ticks, best) ? price_ticks : best;
+}
+
 /* An order at a level that it was linked to: the side's count and best price. */
 static inline void eng_ladder_count(eng_ladder *ladder, uint8_t side, int32_t price_ticks)
 {
-    uint32_t index = eng_side_index(side);
-    ladder->orders[index]++;
-    int32_t best = ladder->best[index];
-    ladder->best[index] = eng_is_better(side, price_ticks, best) ? price_ticks : best;
+    ladder->orders[eng_side_index(side)]++;
+    eng_ladder_improve(ladder, side, price_ticks);
 }
 
 /* Links an order whose record is filled in to the back of its price in one ladder. */
@@ -175,13 +182,14 @@ static inline uint32_t eng_links_remove(const eng_book *book, eng_links links)
 static inline int eng_ladder_leave(eng_book *book, const eng_ladder *ladder, uint32_t level,
                                    int32_t price_ticks, uint8_t side)
 {
-    uint64_t is_none = level == 0;
+    /* All bits if there is no level: then bit 0 of head 0, which is never set, is cleared, no price
+     * is the best (none is -1), and no bitmap is empty. */
+    uint64_t none = (uint64_t)0 - (level == 0);
     eng_head *head = &book->nodes.heads[level >> ENG_DIGIT_BITS];
-    uint64_t bitmap = head->bitmap & ~((is_none ^ 1) << (level & ENG_DIGIT_MASK));
+    uint64_t bitmap = head->bitmap & ~(UINT64_C(1) << (level & ENG_DIGIT_MASK));
     head->bitmap = bitmap;
-    /* No price is -1. */
-    int was_best = (price_ticks | -(int32_t)is_none) == ladder->best[eng_side_index(side)];
-    return ((bitmap | is_none) == 0) | was_best;
+    int was_best = (price_ticks | (int32_t)none) == ladder->best[eng_side_index(side)];
+    return ((bitmap | none) == 0) | was_best;
 }
 
 /* A level has no orders any more, and was the best or the last of its leaf. */

@@ -13,6 +13,8 @@
 #define HUGE_BYTES (UINT64_C(1) << 21)
 /* Lines before which an order is asked for: its miss, and then that of its positions. */
 #define AHEAD 32
+/* Fewer lines are not worth asking for: there is nothing to do meanwhile. */
+#define FEW 4
 #define EVERYBODY                                                                                  \
     (RB_MASS_CANCEL_SCOPE_EVERYTHING | RB_MASS_CANCEL_SCOPE_SESSION |                              \
      RB_MASS_CANCEL_SCOPE_ACCOUNT | RB_MASS_CANCEL_SCOPE_FIRM)
@@ -451,13 +453,18 @@ _Static_assert(offsetof(rb_leg, quantity) == offsetof(rb_new_order, quantity), "
 _Static_assert(offsetof(rb_leg, account) == offsetof(rb_new_order, account), "alike");
 _Static_assert(offsetof(rb_multi_leg_order, account) == offsetof(rb_new_order, account), "alike");
 
-void eng_risk_prefetch(const eng_risk *risk, const rb_message *line)
+void eng_risk_prefetch(const eng_risk *risk, uint32_t shard, uint32_t locate)
 {
     /* Of a line without an order it is some place or none: nothing is read. */
-    const eng_record *order = eng_record_resting(risk, line->header.shard, line->new_order.locate);
+    const eng_record *order = eng_record_resting(risk, shard, locate);
     if (order != NULL) {
         rb_ask(order);
     }
+}
+
+static inline void prefetch(const eng_risk *risk, const rb_message *line)
+{
+    eng_risk_prefetch(risk, line->header.shard, line->new_order.locate);
 }
 
 /* Of two places one, without a branch: what a line is nobody can foretell. */
@@ -496,17 +503,23 @@ static void prefetch_behind(const eng_risk *risk, const rb_message *line)
 int32_t eng_risk_apply(eng_risk *risk, const rb_message *lines, int64_t count)
 {
     int32_t status = RB_OK;
+    if (count < FEW) {
+        for (int64_t n = 0; n < count && status == RB_OK; n++) {
+            status = apply_line(risk, &lines[n]);
+        }
+        return status;
+    }
     /* The misses of the lines behind it overlap with a line's work, and those of the first lines
      * with each other. */
     for (int64_t n = 0; n < AHEAD && n < count; n++) {
-        eng_risk_prefetch(risk, &lines[n]);
+        prefetch(risk, &lines[n]);
     }
     for (int64_t n = 0; n < AHEAD / 2 && n < count; n++) {
         prefetch_behind(risk, &lines[n]);
     }
     for (int64_t n = 0; n < count && status == RB_OK; n++) {
         if (n + AHEAD < count) {
-            eng_risk_prefetch(risk, &lines[n + AHEAD]);
+            prefetch(risk, &lines[n + AHEAD]);
         }
         if (n + AHEAD / 2 < count) {
             prefetch_behind(risk, &lines[n + AHEAD / 2]);

@@ -126,16 +126,6 @@ static inline eng_risk_demand *eng_risk_flight(eng_risk_flights *flights, uint64
     return &flights->ring[n % ENG_FLIGHTS];
 }
 
-/* What an order of this instrument, price, quantity, account and firm (a NewOrder, or a Replace or
- * Leg, where they lie in the same places) would add. 0: the book will refuse it for its form, so it
- * asks for nothing. `slides`: at the price that it may slide to. */
-int eng_risk_demands(const eng_risk *risk, const rb_new_order *line, uint8_t side, int slides,
-                     eng_risk_demand *out);
-/* Takes an order that comes in off what its owners may add without a look at their limits. */
-void eng_risk_take(eng_risk *risk, const eng_risk_demand *demand);
-/* Whether it is within that. */
-int eng_risk_is_within(const eng_risk *risk, const eng_risk_demand *demand, uint64_t flying,
-                       uint16_t topic);
 /* Whether the order that a Replace names is known; on which side, and whether it stays with its
  * account and firm. */
 int eng_risk_find(const eng_risk *risk, const rb_replace *line, uint32_t shard, uint8_t *side,
@@ -149,10 +139,8 @@ int eng_risk_has_places(const eng_risk *risk, uint64_t places);
 /* Whether the owners of both parties have traded what a bust would take back. */
 int eng_risk_may_take_back(const eng_risk *risk, const rb_trade_party *one,
                            const rb_trade_party *other);
-/* Whether there are such an account and such a firm. */
-int eng_risk_knows(const eng_risk *risk, uint16_t account, uint16_t firm);
-/* Fetches ahead what a line will need; a hint. */
-void eng_risk_prefetch(const eng_risk *risk, const rb_message *line);
+/* Fetches ahead the order that a line will be about; a hint. */
+void eng_risk_prefetch(const eng_risk *risk, uint32_t shard, uint32_t locate);
 /* 0, or why order `n` of the flights may not come in behind all that are before it (enum
  * rb_reject_reason): a limit, a kill, a restriction, an unknown owner. `locate` names the order of
  * `shard` that it takes the place of, if that is sure (eng_risk_find says that it stays, and

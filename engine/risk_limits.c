@@ -1,4 +1,4 @@
-#include "engine/risk_state.h"
+#include "engine/risk_credit.h"
 
 /* May it come in? The worst case with it, against the limits of its account and of its firm. */
 
@@ -6,26 +6,6 @@ _Static_assert(RB_REJECT_REASON_MESSAGE_RATE_LIMIT - RB_REJECT_REASON_OPEN_LONG_
                    RB_RISK_LIMIT_MESSAGES_PER_SECOND - RB_RISK_LIMIT_OPEN_LONG,
                "reasons are in the order of the limits");
 _Static_assert(RB_RISK_LIMIT_MESSAGES_PER_SECOND == ENG_LIMITS, "dense from 1");
-
-int eng_risk_demands(const eng_risk *risk, const rb_new_order *line, uint8_t side, int slides,
-                     eng_risk_demand *out)
-{
-    if (side - 1u > 1u || line->price_ticks <= 0 || line->quantity == 0) {
-        return 0;
-    }
-    int32_t ticks = line->price_ticks;
-    if (slides && side == RB_SIDE_SELL) { /* a buy slides down */
-        int32_t highest = risk->instruments[line->instrument].price_ticks_max;
-        ticks = ticks < highest ? highest : ticks;
-    }
-    out->notional = line->quantity * eng_price_at_risk(risk, line->instrument, ticks, side);
-    out->quantity = line->quantity;
-    out->instrument = line->instrument;
-    out->account = line->account;
-    out->firm = line->firm;
-    out->side = side;
-    return 1;
-}
 
 /* What of an owner is on its way, or stands before an order in its own group. */
 typedef struct coming {
@@ -165,50 +145,9 @@ static void fill(eng_owner *who, const coming *ahead, uint64_t time_ns)
     credit->orders = (uint32_t)orders;
 }
 
-static inline int is_within(const eng_credit *credit, const eng_risk_demand *demand)
-{
-    return demand->notional <= credit->notional && demand->quantity <= credit->quantity &&
-           credit->orders != 0;
-}
-
-static inline int has_places(const eng_risk *risk, uint64_t orders)
-{
-    return risk->position_count + 2 * orders <= eng_positions_max(risk);
-}
-
 int eng_risk_has_places(const eng_risk *risk, uint64_t places)
 {
     return risk->position_count + places <= eng_positions_max(risk);
-}
-
-int eng_risk_is_within(const eng_risk *risk, const eng_risk_demand *demand, uint64_t flying,
-                       uint16_t topic)
-{
-    if (!eng_risk_knows(risk, demand->account, demand->firm) || topic >= risk->topic_count) {
-        return 0;
-    }
-    return !(risk->all_killed | risk->is_closed) && !risk->killed_topics[topic] &&
-           has_places(risk, flying + 1) &&
-           is_within(&risk->owners[ENG_ACCOUNT][demand->account].credit, demand) &&
-           is_within(&risk->owners[ENG_FIRM][demand->firm].credit, demand);
-}
-
-static inline void lessen(uint64_t *credit, uint64_t by)
-{
-    *credit = *credit > by ? *credit - by : 0;
-}
-
-static inline void take(eng_credit *credit, const eng_risk_demand *demand)
-{
-    lessen(&credit->notional, demand->notional);
-    lessen(&credit->quantity, demand->quantity);
-    credit->orders -= credit->orders != 0;
-}
-
-void eng_risk_take(eng_risk *risk, const eng_risk_demand *demand)
-{
-    take(&risk->owners[ENG_ACCOUNT][demand->account].credit, demand);
-    take(&risk->owners[ENG_FIRM][demand->firm].credit, demand);
 }
 
 int eng_risk_is_killed(const eng_risk *risk, uint16_t topic, uint16_t account, uint16_t firm)
@@ -241,11 +180,6 @@ int eng_risk_find(const eng_risk *risk, const rb_replace *line, uint32_t shard, 
     *side = order->side;
     *stays = order->account == line->account && order->firm == line->firm;
     return 1;
-}
-
-int eng_risk_knows(const eng_risk *risk, uint16_t account, uint16_t firm)
-{
-    return account < risk->owner_counts[ENG_ACCOUNT] && firm < risk->owner_counts[ENG_FIRM];
 }
 
 /* Whether an owner may not do this in the instrument. */
@@ -291,7 +225,7 @@ uint16_t eng_risk_reason(eng_risk *risk, eng_risk_flights *flights, uint64_t n, 
     if (is_restricted(risk, ENG_ACCOUNT, demand) || is_restricted(risk, ENG_FIRM, demand)) {
         return RB_REJECT_REASON_RESTRICTED;
     }
-    if (!has_places(risk, n + 1 - flights->head)) {
+    if (!eng_risk_has_places(risk, 2 * (n + 1 - flights->head))) {
         return RB_REJECT_REASON_RISK_CAPACITY;
     }
     leaving out = {.order = eng_record_resting(risk, shard, locate)};

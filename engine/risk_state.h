@@ -1,6 +1,6 @@
 /*
- * What engine/risk.h keeps, for its own files only: risk.c (from the lines), risk_limits.c (may an
- * order come in), risk_audit.c (what it shows of itself).
+ * What engine/risk.h keeps, for its own files only: risk.c (from the lines), risk_credit.h and
+ * risk_limits.c (may an order come in), risk_audit.c (what it shows of itself).
  */
 #ifndef ENGINE_RISK_STATE_H
 #define ENGINE_RISK_STATE_H

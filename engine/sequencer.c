@@ -455,6 +455,11 @@ static int take(eng_sequencer *sequencer, uint32_t contributor)
         /* Lines that do not belong together are not repeated. */
         said.lines = said.reason == RB_REJECT_REASON_INVALID_PROPOSAL ? 1 : lines;
     }
+    if (sequencer->admission != NULL && sequencer->time_is_old &&
+        said.instrument < sequencer->instrument_count) {
+        /* Only of the first of a call: what many ask for is fetched together. */
+        eng_admission_expect(sequencer->admission, first, sequencer->shard_of[said.instrument]);
+    }
     int is_guarded = sequencer->admission != NULL && said.reason == 0 &&
                      eng_admission_concerns(sequencer->admission, template_id);
     if (is_guarded && !is_decided(sequencer, &said)) {

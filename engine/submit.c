@@ -33,16 +33,24 @@ static int32_t conclude(eng_book *book, int32_t status)
     return status;
 }
 
-/* Whether a NewOrder's or Replace's terms are plain; the order may be one that stands. */
-static inline int is_plain(const eng_book *book, const eng_ladder *ladder, uint8_t options,
-                           const rb_new_order *line)
+/* Whether a NewOrder's or Replace's own terms are plain, but for options. */
+static inline int is_plain(const rb_new_order *line)
 {
     uint32_t forces = ENG_FORCES_RESTING | ENG_FORCE(RB_TIME_IN_FORCE_IMMEDIATE_OR_CANCEL);
-    return (options | ladder->hidden_orders |
-            (uint32_t)(ladder->state ^ RB_INSTRUMENT_STATE_CONTINUOUS)) == 0 &&
-           eng_force_in(forces, line->time_in_force) &&
-           eng_quantity_reason(line->quantity, line->price_ticks) == ENG_ACCEPTED &&
-           book->nodes.free_count >= ENG_LADDER_DEPTHS;
+    return eng_force_in(forces, line->time_in_force) &&
+           eng_quantity_reason(line->quantity, line->price_ticks) == ENG_ACCEPTED;
+}
+
+static inline int keeps_collar(const eng_book *book, const rb_new_order *line, uint8_t side)
+{
+    return eng_collar_reason(book, line->instrument, side, line->price_ticks, line->quantity, 0) ==
+           ENG_ACCEPTED;
+}
+
+/* Whether there are nodes for any price. */
+static inline int has_nodes(const eng_book *book)
+{
+    return book->nodes.free_count >= ENG_LADDER_DEPTHS;
 }
 
 static inline int is_side(uint8_t side)
@@ -53,7 +61,7 @@ static inline int is_side(uint8_t side)
 /* Whether it trades at once, or never rests. */
 static inline int is_immediate(const eng_ladder *ladder, const rb_new_order *line, uint8_t side)
 {
-    int32_t best = ladder->best[eng_side_index(eng_side_other(side))];
+    int32_t best = ladder->best[eng_side_index_other(side)];
     return line->time_in_force == RB_TIME_IN_FORCE_IMMEDIATE_OR_CANCEL ||
            eng_meets(side, line->price_ticks, best);
 }
@@ -97,8 +105,11 @@ APART int32_t new_immediate(eng_book *book, const eng_group *group, eng_sink *si
                             const rb_message *message)
 {
     const rb_new_order *line = &message->new_order;
-    eng_ladder *ladder = &book->ladders[line->instrument];
     int rests = line->time_in_force != RB_TIME_IN_FORCE_IMMEDIATE_OR_CANCEL;
+    if (rests && UNLIKELY(!has_nodes(book))) {
+        return new_unusual(book, group, sink);
+    }
+    eng_ladder *ladder = &book->ladders[line->instrument];
     uint32_t locate = rests ? eng_order_take(book) : ENG_LOCATE_NONE;
     eng_incoming_take(book, message, line->side, locate,
                       rests ? 0 : RB_CANCEL_REASON_IMMEDIATE_OR_CANCEL);
@@ -124,25 +135,28 @@ APART int32_t new_elsewhere(eng_book *book, const eng_group *group, eng_sink *si
                             const rb_message *message)
 {
     const rb_new_order *line = &message->new_order;
+    if (!has_nodes(book)) {
+        return new_unusual(book, group, sink);
+    }
     eng_ladder *ladder = &book->ladders[line->instrument];
     uint32_t level = eng_ladder_enter(&book->nodes, ladder, line->price_ticks);
     return new_resting(book, group, sink, message, group->count == 2, level);
 }
 
-APART int32_t new_collared(eng_book *book, const eng_group *group, eng_sink *sink,
-                           const rb_message *message);
+APART int32_t new_ruled(eng_book *book, const eng_group *group, eng_sink *sink,
+                        const rb_message *message);
 
 PLAIN int32_t new_order(eng_book *book, const eng_group *group, eng_sink *sink,
-                        const rb_message *message, int has_tag, int collar_holds)
+                        const rb_message *message, int has_tag, int is_ruled)
 {
     const rb_new_order *line = &message->new_order;
     eng_ladder *ladder = &book->ladders[line->instrument];
-    if (UNLIKELY(!is_plain(book, ladder, line->options, line)) || UNLIKELY(!is_side(line->side)) ||
-        UNLIKELY(book->free_count == 0)) {
-        return new_unusual(book, group, sink);
+    if (!is_ruled && UNLIKELY(((ladder->manner ^ ENG_MANNER_PLAIN) | line->options) != 0)) {
+        return new_ruled(book, group, sink, message);
     }
-    if (!collar_holds && UNLIKELY(ladder->has_collar)) {
-        return new_collared(book, group, sink, message);
+    if (UNLIKELY(!is_plain(line)) || UNLIKELY(!is_side(line->side)) ||
+        UNLIKELY(book->free_head == ENG_LOCATE_NONE)) {
+        return new_unusual(book, group, sink);
     }
     if (is_immediate(ladder, line, line->side)) {
         return new_immediate(book, group, sink, message);
@@ -155,14 +169,17 @@ PLAIN int32_t new_order(eng_book *book, const eng_group *group, eng_sink *sink,
     return new_resting(book, group, sink, message, has_tag, level);
 }
 
-APART int32_t new_collared(eng_book *book, const eng_group *group, eng_sink *sink,
-                           const rb_message *message)
+/* Plain but for a collar that holds, or unusual. */
+APART int32_t new_ruled(eng_book *book, const eng_group *group, eng_sink *sink,
+                        const rb_message *message)
 {
     const rb_new_order *line = &message->new_order;
-    uint16_t reason =
-        eng_collar_reason(book, line->instrument, line->side, line->price_ticks, line->quantity, 0);
-    return reason != ENG_ACCEPTED ? new_unusual(book, group, sink)
-                                  : new_order(book, group, sink, message, group->count == 2, 1);
+    const eng_ladder *ladder = &book->ladders[line->instrument];
+    if (ladder->manner != (ENG_MANNER_PLAIN | ENG_MANNER_COLLAR) || line->options != 0 ||
+        !is_plain(line) || !keeps_collar(book, line, line->side)) {
+        return new_unusual(book, group, sink);
+    }
+    return new_order(book, group, sink, message, group->count == 2, 1);
 }
 
 APART int32_t new_alone(eng_book *book, const eng_group *group, eng_sink *sink,
@@ -234,15 +251,15 @@ PLAIN int32_t cancel(eng_book *book, const eng_group *group, eng_sink *sink,
         UNLIKELY((order->options | (line->quantity ^ order->quantity)) != 0)) {
         return cancel_unusual(book, group, sink);
     }
-    eng_ladder *ladder = &book->ladders[line->instrument];
+    rb_cancel *first = &answer(sink, group, message, has_tag)->cancel;
     int32_t price_ticks = order->price_ticks;
     uint8_t side = order->side;
-    ladder->changes++;
-    ladder->orders[eng_side_index(side)]--;
-    rb_cancel *first = &answer(sink, group, message, has_tag)->cancel;
     first->price_ticks = price_ticks;
     first->side = side;
     first->remaining = 0;
+    eng_ladder *ladder = &book->ladders[line->instrument];
+    ladder->changes++;
+    ladder->orders[eng_side_index(side)]--;
     uint32_t level = eng_links_remove(book, order->links);
     eng_order_release(book, locate);
     if (UNLIKELY(level >> ENG_DIGIT_BITS > book->nodes.count)) {
@@ -283,25 +300,20 @@ static inline int keeps_place(const eng_order *order, const rb_new_order *line)
     return line->price_ticks == order->price_ticks && line->quantity <= order->quantity;
 }
 
-PLAIN int32_t replace(eng_book *book, const eng_group *group, eng_sink *sink,
-                      const rb_message *message, int has_tag)
+/* Plain, but for whether it keeps its place, trades, or comes to a price that has no leaf. */
+APART int32_t replace_elsewhere(eng_book *book, const eng_group *group, eng_sink *sink,
+                                const rb_message *message)
 {
     const rb_new_order *line = &message->new_order;
     eng_ladder *ladder = &book->ladders[line->instrument];
     uint32_t locate = message->replace.locate;
-    eng_order *order = eng_order_named(book, message, message->replace.original_client_order_id);
-    if (UNLIKELY(order == NULL)) {
-        return replace_unknown(group, sink);
-    }
+    eng_order *order = &book->orders[locate];
     uint8_t side = order->side;
-    if (UNLIKELY(!is_plain(book, ladder, order->options, line)) ||
-        UNLIKELY(ladder->has_collar &&
-                 eng_collar_reason(book, line->instrument, side, line->price_ticks, line->quantity,
-                                   0) != ENG_ACCEPTED)) {
+    if (UNLIKELY(!has_nodes(book))) {
         return replace_unusual(book, group, sink);
     }
     ladder->changes++;
-    rb_replace *first = &answer(sink, group, message, has_tag)->replace;
+    rb_replace *first = &answer(sink, group, message, group->count == 2)->replace;
     first->side = side;
     int never_rests = line->time_in_force == RB_TIME_IN_FORCE_IMMEDIATE_OR_CANCEL;
     if (!never_rests && keeps_place(order, line)) {
@@ -314,7 +326,7 @@ PLAIN int32_t replace(eng_book *book, const eng_group *group, eng_sink *sink,
     if (UNLIKELY(status != RB_OK)) {
         return conclude(book, status);
     }
-    if (LIKELY(!is_immediate(ladder, line, side))) {
+    if (!is_immediate(ladder, line, side)) {
         uint32_t level = eng_ladder_enter(&book->nodes, ladder, line->price_ticks);
         rest(book, ladder, message, locate, side, level);
         return RB_OK;
@@ -323,6 +335,47 @@ PLAIN int32_t replace(eng_book *book, const eng_group *group, eng_sink *sink,
     eng_incoming_take(book, message, side, locate,
                       never_rests ? RB_CANCEL_REASON_IMMEDIATE_OR_CANCEL : 0);
     return conclude(book, eng_match_plain(book, ladder, sink));
+}
+
+/* To another price that has a leaf. The new level is there before the old one is left for good:
+ * then it is found if it is the next best. */
+PLAIN int32_t replace(eng_book *book, const eng_group *group, eng_sink *sink,
+                      const rb_message *message, int has_tag)
+{
+    const rb_new_order *line = &message->new_order;
+    eng_ladder *ladder = &book->ladders[line->instrument];
+    uint32_t locate = message->replace.locate;
+    eng_order *order = eng_order_named(book, message, message->replace.original_client_order_id);
+    if (UNLIKELY(order == NULL)) {
+        return replace_unknown(group, sink);
+    }
+    uint64_t manner = (ladder->manner & ~ENG_MANNER_COLLAR) ^ ENG_MANNER_PLAIN;
+    if (UNLIKELY((manner | order->options) != 0) || UNLIKELY(!is_plain(line)) ||
+        UNLIKELY(ladder->has_collar && !keeps_collar(book, line, order->side))) {
+        return replace_unusual(book, group, sink);
+    }
+    uint32_t leaf = eng_ladder_known(&book->nodes, ladder, line->price_ticks);
+    if (UNLIKELY(leaf == ENG_NODE_NONE) || UNLIKELY(line->price_ticks == order->price_ticks) ||
+        UNLIKELY(is_immediate(ladder, line, order->side))) {
+        return replace_elsewhere(book, group, sink, message);
+    }
+    rb_replace *first = &answer(sink, group, message, has_tag)->replace;
+    uint8_t side = order->side;
+    int32_t price_ticks = order->price_ticks;
+    first->side = side;
+    ladder->changes++;
+    uint32_t level = eng_links_remove(book, order->links);
+    if (UNLIKELY(level >> ENG_DIGIT_BITS > book->nodes.count)) {
+        return corrupt(book);
+    }
+    int is_left = eng_ladder_leave(book, ladder, level, price_ticks, side);
+    order->quantity = line->quantity;
+    order->price_ticks = line->price_ticks;
+    order->owner = message->words[6];
+    eng_links_append(book, eng_leaf_enter(&book->nodes, leaf, line->price_ticks), &order->links,
+                     eng_link_to(locate));
+    eng_ladder_improve(ladder, side, line->price_ticks);
+    return UNLIKELY(is_left) ? left(book, ladder, level, price_ticks, side) : RB_OK;
 }
 
 APART int32_t replace_alone(eng_book *book, const eng_group *group, eng_sink *sink,

@@ -36,6 +36,14 @@ int64_t eng_book_held_orders(const eng_book *book, uint32_t instrument)
                                                : RB_UNKNOWN;
 }
 
+uint32_t eng_book_open(const eng_book *book, uint32_t locate)
+{
+    if (locate == ENG_LOCATE_NONE || locate > book->order_count || book->orders[locate].side == 0) {
+        return 0;
+    }
+    return eng_order_open(book, locate);
+}
+
 int32_t eng_book_state(const eng_book *book, uint32_t instrument)
 {
     return instrument < book->instrument_count ? book->ladders[instrument].state : RB_UNKNOWN;

@@ -28,6 +28,14 @@ static uint32_t message_portable(const rb_message *message)
     return ~update_portable(crc, bytes + BODY_AT, sizeof *message - BODY_AT);
 }
 
+static uint32_t as_portable(const rb_message *message, uint64_t sequence, uint32_t kind)
+{
+    rb_message changed = *message;
+    changed.words[0] = sequence;
+    changed.words[3] = kind;
+    return message_portable(&changed);
+}
+
 static int64_t whole_portable(const rb_message *messages, int64_t count, uint64_t sequence)
 {
     for (int64_t i = 0; i < count; i++) {
@@ -57,14 +65,15 @@ update_hardware(uint32_t crc, const uint8_t *bytes, size_t count)
     return crc;
 }
 
-__attribute__((target("sse4.2"))) static uint32_t message_hardware(const rb_message *message)
+__attribute__((target("sse4.2"))) static uint32_t message_hardware(const rb_message *message,
+                                                                   uint64_t sequence, uint32_t kind)
 {
     const uint64_t *words = message->words;
     uint64_t crc = ~0u;
-    crc = __builtin_ia32_crc32di(crc, words[0]);
+    crc = __builtin_ia32_crc32di(crc, sequence);
     crc = __builtin_ia32_crc32di(crc, words[1]);
     crc = __builtin_ia32_crc32di(crc, words[2]);
-    crc = __builtin_ia32_crc32si((uint32_t)crc, (uint32_t)words[3]);
+    crc = __builtin_ia32_crc32si((uint32_t)crc, kind);
     crc = __builtin_ia32_crc32di(crc, words[4]);
     crc = __builtin_ia32_crc32di(crc, words[5]);
     crc = __builtin_ia32_crc32di(crc, words[6]);
@@ -78,7 +87,8 @@ __attribute__((target("sse4.2"))) static int64_t whole_hardware(const rb_message
 {
     for (int64_t i = 0; i < count; i++) {
         if (messages[i].header.sequence != sequence + (uint64_t)i ||
-            messages[i].header.checksum != message_hardware(&messages[i])) {
+            messages[i].header.checksum != message_hardware(&messages[i], sequence + (uint64_t)i,
+                                                            (uint32_t)messages[i].words[3])) {
             return i;
         }
     }
@@ -96,9 +106,9 @@ static uint32_t update_hardware(uint32_t crc, const uint8_t *bytes, size_t count
     return update_portable(crc, bytes, count);
 }
 
-static uint32_t message_hardware(const rb_message *message)
+static uint32_t message_hardware(const rb_message *message, uint64_t sequence, uint32_t kind)
 {
-    return message_portable(message);
+    return as_portable(message, sequence, kind);
 }
 
 static int64_t whole_hardware(const rb_message *messages, int64_t count, uint64_t sequence)
@@ -114,8 +124,17 @@ static int has_hardware(void)
 
 uint32_t rb_message_checksum(const rb_message *message)
 {
-    return has_hardware() ? message_hardware(message) : message_portable(message);
+    return rb_message_checksum_as(message, message->words[0], (uint32_t)message->words[3]);
 }
+
+uint32_t rb_message_checksum_as(const rb_message *message, uint64_t sequence, uint32_t kind)
+{
+    return has_hardware() ? message_hardware(message, sequence, kind)
+                          : as_portable(message, sequence, kind);
+}
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the lower half of word 3 comes first");
+_Static_assert(offsetof(rb_header, template_id) == 24, "word 3");
 
 uint32_t rb_crc32c(const void *bytes, size_t count)
 {

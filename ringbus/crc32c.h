@@ -13,6 +13,9 @@
 
 /* Checksum of the 60 bytes of a message that are not its checksum. */
 uint32_t rb_message_checksum(const rb_message *message);
+/* The same as if its sequence and the lower half of word 3 (template, flags, shard) were these. For
+ * who writes it elsewhere: from a copy that was changed a moment ago, it would have to wait. */
+uint32_t rb_message_checksum_as(const rb_message *message, uint64_t sequence, uint32_t kind);
 /* How many of `count` messages, from the first on, have the sequences from `sequence` on and their
  * checksums right. */
 int64_t rb_messages_whole(const rb_message *messages, int64_t count, uint64_t sequence);

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.bench import counts
+from tests.bench.bench_start import KINDS
 from tests.bench.python.__main__ import ADAPTERS
 
 PROGRAMS = Path(__file__).resolve().parents[1] / "build" / "ctest" / "tests"
@@ -197,6 +198,20 @@ def test_bench_idle_runs_and_every_order_is_accepted() -> None:
     for row in ("launcher", "applications", "edge", "engine", "journal", "all"):
         assert done.stdout.count(f"\n  {row} ") == 2
     assert done.stdout.count("order to answer, all asleep: p50 ") == 2
+
+
+def test_bench_start_runs_and_every_killed_core_comes_back() -> None:
+    """Each core that may die has its row, or the program fails."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bench.bench_start", "1"],
+        cwd=PROGRAMS.parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=300,
+    )
+    for row in ("edge", *(f"{kind}-0" for kind in KINDS)):
+        assert done.stdout.count(f"\n  {row} ") == 1
 
 
 def test_bench_python_runs_with_our_own_rows() -> None:

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from engine import _engine
+from engine import _calls, _engine
 from ports import _ports
 from ringbus import _ringbus, _single
 
@@ -28,7 +28,7 @@ def build_hash() -> int:
 
 
 def _files() -> Iterator[tuple[Path, str]]:
-    for module in (_ringbus, _single, _engine, _ports):
+    for module in (_ringbus, _single, _engine, _calls, _ports):
         yield Path(str(module.__file__)), str(module.__name__)
     root = Path(__file__).resolve().parent.parent
     for package in PACKAGES:

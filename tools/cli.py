@@ -18,6 +18,7 @@ from tools.manual import Parser
 
 # Word → what it does; the module is tools.WORD (`_` for `-`), its main(argv) returns the status.
 DELEGATED = {
+    "down": "stop an exchange, and remove what a killed one left",
     "book": "one instrument's book as market data shows it, both sides with depth",
     "hist": "latency of every hop, as table, picture and files",
     "load": "drive an exchange with orders and measure it",
@@ -114,17 +115,6 @@ def _parser() -> argparse.ArgumentParser:
     word.add_argument("--parent", type=int, default=0, metavar="PID", help=argparse.SUPPRESS)
     word.set_defaults(run=_up)
     word = words.add_parser(
-        "down",
-        help="stop an exchange, and remove what a killed one left",
-        description="Ends its processes and removes its memory; what only that has is written to a "
-        "journal before.",
-    )
-    word.add_argument("exchange", help="its name, or its topology file")
-    word.add_argument(
-        "--lose", action="store_true", help="also what only its memory has and no journal can take"
-    )
-    word.set_defaults(run=_down)
-    word = words.add_parser(
         "status",
         help="how its cores, ports and readers are",
         description="One look at an exchange that is up; nothing of it is stopped or asked.",
@@ -147,8 +137,9 @@ def _up(options: argparse.Namespace) -> int:
     from tools.costs import foretell, keep_off, plan_of
     from tools.exchange import start_detached
     from tools.launcher import LaunchError, ready_line, up
+    from tools.parent import end_with_parent
     from tools.partitions import forget
-    from tools.process import end_with_parent, leave
+    from tools.process import leave
     from tools.topology import ConfigurationError
     from tuning.host import Host
 
@@ -177,41 +168,6 @@ def _up(options: argparse.Namespace) -> int:
     except (ConfigurationError, LaunchError, OSError) as error:
         print(f"ringbus up: {error}", file=sys.stderr)
         return 1
-
-
-def _down(options: argparse.Namespace) -> int:
-    from ringbus.status import UsageError
-    from tools.state import State, exchange_name, remove
-
-    def rescue(state: State) -> None:
-        # Most of this command's time were it imported above, and most exchanges end themselves.
-        from tools import day
-
-        try:
-            day.rescue(state)
-        except day.DayError as error:
-            raise UsageError(f"{error}; --lose removes it all the same") from None
-
-    try:
-        name = exchange_name(options.exchange)
-        removed = remove(name) if options.lose else remove(name, rescue)
-    except UsageError as error:
-        print(f"ringbus down: {error}", file=sys.stderr)
-        return 1
-    from tools.partitions import give_back
-    from tuning.host import Host
-
-    give_back(name, Host(), lambda text: print(text, file=sys.stderr))
-    if not removed.anything:
-        print(f"nothing of an exchange {name} is here")
-    elif removed.launcher and not removed.segments:
-        print(f"{name} is down")
-    else:
-        print(
-            f"{name} is down: {removed.processes} processes ended, "
-            f"{removed.segments} segments of shared memory removed"
-        )
-    return 0
 
 
 def _status(options: argparse.Namespace) -> int:

@@ -39,7 +39,8 @@ from tools.joins import check_joins
 from tools.kind import load
 from tools.memory import Attachment, tcp_counter
 from tools.open_files import allow_files
-from tools.process import end_with_parent, leave
+from tools.parent import end_with_parent
+from tools.process import leave
 from tools.sections import PASSIVE, CoreSection
 from tools.site import Site
 from tools.state import STATE_FILE, State

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -89,6 +88,8 @@ def parser_of(run: Callable[[Sequence[str]], object], words: Sequence[str] = ())
 @cache
 def pages() -> dict[str, Page]:
     """All tables of manual.toml, by word."""
+    import tomllib  # Every word has a parser, and few are asked for help: 4 ms of `ringbus down`.
+
     document = tomllib.loads(PAGES.read_text(encoding="utf-8"))
     return {word: _page(table) for word, table in document.items()}
 

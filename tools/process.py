@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import select
 import signal
@@ -14,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-PR_SET_PDEATHSIG = 1
 TERM_SECONDS = 1.0
 POLL_SECONDS = 0.005
 # Places in /proc/PID/stat behind the name: a letter, counts, and clock ticks (CPU; when it began).
@@ -90,17 +88,6 @@ def stat_of(pid: int) -> list[str]:
         raise ProcessLookupError(f"no process {pid}") from None
     # The command's name stands in parentheses and may hold anything; fields are counted behind it.
     return text.rpartition(")")[2].split()
-
-
-def end_with_parent(parent_pid: int) -> bool:
-    """Get SIGTERM when the parent dies, so that nothing outlives its supervisor.
-
-    Args: parent_pid: who started this process. Returns: False: it is dead already.
-    Thread: any; "parent" is the thread that started this process.
-    Source: prctl(2), PR_SET_PDEATHSIG.
-    """
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
-    return os.getppid() == parent_pid
 
 
 def end(

@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,6 +132,8 @@ def exchange_name(target: str) -> str:
     if path.suffix != ".toml" and not path.is_file():
         segment_name(target, POINTER)
         return target
+    import tomllib  # 4 ms of `ringbus down` where it is told a name.
+
     try:
         name = tomllib.loads(path.read_text(encoding="utf-8"))["exchange"]["name"]
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -36,7 +36,7 @@ from ringbus.status import RingbusError
 from tools.build import build_hash
 from tools.child import environment
 from tools.manual import Parser
-from tools.process import end_with_parent
+from tools.parent import end_with_parent
 from tools.release import DayResult, Release, ReleaseError, read_key
 from tools.replay_day import ORDERS, PRICE_NODES, journal_of, replay_day
 

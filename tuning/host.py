@@ -6,7 +6,9 @@ machine too: a two-socket server for a test on a laptop, or a copy of another ho
 
 from __future__ import annotations
 
+import errno
 import os
+import subprocess
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +18,7 @@ from typing import Final
 CPU_DIRECTORY: Final = "/sys/devices/system/cpu"
 # A NIC's interrupt coalescing by interface, µs; None where it does not say.
 Coalescing = Callable[[str], "int | None"]
+COMMAND_SECONDS: Final = 60
 
 
 class Missing(Exception):
@@ -162,6 +165,22 @@ class Host:
     def remove_directory(self, name: str) -> None:
         """Remove a control group. Raises: OSError."""
         self.path(name).rmdir()
+
+    def command(self, *words: str) -> None:
+        """Run a program that sets what no file does; files that are planted have none.
+
+        Raises: OSError: it fails, in its own words.
+        """
+        if self.root != Path("/"):
+            return
+        try:
+            done = subprocess.run(
+                words, capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS
+            )
+        except subprocess.TimeoutExpired as error:
+            raise OSError(errno.ETIMEDOUT, str(error), words[0]) from None
+        if done.returncode:
+            raise OSError(errno.EIO, done.stderr.strip() or f"status {done.returncode}", words[0])
 
     @cached_property
     def options(self) -> dict[str, str]:

@@ -33,6 +33,12 @@ enum {
     AHEAD_LINE = 32,
     AHEAD = 10,
     AHEAD_NEAR = 4,
+    /* The reader takes a group when the line so far behind its first is there, and looks for it now
+     * and then. At the writer's heels it takes away the lines that are being filled, by looking
+     * for the next one and by what its CPU fetches ahead: a message takes 25.0 ns instead of 22.7
+     * where the price walks 60 %, 37 instead of 24 standing (no reader: 18, 24). */
+    READER_BEHIND = 256,
+    READER_PAUSES = 32,
     PEERS_MAX = 8,
 };
 
@@ -302,13 +308,31 @@ typedef struct reader_thread {
     pthread_t thread;
 } reader_thread;
 
+/* Whether a group lies well behind the writer, or nothing more comes. */
+static int is_far_behind(const reader_thread *r)
+{
+    /* A3 acquire; pairs with A4 in hot_run. */
+    return rb_lane_peek(&r->lane, READER_BEHIND) != NULL || rb_load_acquire(r->end) != UINT64_MAX;
+}
+
+static void wait_a_little(void)
+{
+    for (int n = 0; n < READER_PAUSES; n++) {
+        rb_pause();
+    }
+}
+
 static void *reader_main(void *argument)
 {
     reader_thread *r = argument;
     pin(1);
     uint64_t sum = 0;
-    /* A3 acquire; pairs with A4 in hot_run. */
+    /* A3 acquire, as above. */
     while (r->lane.head_local != rb_load_acquire(r->end)) {
+        if (!is_far_behind(r)) {
+            wait_a_little();
+            continue;
+        }
         uint64_t count = 0;
         const rb_message *line = rb_lane_peek(&r->lane, 0);
         while (line != NULL && count < GROUP) {

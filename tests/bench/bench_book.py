@@ -1,25 +1,30 @@
 """The book from Python beside a book written in Python, on the same messages.
 
 One instrument, new orders, cancels and replaces near a price that wanders; a tenth of the new
-orders trades. Batches of numpy messages, then one message a call. Both books have to trade the
-same.
+orders trades. Batches of numpy messages; one message a call, with the locates that the flow knows
+and with a dict of locates beside the book, which are the plain book's own calls; numpy messages one
+by one. All have to trade the same; what is timed drops its answers, since to keep them costs the
+plain book more than to make them (the collector of cycles looks at its lists again and again).
 
 usage: python -m tests.bench.bench_book [rounds] [messages]
 """
 
 from __future__ import annotations
 
+import gc
 import random
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.book import Book
+from engine.event import Event
 from ringbus.messages import (
     CANCEL,
     EXECUTED,
@@ -31,14 +36,19 @@ from ringbus.messages import (
     TimeInForce,
 )
 from tests.bench import records
-from tests.bench.plain_book import Event, PlainBook
+from tests.bench.numbered_book import NumberedBook
+from tests.bench.plain_book import PlainBook
 
 BATCH = 4096
 SEED = 1
 STANDING = 2000
 Messages = NDArray[np.void]
-# A method of the plain book and its arguments.
+# The name of a method and its arguments.
 Call = tuple[str, tuple[int, ...]]
+# What a call returns: the plain book's, and the book's.
+Said = Sequence[tuple[str, int, int, int]] | Sequence[Event] | Messages
+# Runs the whole flow, keeps all answers if it is given where, and returns seconds.
+Contender = Callable[[list[Said] | None], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +56,9 @@ class Flow:
     """The same messages for both."""
 
     messages: Messages
+    # By number, for the plain book; by locate, for ours.
     calls: list[Call]
+    located: list[Call]
 
 
 def make_book() -> Book:
@@ -60,7 +72,7 @@ def make_flow(count: int) -> Flow:
     for n in range(count):
         maker.add(n)
     maker.book.close()
-    return Flow(maker.messages, maker.calls)
+    return Flow(maker.messages, maker.calls, maker.located)
 
 
 @dataclass(slots=True)
@@ -75,6 +87,7 @@ class _Maker:
         self.book = make_book()
         self.messages: Messages = np.zeros(count, MESSAGE)
         self.calls: list[Call] = []
+        self.located: list[Call] = []
         self._draw = random.Random(SEED)
         # By client_order_id.
         self._open: dict[int, _Open] = {}
@@ -96,6 +109,7 @@ class _Maker:
             call = self._replace(line.view(REPLACE), order, n + 1)
         line.view(NEW_ORDER)["topic"] = 1
         self.calls.append(call)
+        self.located.append(self._located(call))
         self._learn(call, self.book.submit(line))
 
     def _pick(self) -> int:
@@ -141,6 +155,14 @@ class _Maker:
         line["original_client_order_id"] = order
         return "replace", (order, number, price, 400)
 
+    def _located(self, call: Call) -> Call:
+        """The same as the book's own methods take it."""
+        kind, arguments = call
+        if kind == "new":
+            force = TimeInForce.DAY if arguments[4] else TimeInForce.IMMEDIATE_OR_CANCEL
+            return kind, (*arguments[:4], force)
+        return kind, (self._open[arguments[0]].locate, *arguments)
+
     def _learn(self, call: Call, answers: Messages) -> None:
         kind, arguments = call
         first = answers[:1].view(NEW_ORDER)[0]
@@ -161,65 +183,113 @@ class _Maker:
                 del self._open[order]
 
 
-def plain_run(calls: list[Call]) -> tuple[float, int]:
-    """Seconds a message of the plain book, and what it traded."""
-    book = PlainBook()
-    methods: dict[str, Callable[..., list[Event]]] = {
-        "new": book.new,
-        "cancel": book.cancel,
-        "replace": book.replace,
+def call_all(book: object, calls: list[Call], out: list[Said] | None) -> float:
+    """Seconds of all calls of a book's methods; what they return is put into `out` or dropped."""
+    methods: dict[str, Callable[..., Said]] = {
+        name: getattr(book, name) for name in ("new", "cancel", "replace")
     }
     bound = [(methods[name], arguments) for name, arguments in calls]
-    out = []
+    gc.collect()
     start = time.perf_counter()
-    for method, arguments in bound:
-        out.append(method(*arguments))
-    elapsed = time.perf_counter() - start
-    traded = sum(
-        event[2] * event[3] for events in out for event in events if event[0] == "executed"
-    )
-    return elapsed / len(calls), traded
+    if out is None:
+        for method, arguments in bound:
+            method(*arguments)
+    else:
+        for method, arguments in bound:
+            out.append(method(*arguments))
+    return time.perf_counter() - start
 
 
-def run(messages: Messages, batch: int) -> tuple[float, int]:
-    """Seconds a message of the book, `batch` messages a call, and what it traded."""
-    with make_book() as book:
-        out = []
-        start = time.perf_counter()
-        for at in range(0, len(messages), batch):
-            out.append(book.submit(messages[at : at + batch]))
-        elapsed = time.perf_counter() - start
-    answers = np.concatenate(out)
-    trades = answers[answers["template_id"] == Template.EXECUTED].view(EXECUTED)
-    traded = trades["price_ticks"].astype(np.int64) * trades["quantity"]
-    return elapsed / len(messages), int(traded.sum())
+def submit_all(book: Book, messages: Messages, batch: int, out: list[Said] | None) -> float:
+    """The same of arrays of so many messages."""
+    gc.collect()
+    start = time.perf_counter()
+    for at in range(0, len(messages), batch):
+        answer = book.submit(messages[at : at + batch])
+        if out is not None:
+            out.append(answer)
+    return time.perf_counter() - start
+
+
+def traded(out: list[Said]) -> int:
+    """Price x quantity of all executions."""
+    total = 0
+    for said in out:
+        if isinstance(said, np.ndarray):
+            trades = said[said["template_id"] == Template.EXECUTED].view(EXECUTED)
+            total += int((trades["price_ticks"].astype(np.int64) * trades["quantity"]).sum())
+            continue
+        for event in said:
+            if isinstance(event, Event):
+                if event.template == Template.EXECUTED:
+                    total += event.price_ticks * event.quantity
+            elif event[0] == "executed":
+                total += event[2] * event[3]
+    return total
+
+
+def contenders(flow: Flow) -> dict[str, Contender]:
+    """What is measured, by name; each begins with an empty book."""
+
+    def plain(out: list[Said] | None) -> float:
+        return call_all(PlainBook(), flow.calls, out)
+
+    def located(out: list[Said] | None) -> float:
+        with make_book() as book:
+            return call_all(book, flow.located, out)
+
+    def numbered(out: list[Said] | None) -> float:
+        with make_book() as book:
+            return call_all(NumberedBook(book), flow.calls, out)
+
+    def batches(batch: int, out: list[Said] | None) -> float:
+        with make_book() as book:
+            return submit_all(book, flow.messages, batch, out)
+
+    return {
+        "plain Python": plain,
+        "the book, batches of 4,096": partial(batches, BATCH),
+        "the book, one a call": located,
+        "the book, one a call, by number": numbered,
+        "the book, batches of one": partial(batches, 1),
+    }
+
+
+def same_market(runs: dict[str, Contender], count: int) -> bool:
+    """Whether all of them trade the same; says what it is, before any time."""
+    results = []
+    for run in runs.values():
+        out: list[Said] = []
+        run(out)
+        results.append(traded(out))
+    if len(set(results)) != 1:
+        print(f"not the same market: {results}")
+        return False
+    records.result("calls and batches from Python", f"{results[0]:x}")
+    print(f"result {results[0]}: price x quantity of all executions, {count} messages")
+    return True
 
 
 def main(arguments: list[str]) -> int:
     """Print the figures; medians over rounds, lowest and highest."""
     rounds = int(arguments[0]) if arguments else 5
     count = int(arguments[1]) if len(arguments) > 1 else 200_000
-    flow = make_flow(count)
-    named = ("plain Python", "the book, batches of 4,096", "the book, one a call")
-    times: dict[str, list[float]] = {name: [] for name in named}
-    for n in range(rounds):
-        results = (plain_run(flow.calls), run(flow.messages, BATCH), run(flow.messages, 1))
-        if len({traded for _, traded in results}) != 1:
-            print(f"not the same market: {results}")
-            return 1
-        if n == 0:
-            records.result("book from Python", f"{results[0][1]:x}")
-            print(f"result {results[0][1]}: price x quantity of all executions, {count} messages")
-        for name, (seconds, _) in zip(named, results, strict=True):
-            times[name].append(seconds)
-    plain = times[named[0]]
+    runs = contenders(make_flow(count))
+    if not same_market(runs, count):
+        return 1
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(rounds):
+        for name, run in runs.items():
+            times[name].append(run(None) / count)
+    plain = times["plain Python"]
     for name, own in times.items():
         rates = sorted(1e-6 / each for each in own)
         records.figure(name, [1e-6 / each for each in own], "M/s")
-        ratio = statistics.median(a / b for a, b in zip(plain, own, strict=True))
+        ratios = sorted(a / b for a, b in zip(plain, own, strict=True))
         print(
-            f"{name:<28} {statistics.median(rates):8.3f} M/s (rounds {rates[0]:.3f} .. "
-            f"{rates[-1]:.3f}), {ratio:.2f} x the plain one"
+            f"{name:<31} {statistics.median(rates):8.3f} M/s (rounds {rates[0]:.3f} .. "
+            f"{rates[-1]:.3f}), {statistics.median(ratios):.2f} x the plain one "
+            f"({ratios[0]:.2f} .. {ratios[-1]:.2f})"
         )
     return 0
 

@@ -33,7 +33,7 @@ settle() {
   echo "127.0.0.1 localhost ringbus-host" >"$root/etc/hosts"
   echo "/dev/vda / ext4 defaults 0 1" >"$root/etc/fstab"
   printf 'auto eth0\niface eth0 inet dhcp\n' >"$root/etc/network/interfaces"
-  printf 'GRUB_TIMEOUT=0\nGRUB_CMDLINE_LINUX="console=ttyS0 net.ifnames=0 quiet systemd.show_status=0"\nGRUB_CMDLINE_LINUX_DEFAULT=\n' \
+  printf 'GRUB_TIMEOUT=0\nGRUB_CMDLINE_LINUX="console=ttyS0 net.ifnames=0 quiet systemd.show_status=0 no_timer_check panic=-1"\nGRUB_CMDLINE_LINUX_DEFAULT=\n' \
     >"$root/etc/default/grub"
   mkdir -p "$root/boot/grub"
   inside useradd --create-home --shell /bin/bash trader

@@ -5,23 +5,18 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tests.host.support import HOT, ringbus
+from tests.host.support import HOT, SPINS, ringbus, two_that_spin
 from tests.tools.conftest import Maker
 from tools.exchange import launched
 from tools.status import look
 from tuning.host import Host, parse_cpus
 
 ISOLATED = parse_cpus(HOT)
-SPINS = 'cpu = "auto"\nwait = "spin"'
 
 
-def two_that_spin(make: Maker) -> Path:
-    """Engine and port never sleep, the journal does; all memory is on their node."""
-    path = make(ports=1, extra="[memory]\nnuma_node = 1\nlock = true")
-    text = path.read_text().replace('agents = ["journal", "port.0"]', 'agents = ["journal"]')
-    text = text.replace('name = "engine"', f'name = "engine"\n{SPINS}')
-    path.write_text(text + f'[[core]]\nname = "port"\nagents = ["port.0"]\n{SPINS}\n')
-    return path
+def two(make: Maker) -> Path:
+    """Two that spin, and all memory on their node."""
+    return two_that_spin(make(ports=1, extra="[memory]\nnuma_node = 1\nlock = true"))
 
 
 def strangers(own: set[int]) -> dict[str, int]:
@@ -49,7 +44,7 @@ def test_the_kernel_isolates_them() -> None:
 
 
 def test_who_sits_where(make: Maker) -> None:
-    path = two_that_spin(make)
+    path = two(make)
     done = ringbus("plan", str(path))
     assert done.returncode == 0
     assert f"isolated by the host: the scheduler leaves CPUs {HOT} alone as it is" in " ".join(
@@ -70,7 +65,7 @@ def test_who_sits_where(make: Maker) -> None:
 
 def test_three_that_spin_do_not_fit(make: Maker) -> None:
     """Of four CPUs two are isolated; the third has another, which is not."""
-    path = two_that_spin(make)
+    path = two(make)
     path.write_text(path.read_text().replace('name = "edge"', f'name = "edge"\n{SPINS}'))
     done = ringbus("plan", str(path))
     print(done.returncode)

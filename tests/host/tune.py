@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.host.support import HOT, ringbus
+from tests.host.support import HOT, ringbus, run
 from tuning.apply import RECORD, same
 from tuning.checks import SETTINGS
 from tuning.host import Host
@@ -30,11 +30,11 @@ def check(*words: str, user: str = "root") -> dict[str, dict[str, Any]]:
 
 
 def snapshot() -> dict[str, str]:
-    """What every small file under the trees says; of a list, what the kernel has chosen."""
+    """What every file that can be set says; of a list, what the kernel has chosen."""
     out = {}
     for tree in TREES:
         for path in Path(tree).rglob("*"):
-            if path.is_symlink() or not path.is_file() or not path.stat().st_mode & 0o444:
+            if path.is_symlink() or not path.is_file() or path.stat().st_mode & 0o600 != 0o600:
                 continue
             try:
                 out[str(path)] = chosen(" ".join(path.read_text().split()))
@@ -57,15 +57,18 @@ def test_root_and_a_user_find_the_same() -> None:
 
 
 def test_what_is_applied_is_good_and_is_taken_back() -> None:
+    # It moves interrupts by itself: step 6 of the guide comes before step 7.
+    assert run("systemctl", "stop", "irqbalance").returncode == 0
     steady = snapshot()
-    before = snapshot()
-    moving = {path for path, text in before.items() if steady.get(path) != text}
     planned = ringbus("tune", "apply", "--dry-run", "--cpus", HOT).stdout.splitlines()
     assert len(planned) > 10
+    before = snapshot()
+    moving = {path for path, text in before.items() if steady.get(path) != text}
 
     done = ringbus("tune", "apply", "--profile", "latency", "--cpus", HOT)
     refused = {line.split(": ")[1] for line in done.stderr.splitlines()}
-    assert done.returncode == (1 if refused else 0)
+    # Only interrupts, and only those of which each CPU has its own.
+    assert {line.split(":")[0] for line in done.stderr.splitlines()} <= {"irqs"}
     steps = [json.loads(line) for line in Path(RECORD).read_text().splitlines()]
     assert len(steps) == len(planned) - 1
     host = Host()

@@ -19,7 +19,12 @@ from tests.sim.options import CONSOLE_SEEDS, DAY_SEEDS
 
 ROOT = Path(__file__).resolve().parents[2]
 SEEDS = 120
-MODULES = ("ringbus", "engine", "ports")
+# Extension modules and where they lie.
+MODULES = {
+    **{"_ringbus": "ringbus", "_single": "ringbus"},
+    **{"_engine": "engine", "_calls": "engine"},
+    "_ports": "ports",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,10 +271,9 @@ def build(tree: Path) -> None:
     setup = "" if where.exists() else f"meson setup {where} >/dev/null && "
     command = f"{headers}; cd {tree} && {setup}ninja -C {where} --quiet"
     subprocess.run(["bash", "-c", command], check=True, env=path)
-    for name in MODULES:
-        for module in where.glob("*.so"):
-            if module.name.startswith(("_" + name, "_single")):
-                shutil.copy2(module, tree / ("ringbus" if "single" in module.name else name))
+    for name, package in MODULES.items():
+        for module in where.glob(f"{name}.*.so"):
+            shutil.copy2(module, tree / package)
 
 
 def simulate(tree: Path, count: int, first: int = 1) -> bool:

@@ -40,6 +40,7 @@ CASES = {
     "tools.standby": (*EVERYWHERE, *SELDOM, *LINES, *EDGE),
     "tools.launcher": (*EVERYWHERE, *LINES, "ports.authenticator", "tools.core", "difflib"),
     "tools.cli": ("numpy", "rich", "tools.topology", "tools.launcher", *EDGE),
+    "tools.down": ("numpy", "rich", "tools.topology", "tools.launcher", "tomllib", *SELDOM, *EDGE),
 }
 
 

@@ -2,7 +2,8 @@
 
 What is written to a file here has the effects that it has there: a group's files come with the
 group, a partition takes its CPUs from its parent, one that cannot be is invalid and says why, and
-nobody removes a group in which somebody runs.
+nobody removes a group in which somebody runs. Where systemd is, it takes a controller that no unit
+of its wants away from everybody.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ class Cgroups(Host):
     def __init__(self, root: Path, controllers: str = "cpuset cpu io memory pids") -> None:
         super().__init__(root)
         self.refuses: dict[str, int] = {}
+        self.units: dict[str, str] = {}
         top = self.path(CGROUPS)
         if top.exists():
             return
@@ -76,6 +78,27 @@ class Cgroups(Host):
         for file in path.iterdir():
             file.unlink()
         super().remove_directory(name)
+        self._settle()
+
+    def command(self, *words: str) -> None:
+        if number := self.refuses.get(words[0]):
+            raise OSError(number, os.strerror(number), words[0])
+        match words:
+            case "systemctl", "set-property", "--runtime", unit, wish:
+                self.units[unit] = wish
+            case "systemctl", "start", unit if unit in self.units:
+                self.units[unit] += ", started"
+            case "systemctl", "daemon-reload":
+                if not any(wish.endswith("started") for wish in self.units.values()):
+                    self._lose_cpuset()
+            case _:
+                raise AssertionError(words)
+
+    def _lose_cpuset(self) -> None:
+        words = set(self.read(ENABLED).split()) - {"cpuset"}
+        self.path(ENABLED).write_text(f"{' '.join(sorted(words))}\n")
+        for file in self.path(CGROUPS).glob("*/cpuset.*"):
+            file.unlink()
         self._settle()
 
     def effective(self, group: str = "") -> frozenset[int]:

@@ -170,13 +170,25 @@ def test_what_somebody_else_has_changed_is_left_alone(
     assert host(root).number(f"{VM}/swappiness") == 60
 
 
+@pytest.mark.parametrize(("comes_to", "status"), [("2", 1), ("0", 0)])
 def test_what_the_kernel_refuses_is_said(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    comes_to: str,
+    status: int,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """An interrupt that the kernel manages cannot be moved; the others are."""
+    """An interrupt that the kernel manages cannot be moved; the others are.
+
+    It is a failure where it comes to a hot CPU: the timer, on every PC, does not.
+    """
     root = plant(
         tmp_path,
-        {"/proc/irq/24/smp_affinity_list": "0-7", "/proc/irq/25/smp_affinity_list": "0-7"},
+        {
+            "/proc/irq/24/smp_affinity_list": "0-7",
+            "/proc/irq/24/effective_affinity_list": comes_to,
+            "/proc/irq/25/smp_affinity_list": "0-7",
+        },
     )
     write = Host.write
 
@@ -186,7 +198,7 @@ def test_what_the_kernel_refuses_is_said(
         write(self, name, value)
 
     monkeypatch.setattr(Host, "write", refuses)
-    assert tune.main(arguments("apply", root, "irqs")) == 1
+    assert tune.main(arguments("apply", root, "irqs")) == status
     assert "smp_affinity_list: Input/output error" in capsys.readouterr().err
     assert host(root).read("/proc/irq/25/smp_affinity_list") == "0-1,4-7"
     monkeypatch.undo()

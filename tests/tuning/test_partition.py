@@ -12,7 +12,19 @@ import pytest
 
 from tests.tuning.cgroups import ONLINE, Cgroups
 from tuning.host import Host
-from tuning.partition import CGROUPS, ENABLED, PartitionError, join, make, path_of, remove, why_not
+from tuning.partition import (
+    CGROUPS,
+    ENABLED,
+    HOLDER,
+    MEMORY,
+    SYSTEMD,
+    PartitionError,
+    join,
+    make,
+    path_of,
+    remove,
+    why_not,
+)  # fmt: skip
 
 ROOT = Path(__file__).resolve().parents[2]
 HOT = frozenset({2, 3})
@@ -39,6 +51,40 @@ def test_a_partition_takes_its_cpus_and_gives_them_back(host: Cgroups) -> None:
     assert not remove(host, "site")
     # The controller stays: others may have begun to use it.
     assert "cpuset" in host.read(ENABLED).split()
+
+
+def test_systemd_does_not_take_it_away(host: Cgroups) -> None:
+    """Its daemon-reload turns off a controller that no unit wants; seen on a real host."""
+    host.path(SYSTEMD).mkdir(parents=True)
+    host.path(MEMORY).write_text("0-1\n")
+    make(host, "site", HOT)
+    assert host.units == {HOLDER: "AllowedMemoryNodes=0-1, started"}
+    host.command("systemctl", "daemon-reload")
+    assert host.read(f"{path_of('site')}/cpuset.cpus.partition") == "isolated"
+    assert host.effective() == ONLINE - HOT
+    # Where it was not asked, it does: what the planted one is for.
+    host.units.clear()
+    host.command("systemctl", "daemon-reload")
+    assert host.effective() == ONLINE
+    assert not host.has(f"{path_of('site')}/cpuset.cpus.partition")
+
+
+def test_a_systemd_that_refuses_leaves_nothing(host: Cgroups) -> None:
+    """A partition that would be gone at its next daemon-reload is none."""
+    host.path(SYSTEMD).mkdir(parents=True)
+    host.refuses["systemctl"] = errno.EIO
+    with pytest.raises(PartitionError, match="^systemctl: Input/output error$"):
+        make(host, "site", HOT)
+    assert not host.has(path_of("site"))
+
+
+def test_a_program_that_fails_says_why(tmp_path: Path) -> None:
+    Host().command("true")
+    with pytest.raises(OSError, match="not-there"):
+        Host().command("not-there")
+    with pytest.raises(OSError, match="ringbus-no-file"):
+        Host().command("cat", "/ringbus-no-file")
+    Host(tmp_path).command("false")
 
 
 def test_two_exchanges_have_one_each(host: Cgroups) -> None:

@@ -45,7 +45,7 @@ class Reports : public MarketHandler
         body->firm = message->new_order.firm;
         body->side = order.IsBuy() ? RB_SIDE_BUY : RB_SIDE_SELL;
         body->liquidity = 0;
-        body->spare = 0;
+        body->detail = 0;
         body->remaining = (uint32_t)order.LeavesQuantity;
         return out;
     }
