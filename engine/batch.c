@@ -168,7 +168,8 @@ static int32_t apply_all(eng_book *book, eng_group *group, int64_t message_count
         if (ahead) {
             fetch_behind(book, message, message_count - at);
         }
-        status = eng_book_submit(book, group, sink);
+        status = group->count == 1 ? eng_book_submit_alone(book, message, sink)
+                                   : eng_book_submit(book, group, sink);
         at += status == RB_OK || status == RB_FULL ? group->count : 0;
         group->position = (uint64_t)at;
     }

@@ -162,6 +162,8 @@ int32_t eng_book_apply_batch(eng_book *book, const rb_message *messages, int64_t
  * group is not needed any more); RB_CORRUPT: the book is latched as failed.
  */
 int32_t eng_book_submit(eng_book *book, const eng_group *group, eng_sink *sink);
+/* The same for a proposal of one line. */
+int32_t eng_book_submit_alone(eng_book *book, const rb_message *message, eng_sink *sink);
 /* RB_OK: the answer is complete; RB_FULL: again; RB_USAGE: nothing was pending; RB_CORRUPT. */
 int32_t eng_book_resume(eng_book *book, eng_sink *sink);
 /* 1 while the rest of an answer waits for room. */

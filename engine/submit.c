@@ -16,8 +16,9 @@
  * engine/unusual.c (a cancel to eng_cancel below), where each rule is written out.
  *
  * What is not common in it is a function apart, called last: so the common functions have nothing
- * to save across a call. They are made twice, for a message alone and with a tag (`has_tag`, a
- * constant where they are inlined).
+ * to save across a call. They are made twice, for a message alone and with a tag (`tag` is a
+ * constant NULL where they are inlined for the one alone), and what is not plain gets its group
+ * back.
  */
 #define PLAIN static inline __attribute__((always_inline))
 #define APART static __attribute__((noinline))
@@ -67,14 +68,24 @@ static inline int is_immediate(const eng_ladder *ladder, const rb_new_order *lin
 }
 
 /* The answer's first line, and the tag. */
-PLAIN rb_message *answer(eng_sink *sink, const eng_group *group, const rb_message *message,
-                         int has_tag)
+PLAIN rb_message *answer(eng_sink *sink, const rb_message *message, const rb_message *tag)
 {
-    rb_message *line = eng_answer_line(sink, message, has_tag ? RB_FLAG_CONTINUED : 0);
-    if (has_tag) {
-        eng_line_copy(eng_sink_next(sink), eng_group_line(group, 1));
+    rb_message *line = eng_answer_line(sink, message, tag != NULL ? RB_FLAG_CONTINUED : 0);
+    if (tag != NULL) {
+        eng_line_copy(eng_sink_next(sink), tag);
     }
     return line;
+}
+
+/* Both as a group again, for what is not plain; `lines` are its memory. */
+static eng_group group_of(rb_message lines[2], const rb_message *message, const rb_message *tag)
+{
+    if (tag == NULL) {
+        return (eng_group){.base = message, .mask = ~UINT64_C(0), .position = 0, .count = 1};
+    }
+    lines[0] = *message;
+    lines[1] = *tag;
+    return (eng_group){.base = lines, .mask = ~UINT64_C(0), .position = 0, .count = 2};
 }
 
 /* Fills in a record of the pool as a plain order and puts it at the back of a level. */
@@ -96,102 +107,104 @@ static inline void rest(const eng_book *book, eng_ladder *ladder, const rb_messa
 
 /* --- NewOrder -------------------------------------------------------------------------------- */
 
-APART int32_t new_unusual(eng_book *book, const eng_group *group, eng_sink *sink)
+APART int32_t new_unusual(eng_book *book, eng_sink *sink, const rb_message *message,
+                          const rb_message *tag)
 {
-    return conclude(book, eng_new_order_unusual(book, group, sink));
+    rb_message lines[2];
+    const eng_group group = group_of(lines, message, tag);
+    return conclude(book, eng_new_order_unusual(book, &group, sink));
 }
 
-APART int32_t new_immediate(eng_book *book, const eng_group *group, eng_sink *sink,
-                            const rb_message *message)
+APART int32_t new_immediate(eng_book *book, eng_sink *sink, const rb_message *message,
+                            const rb_message *tag)
 {
     const rb_new_order *line = &message->new_order;
     int rests = line->time_in_force != RB_TIME_IN_FORCE_IMMEDIATE_OR_CANCEL;
     if (rests && UNLIKELY(!has_nodes(book))) {
-        return new_unusual(book, group, sink);
+        return new_unusual(book, sink, message, tag);
     }
     eng_ladder *ladder = &book->ladders[line->instrument];
     uint32_t locate = rests ? eng_order_take(book) : ENG_LOCATE_NONE;
     eng_incoming_take(book, message, line->side, locate,
                       rests ? 0 : RB_CANCEL_REASON_IMMEDIATE_OR_CANCEL);
     ladder->changes++;
-    answer(sink, group, message, group->count == 2)->new_order.locate = locate;
+    answer(sink, message, tag)->new_order.locate = locate;
     return conclude(book, eng_match_plain(book, ladder, sink));
 }
 
-PLAIN int32_t new_resting(eng_book *book, const eng_group *group, eng_sink *sink,
-                          const rb_message *message, int has_tag, uint32_t level)
+PLAIN int32_t new_resting(eng_book *book, eng_sink *sink, const rb_message *message,
+                          const rb_message *tag, uint32_t level)
 {
     const rb_new_order *line = &message->new_order;
     eng_ladder *ladder = &book->ladders[line->instrument];
     uint32_t locate = eng_order_take(book);
     ladder->changes++;
-    answer(sink, group, message, has_tag)->new_order.locate = locate;
+    answer(sink, message, tag)->new_order.locate = locate;
     rest(book, ladder, message, locate, line->side, level);
     return RB_OK;
 }
 
 /* At a price whose leaf the ladder's table does not have. */
-APART int32_t new_elsewhere(eng_book *book, const eng_group *group, eng_sink *sink,
-                            const rb_message *message)
+APART int32_t new_elsewhere(eng_book *book, eng_sink *sink, const rb_message *message,
+                            const rb_message *tag)
 {
     const rb_new_order *line = &message->new_order;
     if (!has_nodes(book)) {
-        return new_unusual(book, group, sink);
+        return new_unusual(book, sink, message, tag);
     }
     eng_ladder *ladder = &book->ladders[line->instrument];
     uint32_t level = eng_ladder_enter(&book->nodes, ladder, line->price_ticks);
-    return new_resting(book, group, sink, message, group->count == 2, level);
+    return new_resting(book, sink, message, tag, level);
 }
 
-APART int32_t new_ruled(eng_book *book, const eng_group *group, eng_sink *sink,
-                        const rb_message *message);
+APART int32_t new_ruled(eng_book *book, eng_sink *sink, const rb_message *message,
+                        const rb_message *tag);
 
-PLAIN int32_t new_order(eng_book *book, const eng_group *group, eng_sink *sink,
-                        const rb_message *message, int has_tag, int is_ruled)
+PLAIN int32_t new_order(eng_book *book, eng_sink *sink, const rb_message *message,
+                        const rb_message *tag, int is_ruled)
 {
     const rb_new_order *line = &message->new_order;
     eng_ladder *ladder = &book->ladders[line->instrument];
     if (!is_ruled && UNLIKELY(((ladder->manner ^ ENG_MANNER_PLAIN) | line->options) != 0)) {
-        return new_ruled(book, group, sink, message);
+        return new_ruled(book, sink, message, tag);
     }
     if (UNLIKELY(!is_plain(line)) || UNLIKELY(!is_side(line->side)) ||
         UNLIKELY(book->free_head == ENG_LOCATE_NONE)) {
-        return new_unusual(book, group, sink);
+        return new_unusual(book, sink, message, tag);
     }
     if (is_immediate(ladder, line, line->side)) {
-        return new_immediate(book, group, sink, message);
+        return new_immediate(book, sink, message, tag);
     }
     uint32_t leaf = eng_ladder_known(&book->nodes, ladder, line->price_ticks);
     if (UNLIKELY(leaf == ENG_NODE_NONE)) {
-        return new_elsewhere(book, group, sink, message);
+        return new_elsewhere(book, sink, message, tag);
     }
     uint32_t level = eng_leaf_enter(&book->nodes, leaf, line->price_ticks);
-    return new_resting(book, group, sink, message, has_tag, level);
+    return new_resting(book, sink, message, tag, level);
 }
 
 /* Plain but for a collar that holds, or unusual. */
-APART int32_t new_ruled(eng_book *book, const eng_group *group, eng_sink *sink,
-                        const rb_message *message)
+APART int32_t new_ruled(eng_book *book, eng_sink *sink, const rb_message *message,
+                        const rb_message *tag)
 {
     const rb_new_order *line = &message->new_order;
     const eng_ladder *ladder = &book->ladders[line->instrument];
     if (ladder->manner != (ENG_MANNER_PLAIN | ENG_MANNER_COLLAR) || line->options != 0 ||
         !is_plain(line) || !keeps_collar(book, line, line->side)) {
-        return new_unusual(book, group, sink);
+        return new_unusual(book, sink, message, tag);
     }
-    return new_order(book, group, sink, message, group->count == 2, 1);
+    return new_order(book, sink, message, tag, 1);
 }
 
-APART int32_t new_alone(eng_book *book, const eng_group *group, eng_sink *sink,
-                        const rb_message *message)
+APART int32_t new_alone(eng_book *book, eng_sink *sink, const rb_message *message)
 {
-    return new_order(book, group, sink, message, 0, 0);
+    return new_order(book, sink, message, NULL, 0);
 }
 
-APART int32_t new_tagged(eng_book *book, const eng_group *group, eng_sink *sink,
-                         const rb_message *message)
+APART int32_t new_tagged(eng_book *book, eng_sink *sink, const rb_message *message,
+                         const rb_message *tag)
 {
-    return new_order(book, group, sink, message, 1, 0);
+    return new_order(book, sink, message, tag, 0);
 }
 
 /* --- Cancel ---------------------------------------------------------------------------------- */
@@ -223,9 +236,12 @@ int32_t eng_cancel(eng_book *book, const eng_group *group, eng_sink *sink)
     return status;
 }
 
-APART int32_t cancel_unusual(eng_book *book, const eng_group *group, eng_sink *sink)
+APART int32_t cancel_unusual(eng_book *book, eng_sink *sink, const rb_message *message,
+                             const rb_message *tag)
 {
-    return conclude(book, eng_cancel(book, group, sink));
+    rb_message lines[2];
+    const eng_group group = group_of(lines, message, tag);
+    return conclude(book, eng_cancel(book, &group, sink));
 }
 
 APART int32_t left(eng_book *book, eng_ladder *ladder, uint32_t level, int32_t price_ticks,
@@ -241,17 +257,17 @@ APART int32_t corrupt(eng_book *book)
 }
 
 /* All of an order that only its price's queue knows. */
-PLAIN int32_t cancel(eng_book *book, const eng_group *group, eng_sink *sink,
-                     const rb_message *message, int has_tag)
+PLAIN int32_t cancel(eng_book *book, eng_sink *sink, const rb_message *message,
+                     const rb_message *tag)
 {
     const rb_cancel *line = &message->cancel;
     uint32_t locate = line->locate;
     const eng_order *order = eng_order_named(book, message, line->client_order_id);
     if (UNLIKELY(order == NULL) ||
         UNLIKELY((order->options | (line->quantity ^ order->quantity)) != 0)) {
-        return cancel_unusual(book, group, sink);
+        return cancel_unusual(book, sink, message, tag);
     }
-    rb_cancel *first = &answer(sink, group, message, has_tag)->cancel;
+    rb_cancel *first = &answer(sink, message, tag)->cancel;
     int32_t price_ticks = order->price_ticks;
     uint8_t side = order->side;
     first->price_ticks = price_ticks;
@@ -270,28 +286,32 @@ PLAIN int32_t cancel(eng_book *book, const eng_group *group, eng_sink *sink,
                : RB_OK;
 }
 
-APART int32_t cancel_alone(eng_book *book, const eng_group *group, eng_sink *sink,
-                           const rb_message *message)
+APART int32_t cancel_alone(eng_book *book, eng_sink *sink, const rb_message *message)
 {
-    return cancel(book, group, sink, message, 0);
+    return cancel(book, sink, message, NULL);
 }
 
-APART int32_t cancel_tagged(eng_book *book, const eng_group *group, eng_sink *sink,
-                            const rb_message *message)
+APART int32_t cancel_tagged(eng_book *book, eng_sink *sink, const rb_message *message,
+                            const rb_message *tag)
 {
-    return cancel(book, group, sink, message, 1);
+    return cancel(book, sink, message, tag);
 }
 
 /* --- Replace --------------------------------------------------------------------------------- */
 
-APART int32_t replace_unknown(const eng_group *group, eng_sink *sink)
+APART int32_t replace_unknown(eng_sink *sink, const rb_message *message, const rb_message *tag)
 {
-    return eng_reject(sink, group, RB_REJECT_REASON_UNKNOWN_ORDER);
+    rb_message lines[2];
+    const eng_group group = group_of(lines, message, tag);
+    return eng_reject(sink, &group, RB_REJECT_REASON_UNKNOWN_ORDER);
 }
 
-APART int32_t replace_unusual(eng_book *book, const eng_group *group, eng_sink *sink)
+APART int32_t replace_unusual(eng_book *book, eng_sink *sink, const rb_message *message,
+                              const rb_message *tag)
 {
-    return conclude(book, eng_replace_unusual(book, group, sink));
+    rb_message lines[2];
+    const eng_group group = group_of(lines, message, tag);
+    return conclude(book, eng_replace_unusual(book, &group, sink));
 }
 
 /* Whether it may keep its place: only less of it. */
@@ -301,8 +321,8 @@ static inline int keeps_place(const eng_order *order, const rb_new_order *line)
 }
 
 /* Plain, but for whether it keeps its place, trades, or comes to a price that has no leaf. */
-APART int32_t replace_elsewhere(eng_book *book, const eng_group *group, eng_sink *sink,
-                                const rb_message *message)
+APART int32_t replace_elsewhere(eng_book *book, eng_sink *sink, const rb_message *message,
+                                const rb_message *tag)
 {
     const rb_new_order *line = &message->new_order;
     eng_ladder *ladder = &book->ladders[line->instrument];
@@ -310,10 +330,10 @@ APART int32_t replace_elsewhere(eng_book *book, const eng_group *group, eng_sink
     eng_order *order = &book->orders[locate];
     uint8_t side = order->side;
     if (UNLIKELY(!has_nodes(book))) {
-        return replace_unusual(book, group, sink);
+        return replace_unusual(book, sink, message, tag);
     }
     ladder->changes++;
-    rb_replace *first = &answer(sink, group, message, group->count == 2)->replace;
+    rb_replace *first = &answer(sink, message, tag)->replace;
     first->side = side;
     int never_rests = line->time_in_force == RB_TIME_IN_FORCE_IMMEDIATE_OR_CANCEL;
     if (!never_rests && keeps_place(order, line)) {
@@ -339,27 +359,27 @@ APART int32_t replace_elsewhere(eng_book *book, const eng_group *group, eng_sink
 
 /* To another price that has a leaf. The new level is there before the old one is left for good:
  * then it is found if it is the next best. */
-PLAIN int32_t replace(eng_book *book, const eng_group *group, eng_sink *sink,
-                      const rb_message *message, int has_tag)
+PLAIN int32_t replace(eng_book *book, eng_sink *sink, const rb_message *message,
+                      const rb_message *tag)
 {
     const rb_new_order *line = &message->new_order;
     eng_ladder *ladder = &book->ladders[line->instrument];
     uint32_t locate = message->replace.locate;
     eng_order *order = eng_order_named(book, message, message->replace.original_client_order_id);
     if (UNLIKELY(order == NULL)) {
-        return replace_unknown(group, sink);
+        return replace_unknown(sink, message, tag);
     }
     uint64_t manner = (ladder->manner & ~ENG_MANNER_COLLAR) ^ ENG_MANNER_PLAIN;
     if (UNLIKELY((manner | order->options) != 0) || UNLIKELY(!is_plain(line)) ||
         UNLIKELY(ladder->has_collar && !keeps_collar(book, line, order->side))) {
-        return replace_unusual(book, group, sink);
+        return replace_unusual(book, sink, message, tag);
     }
     uint32_t leaf = eng_ladder_known(&book->nodes, ladder, line->price_ticks);
     if (UNLIKELY(leaf == ENG_NODE_NONE) || UNLIKELY(line->price_ticks == order->price_ticks) ||
         UNLIKELY(is_immediate(ladder, line, order->side))) {
-        return replace_elsewhere(book, group, sink, message);
+        return replace_elsewhere(book, sink, message, tag);
     }
-    rb_replace *first = &answer(sink, group, message, has_tag)->replace;
+    rb_replace *first = &answer(sink, message, tag)->replace;
     uint8_t side = order->side;
     int32_t price_ticks = order->price_ticks;
     first->side = side;
@@ -378,16 +398,15 @@ PLAIN int32_t replace(eng_book *book, const eng_group *group, eng_sink *sink,
     return UNLIKELY(is_left) ? left(book, ladder, level, price_ticks, side) : RB_OK;
 }
 
-APART int32_t replace_alone(eng_book *book, const eng_group *group, eng_sink *sink,
-                            const rb_message *message)
+APART int32_t replace_alone(eng_book *book, eng_sink *sink, const rb_message *message)
 {
-    return replace(book, group, sink, message, 0);
+    return replace(book, sink, message, NULL);
 }
 
-APART int32_t replace_tagged(eng_book *book, const eng_group *group, eng_sink *sink,
-                             const rb_message *message)
+APART int32_t replace_tagged(eng_book *book, eng_sink *sink, const rb_message *message,
+                             const rb_message *tag)
 {
-    return replace(book, group, sink, message, 1);
+    return replace(book, sink, message, tag);
 }
 
 /* --- any proposal ---------------------------------------------------------------------------- */
@@ -418,31 +437,44 @@ APART int32_t submit_other(eng_book *book, const eng_group *group, eng_sink *sin
     if (message->any.instrument >= book->instrument_count) {
         return eng_reject(sink, group, RB_REJECT_REASON_UNKNOWN_INSTRUMENT);
     }
+    const rb_message *tag = eng_group_line(group, 1);
     if (template_id == RB_TEMPLATE_NEW_ORDER) {
-        return new_tagged(book, group, sink, message);
+        return new_tagged(book, sink, message, tag);
     }
-    return template_id == RB_TEMPLATE_CANCEL ? cancel_tagged(book, group, sink, message)
-                                             : replace_tagged(book, group, sink, message);
+    return template_id == RB_TEMPLATE_CANCEL ? cancel_tagged(book, sink, message, tag)
+                                             : replace_tagged(book, sink, message, tag);
+}
+
+APART int32_t alone_other(eng_book *book, const rb_message *message, eng_sink *sink)
+{
+    const eng_group group = group_of(NULL, message, NULL);
+    return submit_other(book, &group, sink, message);
+}
+
+int32_t eng_book_submit_alone(eng_book *book, const rb_message *message, eng_sink *sink)
+{
+    if (UNLIKELY(book->state != ENG_BOOK_IDLE) ||
+        UNLIKELY(eng_sink_room(sink) < ENG_SINK_ROOM_MIN) ||
+        UNLIKELY(message->any.instrument >= book->instrument_count)) {
+        return alone_other(book, message, sink);
+    }
+    /* The rarest first: of coin tosses, that leaves the fewest. */
+    uint8_t template_id = message->header.template_id;
+    if (UNLIKELY(template_id == RB_TEMPLATE_REPLACE)) {
+        return replace_alone(book, sink, message);
+    }
+    if (template_id == RB_TEMPLATE_NEW_ORDER) {
+        return new_alone(book, sink, message);
+    }
+    return LIKELY(template_id == RB_TEMPLATE_CANCEL) ? cancel_alone(book, sink, message)
+                                                     : alone_other(book, message, sink);
 }
 
 int32_t eng_book_submit(eng_book *book, const eng_group *group, eng_sink *sink)
 {
     const rb_message *message = eng_group_line(group, 0);
-    if (UNLIKELY(book->state != ENG_BOOK_IDLE) || UNLIKELY(group->count != 1) ||
-        UNLIKELY(eng_sink_room(sink) < ENG_SINK_ROOM_MIN) ||
-        UNLIKELY(message->any.instrument >= book->instrument_count)) {
-        return submit_other(book, group, sink, message);
-    }
-    /* The rarest first: of coin tosses, that leaves the fewest. */
-    uint8_t template_id = message->header.template_id;
-    if (UNLIKELY(template_id == RB_TEMPLATE_REPLACE)) {
-        return replace_alone(book, group, sink, message);
-    }
-    if (template_id == RB_TEMPLATE_NEW_ORDER) {
-        return new_alone(book, group, sink, message);
-    }
-    return LIKELY(template_id == RB_TEMPLATE_CANCEL) ? cancel_alone(book, group, sink, message)
-                                                     : submit_other(book, group, sink, message);
+    return LIKELY(group->count == 1) ? eng_book_submit_alone(book, message, sink)
+                                     : submit_other(book, group, sink, message);
 }
 
 int32_t eng_book_resume(eng_book *book, eng_sink *sink)

@@ -4,8 +4,6 @@
 
 #include "ringbus/check.h"
 
-enum { GROUP_MAX = PRT_PROPOSAL_LINES_MAX };
-
 int32_t prt_client_ask(prt_client *port, prt_session *session, const prt_request *request)
 {
     int32_t status = prt_session_ask(session, request);
@@ -203,7 +201,7 @@ static int64_t propose(prt_client *port)
     uint64_t before = port->lane.tail_local;
     uint32_t count = prt_queue_count(&port->asked);
     for (uint32_t n = 0; n < count; n++) {
-        if (rb_lane_room(&port->lane, GROUP_MAX) < GROUP_MAX) {
+        if (rb_lane_room(&port->lane, PRT_PROPOSAL_LINES_MAX) < PRT_PROPOSAL_LINES_MAX) {
             prt_client_add(port, PRT_COUNT_LANE_FULL);
             break;
         }
@@ -266,8 +264,5 @@ int64_t prt_client_work(void *state, int64_t limit)
 
 void *prt_client_work_function(void)
 {
-    rb_work work = prt_client_work;
-    void *pointer;
-    memcpy(&pointer, &work, sizeof pointer);
-    return pointer;
+    return rb_work_address(prt_client_work);
 }

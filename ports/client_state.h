@@ -64,6 +64,7 @@ static inline void prt_client_add(prt_client *port, enum prt_count which)
 
 /* Remembers what the QUIET session asks for, to be proposed in this round. */
 int32_t prt_client_ask(prt_client *port, prt_session *session, const prt_request *request);
+
 /* delivery.c */
 
 /* A message was added to the outbox of this connection's session: shown at once if it has had all
@@ -96,7 +97,7 @@ int64_t prt_client_tick(prt_client *port);
 int64_t prt_client_take_verdicts(prt_client *port, int64_t limit);
 /* The session has become QUIET: whatever is due next. */
 int32_t prt_client_settle(prt_client *port, prt_session *session);
-/* The session's request was answered by `line`. */
+/* The session's request is on the stream: what it was for is done now. */
 int32_t prt_client_answered(prt_client *port, prt_session *session);
 /* The login that the session asked for cannot be: another port has it. */
 int32_t prt_client_turn_away(prt_client *port, prt_session *session);

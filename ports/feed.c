@@ -38,8 +38,7 @@ void prt_feed_free(prt_feed *feed)
     }
 }
 
-/* --- saying ------------------------------------------------------------------------------------
- */
+/* --- saying --- */
 
 /* Where the next message goes; on a full tape nowhere, which is found out at the end of the line.
  */
@@ -57,14 +56,9 @@ static void append(prt_feed *feed, size_t bytes)
     }
 }
 
-static prt_itch_head head_of(const prt_feed *feed, uint32_t instrument)
-{
-    return prt_feed_head(feed, instrument);
-}
-
 static void say_event(prt_feed *feed, char event)
 {
-    prt_itch_head head = head_of(feed, 0);
+    prt_itch_head head = prt_feed_head(feed, 0);
     head.instrument = 0;
     append(feed, prt_itch_system_event(next_message(feed), head, event));
 }
@@ -74,7 +68,7 @@ static void say_event(prt_feed *feed, char event)
 static void say_add(prt_feed *feed, prt_feed_order *order, uint64_t replaced)
 {
     order->reference = ++feed->references;
-    prt_itch_head head = head_of(feed, order->instrument);
+    prt_itch_head head = prt_feed_head(feed, order->instrument);
     prt_itch_order said = prt_feed_order_shown(feed, order, order->shown);
     uint8_t *at = next_message(feed);
     append(feed, replaced == 0 ? prt_itch_add(at, head, &said)
@@ -83,7 +77,7 @@ static void say_add(prt_feed *feed, prt_feed_order *order, uint64_t replaced)
 
 static void say_delete(prt_feed *feed, uint32_t instrument, uint64_t reference)
 {
-    append(feed, prt_itch_delete(next_message(feed), head_of(feed, instrument), reference));
+    append(feed, prt_itch_delete(next_message(feed), prt_feed_head(feed, instrument), reference));
 }
 
 static void say_state(prt_feed *feed, uint32_t instrument)
@@ -91,8 +85,7 @@ static void say_state(prt_feed *feed, uint32_t instrument)
     append(feed, prt_feed_write_state(feed, instrument, next_message(feed)));
 }
 
-/* --- places ------------------------------------------------------------------------------------
- */
+/* --- places --- */
 
 static prt_feed_order *order_at(const prt_feed *feed, uint32_t shard, uint32_t locate)
 {
@@ -216,8 +209,7 @@ static void hold_all(prt_feed *feed, uint32_t instrument)
     row->resting = (prt_feed_list){0};
 }
 
-/* --- lines about orders ------------------------------------------------------------------------
- */
+/* --- lines about orders --- */
 
 static uint8_t is_for_cross(uint8_t time_in_force)
 {
@@ -288,7 +280,7 @@ static int32_t reduce(prt_feed *feed, uint32_t shard, uint32_t locate, uint32_t 
     if (order->reference != 0 && remaining == 0) {
         say_delete(feed, order->instrument, order->reference);
     } else if (order->reference != 0 && remaining < order->shown) {
-        append(feed, prt_itch_reduce(next_message(feed), head_of(feed, order->instrument),
+        append(feed, prt_itch_reduce(next_message(feed), prt_feed_head(feed, order->instrument),
                                      order->reference, order->shown - remaining));
     }
     order->shown = order->shown < remaining ? order->shown : remaining;
@@ -370,7 +362,7 @@ static int32_t on_resting(prt_feed *feed, const rb_message *line)
     RB_CHECK(order->place == PRT_FEED_RESTING);
     RB_CHECK(order->open == (uint64_t)in->quantity + in->remaining);
     order->open = in->remaining;
-    prt_itch_head head = head_of(feed, in->instrument);
+    prt_itch_head head = prt_feed_head(feed, in->instrument);
     if (order->hidden) {
         prt_itch_order said = prt_feed_order_shown(feed, order, in->quantity);
         append(feed, prt_itch_trade(next_message(feed), head, &said, match));
@@ -418,8 +410,7 @@ static int32_t on_replenished(prt_feed *feed, const rb_message *line)
     return RB_OK;
 }
 
-/* --- other lines -------------------------------------------------------------------------------
- */
+/* --- other lines --- */
 
 static void on_definition(prt_feed *feed, const rb_message *line)
 {
@@ -470,7 +461,8 @@ static int32_t on_cross(prt_feed *feed, const rb_message *line)
                            .price_1e4 = prt_feed_price(row, in->price_ticks),
                            .symbol = row->symbol,
                            .kind = prt_feed_cross_letter(in->cross_type)};
-    append(feed, prt_itch_cross_trade(next_message(feed), head_of(feed, in->instrument), &said));
+    append(feed,
+           prt_itch_cross_trade(next_message(feed), prt_feed_head(feed, in->instrument), &said));
     return RB_OK;
 }
 
@@ -484,7 +476,7 @@ static void on_trade_changed(prt_feed *feed, const rb_message *line)
     if (in->side != RB_SIDE_BUY || memchr("OCH", in->liquidity, 3) != NULL) {
         return;
     }
-    prt_itch_head head = head_of(feed, in->instrument);
+    prt_itch_head head = prt_feed_head(feed, in->instrument);
     append(feed, prt_itch_broken_trade(next_message(feed), head, in->match));
     if (in->kind == RB_TRADE_CHANGE_KIND_CORRECT) {
         const prt_feed_instrument *row = &feed->instruments[in->instrument];

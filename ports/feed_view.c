@@ -65,8 +65,7 @@ size_t prt_feed_write_imbalance(const prt_feed *feed, const rb_imbalance *in, ui
     return prt_itch_noii(out, prt_feed_head(feed, in->instrument), &said);
 }
 
-/* --- snapshot ----------------------------------------------------------------------------------
- */
+/* --- snapshot --- */
 
 static int32_t append_event(const prt_feed *feed, prt_tape *out, char event)
 {
@@ -141,8 +140,7 @@ int32_t prt_feed_snapshot(const prt_feed *feed, prt_tape *out)
     return RB_OK;
 }
 
-/* --- proof -------------------------------------------------------------------------------------
- */
+/* --- proof --- */
 
 static int32_t verify_order(const prt_feed_order *order, uint32_t instrument, uint8_t place)
 {

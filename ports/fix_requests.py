@@ -178,18 +178,14 @@ class _Maker:
             return self._refuse(Template.NEW_ORDER, reason, self.message.get(55))
         is_stop = terms.stop_ticks > 0
         held = {"stop_ticks": terms.stop_ticks} if is_stop else {}
-        one = line(
+        one = self._line(
             STOP_ORDER if is_stop else NEW_ORDER,
             Template.STOP_ORDER if is_stop else Template.NEW_ORDER,
-            self.party.topic,
-            time_ns=self.request.read_ns,
             instrument=self.number,
             price_ticks=terms.price_ticks,
             quantity=terms.quantity,
             **held,
             client_order_id=self.account.last_client_order_id + 1,
-            account=self.party.account,
-            firm=self.party.firm,
             side=self._engine_side(),
             time_in_force=terms.time_in_force,
             display="Y",
@@ -211,32 +207,24 @@ class _Maker:
     def _cancel_lines(self, order: Order) -> Proposal:
         if order.is_held:
             return self._take_back(order)
-        one = line(
+        one = self._line(
             CANCEL,
             Template.CANCEL,
-            self.party.topic,
-            time_ns=self.request.read_ns,
             instrument=order.instrument,
             quantity=order.remaining,
             locate=order.locate,
             client_order_id=order.id,
-            account=self.party.account,
-            firm=self.party.firm,
             reason=CancelReason.USER,
         )
         return self._proposal(one)
 
     def _take_back(self, order: Order) -> Proposal:
         """A stop order that has not come in: the book does not know of it."""
-        one = line(
+        one = self._line(
             STOP_CANCEL,
             Template.STOP_CANCEL,
-            self.party.topic,
-            time_ns=self.request.read_ns,
             instrument=order.instrument,
             client_order_id=order.id,
-            account=self.party.account,
-            firm=self.party.firm,
         )
         return self._proposal(one)
 
@@ -251,18 +239,14 @@ class _Maker:
         if terms.quantity <= order.executed:
             # So much has executed already: the rest goes.
             return self._cancel_lines(order)
-        one = line(
+        one = self._line(
             REPLACE,
             Template.REPLACE,
-            self.party.topic,
-            time_ns=self.request.read_ns,
             instrument=order.instrument,
             price_ticks=terms.price_ticks,
             quantity=terms.quantity - order.executed,
             locate=order.locate,
             client_order_id=self.account.last_client_order_id + 1,
-            account=self.party.account,
-            firm=self.party.firm,
             time_in_force=terms.time_in_force,
             display="Y",
             sweep="N",
@@ -277,14 +261,10 @@ class _Maker:
         symbol = self.message.get(55)
         if self.text not in self.account.texts and self.account.note != _note(symbol):
             return self._note(symbol)
-        one = line(
+        one = self._line(
             SESSION_EVENT,
             Template.SESSION_EVENT,
-            self.party.topic,
-            time_ns=self.request.read_ns,
             instrument=INSTRUMENT_NONE,
-            account=self.party.account,
-            firm=self.party.firm,
             kind=SessionEventKind.STATUS_ASKED,
         )
         return self._proposal(one, shard=0)
@@ -305,16 +285,12 @@ class _Maker:
         scope = MassCancelScope.SESSION
         scope |= MassCancelScope.INSTRUMENT if kind == "1" else MassCancelScope(0)
         scope |= MassCancelScope.SIDE if self.side else MassCancelScope(0)
-        one = line(
+        one = self._line(
             MASS_CANCEL,
             Template.MASS_CANCEL,
-            self.party.topic,
-            time_ns=self.request.read_ns,
             instrument=self.number if kind == "1" else INSTRUMENT_NONE,
             session=self.party.topic,
             client_order_id=self.account.last_client_order_id + 1,
-            account=self.party.account,
-            firm=self.party.firm,
             side=self._engine_side() if self.side else 0,
             scope=scope,
         )
@@ -362,11 +338,9 @@ class _Maker:
         instrument = order.instrument if order is not None else self.number
         quantity = decimal(self.message.get(38), 0) or 0
         takes_number = template in (Template.NEW_ORDER, Template.REPLACE)
-        one = line(
+        one = self._line(
             REJECT,
             Template.REJECT,
-            self.party.topic,
-            time_ns=self.request.read_ns,
             instrument=instrument,
             price_ticks=0
             if self.number == INSTRUMENT_NONE
@@ -374,8 +348,6 @@ class _Maker:
             quantity=quantity if 0 <= quantity <= QUANTITY_MAX else 0,
             locate=0 if order is None else order.locate,
             client_order_id=self.account.last_client_order_id + takes_number,
-            account=self.party.account,
-            firm=self.party.firm,
             side=self._engine_side() if self.side else 0,
             refused_template=template,
             reason=reason,
@@ -394,6 +366,21 @@ class _Maker:
         )
         tag = line(ORDER_TAG, Template.ORDER_TAG, self.party.topic, text=_padded(text))
         return Proposal(group(one, tag), 0)
+
+    def _line(
+        self, kind: np.dtype[np.void], template: Template, /, **fields: int | str | bytes
+    ) -> NDArray[np.void]:
+        """A line of the session's, with the time at which its request was read."""
+        party = self.party
+        return line(
+            kind,
+            template,
+            party.topic,
+            time_ns=self.request.read_ns,
+            account=party.account,
+            firm=party.firm,
+            **fields,
+        )
 
     def _proposal(
         self,

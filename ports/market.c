@@ -143,8 +143,7 @@ int32_t prt_market_epoll(const prt_market *market)
     return market->epoll_fd;
 }
 
-/* --- the stream --------------------------------------------------------------------------------
- */
+/* --- the stream --- */
 
 int32_t prt_market_hear(prt_market *market, const void *lines, int64_t count)
 {
@@ -214,14 +213,10 @@ int64_t prt_market_work(void *state, int64_t limit)
 
 void *prt_market_work_function(void)
 {
-    rb_work work = prt_market_work;
-    void *pointer;
-    memcpy(&pointer, &work, sizeof pointer);
-    return pointer;
+    return rb_work_address(prt_market_work);
 }
 
-/* --- what others ask ---------------------------------------------------------------------------
- */
+/* --- what others ask --- */
 
 int32_t prt_market_is_live(const prt_market *market)
 {

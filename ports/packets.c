@@ -31,8 +31,7 @@ static int32_t close_and_fail(int fd)
     return RB_SYSTEM;
 }
 
-/* --- to the group ------------------------------------------------------------------------------
- */
+/* --- to the group --- */
 
 int32_t prt_market_send_to(prt_market *market, const char *group, uint16_t udp_port,
                            const char *from)
@@ -122,8 +121,7 @@ int64_t prt_market_send(prt_market *market, int64_t limit)
     return sent;
 }
 
-/* --- requests ----------------------------------------------------------------------------------
- */
+/* --- requests --- */
 
 int64_t prt_market_answer_at(prt_market *market, const char *host, uint16_t udp_port)
 {

@@ -230,7 +230,6 @@ _Static_assert(offsetof(rb_cancel, client_order_id) == offsetof(rb_any, rest[3])
 _Static_assert(offsetof(rb_replace, client_order_id) == offsetof(rb_any, rest[3]), "is_answer");
 _Static_assert(offsetof(rb_reject, client_order_id) == offsetof(rb_any, rest[3]), "is_answer");
 _Static_assert(offsetof(rb_rejected, client_order_id) == offsetof(rb_any, rest[3]), "is_answer");
-
 _Static_assert(offsetof(rb_mass_cancel, client_order_id) == offsetof(rb_any, rest[3]), "is_answer");
 _Static_assert(offsetof(rb_session_event, client_order_id) == offsetof(rb_any, rest[3]),
                "is_answer");
@@ -458,8 +457,7 @@ int32_t prt_desk_propose(const prt_desk *desk, prt_session *session, prt_proposa
         session->phase = PRT_QUIET;
         return outcome;
     }
-    /* What goes to all shards names the number of the first, for the case that its form is refused.
-     */
+    /* What goes to all shards names the number of the first, in case that its form is refused. */
     uint32_t shard = out->shard == PRT_ALL_SHARDS ? 0 : out->shard;
     RB_CHECK(shard < desk->shard_count);
     uint32_t number = session->topic_sequence[shard] + 1;
@@ -472,5 +470,5 @@ int32_t prt_desk_propose(const prt_desk *desk, prt_session *session, prt_proposa
     session->proposed_shard = out->shard;
     session->proposed_number = number;
     session->proposed_client_order_id = out->lines[0].any.rest[3];
-    return RB_OK;
+    return PRT_PROPOSE;
 }

@@ -88,10 +88,7 @@ static int64_t do_nothing(void *state, int64_t limit)
 
 int32_t rb_core_host(rb_core *core, const char *name)
 {
-    rb_work work = do_nothing;
-    void *pointer;
-    memcpy(&pointer, &work, sizeof pointer);
-    int32_t status = rb_core_add(core, name, pointer, NULL, NULL);
+    int32_t status = rb_core_add(core, name, rb_work_address(do_nothing), NULL, NULL);
     return status < 0 ? status : (int32_t)core->agent_count - 1;
 }
 

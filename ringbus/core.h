@@ -23,6 +23,8 @@
 #ifndef RINGBUS_CORE_H
 #define RINGBUS_CORE_H
 
+#include <string.h>
+
 #include "ringbus/clock.h"
 #include "ringbus/histogram.h"
 #include "ringbus/idle.h"
@@ -64,6 +66,14 @@ typedef struct rb_core_page {
 
 /* Returns pieces of work done, or a status < 0: the agent has failed and is never called again. */
 typedef int64_t (*rb_work)(void *state, int64_t limit);
+/* The same as an address, as which it passes through Python: C has no conversion for that. */
+static inline void *rb_work_address(rb_work work)
+{
+    void *address;
+    memcpy(&address, &work, sizeof address);
+    return address;
+}
+
 /* Text of the last broken invariant, of the library that the agent lives in. */
 typedef const char *(*rb_check_text_function)(void);
 

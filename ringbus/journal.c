@@ -527,10 +527,7 @@ int32_t rb_journal_restore(const char *directory, uint64_t segment_messages, con
 
 void *rb_journal_work_function(void)
 {
-    rb_work work = rb_journal_work;
-    void *pointer;
-    memcpy(&pointer, &work, sizeof pointer);
-    return pointer;
+    return rb_work_address(rb_journal_work);
 }
 
 void rb_journal_tell(rb_journal *journal, void *wake, uint64_t sync_bell)

@@ -99,10 +99,9 @@ static void apply_all(eng_book *book, const rb_message *lines, uint64_t count, r
 
 static inline void book_apply(void *engine, const rb_message *message, eng_sink *sink)
 {
-    const eng_group group = {.base = message, .mask = ~UINT64_C(0), .position = 0, .count = 1};
     eng_book_prefetch(engine, message + AHEAD);
     eng_book_prefetch_near(engine, message + AHEAD_NEAR);
-    EXPECT(eng_book_submit(engine, &group, sink) == RB_OK);
+    EXPECT(eng_book_submit_alone(engine, message, sink) == RB_OK);
 }
 
 static eng_book *standing_book(const flow *f, rb_message *sink)
