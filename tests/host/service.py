@@ -26,6 +26,7 @@ NAME = "served"
 PATIENT = f"""[Service]
 TimeoutStartSec={PATIENCE_S}
 TimeoutStopSec={PATIENCE_S}
+TimeoutAbortSec=60
 WatchdogSec=90
 """
 
@@ -107,7 +108,7 @@ def test_it_starts_where_its_slice_lets_it(service: Service) -> None:
     group = GROUPS / service.said("ControlGroup").lstrip("/")
     assert group.parts[-3:-1] == ("ringbus.slice", f"{service.unit}.slice")
     allowed = parse_cpus((group.parent / "cpuset.cpus").read_text())
-    assert parse_cpus((group / "cpuset.cpus.effective").read_text()) <= allowed
+    assert parse_cpus((group.parent / "cpuset.cpus.effective").read_text()) <= allowed
     for core in state.cores.values():
         assert os.sched_getaffinity(core.process.pid) <= allowed
     engine = state.cores["engine"].process.pid
