@@ -246,7 +246,8 @@ def finish_journals(topology: Topology) -> None:
         except NotFoundError:
             return
         for name in topology.journals:
-            if _has_all(stream, durable.get(name, 0)):
+            is_there = topology.journal_path(name).is_dir()
+            if is_there and _has_all(stream, durable.get(name, 0)):
                 # As after every clean stop; otherwise its last files would be read to see that.
                 continue
             try:

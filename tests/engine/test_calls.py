@@ -176,7 +176,7 @@ def test_a_random_run_says_the_same_as_lines(name: str) -> None:
 
 
 def test_what_a_call_says(book: Book) -> None:
-    """R13: new, cancel, reduce and replace by locate, each answered by its events."""
+    """new, cancel, reduce and replace by locate, each answered by its events."""
     first = book.new(1, BUY, 100, 10, topic=3)
     assert first == (Event(Template.NEW_ORDER, 1, BUY, 100, 10, 10, 1, 0, 3),)
     assert book.new(2, SELL, 100, 4, IMMEDIATE_OR_CANCEL) == (

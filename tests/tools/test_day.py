@@ -31,7 +31,7 @@ from ringbus.multicast import (
 from ringbus.segment import listing, unlink
 from tests.crash.plan import plan, write_topology
 from tests.tools.conftest import Maker
-from tests.tools.watching import PATIENCE_S, paused
+from tests.tools.watching import PATIENCE_S, paused, until
 from tools.configuration import Configuration
 from tools.day import Day, DayError, recover
 from tools.exchange import Exchange, launched, start_detached
@@ -78,6 +78,13 @@ def await_mark(exchange: Exchange, journal: str) -> None:
         while marks.durable()[journal] == 0:
             assert time.monotonic() < deadline, f"{journal} writes nothing"
             time.sleep(0.005)
+
+
+def await_all(exchange: Exchange, journal: str) -> None:
+    """Wait until a journal has all that was published durably."""
+    with Attachment(exchange.name) as shared:
+        marks, stream = Marks(shared.attach("marks")), Reader(shared.attach("stream"))
+        until(lambda: marks.durable()[journal] == stream.tail)
 
 
 def kill_all(exchange: Exchange) -> None:
@@ -201,8 +208,10 @@ def test_memory_stays_while_the_journals_cannot_take_what_it_has(make: Maker) ->
         await_mark(exchange, "journal.b")
         with paused(exchange, "second"):
             asyncio.run(enter(exchange, 1, ORDERS))
+            await_all(exchange, "journal")
             kill_all(exchange)
-        # Of the first journal nothing is left, and where the second lies nothing can be made.
+        # Of the first journal nothing is left, though it had all of it on its disk, and where the
+        # second lies nothing can be made.
         shutil.rmtree(exchange.directory / "journal")
         whole = (exchange.directory / "journal.b").rename(exchange.directory / "elsewhere")
         refused = ringbus("down", exchange.name)
