@@ -172,10 +172,10 @@ def test_there_is_one_active_engine(make: Maker) -> None:
 def test_an_active_engine_is_changed_for_the_passive_one(make: Maker) -> None:
     """A planned change: what the operator stops is taken over as what died."""
     with launched(with_passive(make)) as exchange:
-        former = exchange.process("passive")
+        active, former = exchange.process("engine"), exchange.process("passive")
         done = ringbus("promote", exchange.name, "--stop-active")
         assert done.returncode == 0, done.stderr
-        assert exchange.await_restart("engine", exchange.process("passive")) == former
+        assert exchange.await_restart("engine", active) == former
         exchange.await_restart("passive", former)
         again = ringbus("promote", exchange.name, "--stop-active")
         assert again.returncode == 0, again.stderr
