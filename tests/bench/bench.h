@@ -9,11 +9,13 @@
 #define TESTS_BENCH_BENCH_H
 
 #include <sched.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -94,6 +96,17 @@ static inline void pin(size_t cpu)
     EXPECT(sched_setaffinity(0, sizeof set, &set) == 0);
 }
 
+/* Another process of the benchmark, which spins: it ends with whoever made it. */
+static inline pid_t fork_bound(void)
+{
+    pid_t child = fork();
+    EXPECT(child >= 0);
+    if (child == 0) {
+        EXPECT(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0);
+    }
+    return child;
+}
+
 static inline void note(figure *f, double value)
 {
     EXPECT(f->count < ROUNDS_MAX);
@@ -164,8 +177,7 @@ static inline int has_moved(spread before, spread after)
 static inline spread bare(uint64_t *line, uint64_t *samples, uint64_t trips, size_t cpu)
 {
     rb_store_release(line, 0);
-    pid_t child = fork();
-    EXPECT(child >= 0);
+    pid_t child = fork_bound();
     if (child == 0) {
         pin(cpu);
         for (uint64_t n = 0; n < trips; n++) {

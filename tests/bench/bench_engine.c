@@ -23,8 +23,7 @@ static size_t client_cpu = 1;
 static spread pipelined(uint64_t *samples, uint64_t trips)
 {
     pipeline p = make_pipeline();
-    pid_t child = fork();
-    EXPECT(child >= 0);
+    pid_t child = fork_bound();
     if (child == 0) {
         pin(engine_cpu);
         prefault_pipeline(&p);

@@ -94,8 +94,7 @@ static uint32_t make_proposals(rb_message *lines, uint64_t count)
 
 static pid_t start_engine(const pipeline *p)
 {
-    pid_t child = fork();
-    EXPECT(child >= 0);
+    pid_t child = fork_bound();
     if (child == 0) {
         pin(engine_cpu);
         prefault_pipeline(p);

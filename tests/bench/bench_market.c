@@ -149,8 +149,7 @@ static pid_t listen_to(uint16_t port, uint64_t *taken)
     EXPECT(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room) == 0);
     EXPECT(bind(fd, (struct sockaddr *)&address, sizeof address) == 0);
     EXPECT(setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &member, sizeof member) == 0);
-    pid_t child = fork();
-    EXPECT(child >= 0);
+    pid_t child = fork_bound();
     if (child == 0) {
         static uint8_t packet[2048];
         while (recv(fd, packet, sizeof packet, 0) > 1) {

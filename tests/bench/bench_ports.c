@@ -352,8 +352,7 @@ static calls tcp_round(const tcp_plan *plan, tcp_result *result)
     memset(result, 0, sizeof *result);
     int64_t port = prt_client_listen(m.port, "127.0.0.1", 0);
     EXPECT(port > 0);
-    pid_t child = fork();
-    EXPECT(child >= 0);
+    pid_t child = fork_bound();
     if (child == 0) {
         pin(1);
         run_clients(plan, (uint16_t)port, result);

@@ -41,8 +41,7 @@ void board_start(void)
 
 pid_t board_fork(void)
 {
-    pid_t child = fork();
-    EXPECT(child >= 0);
+    pid_t child = fork_bound();
     if (child == 0) {
         pin(set.reader_cpu);
     }
