@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from ports.client import ClientPort, ClientSession, Contributor, Instrument, Limits, Stream
@@ -32,12 +30,6 @@ from tests.ports.exchange import NOW, Exchange, Steady, enter, said
 from tests.ports.venue import INSTRUMENTS, PRICE, TICK, line
 
 NONE = 2**32 - 1
-
-
-@pytest.fixture
-def exchange() -> Iterator[Exchange]:
-    with Exchange() as made:
-        yield made
 
 
 def test_an_order_lives_and_dies(exchange: Exchange) -> None:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from ports.client import Limits
-from ports.ouch import (
-    CancelOrder,
-)
+from ports.ouch import CancelOrder
 from ports.soup import (
     CLIENT_HEARTBEAT,
     SERVER_HEARTBEAT,
@@ -17,18 +13,9 @@ from ports.soup import (
     LoginRequest,
     encode_packet,
 )
-from ringbus.messages import (
-    SessionEventKind,
-)
+from ringbus.messages import SessionEventKind
 from tests.ports.exchange import Exchange, Steady, enter
 from tests.ports.venue import SECOND_NS
-
-
-@pytest.fixture
-def exchange() -> Iterator[Exchange]:
-    with Exchange() as made:
-        yield made
-
 
 NO_PACKET = "the bytes are not a SoupBinTCP packet"
 NO_MESSAGE = "the OUCH message cannot be read"

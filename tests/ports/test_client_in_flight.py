@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
-
 from ports.ouch import (
     CancelOrder,
     CancelReject,
@@ -26,12 +22,6 @@ from ringbus.messages import (
 )
 from tests.ports.exchange import NOW, Exchange, Steady, enter, said
 from tests.ports.venue import PRICE, SECOND_NS, TICK, USERS, line
-
-
-@pytest.fixture
-def exchange() -> Iterator[Exchange]:
-    with Exchange() as made:
-        yield made
 
 
 def test_a_burst_is_answered_in_order_one_at_a_time(exchange: Exchange) -> None:

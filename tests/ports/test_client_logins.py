@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from ports.client import Limits
@@ -16,16 +14,8 @@ from ports.soup import (
     LoginRequest,
     encode_packet,
 )
-from ringbus.messages import (
-    SessionEventKind,
-)
+from ringbus.messages import SessionEventKind
 from tests.ports.exchange import Exchange, Steady, enter
-
-
-@pytest.fixture
-def exchange() -> Iterator[Exchange]:
-    with Exchange() as made:
-        yield made
 
 
 @pytest.mark.parametrize(

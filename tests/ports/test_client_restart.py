@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,17 +17,9 @@ from ports.ouch import (
     OrderReplaced,
     ReplaceOrder,
 )
-from ringbus.messages import (
-    SessionEventKind,
-)
+from ringbus.messages import SessionEventKind
 from tests.ports.exchange import NOW, Client, Exchange, enter
 from tests.ports.venue import PRICE, TICK, USERS
-
-
-@pytest.fixture
-def exchange() -> Iterator[Exchange]:
-    with Exchange() as made:
-        yield made
 
 
 def test_a_long_replay_is_not_a_backlog() -> None:

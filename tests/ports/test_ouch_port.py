@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from ports.ouch import (
@@ -50,12 +48,6 @@ from tests.ports.exchange import FIRM, NOW, Client, Exchange, enter, said
 from tests.ports.venue import PRICE, SECOND_NS, START_NS, TICK, line
 
 MARKET = 0x7FFFFFFF
-
-
-@pytest.fixture
-def exchange() -> Iterator[Exchange]:
-    with Exchange() as made:
-        yield made
 
 
 def replayed(exchange: Exchange, client: Client, user: str = "ALICE") -> Client:
